@@ -30,8 +30,8 @@ def check_file_name(name: str) -> str:
 
 
 FileName = Annotated[str, AfterValidator(check_file_name)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\Z")]
-JobId = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{32}\Z")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+JobId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 class WireModel(BaseModel):
