@@ -17,7 +17,3 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
-
-
-class Canceled(Exception):
-    """The artist canceled the work; nothing went wrong."""

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running stages: one in this process, or a whole plan in order with the stage cache."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from backend.engines.stage import STAGE_FUNCTIONS, Stage, StageContext, StageFunction
+from backend.errors import UserError
+from backend.models.registry import checkpoint_hash
+from backend.store import Artifact, Store
+
+
+class PlanReport(Protocol):
+    """Hears of a plan's progress. fraction is 0 to 1 within the stage; message is "" or one line for the artist."""
+
+    def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None: ...
+
+
+def stage_key(stage: Stage, inputs: Mapping[str, Artifact]) -> str:
+    """The key under which this stage's output is cached. inputs: role -> artifact."""
+    weights = checkpoint_hash(stage.checkpoint) if stage.checkpoint else ""
+    return stage.key({role: artifact.content_hash for role, artifact in inputs.items()}, weights)
+
+
+def inputs_of(stage: Stage, done: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """role -> artifact for a stage whose earlier stages are done (stage name -> artifact)."""
+    return {role: done[name] for role, name in stage.inputs.items()}
+
+
+def run_stage(
+    stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: Callable[[float, str], None]
+) -> Artifact:
+    """Run one stage in this process and publish what it wrote. Raises what the stage raises; then nothing is published."""
+    for refs in stage.files.values():
+        for ref in refs:
+            if not store.has_blob(ref.sha256):
+                raise UserError(f"The file {ref.name} is no longer in the store.", advice="Send the job again.")
+    module, name = STAGE_FUNCTIONS[stage.run].split(":")
+    function: StageFunction = getattr(importlib.import_module(module), name)
+    started = time.monotonic()
+    with store.scratch() as out:
+        function(
+            StageContext(
+                params=stage.params,
+                inputs={role: artifact.folder for role, artifact in inputs.items()},
+                files={
+                    role: tuple((ref.name, store.blob_path(ref.sha256)) for ref in refs)
+                    for role, refs in stage.files.items()
+                },
+                out=out,
+                checkpoint=stage.checkpoint,
+                report=report,
+            )
+        )
+        seconds = round(time.monotonic() - started, 3)
+        return store.publish(
+            key, out, {"stage": stage.name, "run": stage.run, "version": stage.version, "seconds": seconds}
+        )
+
+
+def run_plan(stages: Sequence[Stage], store: Store, report: PlanReport) -> dict[str, Artifact]:
+    """Run a plan in order in this process, skipping what the cache holds. Returns stage name -> artifact."""
+    done: dict[str, Artifact] = {}
+    for stage in stages:
+        inputs = inputs_of(stage, done)
+        key = stage_key(stage, inputs)
+        artifact = store.sound_artifact(key)
+        report(stage, 1.0 if artifact else 0.0, "", cached=artifact is not None)
+        if artifact is None:
+
+            def report_stage(fraction: float, message: str, stage: Stage = stage) -> None:
+                report(stage, fraction, message, cached=False)
+
+            artifact = run_stage(stage, key, inputs, store, report_stage)
+        done[stage.name] = artifact
+    return done

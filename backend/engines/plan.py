@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what is asked to the stages that do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.contract import CameraPath, JobRequest
+from backend.engines.stage import Stage
+from backend.errors import UserError
+from backend.models.registry import check_provider
+
+DECODE_VERSION = 1
+GEOMETRY_VERSION = 1
+WARP_VERSION = 1
+PREVIEW_VERSION = 1
+DELIVER_VERSION = 1
+
+
+def plan_job(request: JobRequest, data: Path) -> list[Stage]:
+    """The stages of a job, in an order in which each finds its inputs done.
+
+    A camera's name is read by `deliver` alone, so renaming a camera renders nothing again. Raises UserError for what is known
+    to fail before any work: missing weights, a camera that asks for frames that the clip's selection cannot have.
+    """
+    checkpoint = check_provider(request.geometry, data)
+    clip, geometry = request.clip, request.geometry
+    stages = [
+        Stage(
+            name="decode",
+            run="decode",
+            version=DECODE_VERSION,
+            params=clip.model_dump(exclude={"files"}),
+            files={"clip": clip.files},
+            weight=4,
+            publishes="source",
+        ),
+        Stage(
+            name="geometry",
+            run="geometry",
+            version=GEOMETRY_VERSION,
+            params={**geometry.model_dump(exclude={"files", "checkpoint"}), "start": clip.start},
+            inputs={"decode": "decode"},
+            files={"geometry": geometry.files} if geometry.files else {},
+            checkpoint=checkpoint,
+            weight=5 if geometry.provider == "files" else 60,
+            publishes="geometry",
+        ),
+    ]
+    for path in request.paths:
+        _check_frames(path, clip.frames)
+        stages += _preview_stages(request, path)
+    return stages
+
+
+def _preview_stages(request: JobRequest, path: CameraPath) -> list[Stage]:
+    camera = path.model_dump(mode="json", exclude={"name"})
+    settings = request.preview.model_dump()
+    warp, fill, deliver = (f"{step} {path.name}" for step in ("warp", "fill", "deliver"))
+    return [
+        Stage(
+            name=warp,
+            run="warp",
+            version=WARP_VERSION,
+            params={"path": {**camera, "name": "camera"}, **settings},
+            inputs={"decode": "decode", "geometry": "geometry"},
+            weight=10,
+        ),
+        Stage(
+            name=fill,
+            run="preview",
+            version=PREVIEW_VERSION,
+            params={"path": {**camera, "name": "camera"}},
+            inputs={"warp": warp, "decode": "decode", "geometry": "geometry"},
+            weight=8,
+        ),
+        Stage(
+            name=deliver,
+            run="deliver",
+            version=DELIVER_VERSION,
+            params={
+                "path": path.model_dump(mode="json"),
+                "engine": request.engine,
+                "settings": settings,
+                "seed": request.seed,
+                "title": request.title,
+            },
+            inputs={"warp": warp, "preview": fill, "decode": "decode", "geometry": "geometry"},
+            weight=3,
+            publishes=f"cameras/{path.name}",
+        ),
+    ]
+
+
+def _check_frames(path: CameraPath, count: int | None) -> None:
+    last = max(path.frames)
+    if count is not None and last >= count:
+        raise UserError(
+            f"Camera {path.name!r} asks for the clip's frame {last}, but only frames 0 to {count - 1} are used.",
+            advice="Use more frames of the clip, or shorten the camera's range.",
+        )
