@@ -34,7 +34,7 @@ def inputs_of(stage: Stage, done: Mapping[str, Artifact]) -> dict[str, Artifact]
 def run_stage(
     stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: Callable[[float, str], None]
 ) -> Artifact:
-    """Run one stage in this process and publish what it wrote. Raises what the stage raises; then nothing is published."""
+    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published."""
     for refs in stage.files.values():
         for ref in refs:
             if not store.has_blob(ref.sha256):

@@ -20,8 +20,8 @@ DELIVER_VERSION = 1
 def plan_job(request: JobRequest, data: Path) -> list[Stage]:
     """The stages of a job, in an order in which each finds its inputs done.
 
-    A camera's name is read by `deliver` alone, so renaming a camera renders nothing again. Raises UserError for what is known
-    to fail before any work: missing weights, a camera that asks for frames that the clip's selection cannot have.
+    A camera's name is read by `deliver` alone, so renaming a camera renders nothing again. Raises UserError for what is
+    known to fail before any work: missing weights, a camera that asks for frames that the clip's selection cannot have.
     """
     checkpoint = check_provider(request.geometry, data)
     clip, geometry = request.clip, request.geometry

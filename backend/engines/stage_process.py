@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m backend.engines.stage_process`: one stage in a process of its own.
 
-Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...), "inputs": {role: artifact
-key}}. Prints JSON lines: {"progress": fraction, "message": text}, then {"artifact": key} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest.
+Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
+"inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text}, then {"artifact": key} and
+exit status 0, or {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the
+rest.
 """
 
 from __future__ import annotations
