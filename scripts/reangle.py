@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line `reangle` from a checkout: `python3.11 scripts/reangle.py run ...`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from environments import exit_with, run
+
+if __name__ == "__main__":
+    exit_with(run("backend", ["-m", "backend.cli", *sys.argv[1:]]))
