@@ -2,9 +2,9 @@
 """The Python environments of this project, made on first use.
 
 `backend` holds the models and the server, `bpy` holds Blender 4.5 as a module and the tools that check the code;
-`bpy-4.2` and `bpy-5.0` are the same with other Blenders. Each is a folder named after the content of its lock file, so a
-changed lock makes a new one and all checkouts share those that fit. Standard library only: this runs before anything is
-installed.
+`bpy-4.2` and `bpy-5.0` are the same with other Blenders. Each is a folder named after the content of its lock file, so
+a changed lock makes a new one and all checkouts share those that fit. Standard library only: this runs before anything
+is installed.
 """
 
 from __future__ import annotations

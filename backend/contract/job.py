@@ -126,7 +126,8 @@ class JobEvent(WireModel):
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
     state: `state` is set. stage: `stage` began or, with `cached`, was found done.
-    progress: `progress`, `eta_s`, `stage`. note: `message` for the artist. result: `name` was published. error: `error` is set.
+    progress: `progress`, `eta_s`, `stage`. note: `message` for the artist.
+    result: `name` was published. error: `error` is set.
     """
 
     n: Annotated[int, Field(ge=1)]

@@ -3,8 +3,8 @@
 
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text}, then {"artifact": key} and
-exit status 0, or {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the
-rest.
+exit status 0, or {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for
+the rest.
 """
 
 from __future__ import annotations

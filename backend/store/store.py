@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blobs and artifacts, each found by what it holds or by what made it.
 
-A blob is an uploaded file, named by the SHA-256 of its bytes. An artifact is the folder that a stage wrote, named by the
-stage's key; it exists only once its `artifact.json`, which lists every file with its SHA-256, has been published with it
-in one rename. Nothing in here is ever changed after it was published.
+A blob is an uploaded file, named by the SHA-256 of its bytes. An artifact is the folder that a stage wrote, named by
+the stage's key; it exists only once its `artifact.json`, which lists every file with its SHA-256, has been published
+with it in one rename. Nothing in here is ever changed after it was published.
 """
 
 from __future__ import annotations

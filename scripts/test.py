@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the checks and tests: `python3.11 scripts/test.py [SUITE ...] [--all-blenders] [--gui] [-- PYTEST ARGUMENTS]`.
+
+Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each suite's output
+comes when it is done. Exit status 0 only if all passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from environments import BLENDERS, REPOSITORY, SetupError, environment_variables, python_of
+
+SUITES = ("lint", "types", "core", "backend", "blender", "e2e", "gui")
+# Blender can hang at exit; no suite takes nearly as long as this on two cores.
+LIMIT_SECONDS = 1500
+PYTEST_NO_TESTS = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command; `counted` if its output closes with pytest's summary."""
+
+    name: str
+    command: list[str]
+    counted: bool = True
+
+
+def main() -> int:
+    own, _, pytest_arguments = " ".join(sys.argv[1:]).partition("-- ")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
+    parser.add_argument("--all-blenders", action="store_true", help="tests/blender on 4.2, 4.5 and 5.0")
+    parser.add_argument("--gui", action="store_true", help="also tests/gui, in a real Blender window")
+    arguments = parser.parse_args(own.split())
+    wanted = arguments.suites or [suite for suite in SUITES if suite != "gui" or arguments.gui]
+    started = time.monotonic()
+    try:
+        checks = make_checks(wanted, pytest_arguments.split(), all_blenders=arguments.all_blenders)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = list(pool.map(perform, checks))
+    return summarise(checks, results, time.monotonic() - started)
+
+
+def make_checks(wanted: list[str], pytest_arguments: list[str], *, all_blenders: bool) -> list[Check]:
+    """The commands of the wanted suites, the longest first."""
+    backend, bpy = str(python_of("backend")), str(python_of("bpy"))
+    blenders = {name: str(python_of(name)) for name in (BLENDERS if all_blenders else ["bpy"])}
+    pytest = ["-m", "pytest", *pytest_arguments]
+    python = ["backend", "scripts", "tests/backend", "tests/e2e"]
+    every = {
+        "e2e": [Check("e2e", [backend, *pytest, "tests/e2e"])],
+        "backend": [Check("backend", [backend, *pytest, "tests/backend"])],
+        "blender": [
+            Check(f"blender {BLENDERS[name]}", [path, *pytest, "tests/blender"]) for name, path in blenders.items()
+        ],
+        "types": [
+            Check("types, backend", [bpy, "-m", "pyright", "--pythonpath", backend, *python], counted=False),
+            Check("types, add-on", [bpy, "-m", "pyright", "--pythonpath", bpy, "reangle_blender"], counted=False),
+        ],
+        "core": [Check("core", [bpy, *pytest, "tests/core"])],
+        "lint": [
+            Check("ruff check", [bpy, "-m", "ruff", "check", "."], counted=False),
+            Check("ruff format", [bpy, "-m", "ruff", "format", "--check", "."], counted=False),
+        ],
+        "gui": [Check("gui", [bpy, *pytest, "-rs", "tests/gui"])],
+    }
+    return [check for suite, checks in every.items() if suite in wanted for check in checks]
+
+
+def perform(check: Check) -> tuple[int, Counter[str]]:
+    """Run one check in a home of its own and print its output at once; returns exit status and counts."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="reangle-test-", ignore_cleanup_errors=True) as home:
+        variables = environment_variables() | {
+            "BLENDER_USER_RESOURCES": os.path.join(home, "blender"),
+            "REANGLE_DATA": os.path.join(home, "data"),
+            "REANGLE_BACKEND_PYTHON": str(python_of("backend")),
+            "HF_HUB_OFFLINE": "1",
+        }
+        try:
+            done = subprocess.run(
+                check.command,
+                cwd=REPOSITORY,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=LIMIT_SECONDS,
+            )
+            status, output = done.returncode, done.stdout.decode(errors="replace")
+        except subprocess.TimeoutExpired as error:
+            status, output = 1, (error.stdout or b"").decode(errors="replace") + f"\nstopped after {LIMIT_SECONDS} s"
+    counts = Counter[str]()
+    if check.counted:
+        closing = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|skipped|error)", line)]
+        for number, what in re.findall(r"(\d+) (passed|failed|skipped|error)", closing[-1] if closing else ""):
+            counts["failed" if what == "error" else what] += int(number)
+        status = 0 if status == PYTEST_NO_TESTS else status
+    if status and not counts["failed"]:
+        counts["failed"] += 1
+    verdict = "ok" if status == 0 else f"FAILED with status {status}"
+    print(f"\n{output.rstrip()}\n[{check.name}: {verdict}, {time.monotonic() - started:.0f} s]", flush=True)
+    return status, counts
+
+
+def summarise(checks: list[Check], results: list[tuple[int, Counter[str]]], seconds: float) -> int:
+    """Print the verdict; returns the exit status."""
+    total = sum((counts for _, counts in results), Counter[str]())
+    failed = [check.name for check, (status, _) in zip(checks, results, strict=True) if status]
+    print(f"\n{seconds:.0f} s. " + (f"Failed: {', '.join(failed)}." if failed else "All checks passed."))
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
