@@ -20,7 +20,7 @@ from environments import REPOSITORY, SetupError, environment_variables, python_o
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, help="data folder (default: REANGLE_DATA or the system's place)")
     parser.add_argument("--torch-index", metavar="URL", help="package index to take torch from, for another CUDA build")
     arguments = parser.parse_args()

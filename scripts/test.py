@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the checks and tests: `python3.11 scripts/test.py [SUITE ...] [--all-blenders] [--gui] [-- PYTEST ARGUMENTS]`.
 
-Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each suite's output
-comes when it is done. Exit status 0 only if all passed.
+Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each suite's
+output comes when it is done. Exit status 0 only if all passed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Check:
 
 def main() -> int:
     own, _, pytest_arguments = " ".join(sys.argv[1:]).partition("-- ")
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
     parser.add_argument("--all-blenders", action="store_true", help="tests/blender on 4.2, 4.5 and 5.0")
     parser.add_argument("--gui", action="store_true", help="also tests/gui, in a real Blender window")
