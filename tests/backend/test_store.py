@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The store: content decides, nothing is published by halves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.errors import UserError
+from backend.store import Store, write_atomically
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "data with späces")
+
+
+def publish(store: Store, text: str = "hello", key: str = KEY) -> Path:
+    with store.scratch() as out:
+        (out / "inner").mkdir()
+        (out / "inner" / "file.txt").write_text(text)
+        return store.publish(key, out, {"stage": "test"}).folder
+
+
+def test_a_blob_is_found_by_its_content_and_a_wrong_hash_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "clip.mp4"
+    source.write_bytes(b"x" * 3_000_000)
+    ref = store.add_file(source)
+    assert (ref.name, ref.sha256, ref.size) == ("clip.mp4", hashlib.sha256(source.read_bytes()).hexdigest(), 3_000_000)
+    assert store.blob_path(ref.sha256).read_bytes() == source.read_bytes()
+    with pytest.raises(UserError, match="SHA-256"):
+        store.receive("0" * 64, [b"other"])
+    assert not store.has_blob("0" * 64)
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_an_artifact_exists_only_when_it_is_whole(store: Store) -> None:
+    with store.scratch() as out:
+        (out / "half").write_text("half")
+    assert store.artifact(KEY) is None
+    assert not out.exists()
+    folder = publish(store)
+    artifact = store.artifact(KEY)
+    assert artifact is not None
+    assert [file.path for file in artifact.files] == ["inner/file.txt"]
+    (folder / "artifact.json").write_text("{")
+    assert store.artifact(KEY) is None
+    publish(store)
+    assert store.artifact(KEY) is not None
+
+
+def test_a_flipped_bit_makes_the_artifact_vanish(store: Store) -> None:
+    file = publish(store) / "inner" / "file.txt"
+    assert store.sound_artifact(KEY) is not None
+    file.write_text("hellp")
+    assert store.sound_artifact(KEY) is None
+    assert store.artifact(KEY) is None
+
+
+def test_the_first_to_publish_wins(store: Store) -> None:
+    first = publish(store, "first")
+    assert publish(store, "second") == first
+    assert (first / "inner" / "file.txt").read_text() == "first"
+
+
+@pytest.mark.parametrize("name", ["../" + "a" * 61, "A" * 64, "a" * 63, "a" * 65, "a" * 64 + "\n", ""])
+def test_only_hashes_are_places(store: Store, name: str) -> None:
+    with pytest.raises(ValueError, match="not a SHA-256"):
+        store.blob_path(name)
+
+
+def test_sweeping_removes_only_what_the_dead_left(store: Store) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, kept = store.root / "tmp" / f"{dead.pid}-x", store.root / "tmp" / f"{os.getpid()}-x"
+    left.mkdir()
+    kept.mkdir()
+    store.sweep()
+    assert not left.exists()
+    assert kept.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
+def test_an_owner_only_file_is_never_open_to_others(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        write_atomically(tmp_path / "secret", b"token", owner_only=True)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
