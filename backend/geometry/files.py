@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Provider `files`: depth and camera that were rendered or solved elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from backend.engines.stage import StageContext
+from backend.errors import UserError
+from backend.geometry.camera_files import (
+    PLAIN_PNG,
+    CameraTrack,
+    natural_key,
+    read_camera_json,
+    read_colmap,
+    relative_to_first,
+)
+from backend.geometry.depth_files import DEPTH_SUFFIXES, read_depth
+from backend.geometry.footage import Footage, K_from_fov, fov_from_settings
+from backend.geometry.video_geometry import VideoGeometry
+
+COLMAP_NAMES = ("cameras.txt", "images.txt")
+
+
+def provide(footage: Footage, context: StageContext) -> VideoGeometry:
+    """Depth at its own size, and the camera if a file gives it. See `backend.geometry.provider.Provider`."""
+    files = context.files.get("geometry", ())
+    start = int(context.params.get("start", 0))
+    track = read_camera(files)
+    notes: list[str] = []
+
+    depth_files = sorted(
+        ((name, path) for name, path in files if PurePath(name).suffix.lower() in DEPTH_SUFFIXES),
+        key=lambda file: natural_key(file[0]),
+    )
+    if not depth_files:
+        raise UserError(
+            "There is no depth map among the geometry files.",
+            advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
+        )
+    single = len(depth_files) == 1
+    # One file may hold all frames; of many, only those that are used are opened.
+    if not single:
+        part, notes = used_part(len(depth_files), footage, start, "depth maps")
+        depth_files = depth_files[part]
+    maps = []
+    for index, (name, path) in enumerate(depth_files):
+        depth_map = read_depth(name, path, track.png if track else PLAIN_PNG)
+        if not single and len(depth_map) != 1:
+            raise UserError(
+                f"{name} holds {len(depth_map)} frames, and there are {len(depth_files)} depth files.",
+                advice="Use one file for all frames, or one frame in each file.",
+            )
+        if maps and depth_map.shape[1:] != maps[0].shape[1:]:
+            (height, width), (first_height, first_width) = depth_map.shape[1:], maps[0].shape[1:]
+            raise UserError(
+                f"{name} is {width} x {height}, but the depth maps before it are {first_width} x {first_height}.",
+                advice="Render all depth maps at one size.",
+            )
+        maps.append(depth_map)
+        context.report((index + 1) / len(depth_files), "")
+    depth = np.concatenate(maps)
+    if single:
+        part, notes = used_part(len(depth), footage, start, "depth maps")
+        depth = depth[part]
+    depth *= np.float32(context.params.get("depth_files_scale", 1.0))
+    height, width = depth.shape[1:]
+    _check_aspect("The depth maps are", width, height, footage)
+
+    if track is None:
+        fov, note = fov_from_settings(context.params.get("horizontal_fov_deg"))
+        notes += [note, "Camera: no camera file was given, so the camera stands still."]
+        K = K_from_fov(width, height, fov)[None]
+        world_from_camera = np.eye(4)[None]
+    else:
+        _check_aspect("The camera file is for", track.width, track.height, footage)
+        K = np.diag([width / track.width, height / track.height, 1.0]) @ track.K
+        world_from_camera = track.world_from_camera
+        if context.params.get("horizontal_fov_deg") is not None:
+            notes.append("Lens: the camera file's is used, not the field of view that was set.")
+        if len(K) > 1:
+            part, note = used_part(len(K), footage, start, "cameras")
+            K, world_from_camera, notes = K[part], world_from_camera[part], notes + note
+    valid = depth > 0
+    empty = np.flatnonzero(~valid.any(axis=(1, 2)))
+    if empty.size == len(valid):
+        raise UserError("The depth maps hold no depth at all.", advice="Check that the Z pass was rendered.")
+    if empty.size:
+        notes.append(f"The depth map of frame {empty[0]} holds no depth, as do {empty.size - 1} others.")
+    count = footage.count
+    return VideoGeometry(
+        depth=depth,
+        valid=valid,
+        confidence=np.ones(depth.shape, np.float32),
+        K=np.array(np.broadcast_to(K, (count, 3, 3))),
+        world_from_camera=relative_to_first(np.array(np.broadcast_to(world_from_camera, (count, 4, 4)))),
+        scale=track.scale if track else "metric",
+        provider="files",
+        notes=tuple(notes),
+    )
+
+
+def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
+    """The camera among the uploaded files (name, path); None if there is none, UserError if there are two."""
+    colmap = {name.lower(): path for name, path in files if name.lower() in COLMAP_NAMES}
+    jsons = [(name, path) for name, path in files if PurePath(name).suffix.lower() == ".json"]
+    if len(jsons) + bool(colmap) > 1:
+        names = [name for name, _ in jsons] + sorted(colmap)
+        raise UserError(
+            f"There are several camera files: {', '.join(names)}.", advice="Keep the one that belongs to this clip."
+        )
+    if jsons:
+        return read_camera_json(*jsons[0])
+    if len(colmap) == 1:
+        missing = next(name for name in COLMAP_NAMES if name not in colmap)
+        raise UserError(
+            f"{missing} is missing beside {next(iter(colmap))}.", advice="COLMAP's two text files go together."
+        )
+    return read_colmap(colmap["cameras.txt"], colmap["images.txt"]) if colmap else None
+
+
+def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slice, list[str]]:
+    """Which of `given` items belong to the used frames: all if they are as many, else those from `start` on if there is
+    one for each frame of the whole clip.
+
+    Returns them and notes. Raises UserError if neither fits.
+    """
+    used, whole = footage.count, footage.about.get("source_frames")
+    if given == used:
+        return slice(None), []
+    if given == whole or (whole is None and given >= start + used > used):
+        last = start + used - 1
+        which = f"those of frames {start} to {last} are used"
+        return slice(start, start + used), [f"There are {given} {what}, one for each frame of the whole clip; {which}."]
+    clip = f"{used} used frames" + (f" of {whole}" if whole and whole != used else "")
+    raise UserError(
+        f"There are {given} {what}, but the clip has {clip}.",
+        advice="Give one for each used frame, or one for each frame of the whole clip.",
+    )
+
+
+def _check_aspect(what: str, width: int, height: int, footage: Footage) -> None:
+    # A size may be rounded to whole pixels on both sides, hence a pixel of grace.
+    off = abs(width * footage.height - height * footage.width)
+    if off > 1.5 * max(footage.width, footage.height, width, height):
+        raise UserError(
+            f"{what} {width} x {height}, which is another shape than the clip's {footage.width} x {footage.height}.",
+            advice="Render depth with the clip's aspect ratio, or crop the clip to match.",
+        )
+
+
+def collect_geometry_files(folder: Path) -> list[Path]:
+    """The depth and camera files in a folder and the folders below, for `--geometry files:FOLDER`.
+
+    Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
+    preferred. Raises UserError if there is no depth, or if depth lies in several folders.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}.", advice="Give the folder that holds the depth maps.")
+    found = sorted((path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")), key=str)
+    for suffixes in ((".exr",), (".npz", ".npy"), (".png",)):
+        depth = [path for path in found if path.suffix.lower() in suffixes]
+        depth = [path for path in depth if path.parent.name.lower() == "depth"] or depth
+        if suffixes == (".png",):
+            depth = [path for path in depth if _is_deep_png(path)]
+        if depth:
+            break
+    else:
+        raise UserError(
+            f"There are no depth maps in {folder}.", advice="Put EXR files with a Z pass, 16-bit PNG or npz there."
+        )
+    parents = sorted({path.parent for path in depth})
+    if len(parents) > 1:
+        raise UserError(
+            f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
+        )
+    cameras = [path for path in found if path.name.lower() in COLMAP_NAMES or _is_camera_json(path)]
+    return sorted(depth, key=lambda path: natural_key(path.name)) + cameras
+
+
+def _is_deep_png(path: Path) -> bool:
+    """Whether the PNG header says 16 bits."""
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header.startswith(b"\x89PNG\r\n\x1a\n") and len(header) == 25 and header[24] == 16
+
+
+def _is_camera_json(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or path.stat().st_size > 64 * 2**20:
+        return False
+    try:
+        about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        # A broken file next to the depth maps is better reported than passed over.
+        return True
+    if not isinstance(about, dict):
+        return False
+    source = about.get("source", about)
+    frames = source.get("frames") if isinstance(source, dict) else None
+    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in about))
