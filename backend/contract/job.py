@@ -51,6 +51,7 @@ class GeometrySettings(WireModel):
     files: for provider "files": depth maps and one camera file. checkpoint: a folder or hub name, for the learned ones.
     horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
     depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
+    use_dust3r: depth-anything takes scale and shift from DUSt3R (not for commercial work) where its weights are there.
     """
 
     provider: Literal["files", "dust3r", "depth-anything"]
@@ -58,6 +59,7 @@ class GeometrySettings(WireModel):
     checkpoint: Annotated[str | None, Field(max_length=1024)] = None
     horizontal_fov_deg: Annotated[float | None, Field(gt=1, lt=170)] = None
     depth_files_scale: Annotated[float, Field(gt=0)] = 1.0
+    use_dust3r: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> GeometrySettings:
