@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the clip's own size to the working size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+# Rounding a size to whole pixels changes its aspect by less than this.
+_ASPECT_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How an upright source image becomes a working image: crop, then resize.
+
+    crop: (left, top, width, height) in pixels of the upright source with square pixels. width, height: the result.
+    """
+
+    source_width: int
+    source_height: int
+    crop: tuple[float, float, float, float]
+    width: int
+    height: int
+
+    @property
+    def crops(self) -> bool:
+        return (self.crop[2], self.crop[3]) != (self.source_width, self.source_height)
+
+    @property
+    def note(self) -> str:
+        """One line for the artist; "" when the source is used as it is."""
+        if not self.crops:
+            return ""
+        lost = 100 * (1 - self.crop[2] * self.crop[3] / (self.source_width * self.source_height))
+        return (
+            f"{self.width} x {self.height} has another aspect than {self.source_width} x {self.source_height}: "
+            f"the middle is used and {lost:.0f} % of the picture is cropped away."
+        )
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Crop and resize an upright image (H x W or H x W x C; 8, 16 bit, float) of any size with the source's aspect.
+
+        Shrinking averages areas; enlarging is Lanczos.
+        """
+        height, width = image.shape[:2]
+        x_scale, y_scale = width / self.source_width, height / self.source_height
+        left, top = round(self.crop[0] * x_scale), round(self.crop[1] * y_scale)
+        right, bottom = left + round(self.crop[2] * x_scale), top + round(self.crop[3] * y_scale)
+        image = image[top:bottom, left:right]
+        if image.shape[:2] == (self.height, self.width):
+            return np.ascontiguousarray(image)
+        shrinks = self.width <= image.shape[1] and self.height <= image.shape[0]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
+        return cv2.resize(np.ascontiguousarray(image), (self.width, self.height), interpolation=method)
+
+
+def plan_framing(source_width: int, source_height: int, width: int | None, height: int | None) -> Framing:
+    """Fill the wanted size with the middle of the source; without one, keep the source's size, odd or even."""
+    if width is None or height is None:
+        width, height = source_width, source_height
+    wanted, given = width / height, source_width / source_height
+    crop_width, crop_height = source_width, source_height
+    if abs(wanted / given - 1) > _ASPECT_TOLERANCE:
+        if wanted < given:
+            crop_width = max(1, round(source_height * wanted))
+        else:
+            crop_height = max(1, round(source_width / wanted))
+    left, top = (source_width - crop_width) // 2, (source_height - crop_height) // 2
+    return Framing(source_width, source_height, (left, top, crop_width, crop_height), width, height)
