@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a change to a job makes run again, and what it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings
+from backend.engines.plan import plan_job
+from backend.engines.stage_process import stage_from_json, stage_to_json
+from backend.errors import UserError
+
+
+def path(name: str, shift: float = 0.0, frames: int = 2) -> CameraPath:
+    camera = np.eye(4)
+    camera[0, 3] = shift
+    K = ((80.0, 0.0, 32.0), (0.0, 80.0, 24.0), (0.0, 0.0, 1.0))
+    return CameraPath.model_validate(
+        {
+            "name": name,
+            "fps": 24,
+            "width": 64,
+            "height": 48,
+            "frames": range(frames),
+            "world_from_camera": [camera.tolist()] * frames,
+            "K": [K] * frames,
+        }
+    )
+
+
+def job(*paths: CameraPath, clip: str = "clip", frames: int = 8, **changes: object) -> JobRequest:
+    def ref(name: str, content: str) -> FileRef:
+        return FileRef(name=name, sha256=hashlib.sha256(content.encode()).hexdigest(), size=1)
+
+    values = {
+        "id": "0" * 32,
+        "clip": Clip(files=(ref("clip.mp4", clip),), frames=frames),
+        "geometry": GeometrySettings(provider="files", files=(ref("depth.npz", "depth"),)),
+        "paths": paths,
+        **changes,
+    }
+    return JobRequest.model_validate(values)
+
+
+def keys(request: JobRequest) -> dict[str, str]:
+    """Stage name -> key, where every stage writes something that depends on nothing but its key."""
+    done: dict[str, str] = {}
+    for stage in plan_job(request, Path("unused")):
+        done[stage.name] = stage.key({role: done[name] for role, name in stage.inputs.items()})
+    return done
+
+
+def changed(before: JobRequest, after: JobRequest) -> set[str]:
+    old = set(keys(before).values())
+    return {name for name, key in keys(after).items() if key not in old}
+
+
+def test_the_same_job_under_another_id_runs_nothing() -> None:
+    assert changed(job(path("a")), job(path("a"), id="1" * 32, title="")) == set()
+
+
+def test_a_changed_camera_runs_only_its_own_stages() -> None:
+    before, after = job(path("a"), path("b")), job(path("a"), path("b", 0.5))
+    assert changed(before, after) == {"warp b", "fill b", "deliver b"}
+
+
+def test_a_new_camera_leaves_the_others_alone() -> None:
+    assert changed(job(path("a")), job(path("a"), path("b", 1.0))) == {"warp b", "fill b", "deliver b"}
+
+
+def test_a_renamed_camera_is_only_delivered_again() -> None:
+    assert changed(job(path("a")), job(path("z"))) == {"deliver z"}
+
+
+def test_another_clip_or_selection_runs_everything() -> None:
+    everything = {"decode", "geometry", "warp a", "fill a", "deliver a"}
+    assert changed(job(path("a")), job(path("a"), clip="other")) == everything
+    assert changed(job(path("a")), job(path("a"), frames=9)) == everything
+
+
+def test_preview_settings_run_no_geometry() -> None:
+    after = job(path("a"), preview=PreviewSettings(method="splat"))
+    assert changed(job(path("a")), after) == {"warp a", "fill a", "deliver a"}
+
+
+def test_without_cameras_the_job_ends_after_geometry() -> None:
+    assert list(keys(job())) == ["decode", "geometry"]
+
+
+def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
+    with pytest.raises(UserError, match=r"Camera 'a' asks for the clip's frame 2, but only frames 0 to 1"):
+        plan_job(job(path("a", frames=3), frames=2), Path("unused"))
+
+
+def test_a_stage_crosses_to_its_process_unchanged() -> None:
+    for stage in plan_job(job(path("a")), Path("unused")):
+        assert stage_from_json(stage_to_json(stage)) == stage
