@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One stage in a process of its own, with everything that it starts. The only place that knows process groups."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+MODULE = "backend.engines.stage_process"
+GRACE_S = 3.0
+_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+
+
+class StageProcess:
+    """A stage process that waits for its work.
+
+    It does nothing before `begin`, so its id can be written down first; if the backend dies in between, it reads an
+    empty standard input and ends. run: random name on its command line, by which `end_orphan` knows it from a stranger
+    with the same id.
+    """
+
+    def __init__(self) -> None:
+        self.run = uuid.uuid4().hex
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", MODULE, self.run],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            **_own_group(),
+        )
+        self.pid = self._popen.pid
+        self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._stderr: collections.deque[str] = collections.deque(maxlen=60)
+        self._readers = [self._thread(self._read_lines), self._thread(self._read_stderr)]
+
+    @staticmethod
+    def _thread(target: Any, *values: Any) -> threading.Thread:
+        thread = threading.Thread(target=target, args=values, daemon=True)
+        thread.start()
+        return thread
+
+    def begin(self, spec: Mapping[str, Any]) -> None:
+        """Give it its work, without waiting for it to read."""
+        self._thread(self._feed, json.dumps(spec).encode())
+
+    def _feed(self, data: bytes) -> None:
+        with suppress(OSError):  # it may have died
+            assert self._popen.stdin is not None
+            self._popen.stdin.write(data)
+            self._popen.stdin.close()
+
+    def _read_lines(self) -> None:
+        for line in _text(self._popen.stdout):
+            with suppress(ValueError):
+                values = json.loads(line)
+                if isinstance(values, dict):
+                    self._lines.put(values)
+        self._lines.put(None)
+
+    def _read_stderr(self) -> None:
+        for line in _text(self._popen.stderr):
+            self._stderr.append(line[:1000])
+
+    def next_line(self, seconds: float) -> dict[str, Any] | None:
+        """The next line that it prints, or None if there is none within that time."""
+        with suppress(queue.Empty):
+            return self._lines.get(timeout=seconds)
+        return None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; below zero is the signal that ended it."""
+        return self._popen.poll()
+
+    def errors(self) -> str:
+        """The end of what it wrote to standard error."""
+        return "".join(self._stderr)
+
+    def end(self) -> None:
+        """End it and all that it started: ask, wait, kill. Returns when they are gone."""
+        end_group(self.pid, leader_gone=self.exit_code is not None)
+        self._popen.wait()
+        for thread in self._readers:
+            thread.join(timeout=1)
+
+
+def _text(stream: IO[bytes] | None) -> Any:
+    assert stream is not None
+    return (line.decode("utf-8", "replace") for line in stream)
+
+
+def _environment() -> dict[str, str]:
+    # The backend may have been started from anywhere; what happens to lie in the current folder must not be imported.
+    paths = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
+
+
+def _own_group() -> dict[str, Any]:
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def _members(pid: int, *, leader_gone: bool) -> list[psutil.Process]:
+    """The process and its descendants; where there are process groups, also those whose parent has died."""
+    found: dict[int, psutil.Process] = {}
+    if not leader_gone:
+        with suppress(psutil.Error):
+            leader = psutil.Process(pid)
+            found = {process.pid: process for process in (leader, *leader.children(recursive=True))}
+    if sys.platform != "win32":
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, OSError):
+                if os.getpgid(process.pid) == pid:
+                    found[process.pid] = process
+    return list(found.values())
+
+
+def end_group(pid: int, *, leader_gone: bool = False) -> None:
+    """End a process started with a group of its own, and its descendants: ask, wait `GRACE_S`, kill."""
+    members = _members(pid, leader_gone=leader_gone)
+    for process in members:
+        with suppress(psutil.Error):
+            process.terminate()
+    psutil.wait_procs(members, timeout=GRACE_S)
+    members = list({*members, *_members(pid, leader_gone=True)})
+    for process in members:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(members, timeout=GRACE_S)
+
+
+def end_orphan(pid: int, run: str) -> bool:
+    """End a stage process that an earlier backend left behind. Returns whether it was there."""
+    try:
+        if run not in psutil.Process(pid).cmdline():
+            return False
+    except psutil.Error:
+        return False
+    end_group(pid)
+    return True

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One job from its first stage to its last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.contract import JobError, JobRequest
+from backend.engines.execute import inputs_of, stage_key
+from backend.engines.plan import plan_job
+from backend.engines.stage import Stage
+from backend.engines.stage_process import stage_to_json
+from backend.errors import UserError
+from backend.jobs.database import JobDatabase, StageRun
+from backend.jobs.process import StageProcess
+from backend.store import Artifact, Store
+
+MAX_DEATHS = 3
+POLL_S = 0.1
+EVENT_GAP_S = 0.2
+QUIET_GAP_S = 2.0
+SMALLEST_STEP = 0.002
+
+
+class JobInterruptedError(Exception):
+    """The job was canceled, or the backend is ending."""
+
+
+class StageFailedError(Exception):
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+@dataclass
+class Progress:
+    """Progress and time left over the whole job, by the stages' weights; cached stages cost and teach nothing."""
+
+    total: float
+    done: float = 0.0
+    worked: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def at(self, stage: Stage, fraction: float) -> float:
+        return min((self.done + stage.weight * fraction) / self.total, 1.0)
+
+    def eta_s(self, stage: Stage, fraction: float) -> float | None:
+        """Seconds until the end if the rest goes as the part since the start did; None in the first second."""
+        elapsed, worked = time.monotonic() - self.started, self.worked + stage.weight * fraction
+        if elapsed < 1 or worked <= 0:
+            return None
+        return round(elapsed / worked * (self.total - self.done - stage.weight * fraction), 1)
+
+    def finish(self, stage: Stage, *, cached: bool) -> None:
+        self.done += stage.weight
+        if not cached:
+            self.worked += stage.weight
+
+
+class JobRun:
+    """Runs one claimed job. interrupted: asked often, from this thread; only_one: held while a stage key is made."""
+
+    def __init__(
+        self,
+        request: JobRequest,
+        database: JobDatabase,
+        store: Store,
+        interrupted: Callable[[], bool],
+        only_one: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._request, self._database, self._store = request, database, store
+        self._interrupted, self._only_one = interrupted, only_one
+
+    def run(self) -> None:
+        """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
+        stages = plan_job(self._request, self._store.root)
+        progress = Progress(total=sum(stage.weight for stage in stages) or 1.0)
+        done: dict[str, Artifact] = {}
+        for stage in stages:
+            inputs = inputs_of(stage, done)
+            key = stage_key(stage, inputs)
+            with self._only_one(key):
+                artifact = self._store.sound_artifact(key)
+                cached = artifact is not None
+                self._database.begin_stage(self._request.id, stage.name, progress.at(stage, 0), cached=cached)
+                if artifact is None:
+                    artifact = self._make(stage, key, inputs, progress)
+            progress.finish(stage, cached=cached)
+            done[stage.name] = artifact
+            if stage.publishes is not None:
+                self._database.add_result(self._request.id, stage.publishes, key)
+
+    def _make(self, stage: Stage, key: str, inputs: dict[str, Artifact], progress: Progress) -> Artifact:
+        spec = {
+            "root": str(self._store.root),
+            "key": key,
+            "stage": stage_to_json(stage),
+            "inputs": {role: artifact.key for role, artifact in inputs.items()},
+        }
+        deaths = 0
+        while True:
+            if self._interrupted():
+                raise JobInterruptedError
+            process = StageProcess()
+            try:
+                self._database.set_process(StageRun(job=self._request.id, pid=process.pid, run=process.run))
+                process.begin(spec)
+                artifact = self._listen(process, stage, progress)
+            finally:
+                process.end()
+                self._database.clear_process(self._request.id)
+                self._store.sweep()
+            if artifact is not None:
+                return artifact
+            deaths += 1
+            why = _how_it_ended(process.exit_code)
+            if deaths < MAX_DEATHS:
+                self._database.add_note(
+                    self._request.id, stage.name, f"{stage.name}: the process {why}; it runs again."
+                )
+                continue
+            raise StageFailedError(
+                JobError(
+                    message=f"The stage {stage.name!r} {why} {MAX_DEATHS} times.",
+                    advice="Memory may have run out: close other programs, or use a smaller size or fewer frames.",
+                    traceback=process.errors(),
+                )
+            )
+
+    def _listen(self, process: StageProcess, stage: Stage, progress: Progress) -> Artifact | None:
+        """Follow a stage to its end. None if it died without a word."""
+        last_time, last_value = 0.0, -1.0
+        for line in self._lines(process):
+            if "error" in line:
+                raise StageFailedError(JobError.model_validate(line["error"]))
+            if "artifact" in line:
+                return self._store.artifact(line["artifact"])
+            if message := line.get("message"):
+                self._database.add_note(self._request.id, stage.name, message)
+            fraction = line.get("progress", 0.0)
+            value, now = progress.at(stage, fraction), time.monotonic()
+            gap = EVENT_GAP_S if abs(value - last_value) >= SMALLEST_STEP else QUIET_GAP_S
+            if now - last_time >= gap:
+                last_time, last_value = now, value
+                self._database.report_progress(self._request.id, stage.name, value, progress.eta_s(stage, fraction))
+        return None
+
+    def _lines(self, process: StageProcess) -> Iterator[dict[str, Any]]:
+        while True:
+            if self._interrupted():
+                raise JobInterruptedError
+            # Asked before reading, so that what it said last is still read after its end.
+            ended = process.exit_code is not None
+            line = process.next_line(POLL_S)
+            if line is not None:
+                yield line
+            elif ended:
+                return
+
+
+def _how_it_ended(code: int | None) -> str:
+    return (
+        f"was ended by signal {-code}"
+        if code is not None and code < 0
+        else f"ended with status {code} without a result"
+    )
+
+
+def error_of(failure: Exception, traceback: str) -> JobError:
+    """What the artist is told of a failure."""
+    if isinstance(failure, StageFailedError):
+        return failure.error
+    if isinstance(failure, UserError):
+        return JobError(message=failure.message, advice=failure.advice, traceback=traceback)
+    first = (str(failure).splitlines() or ["no further text"])[0]
+    return JobError(
+        message=f"{type(failure).__name__}: {first}",
+        advice="This is a fault of Reangle; the traceback says where. Trying again may help.",
+        traceback=traceback,
+    )
