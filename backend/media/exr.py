@@ -31,8 +31,13 @@ def read_exr_channels(path: Path, name: str = "") -> dict[str, np.ndarray]:
     Blender 4.5 writes one part with long channel names, Blender 5 several parts with short ones: both come out as
     "ViewLayer.Depth.Z". Raises UserError if the file cannot be read.
     """
+    name = name or path.name
+    parts = _open(path, name, header_only=False).parts
+    # OpenEXR prints a warning about a file that is cut short, and leaves out the parts it could not read.
+    if len(parts) != len(_open(path, name, header_only=True).parts) or not all(part.channels for part in parts):
+        raise _damaged(name)
     channels: dict[str, np.ndarray] = {}
-    for part in _open(path, name or path.name, header_only=False).parts:
+    for part in parts:
         prefix = part.header.get("name", "")
         for key, channel in part.channels.items():
             full = key if not prefix or key.startswith(prefix) or "." in key else f"{prefix}.{key}"
@@ -100,7 +105,11 @@ def _open(path: Path, name: str, *, header_only: bool) -> OpenEXR.File:
     try:
         return OpenEXR.File(str(path), separate_channels=True, header_only=header_only)
     except (RuntimeError, ValueError, OSError) as error:
-        raise UserError(f"{name} is not a whole OpenEXR image.", advice="Render or copy it again.") from error
+        raise _damaged(name) from error
+
+
+def _damaged(name: str) -> UserError:
+    return UserError(f"{name} is not a whole OpenEXR image.", advice="Render or copy it again.")
 
 
 def _is_grey(channels: Mapping[str, np.ndarray]) -> bool:

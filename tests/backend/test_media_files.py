@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image sequences in, and image folders, depth and movies out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import OpenEXR
+import pytest
+
+from backend.errors import UserError
+from backend.media.decode import decode_frames, select
+from backend.media.exr import read_exr_depth, write_exr_depth
+from backend.media.model_frames import frames_for_model
+from backend.media.probe import exact_fps, probe_clip
+from backend.media.write import ImageWriter, read_images, write_images, write_mp4
+from tests.backend.clips import QUARTERS, corners, images, probe, quarters
+
+
+def test_png_sequences_8_and_16_bit_grey_and_alpha(tmp_path: Path) -> None:
+    ramp = np.tile(np.arange(64, dtype=np.uint16) * 1040, (48, 1))
+    cv2.imwrite(str(tmp_path / "deep.1.png"), np.dstack([ramp, ramp // 2, ramp // 4]))
+    cv2.imwrite(str(tmp_path / "deep.2.png"), ramp)
+    cv2.imwrite(
+        str(tmp_path / "deep.10.png"), np.dstack([np.full((48, 64, 3), 9, np.uint8), np.full((48, 64), 77, np.uint8)])
+    )
+    files = [(path.name, path) for path in tmp_path.glob("*.png")]
+    with pytest.raises(UserError, match=r"gap before deep\.10\.png"):
+        probe_clip(files)
+    (tmp_path / "deep.10.png").rename(tmp_path / "deep.3.png")
+    info = probe_clip([(path.name, path) for path in sorted(tmp_path.glob("*.png"), reverse=True)], fps=23.976)
+    frames = list(decode_frames(info, select(info)))
+    assert info.fps == Fraction(24000, 1001)
+    assert np.allclose(frames[0].rgb[0, :, 2], ramp[0] / 257, atol=0.51)
+    assert np.allclose(frames[0].rgb[0, :, 0], (ramp[0] // 4) / 257, atol=0.51)
+    assert np.array_equal(frames[1].rgb[..., 0], frames[1].rgb[..., 2])
+    assert frames[2].alpha is not None
+    assert (frames[2].alpha == 77).all()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_exr_sequences_are_linear_light(tmp_path: Path, kind: type, parts: int) -> None:
+    def channels(prefix: str) -> dict[str, np.ndarray]:
+        values = {"R": 0.5, "G": 0.18, "B": 4.0, "A": 1.0}
+        return {f"{prefix}{name}": np.full((16, 24), value, kind) for name, value in values.items()}
+
+    depth = {"Z": np.full((16, 24), 7, np.float32)}
+    header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
+    path = tmp_path / "r_0001.exr"
+    if parts == 1:
+        both = {**channels("View.Combined."), "View.Depth.Z": depth["Z"]}
+        OpenEXR.File(header, both).write(str(path))
+    else:
+        named = [({**header, "name": "View.Depth"}, depth), ({**header, "name": "View.Combined"}, channels(""))]
+        OpenEXR.File([OpenEXR.Part(about, data) for about, data in named]).write(str(path))
+    info = probe(path)
+    frame = next(decode_frames(info, select(info)))
+    assert frame.rgb[8, 8].tolist() == [188, 118, 255]
+    assert frame.alpha is not None
+
+
+def test_movies_written_here_come_back_alike(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    frames = [quarters(65, 49)] * 4
+    assert write_mp4(path, frames, 29.97, quality=6) == (66, 50)
+    info = probe(path)
+    assert (info.fps, info.frames, info.notes) == (Fraction(30000, 1001), 4, ())
+    assert np.allclose(corners(images(info)[0]), QUARTERS, atol=4)
+    write_mp4(path, frames, 25, timestamps=[0, 0.04, 0.2, 0.24])
+    assert np.allclose(probe(path).timestamps, [0, 0.04, 0.2, 0.24], atol=1e-3)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out.mp4"]
+
+
+def test_a_movie_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    def failing() -> Iterator[np.ndarray]:
+        yield quarters(64, 48)
+        raise RuntimeError("disk on fire")
+
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        write_mp4(tmp_path / "out.mp4", failing(), 24)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "exact"), [(29.97, Fraction(30000, 1001)), (24, Fraction(24)), (12.5, Fraction(25, 2))]
+)
+def test_frame_rates_are_exact(given: float, exact: Fraction) -> None:
+    assert exact_fps(given) == exact
+
+
+def test_image_folders_come_back_bit_for_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (11, 17, 23, 3), np.uint8)
+    masks = rng.integers(0, 2, (11, 17, 23), np.uint8) * np.uint8(255)
+    depth = rng.random((11, 17, 23), np.float32) * 100
+    for name, sequence in (("colour", colour), ("masks", masks), ("depth", depth)):
+        write_images(tmp_path / name, sequence)
+        back = read_images(tmp_path / name)
+        assert back.dtype == sequence.dtype
+        assert np.array_equal(back, sequence)
+    assert np.array_equal(read_images(tmp_path / "colour", start=3, count=4), colour[3:7])
+    assert sorted(file.name for file in (tmp_path / "depth").iterdir())[0] == "000001.exr"
+
+
+def test_a_write_that_fails_is_heard_of(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="uint8"), ImageWriter(tmp_path) as writer:
+        writer.add(np.zeros((4, 4), np.int64))
+
+
+@pytest.mark.parametrize("layout", ["single", "4.5", "5.0", "grey"])
+def test_depth_is_found_in_every_layout_blender_writes(tmp_path: Path, layout: str) -> None:
+    z = np.linspace(0.5, 1e10, 12, dtype=np.float32).reshape(3, 4)
+    noise = np.zeros((3, 4), np.float32)
+    header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
+    parts = {
+        "single": [({}, {"R": noise, "G": noise, "B": noise, "Z": z})],
+        "4.5": [({}, {"ViewLayer.Combined.R": noise, "ViewLayer.Depth.Z": z, "ViewLayer.Vector.Y": noise})],
+        "5.0": [({"name": "ViewLayer.Combined"}, {"R": noise}), ({"name": "ViewLayer.Depth"}, {"Z": z})],
+        "grey": [({}, {"V": z})],
+    }[layout]
+    path = tmp_path / "z.exr"
+    OpenEXR.File([OpenEXR.Part({**header, **about}, channels) for about, channels in parts]).write(str(path))
+    assert np.array_equal(read_exr_depth(path), z)
+
+
+def test_colour_is_never_taken_for_depth(tmp_path: Path) -> None:
+    channels = {letter: np.full((3, 4), value, np.float32) for letter, value in (("R", 1), ("G", 2), ("B", 3))}
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(tmp_path / "c.exr"))
+    with pytest.raises(UserError, match="no depth channel; it has B, G, R"):
+        read_exr_depth(tmp_path / "c.exr")
+
+
+@pytest.mark.parametrize("left", [3, 300, 4000, -1])
+def test_a_cut_exr_is_refused(tmp_path: Path, left: int) -> None:
+    write_exr_depth(tmp_path / "z.exr", np.random.default_rng(0).random((64, 64), np.float32))
+    (tmp_path / "cut.exr").write_bytes((tmp_path / "z.exr").read_bytes()[:left])
+    with pytest.raises(UserError, match=r"cut\.exr is not a whole"):
+        read_exr_depth(tmp_path / "cut.exr")
+
+
+@pytest.mark.parametrize(("count", "model"), [(1, 1), (2, 9), (9, 9), (10, 17), (48, 49), (49, 49), (50, 57)])
+def test_model_frame_counts(count: int, model: int) -> None:
+    frames = frames_for_model(count)
+    assert (frames.model, frames.held) == (model, model - count)
+    assert bool(frames.note) == (model != count)
+    assert frames_for_model(count, multiple=1).held == 0
