@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract with the backend, version 1, as dataclasses. Lengths, ranges and names follow docs/architecture.md."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from .wire import ContractError
+
+CONTRACT_VERSION = 1
+MAX_FRAMES = 4096
+MAX_SIDE = 8192
+RIGID_TOLERANCE = 1e-4
+
+Row3 = tuple[float, float, float]
+Row4 = tuple[float, float, float, float]
+Matrix3 = tuple[Row3, Row3, Row3]
+Matrix4 = tuple[Row4, Row4, Row4, Row4]
+
+JobState = Literal["queued", "running", "done", "failed", "canceled"]
+FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "canceled"})
+
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9]) *(\..*)?", re.IGNORECASE)
+_MAX_NAME_BYTES = 120
+
+
+def _require(condition: bool, message: str, advice: str = "") -> None:
+    if not condition:
+        raise ContractError(message, advice=advice)
+
+
+def check_file_name(name: str) -> str:
+    """The name in NFC; ContractError if some system could not store it as one file name of at most 120 bytes."""
+    name = unicodedata.normalize("NFC", name)
+    encoded = name.encode("utf-8", errors="replace")
+    advice = "Give it another name."
+    _require(bool(name) and name == name.strip() and name[-1] != ".", f"The name {name!r} has loose ends.", advice)
+    _require(not _FORBIDDEN.search(name), f"The name {name!r} holds a character that file names cannot have.", advice)
+    _require(len(encoded) <= _MAX_NAME_BYTES, f"The name {name[:40]!r}... is longer than 120 bytes.", advice)
+    _require(not _RESERVED.fullmatch(name), f"The name {name!r} is reserved on Windows.", advice)
+    _require(encoded.decode("utf-8") == name, "The name is not valid Unicode.", advice)
+    return name
+
+
+def file_name_from(label: str) -> str:
+    """The nearest name that `check_file_name` accepts; Blender's own names may hold anything."""
+    name = unicodedata.normalize("NFC", label.encode("utf-8", errors="replace").decode("utf-8"))
+    name = _FORBIDDEN.sub("_", name).encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", errors="ignore")
+    name = name.strip().rstrip(". ") or "camera"
+    return f"{name[:100]}_".replace(".", "_") if _RESERVED.fullmatch(name) else name
+
+
+def new_job_id() -> str:
+    """32 hex digits, made by the client so that sending twice is one job."""
+    return uuid.uuid4().hex
+
+
+def _check_id(job: str) -> None:
+    _require(bool(re.fullmatch(r"[0-9a-f]{32}", job)), f"{job!r} is not a job's id: 32 hex digits.")
+
+
+def _check_sha256(sha256: str) -> None:
+    _require(bool(re.fullmatch(r"[0-9a-f]{64}", sha256)), f"{sha256!r} is not a SHA-256: 64 hex digits.")
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """A file known by its content; `name` only tells its kind and order."""
+
+    name: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_file_name(self.name))
+        _check_sha256(self.sha256)
+        _require(self.size >= 0, f"The size of {self.name} is below zero.")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One movie file, or an image sequence in order, and the part of it that is used.
+
+    start: first used frame, 0-based. frames: how many; None is all that remain.
+    width, height: the working size; None keeps the clip's own. fps is for image sequences.
+    """
+
+    files: tuple[FileRef, ...]
+    start: int = 0
+    frames: int | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(1 <= len(self.files) <= 100_000, "The clip has no files, or more than 100,000.", "Choose a clip.")
+        _require(self.start >= 0, "The first frame is below zero.")
+        _require(self.frames is None or 1 <= self.frames <= MAX_FRAMES, f"Use 1 to {MAX_FRAMES} frames of the clip.")
+        _require((self.width is None) == (self.height is None), "Width and height go together.")
+        for side in (self.width, self.height):
+            _require(side is None or 16 <= side <= MAX_SIDE, f"The working size must be within 16 to {MAX_SIDE}.")
+        _require(self.fps is None or 0 < self.fps <= 1000, "Frames per second must be above 0 and at most 1000.")
+
+
+@dataclass(frozen=True)
+class GeometrySettings:
+    """Which provider makes depth and cameras.
+
+    files: for provider "files": depth maps and one camera file. checkpoint: folder or hub name, for the learned ones.
+    horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
+    depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
+    """
+
+    provider: Literal["files", "dust3r", "depth-anything"]
+    files: tuple[FileRef, ...] = ()
+    checkpoint: str | None = None
+    horizontal_fov_deg: float | None = None
+    depth_files_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        advice = "Choose depth files, or another provider."
+        _require((self.provider == "files") == bool(self.files), "Depth files go with the provider 'files'.", advice)
+        fov = self.horizontal_fov_deg
+        _require(fov is None or 1 < fov < 170, "The field of view must be between 1 and 170 degrees.")
+        _require(self.depth_files_scale > 0, "The scale of the depth files must be above zero.")
+        _require(self.checkpoint is None or len(self.checkpoint) <= 1024, "The checkpoint's name is too long.")
+
+
+@dataclass(frozen=True)
+class PreviewSettings:
+    """Settings of engine `preview`.
+
+    method: how the clip is looked at from the new camera. memory: fill from other frames where the scene is static.
+    """
+
+    method: Literal["lookup", "splat", "mesh"] = "lookup"
+    memory: bool = True
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """A camera over N output frames; static and moving views are the same type.
+
+    frames: index into the clip's used frames (0-based), one per output frame.
+    world_from_camera: N rigid 4 x 4 matrices, OpenCV axes, in the geometry's world.
+    K: N intrinsics in pixels of width x height, pixel centres at +0.5.
+    Raises ContractError naming the frame (0-based output frame) for what the backend would refuse.
+    """
+
+    name: str
+    fps: float
+    width: int
+    height: int
+    frames: tuple[int, ...]
+    world_from_camera: tuple[Matrix4, ...]
+    K: tuple[Matrix3, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", check_file_name(self.name))
+        who = f"Camera {self.name!r}"
+        _require(0 < self.fps <= 1000, f"{who}: frames per second must be above 0 and at most 1000.")
+        _require(1 <= self.width <= MAX_SIDE, f"{who}: the width must be within 1 to {MAX_SIDE}.")
+        _require(1 <= self.height <= MAX_SIDE, f"{who}: the height must be within 1 to {MAX_SIDE}.")
+        count = len(self.frames)
+        _require(1 <= count <= MAX_FRAMES, f"{who}: a path has 1 to {MAX_FRAMES} frames, not {count}.")
+        _require(min(self.frames) >= 0, f"{who}: a frame of the clip is below zero.")
+        matrices, intrinsics = self.extrinsics(), self.intrinsics()
+        _require(
+            matrices.shape == (count, 4, 4) and intrinsics.shape == (count, 3, 3),
+            f"{who}: {count} frames, {len(matrices)} matrices and {len(intrinsics)} intrinsics; they must be as many.",
+        )
+        rotations = matrices[:, :3, :3]
+        grams = rotations @ rotations.transpose(0, 2, 1)
+        checks = {
+            "a number is not finite": np.isfinite(matrices).all((1, 2)) & np.isfinite(intrinsics).all((1, 2)),
+            "the last row must be 0 0 0 1": (np.abs(matrices[:, 3] - (0, 0, 0, 1)) <= RIGID_TOLERANCE).all(1),
+            "the camera is mirrored": np.linalg.det(rotations) >= 0,
+            "the camera is scaled or sheared": (np.abs(grams - np.eye(3)) <= RIGID_TOLERANCE).all((1, 2)),
+            "the focal length must be above zero": (intrinsics[:, 0, 0] > 0) & (intrinsics[:, 1, 1] > 0),
+            "K must be fx 0 cx, 0 fy cy, 0 0 1": (intrinsics[:, 2, 2] == 1)
+            & (intrinsics[:, [0, 1, 2, 2], [1, 0, 0, 1]] == 0).all(1),
+        }
+        for sentence, good in checks.items():
+            _require(bool(good.all()), f"{who}, frame {int(np.argmin(good))}: {sentence}.")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        name: str,
+        fps: float,
+        width: int,
+        height: int,
+        frames: Sequence[int],
+        world_from_camera: np.ndarray,
+        K: np.ndarray,
+    ) -> CameraPath:
+        """From N x 4 x 4 and N x 3 x 3 arrays."""
+        return cls(
+            name=name,
+            fps=float(fps),
+            width=int(width),
+            height=int(height),
+            frames=tuple(int(frame) for frame in frames),
+            world_from_camera=_nested(world_from_camera),
+            K=_nested(K),
+        )
+
+    def extrinsics(self) -> np.ndarray:
+        """world_from_camera as N x 4 x 4 float64."""
+        return np.asarray(self.world_from_camera, np.float64).reshape(-1, 4, 4)
+
+    def intrinsics(self) -> np.ndarray:
+        """K as N x 3 x 3 float64."""
+        return np.asarray(self.K, np.float64).reshape(-1, 3, 3)
+
+
+def _nested(matrices: np.ndarray) -> tuple:
+    return tuple(tuple(tuple(row) for row in matrix) for matrix in np.asarray(matrices, np.float64).tolist())
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """All that a job needs. Without paths, the job ends after geometry."""
+
+    id: str
+    clip: Clip
+    geometry: GeometrySettings
+    paths: tuple[CameraPath, ...] = ()
+    title: str = ""
+    engine: Literal["preview"] = "preview"
+    preview: PreviewSettings = PreviewSettings()
+    seed: int = 42
+    contract: Literal[1] = CONTRACT_VERSION
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        _require(len(self.title) <= 200, "The title is longer than 200 characters.")
+        _require(len(self.paths) <= 64, "More than 64 cameras in one job.", "Send them in several jobs.")
+        _require(0 <= self.seed < 2**63, "The seed must be within 0 and 2^63 - 1.")
+        names = [path.name.casefold() for path in self.paths]
+        for path, name in zip(self.paths, names, strict=True):
+            unique = names.count(name) == 1
+            _require(unique, f"Two cameras are named {path.name!r}, upper and lower case aside.", "Rename one of them.")
+
+    def file_refs(self) -> tuple[FileRef, ...]:
+        """Every file that must be uploaded before this request is accepted."""
+        return (*self.clip.files, *self.geometry.files)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """message and advice are one sentence each; traceback is for the curious."""
+
+    message: str
+    advice: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands. progress is 0 to 1 over the whole job; eta_s is None while unknown."""
+
+    id: str
+    title: str
+    state: JobState
+    created: float
+    stage: str = ""
+    progress: float = 0.0
+    eta_s: float | None = None
+    error: JobError | None = None
+    last_event: int = 0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One line of a job's history. n counts from 1 within the job, without gaps.
+
+    state: `state` is set. stage: `stage` begins, or was `cached`. progress: `progress`, `eta_s`.
+    note: `message` for the artist. result: `name` was published. error: `error` is set.
+    """
+
+    n: int
+    job: str
+    time: float
+    type: Literal["state", "stage", "progress", "note", "result", "error"]
+    state: JobState | None = None
+    stage: str | None = None
+    cached: bool | None = None
+    progress: float | None = None
+    eta_s: float | None = None
+    message: str | None = None
+    name: str | None = None
+    error: JobError | None = None
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events after the number that was asked for; ask next with since=last."""
+
+    events: tuple[JobEvent, ...]
+    last: int
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A published file of a result; path is relative, with forward slashes."""
+
+    path: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        for part in self.path.split("/"):
+            check_file_name(part)
+        _check_sha256(self.sha256)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One published folder of a job: "source", "geometry", or a camera path's name under "cameras/"."""
+
+    name: str
+    files: tuple[ResultFile, ...]
+
+    def __post_init__(self) -> None:
+        for part in self.name.split("/"):
+            check_file_name(part)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Who answers: the contract's number, the backend's version, its process and its data folder."""
+
+    contract: int
+    version: str
+    pid: int
+    data: str
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A geometry provider; message and advice say why one is not available."""
+
+    name: str
+    available: bool
+    licence: str = ""
+    message: str = ""
+    advice: str = ""
