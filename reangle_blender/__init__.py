@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reangle's desk in Blender. Importable without bpy, so that `core` can be used and tested as plain Python."""
+
+
+def register() -> None:
+    from . import registration
+
+    registration.register()
+
+
+def unregister() -> None:
+    from . import registration
+
+    registration.unregister()

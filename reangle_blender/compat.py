@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only module that asks which Blender this is: 4.2 LTS to 5.x."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from bpy.types import ID, FCurve, Scene
+
+VIDEO_VIEW_TRANSFORM = "Standard"
+
+
+def strips(scene: Scene) -> Any:
+    """The scene's sequencer strips, making the sequence editor if there is none."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences  # "sequences" until 4.3
+
+
+def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> None:
+    """Since 5.0 a workspace chooses which scene its sequencer edits; leave a choice that was made."""
+    workspace = context.workspace
+    if workspace is not None and hasattr(workspace, "sequencer_scene") and workspace.sequencer_scene is None:
+        workspace.sequencer_scene = scene
+
+
+def sequencer_scene(context: bpy.types.Context) -> Scene:
+    """The scene whose strips the artist sees: since 5.0 the workspace's choice, else the window's scene."""
+    return getattr(context.workspace, "sequencer_scene", None) or context.scene
+
+
+def _curves(id_block: ID) -> Any:
+    """The curves of a data-block's own action, which is made if there is none."""
+    animation = id_block.animation_data or id_block.animation_data_create()
+    action = animation.action
+    if action is None:
+        action = bpy.data.actions.new(f"{id_block.name}Action")
+        animation.action = action
+    if not hasattr(action, "slots"):  # until 4.3 an action is one list of curves
+        return action.fcurves
+    slot = animation.action_slot
+    if slot is None:
+        slot = action.slots.new(id_block.id_type, id_block.name)
+        animation.action_slot = slot
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(slot, ensure=True).fcurves
+
+
+def new_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve:
+    """An empty curve for this property, in place of one that is there."""
+    curves = _curves(id_block)
+    old = curves.find(data_path, index=index)
+    if old is not None:
+        curves.remove(old)
+    return curves.new(data_path, index=index)
+
+
+def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
+    if id_block.animation_data is None or id_block.animation_data.action is None:
+        return None
+    return _curves(id_block).find(data_path, index=index)
+
+
+def compositor_tree(scene: Scene) -> Any:
+    """The scene's compositing nodes, switched on and made if there are none."""
+    if hasattr(scene, "compositing_node_group"):
+        if scene.compositing_node_group is None:
+            scene.compositing_node_group = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
+        return scene.compositing_node_group
+    scene.use_nodes = True
+    return scene.node_tree
+
+
+def compositor_output(tree: Any) -> Any:
+    """The image socket that is the composite, made if there is none."""
+    if not hasattr(bpy.types, "CompositorNodeComposite"):
+        if not any(item.in_out == "OUTPUT" for item in tree.interface.items_tree if item.item_type == "SOCKET"):
+            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        kind = "NodeGroupOutput"
+    else:
+        kind = "CompositorNodeComposite"
+    for node in tree.nodes:
+        if node.bl_idname == kind:
+            return node.inputs[0]
+    return tree.nodes.new(kind).inputs[0]
+
+
+def point_shader_name() -> str:
+    """The built-in shader for coloured points; since 4.5 points have shaders of their own."""
+    return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"
+

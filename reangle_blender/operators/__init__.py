@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist does; one module per step. Operators start work and return at once; `jobs.pump` brings its end."""
+
+from . import cameras, clip, render, results
+
+_PARTS = (clip, cameras, render, results)
+
+
+def register() -> None:
+    for part in _PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    for part in reversed(_PARTS):
+        part.unregister()

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 4: bring results to the sequencer, behind the cameras, and to the compositor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.types import Context, Operator, Scene
+
+from .. import compat, state, watching
+from ..core.errors import UserError
+from ..scene import background, compositor, sequencer
+from ._report import report_error
+
+
+def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
+    """The job of this id; "" is the one that is chosen in the panel."""
+    shot = state.of(scene)
+    if name:
+        return shot.jobs.get(name)
+    return shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
+
+
+class _ResultOperator(Operator):
+    """Base: one action for each camera of a fetched job."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    job: StringProperty(name="Job", description="Id of the job; empty is the chosen one", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        if any(job.kind == "RENDER" and job.loaded for job in state.of(context.scene).jobs):
+            return True
+        cls.poll_message_set("No results have been fetched yet")
+        return False
+
+    def execute(self, context: Context) -> set[str]:
+        try:
+            job = chosen_job(context.scene, self.job)
+            if job is None or job.kind != "RENDER" or not job.loaded:
+                raise UserError("This job has no results here.", advice="Choose a finished render, or fetch its results.")
+            for camera in job.cameras:
+                self.bring(context, camera, Path(bpy.path.abspath(camera.folder)))
+        except UserError as error:
+            return report_error(self, error)
+        return {"FINISHED"}
+
+    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+        raise NotImplementedError
+
+
+class REANGLE_OT_results_to_sequencer(_ResultOperator):
+    bl_idname = "reangle.results_to_sequencer"
+    bl_label = "To Sequencer"
+    bl_description = "Add one strip per camera, each on a channel of its own"
+
+    timing: EnumProperty(
+        name="Timing",
+        description="What to do where the scene's frame rate is not the clip's",
+        items=(
+            ("SPEED", "Real Speed", "Repeat or drop frames so that the clip plays at its own speed"),
+            ("FRAMES", "Frame by Frame", "One frame of the clip per frame of the scene"),
+        ),
+    )
+    with_clip: BoolProperty(name="With the Clip", description="Add a strip of the original clip below them")
+
+    def execute(self, context: Context) -> set[str]:
+        scene = compat.sequencer_scene(context)
+        shot = state.of(context.scene)
+        if self.with_clip and shot.shot_folder:
+            try:
+                frames = Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"
+                self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
+            except UserError as error:
+                return report_error(self, error)
+        compat.show_in_sequencer(context, scene)
+        if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
+            transform = scene.view_settings.view_transform
+            self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
+        return super().execute(context)
+
+    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+        scene = compat.sequencer_scene(context)
+        self._add(scene, folder / "frames", camera.name, camera.fps, camera.first_frame)
+
+    def _add(self, scene: Scene, frames: Path, name: str, fps: float, first_frame: int) -> None:
+        real_speed = self.timing == "SPEED"
+        _, note = sequencer.add_strip(scene, frames, name, fps, first_frame, real_speed=real_speed)
+        if note:
+            self.report({"INFO"}, note)
+
+
+class REANGLE_OT_results_to_backgrounds(_ResultOperator):
+    bl_idname = "reangle.results_to_backgrounds"
+    bl_label = "To Camera Backgrounds"
+    bl_description = "Show each result behind the camera that it was rendered from"
+
+    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+        item = state.alive(context.scene, camera.camera)
+        if item is None:
+            self.report({"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result was left out.")
+            return
+        background.show_behind(item, folder / "frames", f"{camera.name} result", camera.first_frame)
+
+
+class REANGLE_OT_results_to_compositor(_ResultOperator):
+    bl_idname = "reangle.results_to_compositor"
+    bl_label = "To Compositor"
+    bl_description = "Add image nodes with the frames, the mask of what the clip had seen, and depth"
+
+    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+        compositor.add_nodes(context.scene, folder, camera.name, camera.first_frame)
+
+
+class REANGLE_OT_fetch_results(Operator):
+    bl_idname = "reangle.fetch_results"
+    bl_label = "Fetch Results"
+    bl_description = "Fetch the results of the chosen job from the backend again"
+
+    job: StringProperty(name="Job", options={"HIDDEN"})
+
+    def execute(self, context: Context) -> set[str]:
+        job = chosen_job(context.scene, self.job)
+        try:
+            if job is None:
+                raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
+            watching.fetch(context.scene, job.name)
+        except UserError as error:
+            return report_error(self, error)
+        return {"FINISHED"}
+
+
+class REANGLE_OT_open_results(Operator):
+    bl_idname = "reangle.open_results"
+    bl_label = "Open Folder"
+    bl_description = "Show the files of the chosen job in the file browser of the system"
+
+    job: StringProperty(name="Job", options={"HIDDEN"})
+
+    def execute(self, context: Context) -> set[str]:
+        job = chosen_job(context.scene, self.job)
+        folder = Path(bpy.path.abspath(job.folder)) if job is not None and job.folder else None
+        if folder is None or not folder.is_dir():
+            return report_error(self, UserError("This job has no folder yet.", advice="Fetch its results first."))
+        bpy.ops.wm.path_open(filepath=str(folder))
+        return {"FINISHED"}
+
+
+_CLASSES = (
+    REANGLE_OT_results_to_sequencer,
+    REANGLE_OT_results_to_backgrounds,
+    REANGLE_OT_results_to_compositor,
+    REANGLE_OT_fetch_results,
+    REANGLE_OT_open_results,
+)
+register, unregister = bpy.utils.register_classes_factory(_CLASSES)

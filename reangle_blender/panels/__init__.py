@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab; one module per step. Panels only draw."""
+
+from . import cameras, clip, render, results
+
+_PARTS = (clip, cameras, render, results)
+
+
+def register() -> None:
+    for part in _PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    for part in reversed(_PARTS):
+        part.unregister()

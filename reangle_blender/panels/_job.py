@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one job is drawn: its progress, its error, its notes."""
+
+from __future__ import annotations
+
+from bpy.types import Context, UILayout
+
+from .. import state
+from ._text import duration, paragraph
+
+STATE_ICONS = {
+    "sending": "EXPORT",
+    "queued": "TIME",
+    "running": "PLAY",
+    "fetching": "IMPORT",
+    "done": "CHECKMARK",
+    "failed": "ERROR",
+    "canceled": "X",
+}
+
+
+def headline(job: state.ReangleJob) -> str:
+    """State, stage and time to go in one line."""
+    if job.state == "done":
+        return "Done" if job.loaded else "Done, not fetched"
+    words = job.stage if job.state == "running" and job.stage else job.state.capitalize()
+    if job.state == "running" and job.eta_s >= 0:
+        words += f", {duration(job.eta_s)} to go"
+    return words
+
+
+def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
+    box = layout.box().column()
+    if job.is_final:
+        box.label(text=f"{job.title}: {headline(job)}", icon=STATE_ICONS.get(job.state, "NONE"))
+    else:
+        row = box.row(align=True)
+        row.progress(factor=job.progress, text=f"{headline(job)}  {job.progress:.0%}")
+        row.operator("reangle.cancel_job", text="", icon="CANCEL").job = job.name
+    if job.message:
+        paragraph(box, context, job.message, "ERROR" if job.state == "failed" else "INFO")
+    if job.advice:
+        paragraph(box, context, job.advice, "LIGHT")
+    if job.traceback:
+        row = box.row(align=True)
+        row.operator("reangle.show_traceback", icon="TEXT").job = job.name
+        row.operator("reangle.copy_traceback", text="", icon="COPYDOWN").job = job.name
+    for note in job.notes.splitlines():
+        paragraph(box, context, note, "DOT")

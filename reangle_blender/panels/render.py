@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3: which cameras, and how far they are."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.types import Context, Panel
+
+from .. import state
+from ..scene.cameras import artist_cameras
+from . import _job
+from ._text import paragraph
+
+
+class REANGLE_PT_render(Panel):
+    bl_label = "3  Render"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Reangle"
+
+    def draw(self, context: Context) -> None:
+        layout = self.layout
+        shot = state.of(context.scene)
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(shot, "engine")
+        column.prop(shot, "method")
+        column.prop(shot, "use_memory")
+        cameras = artist_cameras(context.scene)
+        box = layout.box().column(align=True)
+        for camera in cameras:
+            row = box.row(align=True)
+            row.prop(camera.reangle, "render", text="")
+            row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
+            row.operator("reangle.look_through", text="", icon="VIEW_CAMERA").camera = camera.name
+        if not cameras:
+            paragraph(box, context, "There is no new camera yet.")
+        if any(marker.camera for marker in context.scene.timeline_markers):
+            box.prop(shot, "use_markers")
+        render = context.scene.render
+        width = render.resolution_x * render.resolution_percentage // 100
+        height = render.resolution_y * render.resolution_percentage // 100
+        layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
+        layout.operator("reangle.render", icon="RENDER_ANIMATION")
+        for job in reversed(shot.jobs):
+            if job.kind == "RENDER" and (not job.is_final or job == shot.jobs[-1]):
+                _job.draw(layout, context, job)
+
+
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render,))

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 4: what came back."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.types import Context, Panel, UILayout, UIList
+
+from .. import state
+from . import _job
+from ._text import paragraph
+
+
+class REANGLE_UL_jobs(UIList):
+    def draw_item(
+        self,
+        _context: Context | None,
+        layout: UILayout,
+        _data: object,
+        item: state.ReangleJob,
+        _icon: int | None,
+        _active_data: object,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _flag: int | None = 0,
+    ) -> None:
+        row = layout.row()
+        row.label(text=item.title, icon=_job.STATE_ICONS.get(item.state, "NONE"))
+        row.label(text=_job.headline(item))
+
+    def filter_items(self, _context: Context | None, data: state.ReangleScene, _property: str) -> tuple[list[int], list]:
+        return [self.bitflag_filter_item if job.kind == "RENDER" else 0 for job in data.jobs], []
+
+
+class REANGLE_PT_results(Panel):
+    bl_label = "4  Results"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Reangle"
+
+    def draw(self, context: Context) -> None:
+        layout = self.layout
+        shot = state.of(context.scene)
+        renders = [job for job in shot.jobs if job.kind == "RENDER"]
+        if not renders:
+            paragraph(layout, context, "Finished renders are listed here.")
+            return
+        layout.template_list("REANGLE_UL_jobs", "", shot, "jobs", shot, "job_index", rows=3)
+        job = shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
+        if job is None or job.kind != "RENDER":
+            return
+        if job.loaded:
+            column = layout.column(align=True)
+            row = column.row(align=True)
+            row.operator("reangle.results_to_sequencer", icon="SEQUENCE")
+            column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
+            column.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
+            layout.operator("reangle.open_results", icon="FILE_FOLDER")
+        elif job.state == "done":
+            layout.operator("reangle.fetch_results", icon="IMPORT")
+
+
+register, unregister = bpy.utils.register_classes_factory((REANGLE_UL_jobs, REANGLE_PT_results))

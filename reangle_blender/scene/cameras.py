@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender cameras <-> the contract's camera paths, frame by frame, relative to the geometry's origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+from bpy.types import Collection, Object, Scene
+from mathutils import Euler, Matrix
+
+from .. import state
+from ..core import camera as lenses
+from ..core.contract import CameraPath, file_name_from
+from ..core.errors import UserError
+from . import keyframes, point_cloud
+
+MARKER_CAMERA = "Scene Camera"
+
+
+def render_size(scene: Scene) -> lenses.RenderSize:
+    render = scene.render
+    return lenses.RenderSize(
+        render.resolution_x,
+        render.resolution_y,
+        render.resolution_percentage,
+        render.pixel_aspect_x,
+        render.pixel_aspect_y,
+    )
+
+
+def lens_of(camera_data: bpy.types.Camera) -> lenses.Lens:
+    return lenses.Lens(
+        camera_data.lens,
+        camera_data.sensor_fit,
+        camera_data.sensor_width,
+        camera_data.sensor_height,
+        camera_data.shift_x,
+        camera_data.shift_y,
+    )
+
+
+def artist_cameras(scene: Scene) -> list[Object]:
+    """The scene's cameras that may be rendered: all but the clip's own."""
+    source = state.of(scene).source
+    return [item for item in scene.objects if item.type == "CAMERA" and item != source]
+
+
+def path_names(cameras: Sequence[Object]) -> list[str]:
+    """A file name for each camera, all different whatever the case."""
+    names: list[str] = []
+    for camera in cameras:
+        base = name = file_name_from(camera.name)
+        number = 2
+        while name.casefold() in {known.casefold() for known in names}:
+            name = f"{base[:100]} {number}"
+            number += 1
+        names.append(name)
+    return names
+
+
+def sample(camera: Object, origin: Object, depsgraph: bpy.types.Depsgraph, frame: int) -> lenses.CameraSample:
+    """The camera at the current frame, after its parents, constraints and drivers."""
+    evaluated = camera.evaluated_get(depsgraph)
+    return lenses.CameraSample(
+        frame=frame,
+        matrix_world=np.array(evaluated.matrix_world, np.float64),
+        origin_matrix_world=np.array(origin.evaluated_get(depsgraph).matrix_world, np.float64),
+        lens=lens_of(evaluated.data),
+        type=evaluated.data.type,
+    )
+
+
+def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool = False) -> list[CameraPath]:
+    """The paths of these cameras over the frames of the imported clip; clip frame 0 is scene frame `first_frame`.
+
+    use_markers: also the scene's camera as the timeline's markers switch it, named "Scene Camera".
+    Raises UserError naming the camera and the frame for what the contract cannot hold.
+    """
+    shot = state.of(scene)
+    origin = shot.origin
+    if origin is None or not shot.shot_frames:
+        raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
+    names = path_names(cameras)
+    if MARKER_CAMERA in names and use_markers:
+        raise UserError(f"A camera is named {MARKER_CAMERA!r}.", advice="Rename it to render with markers.")
+    samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
+    by_markers: list[lenses.CameraSample] = []
+    current, subframe = scene.frame_current, scene.frame_subframe
+    with point_cloud.standing_still():
+        try:
+            for index in range(shot.shot_frames):
+                frame = shot.first_frame + index
+                scene.frame_set(frame)
+                depsgraph = _depsgraph(scene)
+                for camera, taken in zip(cameras, samples, strict=True):
+                    taken.append(sample(camera, origin, depsgraph, frame))
+                if use_markers:
+                    if scene.camera is None:
+                        raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
+                    by_markers.append(sample(scene.camera, origin, depsgraph, frame))
+        finally:
+            scene.frame_set(current, subframe=subframe)
+    taken_names = list(zip(names, samples, strict=True))
+    if use_markers:
+        taken_names.append((MARKER_CAMERA, by_markers))
+    size = render_size(scene)
+    return [
+        lenses.export_path(name, shot.shot_fps, size, range(shot.shot_frames), taken) for name, taken in taken_names
+    ]
+
+
+def _depsgraph(scene: Scene) -> bpy.types.Depsgraph:
+    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+        return bpy.context.evaluated_depsgraph_get()
+
+
+def add_camera(scene: Scene, collection: Collection, name: str, origin: Object | None) -> Object:
+    """A camera with Blender's default lens, child of the origin without an inverse, so that its own transform is in
+    the geometry's world."""
+    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    camera.rotation_mode = "XYZ"
+    camera.parent = origin
+    collection.objects.link(camera)
+    camera.data.sensor_fit = "HORIZONTAL"
+    if scene.camera is None:
+        scene.camera = camera
+    return camera
+
+
+def channels(camera: Object) -> list[keyframes.Channel]:
+    """What a camera move animates: place, turn and lens, in this order."""
+    return [
+        *((camera, "location", axis) for axis in range(3)),
+        *((camera, "rotation_euler", axis) for axis in range(3)),
+        (camera.data, "lens", 0),
+        (camera.data, "shift_x", 0),
+        (camera.data, "shift_y", 0),
+    ]
+
+
+def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
+    """F x 9 values for `channels`, for a camera that is a child of the origin.
+
+    Exact where the scene renders at the path's size; at another one the horizontal field of view is the same.
+    Raises UserError for focal lengths that Blender has no lens for.
+    """
+    K = path.intrinsics()
+    size = lenses.RenderSize(path.width, path.height, 100, *lenses.pixel_aspect_for(K[0]))
+    values = np.empty((len(path.frames), 9))
+    turn: Euler | None = None
+    for row, (matrix, K_here) in enumerate(zip(lenses.matrix_in_origin(path.extrinsics()), K, strict=True)):
+        rotation = Matrix(matrix[:3, :3].tolist())
+        turn = rotation.to_euler("XYZ", turn) if turn is not None else rotation.to_euler("XYZ")
+        lens = lenses.lens_from_intrinsics(K_here, size, like=lens_of(camera.data))
+        values[row] = (*matrix[:3, 3], *turn, lens.lens, lens.shift_x, lens.shift_y)
+    return values
+
+
+def add_from_path(
+    scene: Scene, collection: Collection, path: CameraPath, origin: Object | None, first_frame: int
+) -> Object:
+    """A camera that follows the path with one key per frame, as measured cameras do. See `channel_values`."""
+    camera = add_camera(scene, collection, path.name, origin)
+    values = channel_values(camera, path)
+    set_values(camera, values[0])
+    moving = np.ptp(values, axis=0) > 1e-7
+    animated = [channel for channel, moves in zip(channels(camera), moving, strict=True) if moves]
+    keyframes.write_every_frame(animated, first_frame, values[:, moving])
+    return camera
+
+
+def set_values(camera: Object, values: np.ndarray) -> None:
+    """Put a row of `channel_values` onto the camera."""
+    camera.location = values[:3]
+    camera.rotation_euler = values[3:6]
+    camera.data.lens, camera.data.shift_x, camera.data.shift_y = values[6:]

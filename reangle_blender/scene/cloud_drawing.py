@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cloud's colours in every viewport mode: loose vertices draw black, so the points are drawn over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .. import compat, state
+from . import point_cloud
+
+_handler: Any = None
+_batch: Any = None
+_batch_key: tuple[str, int] | None = None
+
+
+def _draw() -> None:
+    """Called by Blender for each 3D viewport."""
+    global _batch, _batch_key
+    import gpu  # not there in background mode
+    from gpu_extras.batch import batch_for_shader
+
+    context = bpy.context
+    scene, space = context.scene, context.space_data
+    shot = state.of(scene)
+    item, cloud = state.alive(scene, shot.cloud), point_cloud.cloud_of(scene)
+    if item is None or cloud is None or not item.visible_get(viewport=space) or not space.overlay.show_overlays:
+        return
+    shader = gpu.shader.from_builtin(compat.point_shader_name())
+    key = (shot.shot, point_cloud.clip_frame(scene))
+    if _batch_key != key:
+        positions, rgb = cloud.points(key[1])
+        rgba = np.ones((len(rgb), 4), np.float32)
+        rgba[:, :3] = rgb / np.float32(255)
+        _batch = batch_for_shader(shader, "POINTS", {"pos": positions, "color": rgba})
+        _batch_key = key
+    gpu.state.depth_test_set("LESS_EQUAL")
+    gpu.state.depth_mask_set(True)
+    gpu.state.point_size_set(shot.point_size)
+    with gpu.matrix.push_pop():
+        gpu.matrix.multiply_matrix(item.matrix_world)
+        shader.bind()
+        _batch.draw(shader)
+    gpu.state.depth_mask_set(False)
+    gpu.state.depth_test_set("NONE")
+
+
+def forget() -> None:
+    global _batch, _batch_key
+    _batch = _batch_key = None
+
+
+def register() -> None:
+    global _handler
+    if not bpy.app.background:
+        _handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+
+
+def unregister() -> None:
+    global _handler
+    if _handler is not None:
+        bpy.types.SpaceView3D.draw_handler_remove(_handler, "WINDOW")
+        _handler = None
+    forget()

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Image sequences of results, as Blender's image data-blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.types import Image
+
+from ..core.errors import UserError
+
+
+def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
+    """Names of the numbered images of a result folder, in order. Raises UserError if there are none."""
+    names = sorted(path.name for path in folder.glob(f"*{suffix}")) if folder.is_dir() else []
+    if not names:
+        raise UserError(f"There are no images in {folder}.", advice="Fetch the results again in the Results step.")
+    return names
+
+
+def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bool = False) -> Image:
+    """The image data-block of the sequence in `folder`; one that shows the same files is used again."""
+    first = folder / sequence_files(folder, suffix)[0]
+    for known in bpy.data.images:
+        if known.source == "SEQUENCE" and Path(bpy.path.abspath(known.filepath)) == first:
+            return known
+    image = bpy.data.images.load(str(first))
+    image.name = label
+    image.source = "SEQUENCE"
+    if is_data:
+        image.colorspace_settings.name = "Non-Color"
+    return image
+
+
+def show_from(user: object, first_frame: int, count: int) -> None:
+    """Let an image user, or a compositor node that is one, show file 000001 at scene frame `first_frame`."""
+    user.frame_start = first_frame  # type: ignore[attr-defined]
+    user.frame_duration = count  # type: ignore[attr-defined]
+    user.frame_offset = 0  # type: ignore[attr-defined]
+    user.use_auto_refresh = True  # type: ignore[attr-defined]

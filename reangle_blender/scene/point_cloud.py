@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clip's moving point cloud: a mesh of loose vertices with colours, refilled when the frame changes.
+
+The arrays live in plain objects outside the .blend, found by the job that made them; a file that is opened again reads
+them from its shot's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import bpy
+import numpy as np
+from bpy.types import Depsgraph, Object, Scene
+
+from .. import state
+
+if TYPE_CHECKING:
+    from ..core.cloud import Cloud
+
+COLOR = "Color"
+
+_clouds: dict[str, Cloud] = {}
+_shown: dict[str, int] = {}
+_still = 0
+
+
+def _linear_from_srgb() -> np.ndarray:
+    srgb = np.arange(256) / 255
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+LINEAR = _linear_from_srgb()
+
+
+def remember(shot: str, cloud: Cloud) -> None:
+    """Keep the arrays of a shot (the job that imported it) for drawing."""
+    _clouds[shot] = cloud
+    _shown.pop(shot, None)
+
+
+def forget_all() -> None:
+    _clouds.clear()
+    _shown.clear()
+
+
+def cloud_of(scene: Scene) -> Cloud | None:
+    return _clouds.get(state.of(scene).shot)
+
+
+def clip_frame(scene: Scene) -> int:
+    """The clip frame at the scene's current frame; before and after the clip its first and last."""
+    shot = state.of(scene)
+    return int(np.clip(scene.frame_current - shot.first_frame, 0, max(0, shot.shot_frames - 1)))
+
+
+def add_object(name: str, cloud: Cloud, frame: int) -> Object:
+    """A mesh object with as many vertices as the fullest frame has points; spare ones lie on the last point."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(cloud.most_points)
+    mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
+    mesh.color_attributes.active_color_index = 0
+    item = bpy.data.objects.new(name, mesh)
+    _fill(item, cloud, frame)
+    return item
+
+
+def _fill(item: Object, cloud: Cloud, frame: int) -> None:
+    mesh = item.data
+    colors = mesh.attributes.get(COLOR)
+    count = len(mesh.vertices)
+    if item.mode != "OBJECT" or count != cloud.most_points or colors is None:
+        return  # the artist has made it their own
+    positions, rgb = cloud.points(frame)
+    if not len(positions):
+        positions, rgb = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)
+    spare = count - len(positions)
+    rgba = np.ones((count, 4), np.float32)
+    rgba[:, :3] = np.pad(LINEAR[rgb], ((0, spare), (0, 0)), mode="edge")
+    co = np.pad(positions, ((0, spare), (0, 0)), mode="edge")
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(co, np.float32).ravel())
+    colors.data.foreach_set("color", rgba.ravel())
+    mesh.update()
+
+
+def refresh(scene: Scene) -> None:
+    """Let the scene's cloud show the current frame."""
+    shot = state.of(scene)
+    item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
+    if item is None or cloud is None or item.library is not None:
+        return
+    frame = clip_frame(scene)
+    if _shown.get(shot.shot) != frame:
+        _fill(item, cloud, frame)
+        _shown[shot.shot] = frame
+
+
+@contextmanager
+def standing_still() -> Iterator[None]:
+    """Leave the cloud alone while frames are only visited to read something else."""
+    global _still
+    _still += 1
+    try:
+        yield
+    finally:
+        _still -= 1
+
+
+# Before the dependency graph looks at the mesh, so that a render of this frame has this frame's points.
+@bpy.app.handlers.persistent
+def _frame_change(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
+    if not _still:
+        refresh(scene)
+
+
+@bpy.app.handlers.persistent
+def _undone(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
+    _shown.clear()  # undo may have brought back the points of another frame
+    refresh(scene)
+
+
+def register() -> None:
+    bpy.app.handlers.frame_change_pre.append(_frame_change)
+    bpy.app.handlers.undo_post.append(_undone)
+    bpy.app.handlers.redo_post.append(_undone)
+
+
+def unregister() -> None:
+    bpy.app.handlers.frame_change_pre.remove(_frame_change)
+    bpy.app.handlers.undo_post.remove(_undone)
+    bpy.app.handlers.redo_post.remove(_undone)
+    forget_all()

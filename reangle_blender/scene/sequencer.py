@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results on the sequencer: one strip per camera, each on a channel of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bpy.types import Scene
+
+from .. import compat
+from . import images
+
+
+def scene_rate(scene: Scene) -> float:
+    """Frames per second of the scene, exactly as Blender plays them."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def frames_at_rate(count: int, clip_fps: float, scene_fps: float) -> list[int]:
+    """Which frame of the clip each scene frame shows so that it plays at its own speed: repeated or dropped by time."""
+    if abs(clip_fps / scene_fps - 1) < 1e-4:
+        return list(range(count))
+    shown = max(1, round(count * scene_fps / clip_fps))
+    return [min(count - 1, int((index + 0.5) * clip_fps / scene_fps)) for index in range(shown)]
+
+
+def add_strip(
+    scene: Scene, folder: Path, name: str, fps: float, first_frame: int, *, real_speed: bool = True
+) -> tuple[Any, str]:
+    """Add the frames in `folder` as an image strip on the lowest channel above all others.
+
+    real_speed: repeat or drop frames where the scene's rate is not the clip's; else one clip frame per scene frame.
+    Returns the strip, and a note for the artist, or "".
+    """
+    files = images.sequence_files(folder)
+    order = frames_at_rate(len(files), fps, scene_rate(scene)) if real_speed else range(len(files))
+    shown = [files[index] for index in order]
+    strips = compat.strips(scene)
+    channel = 1 + max((strip.channel for strip in strips), default=0)
+    strip = strips.new_image(
+        name=name, filepath=str(folder / shown[0]), channel=channel, frame_start=first_frame, fit_method="FIT"
+    )
+    for file in shown[1:]:
+        strip.elements.append(file)
+    strip.frame_final_duration = len(shown)
+    note = ""
+    if len(shown) != len(files):
+        note = (
+            f"{name}: the clip runs at {fps:g} and the scene at {scene_rate(scene):g} frames per second; "
+            f"{len(files)} frames became {len(shown)}."
+        )
+    return strip, note

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An imported clip in the scene: origin, cloud, the clip's own camera, and the scene's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bpy
+import numpy as np
+from bpy.types import Collection, Object, Scene
+
+from .. import compat, state
+from ..core import camera as lenses
+from ..core.contract import CameraPath
+from . import background, cameras, point_cloud
+
+if TYPE_CHECKING:
+    from ..core.cloud import Cloud
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A fetched import, ready to be put into a scene: nothing here is read from disk again.
+
+    job: id of the import. folder: where it was fetched to. frames: folder of the clip's frames. path: the clip's camera.
+    """
+
+    job: str
+    title: str
+    folder: Path
+    frames: Path
+    path: CameraPath
+    cloud: Cloud
+    notes: tuple[str, ...] = ()
+
+
+def build(scene: Scene, shot: Shot, request: str, *, match: bool) -> Iterator[None]:
+    """Put the shot into the scene, step by step so that the window stays alive. An origin that is there, and the cameras
+    under it, stay; the cloud and the clip's camera are replaced.
+
+    match: set the scene's rate, range, size and view transform to the clip's.
+    """
+    known = state.prepare(scene)
+    settings = match_scene(scene, shot) if match else compare_scene(scene, shot)
+    known.shot, known.shot_request, known.shot_folder = shot.job, request, str(shot.folder)
+    known.shot_fps, known.shot_frames = shot.path.fps, len(shot.path.frames)
+    known.shot_width, known.shot_height = shot.path.width, shot.path.height
+    job = known.jobs.get(shot.job)
+    if job is not None:
+        job.notes = "\n".join([*shot.notes, *settings])
+    point_cloud.remember(shot.job, shot.cloud)
+    yield
+
+    collection, origin = _house(scene, shot)
+    for old in (known.cloud, known.source):
+        if old is not None:
+            data = old.data
+            bpy.data.objects.remove(old)
+            bpy.data.batch_remove([data])
+    known.origin = origin
+    yield
+
+    known.cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
+    known.cloud.parent = origin
+    collection.objects.link(known.cloud)
+    yield
+
+    reach = _reach(shot)
+    source = cameras.add_from_path(scene, collection, shot.path, origin, known.first_frame)
+    source.name = source.data.name = f"{shot.title} Camera"
+    source.data.display_size = reach / 4
+    source.data.clip_end = max(source.data.clip_end, reach * 20)
+    source.lock_location = source.lock_rotation = (True, True, True)
+    background.show_behind(source, shot.frames, shot.title, known.first_frame)
+    known.source = source
+    if scene.camera is None:
+        scene.camera = source
+    origin.empty_display_size = reach / 4
+    scene.frame_set(int(np.clip(scene.frame_current, known.first_frame, known.first_frame + known.shot_frames - 1)))
+
+
+def _house(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
+    """The collection and the origin, those of an earlier import if they are still there."""
+    origin = state.alive(scene, state.of(scene).origin)
+    if origin is not None:
+        return origin.users_collection[0], origin
+    collection = bpy.data.collections.new(f"Reangle {shot.title}")
+    scene.collection.children.link(collection)
+    origin = bpy.data.objects.new(f"{shot.title} Origin", None)
+    collection.objects.link(origin)
+    return collection, origin
+
+
+def _reach(shot: Shot) -> float:
+    """How far away the scene of the clip is, in the geometry's units: to size what is drawn in the viewport."""
+    positions, _ = shot.cloud.points(0)
+    return float(np.median(np.linalg.norm(positions, axis=1))) if len(positions) else 1.0
+
+
+def set_rate(scene: Scene, fps: float) -> None:
+    """Frames per second exactly: 24000/1001 is 24 over a base of 1.001."""
+    by_ntsc = fps * 1.001
+    if abs(by_ntsc - round(by_ntsc)) < 1e-3 < abs(fps - round(fps)):
+        scene.render.fps, scene.render.fps_base = round(by_ntsc), 1.001
+    else:
+        scene.render.fps = max(1, round(fps))
+        scene.render.fps_base = scene.render.fps / fps
+
+
+def match_scene(scene: Scene, shot: Shot) -> list[str]:
+    """Set rate, range, size and view transform to the clip's; return what changed, for the artist."""
+    first, last = state.of(scene).first_frame, state.of(scene).first_frame + len(shot.path.frames) - 1
+    notes = compare_scene(scene, shot)
+    set_rate(scene, shot.path.fps)
+    scene.frame_start, scene.frame_end = first, last
+    render = scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = shot.path.width, shot.path.height, 100
+    render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(shot.path.intrinsics()[0])
+    render.use_lock_interface = True  # the cloud changes with the frame while a render runs
+    if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
+        scene.view_settings.view_transform = compat.VIDEO_VIEW_TRANSFORM
+    return [note.replace("The scene has", "The scene had") for note in notes]
+
+
+def compare_scene(scene: Scene, shot: Shot) -> list[str]:
+    """In which settings the scene is not like the clip, one sentence each."""
+    notes = []
+    render = scene.render
+    rate = render.fps / render.fps_base
+    if abs(rate / shot.path.fps - 1) > 1e-5:
+        notes.append(f"The scene has {rate:.5g} frames per second, the clip {shot.path.fps:.5g}.")
+    size = cameras.render_size(scene)
+    if (size.width, size.height) != (shot.path.width, shot.path.height):
+        notes.append(
+            f"The scene has {size.width} x {size.height} pixels, the clip {shot.path.width} x {shot.path.height}."
+        )
+    transform = scene.view_settings.view_transform
+    if transform != compat.VIDEO_VIEW_TRANSFORM:
+        notes.append(f"The scene has the view transform {transform}, which changes the colours of video.")
+    return notes

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a scene remembers, saved in the .blend. Live objects (threads, connections, clouds) are in `jobs` and `scene`."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import Object, PropertyGroup, Scene
+
+SCHEMA = 1
+
+MIGRATIONS: dict[int, Callable[[ReangleScene], None]] = {}  # noqa: F821 - from this schema to the next
+
+FINAL_STATES = {"done", "failed", "canceled"}
+
+
+class ReangleClip(PropertyGroup):
+    """Step 1: which clip, which part of it, and where its geometry comes from."""
+
+    path: StringProperty(
+        name="Clip",
+        description="A movie, or any image of an image sequence",
+        subtype="FILE_PATH",
+    )
+    start: IntProperty(name="First Frame", description="First frame of the clip to use, counted from 0", min=0)
+    frames: IntProperty(name="Frames", description="How many frames to use; 0 is all that remain", min=0, max=4096)
+    use_own_size: BoolProperty(name="Clip's Own Size", description="Work at the size of the clip", default=True)
+    width: IntProperty(name="Width", description="Working width in pixels", default=720, min=16, max=8192)
+    height: IntProperty(name="Height", description="Working height in pixels", default=480, min=16, max=8192)
+    sequence_fps: FloatProperty(
+        name="Sequence Rate", description="Frames per second of an image sequence", default=24.0, min=0.1, max=1000
+    )
+    provider: EnumProperty(
+        name="Geometry",
+        description="Where depth and the camera of the clip come from",
+        items=(
+            ("files", "Depth Files", "A folder with depth maps (EXR, 16-bit PNG, npz) and a camera (JSON, COLMAP text)"),
+            ("dust3r", "DUSt3R", "Depth and camera path from the frames themselves; its weights are non-commercial"),
+            ("depth-anything", "Depth Anything", "Depth of each frame, seen from a camera that stands still"),
+        ),
+    )
+    geometry_folder: StringProperty(
+        name="Depth Folder", description="Folder with depth maps and one camera file", subtype="DIR_PATH"
+    )
+    depth_scale: FloatProperty(
+        name="Depth Scale", description="Multiplies the depth that is read from files", default=1.0, min=1e-6, precision=4
+    )
+    checkpoint: StringProperty(name="Checkpoint", description="Folder or name of the weights; empty is the default")
+    use_fov: BoolProperty(
+        name="Set Field of View", description="Give the horizontal field of view where the geometry has none of its own"
+    )
+    fov_deg: FloatProperty(name="Field of View", description="Horizontal, in degrees", default=50, min=2, max=169)
+    match_scene: BoolProperty(
+        name="Match Scene to Clip",
+        description="Set the scene's frame rate, frame range, resolution and view transform to those of the clip",
+        default=True,
+    )
+
+
+class ReangleCamera(PropertyGroup):
+    """One camera of a job: the path it was sent as, and where its result lies. `name` is the path's name."""
+
+    camera: PointerProperty(type=Object)
+    folder: StringProperty(name="Result Folder", subtype="DIR_PATH")
+    width: IntProperty()
+    height: IntProperty()
+    fps: FloatProperty()
+    frames: IntProperty()
+    first_frame: IntProperty()
+
+
+class ReangleJob(PropertyGroup):
+    """What was last heard of a job. `name` is its id on the backend."""
+
+    title: StringProperty()
+    kind: EnumProperty(items=(("IMPORT", "Import", ""), ("RENDER", "Render", "")))
+    state: StringProperty()
+    stage: StringProperty()
+    progress: FloatProperty(min=0, max=1)
+    eta_s: FloatProperty(description="Seconds to go; below zero while unknown", default=-1)
+    message: StringProperty()
+    advice: StringProperty()
+    traceback: StringProperty()
+    folder: StringProperty(description="Where its files were fetched to", subtype="DIR_PATH")
+    notes: StringProperty(description="One note per line")
+    loaded: BoolProperty(description="Its results have been fetched")
+    request: StringProperty(description="The clip and geometry it was sent with, as JSON")
+    cameras: CollectionProperty(type=ReangleCamera)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+class ReangleScene(PropertyGroup):
+    """All that Reangle knows about a scene."""
+
+    schema: IntProperty()
+    uid: StringProperty(description="Finds the scene again after it was renamed, undone or reloaded")
+    clip: PointerProperty(type=ReangleClip)
+    engine: EnumProperty(
+        name="Engine",
+        items=(("preview", "Preview", "Moves the pixels of the clip; no diffusion and no weights"),),
+    )
+    method: EnumProperty(
+        name="Method",
+        description="How the clip is looked at from the new camera",
+        items=(
+            ("lookup", "Look-up", "Every new pixel is looked up in the clip; the sharpest"),
+            ("splat", "Splat", "Points drawn as small squares; the fastest"),
+            ("mesh", "Mesh", "A surface cut at the edges of depth"),
+        ),
+    )
+    use_memory: BoolProperty(
+        name="Fill from Other Frames", description="Where the scene stands still, use what other frames saw", default=True
+    )
+    use_markers: BoolProperty(
+        name="Scene Camera with Markers",
+        description="Also render the scene's camera, switched by the markers of the timeline",
+    )
+    origin: PointerProperty(type=Object)
+    cloud: PointerProperty(type=Object)
+    source: PointerProperty(type=Object)
+    shot: StringProperty(description="Job of the imported clip")
+    shot_request: StringProperty(description="Clip and geometry of the import, as JSON of the contract")
+    shot_folder: StringProperty(description="Where the import was downloaded to", subtype="DIR_PATH")
+    shot_fps: FloatProperty()
+    shot_frames: IntProperty()
+    shot_width: IntProperty()
+    shot_height: IntProperty()
+    first_frame: IntProperty(name="First Scene Frame", description="Scene frame of the clip's first frame", default=1)
+    jobs: CollectionProperty(type=ReangleJob)
+    job_index: IntProperty(name="Job")
+    show_traceback: BoolProperty(name="Details", description="Show the whole error")
+    point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")
+
+    @property
+    def is_newer(self) -> bool:
+        """Saved by a newer Reangle: shown, never changed."""
+        return self.schema > SCHEMA
+
+
+class ReangleObject(PropertyGroup):
+    """What Reangle knows about an object."""
+
+    render: BoolProperty(name="Render", description="Render the clip from this camera", default=False)
+
+
+CLASSES = (ReangleClip, ReangleCamera, ReangleJob, ReangleScene, ReangleObject)
+
+
+def of(scene: Scene) -> ReangleScene:
+    return scene.reangle  # type: ignore[attr-defined]
+
+
+def prepare(scene: Scene) -> ReangleScene:
+    """The scene's state, given an identity if it has none yet."""
+    state = of(scene)
+    if not state.uid:
+        state.uid = uuid.uuid4().hex
+        state.schema = SCHEMA
+    return state
+
+
+def find_scene(uid: str) -> Scene | None:
+    return next((scene for scene in bpy.data.scenes if of(scene).uid == uid), None)
+
+
+def alive(scene: Scene, item: Object | None) -> Object | None:
+    """The object if it is still in the scene; a deleted one lives on in the pointers that name it."""
+    return item if item is not None and scene.objects.get(item.name) == item else None
+
+
+def migrate(scene: Scene) -> None:
+    """Bring the state of an older file up to date. One from a newer Reangle is left as it is."""
+    state = of(scene)
+    while state.uid and state.schema < SCHEMA:
+        MIGRATIONS[state.schema](state)
+        state.schema += 1
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    Scene.reangle = PointerProperty(type=ReangleScene)  # type: ignore[attr-defined]
+    Object.reangle = PointerProperty(type=ReangleObject)  # type: ignore[attr-defined]
+
+
+def unregister() -> None:
+    del Object.reangle  # type: ignore[attr-defined]
+    del Scene.reangle  # type: ignore[attr-defined]
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
