@@ -76,6 +76,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         ticks: list[int | None] = []
         hidden = 0
         for packet in _packets(container, stream):
+            # Frames that an edit list hides are decoded for the sake of others, and never shown.
             if packet.is_discard:
                 hidden += 1
             elif packet.size:
@@ -85,10 +86,13 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
     first = _first_frame(name, path, kind, decoder)
     known = sorted({tick for tick in ticks if tick is not None})
     notes = []
-    counted = len(known) < len(ticks)
+    repeated = len(known) < len(ticks)
+    # AVI stores no times, and those that FFmpeg makes up are out of order where frames are coded out of order.
+    counted = repeated or kind == "avi"
     if counted:
         step = 1 / (rate or Fraction(24)) / time_base
         known = [round(index * step) for index in range(len(ticks))]
+    if repeated:
         notes.append(f"{name} has no time for every frame; its frame rate is trusted instead.")
     turn, turn_note = _turn(first)
     width, height = first.width, first.height

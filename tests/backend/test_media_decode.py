@@ -33,7 +33,7 @@ def test_steady_frame_rate_is_exact_in_every_container(tmp_path: Path, suffix: s
     assert np.allclose(info.timestamps, np.arange(30) / 30, atol=1.1e-3)
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "avi"])
 @pytest.mark.parametrize("start", [0, 1, 17, 23, 39])
 def test_starting_in_the_middle_gives_the_same_frames(tmp_path: Path, suffix: str, start: int) -> None:
     path = write_movie(tmp_path / f"clip.{suffix}", numbered(40), options={"g": "12", "bf": "3", "crf": "4"})
