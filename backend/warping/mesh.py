@@ -1,0 +1,488 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Forward warping by a surface: the depth map as a grid of triangles, cut where depth jumps, drawn into the target camera.
+
+The surface. Vertices are pixel centres. Two neighbours in a row or column are linked when their depths differ by at most `jump` of the
+nearer one, or when the step goes on with the slope on both sides (a floor seen at a grazing angle), up to `grazing`. Four pixels
+linked all round span two triangles. Where a link is missing, and along the picture's border, every pixel still owns its half of the
+way: it is drawn as a flat half or quarter cell of its own depth, so that no pixel is lost, however thin, and the surface covers the
+whole picture.
+
+The rules of drawing. A triangle covers a pixel if the pixel's centre is inside or on an edge; an edge is evaluated from the same end
+for both triangles that share it, so no centre falls between two of them. Triangles are seen from both sides. 1 / z is affine on the screen
+and interpolated there; the largest wins, which makes the order of drawing irrelevant. Source coordinates follow from depth by going
+back through the two cameras, which equals perspective-correct interpolation. Triangles that reach behind the camera are drawn in
+homogeneous coordinates without being split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from backend.warping.lift import JUMP, KERNEL, camera_from_world, pixel_transform, thread_count, writable
+
+GRAZING = 0.1
+"""However straight the slope goes on, a step of more than this part of the nearer depth is a cut."""
+
+_HALF = np.float32(0.5)
+_ONE = np.float32(1)
+_ZERO = np.float32(0)
+_GUARD = np.float32(32768)
+_NEAR = 1e-6
+_SAME = np.float32(1e-3)
+_TOP, _BOTTOM, _LEFT, _RIGHT, _ALL = 1, 2, 4, 8, 15
+
+
+class MeshFrame(NamedTuple):
+    """rgb: H x W x 3 uint8, black where nothing is. depth: H x W float32, planar z in the target camera, 0 = nothing.
+    u, v: H x W float32, where in the source picture (pixel centres at +0.5) each pixel comes from; -1 = nothing."""
+
+    rgb: np.ndarray
+    depth: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+
+
+def mesh_frame(
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    valid: np.ndarray,
+    K_source: np.ndarray,
+    target_from_source: np.ndarray,
+    K_target: np.ndarray,
+    width: int,
+    height: int,
+    *,
+    jump: float = JUMP,
+    grazing: float = GRAZING,
+) -> MeshFrame:
+    """Warp one frame on the calling thread (the interpreter's lock is released meanwhile).
+
+    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3 for h x w and height x width pixels.
+    target_from_source: 4 x 4, rigid. Colours are interpolated within one surface, never across a cut.
+    """
+    if rgb.shape != (*depth.shape, 3) or valid.shape != depth.shape:
+        raise ValueError(f"rgb {rgb.shape}, depth {depth.shape} and valid {valid.shape} are not of one size")
+    rgb, depth, valid = writable(rgb, np.uint8), writable(depth, np.float32), writable(valid, np.bool_)
+    frame = MeshFrame(
+        np.empty((height, width, 3), np.uint8), *(np.empty((height, width), np.float32) for _ in range(3))
+    )
+    forward = pixel_transform(K_source, target_from_source, K_target)
+    back = pixel_transform(K_target, camera_from_world(target_from_source), K_source)
+    cells = _cells(depth, valid, np.float32(jump), np.float32(grazing))
+    _draw(depth, valid, cells, *_both(forward), frame.depth)
+    _colour(rgb, depth, valid, cells, *_single(forward), *_single(back), *frame)
+    return frame
+
+
+def mesh_depth(
+    depth: np.ndarray,
+    valid: np.ndarray,
+    K_source: np.ndarray,
+    target_from_source: np.ndarray,
+    K_target: np.ndarray,
+    width: int,
+    height: int,
+    *,
+    scale: int = 1,
+    jump: float = JUMP,
+    grazing: float = GRAZING,
+) -> np.ndarray:
+    """Only the depth of `mesh_frame`, at `scale` x `scale` samples a pixel: (height * scale) x (width * scale) float32."""
+    depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
+    out = np.empty((height * scale, width * scale), np.float32)
+    forward = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
+    _draw(depth, valid, _cells(depth, valid, np.float32(jump), np.float32(grazing)), *_both(forward), out)
+    _invert(out)
+    return out
+
+
+def mesh_clip(
+    rgb: Sequence[np.ndarray],
+    depth: Sequence[np.ndarray],
+    valid: Sequence[np.ndarray],
+    K_source: Sequence[np.ndarray],
+    target_from_source: Sequence[np.ndarray],
+    K_target: Sequence[np.ndarray],
+    width: int,
+    height: int,
+    *,
+    jump: float = JUMP,
+    grazing: float = GRAZING,
+    threads: int | None = None,
+) -> list[MeshFrame]:
+    """`mesh_frame` for every frame, frames in parallel. threads: None takes what the process may use."""
+    with ThreadPoolExecutor(thread_count(threads)) as pool:
+        return list(
+            pool.map(
+                lambda frame: mesh_frame(*frame, width, height, jump=jump, grazing=grazing),
+                zip(rgb, depth, valid, K_source, target_from_source, K_target, strict=True),
+            )
+        )
+
+
+def _single(transform: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return transform[0].astype(np.float32), transform[1].astype(np.float32)
+
+
+def _both(transform: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
+    return *_single(transform), *transform
+
+
+@numba.njit(**KERNEL)
+def _cells(depth, valid, jump, grazing):
+    """(h + 1) x (w + 1) uint8: which links exist around the point where the pixels (r - 1, c - 1) to (r, c) meet."""
+    h, w = depth.shape
+    cells = np.zeros((h + 1, w + 1), np.uint8)
+    # 1 / depth of three rows above, the row, and two below, each with two empty pixels on both sides
+    rows = np.zeros((4, w + 4), np.float32)
+    for i in range(min(2, h)):
+        _invert_row(depth[i], valid[i], rows[i + 2])
+    for i in range(h):
+        before, here, below, after = rows[(i + 1) % 4], rows[(i + 2) % 4], rows[(i + 3) % 4], rows[i % 4]
+        if i + 2 < h:
+            _invert_row(depth[i + 2], valid[i + 2], after)
+        else:
+            after[:] = _ZERO
+        for j in range(1, w + 2):
+            across = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
+            down = _linked(before[j], here[j], below[j], after[j], jump, grazing)
+            cells[i, j - 1] |= np.uint8(across * _BOTTOM)
+            cells[i + 1, j - 1] |= np.uint8(across * _TOP)
+            if j >= 2:
+                cells[i + 1, j - 2] |= np.uint8(down * _RIGHT)
+                cells[i + 1, j - 1] |= np.uint8(down * _LEFT)
+    return cells
+
+
+@numba.njit(**KERNEL)
+def _invert_row(depth, valid, out):
+    for j in range(depth.shape[0]):
+        d = depth[j]
+        exists = valid[j] & (d > _ZERO)
+        out[j + 2] = _ONE / d if exists else _ZERO
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _linked(before, a, b, after, jump, grazing):
+    """Whether a and b, each 1 / depth or 0, lie on one surface; before and after are the next ones outwards."""
+    step = abs(a - b)
+    farther = min(a, b)
+    left = abs(a - before) if before > _ZERO else np.float32(np.inf)
+    right = abs(after - b) if after > _ZERO else np.float32(np.inf)
+    slope = min(left, right)
+    slope = np.float32(2) * slope if slope < np.float32(np.inf) else _ZERO
+    allowed = max(jump * farther, min(slope, grazing * farther))
+    return (farther > _ZERO) & (step <= allowed)
+
+
+@numba.njit(**KERNEL)
+def _project_row(i, depth, valid, A, b, xs, ys, ws):
+    """Screen position and 1 / z of row i's pixels; 1 / z = 0 for those that do not exist or cannot be drawn in screen coordinates."""
+    v = np.float32(i) + _HALF
+    row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
+    a_x, a_y, a_z = A[0, 0], A[1, 0], A[2, 0]
+    b_x, b_y, b_z = b[0], b[1], b[2]
+    near = np.float32(_NEAR)
+    for j in range(xs.shape[0]):
+        u = np.float32(j) + _HALF
+        d = depth[i, j]
+        z = d * (a_z * u + row_z) + b_z
+        inverse = _ONE / z
+        x = (d * (a_x * u + row_x) + b_x) * inverse
+        y = (d * (a_y * u + row_y) + b_y) * inverse
+        drawable = valid[i, j] & (d > _ZERO) & (z > near) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
+        xs[j] = x
+        ys[j] = y
+        ws[j] = inverse if drawable else _ZERO
+
+
+@numba.njit(**KERNEL)
+def _draw(depth, valid, cells, A, b, A64, b64, out):
+    """Draw all cells into `out`, which holds 1 / z afterwards, 0 where nothing is."""
+    h, w = depth.shape
+    out[:] = _ZERO
+    xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
+    corners = np.empty((4, 3), np.float32)
+    for r in range(h + 1):
+        new, old = r & 1, (r + 1) & 1
+        if r < h:
+            _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
+        for c in range(w + 1):
+            if cells[r, c] == _ALL:
+                w0, w1, w2, w3 = ws[old, c - 1], ws[old, c], ws[new, c - 1], ws[new, c]
+                if min(min(w0, w1), min(w2, w3)) > _ZERO:
+                    _draw_cell(
+                        xs[old, c - 1],
+                        ys[old, c - 1],
+                        w0,
+                        xs[old, c],
+                        ys[old, c],
+                        w1,
+                        xs[new, c - 1],
+                        ys[new, c - 1],
+                        w2,
+                        xs[new, c],
+                        ys[new, c],
+                        w3,
+                        out,
+                    )
+                else:
+                    _take_corners(depth, r, c, corners)
+                    _draw_clipped(corners, A64, b64, out)
+            else:
+                _draw_pieces(depth, valid, cells[r, c], r, c, corners, A, b, A64, b64, out)
+
+
+@numba.njit(**KERNEL)
+def _draw_cell(ax, ay, aw, bx, by, bw, cx, cy, cw, dx, dy, dw, out):
+    """Two triangles, a b c and b d c; a and b are the upper corners, c and d the lower ones."""
+    height, width = out.shape
+    x_low, x_high = min(min(ax, bx), min(cx, dx)), max(max(ax, bx), max(cx, dx))
+    y_low, y_high = min(min(ay, by), min(cy, dy)), max(max(ay, by), max(cy, dy))
+    if x_high < _HALF or y_high < _HALF or x_low > np.float32(width) - _HALF or y_low > np.float32(height) - _HALF:
+        return
+    left, top = max(0, np.int64(np.ceil(x_low - _HALF))), max(0, np.int64(np.ceil(y_low - _HALF)))
+    right = min(width - 1, np.int64(np.floor(x_high - _HALF)))
+    bottom = min(height - 1, np.int64(np.floor(y_high - _HALF)))
+    if left > right or top > bottom:
+        return
+    # x_b - x_a and so on, always from the end that comes first in the grid
+    abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
+    bdx, bdy, cdx, cdy = dx - bx, dy - by, dx - cx, dy - cy
+    # a triangle of no area divides by zero here; infinity and NaN then fail every test below
+    upper = _ONE / (abx * acy - aby * acx)
+    lower = _ONE / (bdx * bcy - bdy * bcx)
+    w_low, w_high = min(min(aw, bw), min(cw, dw)), max(max(aw, bw), max(cw, dw))
+    for row in range(top, bottom + 1):
+        y = np.float32(row) + _HALF
+        ab_y, ac_y, bc_y, bd_y, cd_y = abx * (y - ay), acx * (y - ay), bcx * (y - by), bdx * (y - by), cdx * (y - cy)
+        for column in range(left, right + 1):
+            x = np.float32(column) + _HALF
+            bc = bc_y - bcy * (x - bx)
+            share_b = (acy * (x - ax) - ac_y) * upper
+            share_c = (ab_y - aby * (x - ax)) * upper
+            if (share_b >= _ZERO) & (share_c >= _ZERO) & (bc * upper >= _ZERO):
+                value = aw + (bw - aw) * share_b + (cw - aw) * share_c
+            else:
+                share_b = (cdy * (x - cx) - cd_y) * lower
+                share_c = (bd_y - bdy * (x - bx)) * lower
+                if not ((share_b >= _ZERO) & (share_c >= _ZERO) & (bc * lower <= _ZERO)):
+                    continue
+                value = dw + (bw - dw) * share_b + (cw - dw) * share_c
+            value = min(max(value, w_low), w_high)
+            if value > out[row, column]:
+                out[row, column] = value
+
+
+@numba.njit(**KERNEL)
+def _take_corners(depth, r, c, corners):
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        _set_corner(corners, k, np.float32(j) + _HALF, np.float32(i) + _HALF, depth[i, j])
+
+
+@numba.njit(**KERNEL)
+def _set_corner(corners, k, u, v, d):
+    corners[k, 0] = u
+    corners[k, 1] = v
+    corners[k, 2] = d
+
+
+@numba.njit(**KERNEL)
+def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
+    """A cell that is not whole: half a cell for each link, a quarter for each pixel that has none here."""
+    h, w = depth.shape
+    middle_u, middle_v = np.float32(c), np.float32(r)
+    left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
+    if links & _TOP or links & _BOTTOM:
+        for i in range(2):
+            if links & (_BOTTOM if i else _TOP):
+                top, bottom = (middle_v, lower) if i else (upper, middle_v)
+                for k in range(4):
+                    j = c - 1 + k % 2
+                    _set_corner(corners, k, np.float32(j) + _HALF, bottom if k // 2 else top, depth[r - 1 + i, j])
+                _draw_corners(corners, A, b, A64, b64, out)
+    if links & _LEFT or links & _RIGHT:
+        for j in range(2):
+            if links & (_RIGHT if j else _LEFT):
+                start, end = (middle_u, right) if j else (left, middle_u)
+                for k in range(4):
+                    i = r - 1 + k // 2
+                    _set_corner(corners, k, end if k % 2 else start, np.float32(i) + _HALF, depth[i, c - 1 + j])
+                _draw_corners(corners, A, b, A64, b64, out)
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
+            continue
+        d = depth[i, j]
+        if not (d > _ZERO and d < np.float32(np.inf)):
+            continue
+        if links & (_BOTTOM if k // 2 else _TOP) or links & (_RIGHT if k % 2 else _LEFT):
+            continue
+        start, end = (middle_u, right) if k % 2 else (left, middle_u)
+        top, bottom = (middle_v, lower) if k // 2 else (upper, middle_v)
+        _set_corner(corners, 0, start, top, d)
+        _set_corner(corners, 1, end, top, d)
+        _set_corner(corners, 2, start, bottom, d)
+        _set_corner(corners, 3, end, bottom, d)
+        _draw_corners(corners, A, b, A64, b64, out)
+
+
+@numba.njit(**KERNEL)
+def _draw_corners(corners, A, b, A64, b64, out):
+    """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells exactly."""
+    screen = np.empty((4, 3), np.float32)
+    for k in range(4):
+        u, v, d = corners[k]
+        row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
+        z = d * (A[2, 0] * u + row_z) + b[2]
+        inverse = _ONE / z
+        x = (d * (A[0, 0] * u + row_x) + b[0]) * inverse
+        y = (d * (A[1, 0] * u + row_y) + b[1]) * inverse
+        if not (z > np.float32(_NEAR) and abs(x) < _GUARD and abs(y) < _GUARD):
+            _draw_clipped(corners, A64, b64, out)
+            return
+        screen[k, 0], screen[k, 1], screen[k, 2] = x, y, inverse
+    a, e, c, d = screen[0], screen[1], screen[2], screen[3]
+    _draw_cell(a[0], a[1], a[2], e[0], e[1], e[2], c[0], c[1], c[2], d[0], d[1], d[2], out)
+
+
+@numba.njit(**KERNEL)
+def _draw_clipped(corners, A, b, out):
+    """A cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
+
+    With p the corners in the target camera, K applied, the weights s of the point seen at (x, y, 1) solve P s = (x, y, 1); it is
+    inside and in front of the camera if no weight is below zero, and 1 / z is their sum.
+    """
+    height, width = out.shape
+    p = np.empty((4, 3))
+    for k in range(4):
+        u, v, d = corners[k]
+        for axis in range(3):
+            p[k, axis] = d * (A[axis, 0] * u + A[axis, 1] * v + A[axis, 2]) + b[axis]
+    for first in range(2):
+        x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
+        for side in range(3):
+            start, end = p[first + side], p[first + (side + 1) % 3]
+            if start[2] > _NEAR:
+                x_low, x_high = min(x_low, start[0] / start[2]), max(x_high, start[0] / start[2])
+                y_low, y_high = min(y_low, start[1] / start[2]), max(y_high, start[1] / start[2])
+            if (start[2] > _NEAR) != (end[2] > _NEAR):
+                t = (_NEAR - start[2]) / (end[2] - start[2])
+                x = (start[0] + t * (end[0] - start[0])) / _NEAR
+                y = (start[1] + t * (end[1] - start[1])) / _NEAR
+                x_low, x_high, y_low, y_high = min(x_low, x), max(x_high, x), min(y_low, y), max(y_high, y)
+        if not (x_low <= width and x_high >= 0 and y_low <= height and y_high >= 0):
+            continue
+        n0 = np.cross(p[first + 1], p[first + 2])
+        n1 = np.cross(p[first + 2], p[first])
+        n2 = np.cross(p[first], p[first + 1])
+        volume = p[first, 0] * n0[0] + p[first, 1] * n0[1] + p[first, 2] * n0[2]
+        if volume == 0:
+            continue
+        left, right = np.int64(max(0.0, np.ceil(x_low - 0.5))), np.int64(min(width - 1.0, np.floor(x_high - 0.5)))
+        top, bottom = np.int64(max(0.0, np.ceil(y_low - 0.5))), np.int64(min(height - 1.0, np.floor(y_high - 0.5)))
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                x, y = column + 0.5, row + 0.5
+                s0 = (n0[0] * x + n0[1] * y + n0[2]) / volume
+                s1 = (n1[0] * x + n1[1] * y + n1[2]) / volume
+                s2 = (n2[0] * x + n2[1] * y + n2[2]) / volume
+                total = s0 + s1 + s2
+                slack = -1e-9 * total
+                if s0 >= slack and s1 >= slack and s2 >= slack and 0 < total <= 1 / _NEAR:
+                    out[row, column] = max(out[row, column], np.float32(total))
+
+
+@numba.njit(**KERNEL)
+def _invert(values):
+    flat = values.reshape(-1)
+    for k in range(flat.shape[0]):
+        flat[k] = _ONE / flat[k] if flat[k] > _ZERO else _ZERO
+
+
+@numba.njit(**KERNEL)
+def _colour(rgb, depth, valid, cells, A, b, back_A, back_b, out_rgb, out_depth, out_u, out_v):
+    """From 1 / z in out_depth: source coordinates, colour, and z itself."""
+    h, w = depth.shape
+    height, width = out_depth.shape
+    for y in range(height):
+        v = np.float32(y) + _HALF
+        row_x, row_y, row_z = (
+            back_A[0, 1] * v + back_A[0, 2],
+            back_A[1, 1] * v + back_A[1, 2],
+            back_A[2, 1] * v + back_A[2, 2],
+        )
+        for x in range(width):
+            u = np.float32(x) + _HALF
+            # the source point, times 1 / z
+            inverse = out_depth[y, x]
+            q = _ONE / (back_A[2, 0] * u + row_z + inverse * back_b[2])
+            out_u[y, x] = (back_A[0, 0] * u + row_x + inverse * back_b[0]) * q
+            out_v[y, x] = (back_A[1, 0] * u + row_y + inverse * back_b[1]) * q
+        for x in range(width):
+            inverse = out_depth[y, x]
+            if not inverse > _ZERO:
+                out_u[y, x] = -_ONE
+                out_v[y, x] = -_ONE
+                for k in range(3):
+                    out_rgb[y, x, k] = 0
+                continue
+            out_depth[y, x] = _ONE / inverse
+            u, v = out_u[y, x] + _HALF, out_v[y, x] + _HALF
+            c, r = min(max(np.int64(u), 0), w), min(max(np.int64(v), 0), h)
+            fx = min(max(u - np.float32(c), _ZERO), _ONE)
+            fy = min(max(v - np.float32(r), _ZERO), _ONE)
+            links = cells[r, c]
+            i, j = r - 1, c - 1
+            if links == _ALL:
+                for k in range(3):
+                    top = rgb[i, j, k] * (_ONE - fx) + rgb[i, j + 1, k] * fx
+                    bottom = rgb[i + 1, j, k] * (_ONE - fx) + rgb[i + 1, j + 1, k] * fx
+                    out_rgb[y, x, k] = np.uint8(top * (_ONE - fy) + bottom * fy + _HALF)
+                i, j = i + (fy >= _HALF), j + (fx >= _HALF)
+            else:
+                i, j = _owner(valid, i, j, fx, fy)
+                _sample_cut(rgb, links, i, j, r, c, fx, fy, out_rgb[y, x])
+            # on a pixel's centre, that pixel's own depth to the bit
+            u, v = np.float32(j) + _HALF, np.float32(i) + _HALF
+            if abs(out_u[y, x] - u) < _SAME and abs(out_v[y, x] - v) < _SAME:
+                z = depth[i, j] * (A[2, 0] * u + (A[2, 1] * v + A[2, 2])) + b[2]
+                if abs(z * inverse - _ONE) < _SAME:
+                    out_u[y, x], out_v[y, x], out_depth[y, x] = u, v, z
+
+
+@numba.njit(**KERNEL)
+def _owner(valid, i, j, fx, fy):
+    """The existing pixel of a cut cell that is nearest to the point; (i, j) is the upper left one."""
+    h, w = valid.shape
+    nearest, best = np.float32(np.inf), (min(max(i, 0), h - 1), min(max(j, 0), w - 1))
+    for k in range(4):
+        row, column = i + k // 2, j + k % 2
+        if 0 <= row < h and 0 <= column < w and valid[row, column]:
+            dx, dy = fx - np.float32(k % 2), fy - np.float32(k // 2)
+            if dx * dx + dy * dy < nearest:
+                nearest, best = dx * dx + dy * dy, (row, column)
+    return best
+
+
+@numba.njit(**KERNEL)
+def _sample_cut(rgb, links, i, j, r, c, fx, fy, out):
+    """The colour of pixel (i, j), led on towards the neighbours it is linked to in this cell."""
+    lower, right = i == r, j == c
+    across, down = links & (_BOTTOM if lower else _TOP), links & (_RIGHT if right else _LEFT)
+    tx, ty = _ONE - fx if right else fx, _ONE - fy if lower else fy
+    beside, under = c - 1 if right else c, r - 1 if lower else r
+    for k in range(3):
+        own = np.float32(rgb[i, j, k])
+        value = own
+        if across:
+            value += tx * (np.float32(rgb[i, beside, k]) - own)
+        if down:
+            value += ty * (np.float32(rgb[under, j, k]) - own)
+        out[k] = np.uint8(min(max(value, _ZERO), np.float32(255)) + _HALF)
