@@ -13,6 +13,7 @@ import re
 import time
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,11 +80,11 @@ class Guard:
         return None
 
 
-class BodyTooLargeError(Exception):
-    """A body without a stated length went past its limit."""
+class BodyTooLargeError(HTTPException):
+    """A body without a stated length went past its limit. An HTTPException, because only those pass through FastAPI."""
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit)
+        super().__init__(413)
         self.limit = limit
 
     def answer(self) -> Response:
