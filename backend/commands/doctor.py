@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle doctor`: what is installed, which devices there are, what is missing and how to get it.
+
+Every part is looked at on its own, so that one that is broken does not hide the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from backend.commands.models import describe_checkpoints
+from backend.commands.output import Output
+from backend.store import data_folder
+from backend.version import VERSION
+
+# Distribution -> the module that is imported. What the preview engine needs, and what learned geometry adds.
+ESSENTIAL = {
+    "numpy": "numpy",
+    "av": "av",
+    "opencv-python-headless": "cv2",
+    "OpenEXR": "OpenEXR",
+    "numba": "numba",
+    "scipy": "scipy",
+    "pydantic": "pydantic",
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "psutil": "psutil",
+}
+LEARNED = {"torch": "torch", "transformers": "transformers", "mini-dust3r": "mini_dust3r", "safetensors": "safetensors"}
+CODECS = {"libx264": "w", "h264": "r", "hevc": "r", "libdav1d": "r", "libvpx-vp9": "r", "prores": "r"}
+LOW_SPACE = 5e9
+INSTALL = "Run scripts/install_backend.py again."
+
+
+def doctor(options: Namespace, output: Output) -> int:
+    """Print the report; 0 if the preview engine can run here, else 2."""
+    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    report: dict[str, Any] = {
+        "version": VERSION,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+    problems: list[str] = []
+    parts: dict[str, Callable[[], Any]] = {
+        "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
+        "learned": lambda: _packages(LEARNED, problems, "learned geometry"),
+        "memory": _memory,
+        "devices": _devices,
+        "numba": _numba,
+        "codecs": lambda: _codecs(problems),
+        "data": lambda: _data(data, problems),
+        "server": lambda: _server(data),
+        "geometry": lambda: _providers(data),
+        "checkpoints": lambda: _checkpoints(data),
+    }
+    for name, look in parts.items():
+        try:
+            report[name] = look()
+        except Exception as error:
+            report[name] = None
+            problems.append(f"{name} could not be looked at: {type(error).__name__}: {error}")
+    missing = [name for name in ESSENTIAL if not (report["packages"] or {}).get(name)]
+    report["problems"] = problems
+    report["ready"] = not missing
+    output.data(report, _describe(report))
+    return 0 if report["ready"] else 2
+
+
+def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dict[str, str | None]:
+    """Distribution -> version, None if it is missing or cannot be imported."""
+    found: dict[str, str | None] = {}
+    for name, module in wanted.items():
+        try:
+            importlib.import_module(module)
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown version"
+        except Exception as error:
+            found[name] = None
+            problems.append(f"{name}, which {what_for} needs, cannot be loaded ({error}). {INSTALL}")
+    return found
+
+
+def _memory() -> dict[str, Any]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {
+        "cores": os.cpu_count(),
+        "total_gb": round(memory.total / 1e9, 1),
+        "free_gb": round(memory.available / 1e9, 1),
+    }
+
+
+def _devices() -> list[dict[str, Any]]:
+    devices: list[dict[str, Any]] = [{"device": "cpu", "name": platform.processor() or platform.machine()}]
+    try:
+        import torch
+    except ImportError:
+        return devices
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            about = torch.cuda.get_device_properties(index)
+            memory = round(about.total_memory / 1e9, 1)
+            devices.append({"device": f"cuda:{index}", "name": about.name, "memory_gb": memory})
+    if torch.backends.mps.is_available():
+        devices.append({"device": "mps", "name": "Apple GPU"})
+    return devices
+
+
+def _numba() -> dict[str, Any]:
+    import numba
+
+    return {"threads": numba.get_num_threads()}
+
+
+def _codecs(problems: list[str]) -> dict[str, bool]:
+    import av
+    from av.codec.codec import UnknownCodecError
+
+    found = {}
+    for name, mode in CODECS.items():
+        try:
+            av.Codec(name, mode)
+            found[name] = True
+        except UnknownCodecError:
+            found[name] = False
+    if not found["libx264"]:
+        problems.append(f"This PyAV cannot write H.264 movies. {INSTALL}")
+    return found
+
+
+def _data(data: Path, problems: list[str]) -> dict[str, Any]:
+    place = next(folder for folder in (data, *data.parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    writable = os.access(place, os.W_OK)
+    if not writable:
+        problems.append(f"{place} cannot be written to. Choose another data folder with REANGLE_DATA or --data.")
+    if free < LOW_SPACE:
+        problems.append(f"Only {free / 1e9:.1f} GB are free in {place}. Free some space before working on long clips.")
+    artifacts = sum(1 for _ in data.glob("artifacts/*/*"))
+    return {"folder": str(data), "writable": writable, "free_gb": round(free / 1e9, 1), "stage_outputs": artifacts}
+
+
+def _server(data: Path) -> dict[str, Any] | None:
+    import psutil
+
+    try:
+        about = json.loads((data / "server.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return {"pid": about.get("pid"), "port": about.get("port"), "alive": psutil.pid_exists(int(about.get("pid", -1)))}
+
+
+def _providers(data: Path) -> list[Any]:
+    from backend.models.registry import providers_status
+
+    return list(providers_status(data))
+
+
+def _checkpoints(data: Path) -> list[dict[str, Any]]:
+    from backend.models.registry import list_checkpoints
+
+    return list_checkpoints(data)
+
+
+def _describe(report: dict[str, Any]) -> str:
+    """The report for people."""
+
+    def listed(values: dict[str, Any] | None) -> str:
+        return ", ".join(f"{name} {value or 'MISSING'}" for name, value in (values or {}).items())
+
+    memory, data, server = report["memory"] or {}, report["data"] or {}, report["server"]
+    lines = [
+        f"Reangle {report['version']}, Python {report['python']}, {report['system']}",
+        f"Packages   {listed(report['packages'])}",
+        f"Learned    {listed(report['learned'])}",
+        f"Memory     {memory.get('free_gb')} of {memory.get('total_gb')} GB free, {memory.get('cores')} cores, "
+        f"{(report['numba'] or {}).get('threads')} numba threads",
+    ]
+    for device in report["devices"] or []:
+        size = f", {device['memory_gb']} GB" if "memory_gb" in device else ""
+        lines.append(f"Device     {device['device']}: {device['name']}{size}")
+    codecs = [f"{name}{'' if there else ' MISSING'}" for name, there in (report["codecs"] or {}).items()]
+    lines.append(f"Codecs     {', '.join(codecs)}")
+    lines.append(
+        f"Data       {data.get('folder')}, {data.get('free_gb')} GB free, {data.get('stage_outputs')} results kept"
+    )
+    if server:
+        state = "runs" if server["alive"] else "is gone, and left its server file"
+        lines.append(f"Server     process {server['pid']} on port {server['port']} {state}")
+    else:
+        lines.append("Server     none; start one with `reangle serve`")
+    for row in report["geometry"] or []:
+        lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
+        if row["advice"]:
+            lines.append(f"           {row['advice']}")
+    lines.append("Weights")
+    lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"] or []).splitlines()]
+    lines += [f"PROBLEM    {problem}" for problem in report["problems"]]
+    lines.append("Ready for work." if report["ready"] else "Not ready: see the problems above.")
+    return "\n".join(lines)

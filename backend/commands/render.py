@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle geometry`, `reangle warp` and `reangle run`: a job in this process, without a server."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Collection
+from pathlib import Path
+from uuid import uuid4
+
+from backend.commands.export import check_target, export
+from backend.commands.output import Output
+from backend.commands.request import checked, read_cameras, read_clip, read_geometry
+from backend.contract import CameraPath, JobRequest, PreviewSettings
+from backend.engines.execute import run_plan
+from backend.engines.moves import Move, move_path
+from backend.engines.plan import plan_job
+from backend.engines.stage import Stage
+from backend.geometry.video_geometry import VideoGeometry
+from backend.store import Artifact, Store, data_folder
+
+
+def geometry(options: Namespace, output: Output) -> int:
+    """Decode the clip and estimate depth and cameras; leaves OUT/source and OUT/geometry."""
+    out = Path(options.out).expanduser()
+    check_target(out / "source")
+    check_target(out / "geometry")
+    store = Store(_data(options))
+    request = _request(options, store)
+    done = _run(output, "Geometry", plan_job(request, store.root), store)
+    for name in ("source", "geometry"):
+        export(done["decode" if name == "source" else name], out / name)
+        output.result(name, out / name)
+    output.done()
+    return 0
+
+
+def warp(options: Namespace, output: Output) -> int:
+    """The clip as seen from each camera, with holes; leaves OUT/NAME for each."""
+    return _cameras(options, output, last="warp", skip={"preview", "deliver"})
+
+
+def run(options: Namespace, output: Output) -> int:
+    """The finished clip from each camera; leaves OUT/NAME for each."""
+    return _cameras(options, output, last="deliver", skip=set())
+
+
+def _cameras(options: Namespace, output: Output, *, last: str, skip: Collection[str]) -> int:
+    out = Path(options.out).expanduser()
+    paths, moves = read_cameras(options)
+    for name in [item.name for item in (*paths, *moves)]:
+        check_target(out / name)
+    store = Store(_data(options))
+    request = _request(options, store)
+    # Named moves turn about the scene's focus, so the geometry has to be known before the cameras are.
+    if moves:
+        done = _run(output, "Geometry", plan_job(request, store.root), store)
+        paths += _moved(moves, done)
+    values = {**request.model_dump(), "paths": tuple(paths)}
+    request = checked("The cameras", lambda: JobRequest.model_validate(values))
+    stages = [stage for stage in plan_job(request, store.root) if stage.run not in skip]
+    done = _run(output, "Cameras", stages, store)
+    for path in paths:
+        export(done[f"{last} {path.name}"], out / path.name)
+        output.result(path.name, out / path.name)
+    output.done()
+    return 0
+
+
+def _request(options: Namespace, store: Store) -> JobRequest:
+    # Geometry first: missing weights end the command before a large clip is copied.
+    settings = read_geometry(options, store)
+    clip = read_clip(options, store)
+    preview = PreviewSettings(
+        method=getattr(options, "method", "lookup"), memory=not getattr(options, "no_memory", False)
+    )
+    return checked(
+        "The job",
+        lambda: JobRequest(
+            id=uuid4().hex, title=clip.files[0].name, clip=clip, geometry=settings, preview=preview, seed=options.seed
+        ),
+    )
+
+
+def _run(output: Output, title: str, stages: list[Stage], store: Store) -> dict[str, Artifact]:
+    with output.plan(title, stages) as report:
+        return run_plan(stages, store, report)
+
+
+def _moved(moves: list[Move], done: dict[str, Artifact]) -> list[CameraPath]:
+    about = json.loads((done["decode"].folder / "clip.json").read_text(encoding="utf-8"))
+    scene = VideoGeometry.load(done["geometry"].folder)
+    return [move_path(move, scene, about["width"], about["height"], about["fps"]) for move in moves]
+
+
+def _data(options: Namespace) -> Path:
+    return Path(options.data).expanduser().absolute() if options.data else data_folder()

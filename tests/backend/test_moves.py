@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Named moves go where their names say, and keep looking at the focus."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.engines.moves import KINDS, Move, focus_depth_of, move_path, parse_move
+from backend.errors import UserError
+from backend.geometry.video_geometry import VideoGeometry
+
+DEPTH = 4.0
+
+
+def scene(moving: bool = False) -> VideoGeometry:
+    count, height, width = 5, 20, 30
+    depth = np.full((count, height, width), 9, np.float32)
+    depth[:, 8:12, 12:18] = DEPTH
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    if moving:
+        poses[:, 0, 3] = np.arange(count)
+    return VideoGeometry(
+        depth=depth,
+        valid=np.ones(depth.shape, bool),
+        confidence=np.ones(depth.shape, np.float32),
+        K=np.tile(np.array([[30.0, 0, 15], [0, 30, 10], [0, 0, 1]]), (count, 1, 1)),
+        world_from_camera=poses,
+        scale="metric",
+        provider="files",
+    )
+
+
+def test_focus_is_what_is_in_the_middle() -> None:
+    assert focus_depth_of(scene()) == DEPTH
+
+
+# Where the camera ends, as signs of x, y, z in OpenCV axes (y points down).
+@pytest.mark.parametrize(
+    ("kind", "signs"),
+    [
+        ("orbit-left", (-1, 0, 1)),
+        ("orbit-right", (1, 0, 1)),
+        ("orbit-up", (0, -1, 1)),
+        ("orbit-down", (0, 1, 1)),
+        ("dolly-in", (0, 0, 1)),
+        ("dolly-out", (0, 0, -1)),
+        ("dolly-zoom-in", (0, 0, 1)),
+        ("dolly-zoom-out", (0, 0, -1)),
+    ],
+)
+def test_each_move_goes_where_its_name_says(kind: str, signs: tuple[int, ...]) -> None:
+    path = move_path(parse_move(f"{kind}:20", held=False), scene(), 60, 40, 24)
+    poses, K = path.extrinsics(), path.intrinsics()
+    assert np.allclose(poses[0], np.eye(4))
+    assert tuple(np.sign(np.round(poses[-1, :3, 3], 9)).astype(int)) == signs
+    focus = np.array([0, 0, DEPTH, 1])
+    for pose, lens in zip(poses, K, strict=True):
+        seen = np.linalg.inv(pose) @ focus
+        assert np.allclose(seen[:2], 0, atol=1e-9)
+        if kind.startswith("orbit"):
+            assert np.isclose(seen[2], DEPTH)
+        if kind.startswith("dolly-zoom"):
+            assert np.isclose(lens[0, 0] / seen[2], 60 / DEPTH)
+    if kind.startswith("orbit"):
+        assert np.isclose(np.degrees(np.arccos((np.trace(poses[-1, :3, :3]) - 1) / 2)), 20)
+
+
+def test_views_stand_still_and_moving_sources_are_followed() -> None:
+    still = move_path(Move("orbit-left", 10, held=True), scene(), 30, 20, 24).extrinsics()
+    assert np.allclose(still, still[0])
+    assert not np.allclose(still[0], np.eye(4))
+    followed = move_path(Move("orbit-left", 10, held=True), scene(moving=True), 30, 20, 24).extrinsics()
+    assert np.allclose(followed[:, :3, 3] - still[:, :3, 3], np.arange(5)[:, None] * [1, 0, 0])
+
+
+def test_the_lens_belongs_to_the_output_size() -> None:
+    K = move_path(Move("dolly-in", 10, held=False), scene(), 60, 40, 24).intrinsics()
+    assert np.allclose(K, [[60, 0, 30], [0, 60, 20], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "text", ["orbit-left", "orbit-left:", "orbit-left:nan", "dolly-in:96", "orbit-up:-3", "spin:4"]
+)
+def test_moves_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_move(text, held=False)
+    assert any(kind in caught.value.advice for kind in KINDS)
