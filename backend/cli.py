@@ -119,8 +119,8 @@ def _camera_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     cameras = options.add_argument_group(
         "cameras, each as often as you like",
-        "written like orbit-left:8. By degrees: orbit-left, orbit-right, orbit-up, orbit-down. By percent of the distance to "
-        "what is in the middle: dolly-in, dolly-out, dolly-zoom-in, dolly-zoom-out",
+        "written like orbit-left:8. By degrees: orbit-left, orbit-right, orbit-up, orbit-down. By percent of the "
+        "distance to what is in the middle: dolly-in, dolly-out, dolly-zoom-in, dolly-zoom-out",
     )
     cameras.add_argument("--move", action="append", default=[], metavar="M:N", help="travels over the clip")
     cameras.add_argument("--view", action="append", default=[], metavar="M:N", help="stands there all the time")

@@ -16,7 +16,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from backend.commands.models import describe_checkpoints
 from backend.commands.output import Output
@@ -37,7 +37,14 @@ ESSENTIAL = {
     "psutil": "psutil",
 }
 LEARNED = {"torch": "torch", "transformers": "transformers", "mini-dust3r": "mini_dust3r", "safetensors": "safetensors"}
-CODECS = {"libx264": "w", "h264": "r", "hevc": "r", "libdav1d": "r", "libvpx-vp9": "r", "prores": "r"}
+CODECS: dict[str, Literal["r", "w"]] = {
+    "libx264": "w",
+    "h264": "r",
+    "hevc": "r",
+    "libdav1d": "r",
+    "libvpx-vp9": "r",
+    "prores": "r",
+}
 LOW_SPACE = 5e9
 INSTALL = "Run scripts/install_backend.py again."
 
@@ -95,11 +102,8 @@ def _memory() -> dict[str, Any]:
     import psutil
 
     memory = psutil.virtual_memory()
-    return {
-        "cores": os.cpu_count(),
-        "total_gb": round(memory.total / 1e9, 1),
-        "free_gb": round(memory.available / 1e9, 1),
-    }
+    total, free = (round(size / 1e9, 1) for size in (memory.total, memory.available))
+    return {"cores": os.cpu_count(), "total_gb": total, "free_gb": free}
 
 
 def _devices() -> list[dict[str, Any]]:
@@ -193,9 +197,8 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append(f"Device     {device['device']}: {device['name']}{size}")
     codecs = [f"{name}{'' if there else ' MISSING'}" for name, there in (report["codecs"] or {}).items()]
     lines.append(f"Codecs     {', '.join(codecs)}")
-    lines.append(
-        f"Data       {data.get('folder')}, {data.get('free_gb')} GB free, {data.get('stage_outputs')} results kept"
-    )
+    kept = f"{data.get('stage_outputs')} stage outputs kept"
+    lines.append(f"Data       {data.get('folder')}, {data.get('free_gb')} GB free, {kept}")
     if server:
         state = "runs" if server["alive"] else "is gone, and left its server file"
         lines.append(f"Server     process {server['pid']} on port {server['port']} {state}")
@@ -203,8 +206,6 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append("Server     none; start one with `reangle serve`")
     for row in report["geometry"] or []:
         lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
-        if row["advice"]:
-            lines.append(f"           {row['advice']}")
     lines.append("Weights")
     lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"] or []).splitlines()]
     lines += [f"PROBLEM    {problem}" for problem in report["problems"]]

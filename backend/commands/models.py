@@ -28,5 +28,9 @@ def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
         use = "" if row["commercial_ok"] else ", not for commercial work"
         size = f"{row['size'] / 1e9:.2f} GB"
         lines.append(f"{row['name']}  ({row['kind']}; {row['licence']}{use}; {size})")
-        lines.append(f"    here: {row['path']}" if row["installed"] else f"    missing: {row['problem']}")
+        if row["installed"]:
+            lines.append(f"    here: {row['path']}")
+        else:
+            lines.append(f"    missing: put {', '.join(row['files'])} from https://huggingface.co/{row['hub']}")
+            lines.append(f"             into {row['path']}")
     return "\n".join(lines)

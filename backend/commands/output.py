@@ -60,10 +60,9 @@ class Output:
         if self.as_json:
             yield _JsonPlan(self._emit, stages)
             return
-        bar = tqdm(
-            total=sum(stage.weight for stage in stages), desc=title, bar_format=_BAR, file=sys.stderr, disable=None
-        )
-        with bar:
+        total = sum(stage.weight for stage in stages)
+        # disable=None: no bar where standard error is not a terminal.
+        with tqdm(total=total, desc=title, bar_format=_BAR, file=sys.stderr, disable=None) as bar:
             yield _BarPlan(bar, title)
 
     def _say(self, values: dict[str, Any], text: str, *, to_stderr: bool = False) -> None:
@@ -80,6 +79,7 @@ class _BarPlan:
     def __init__(self, bar: tqdm, title: str) -> None:
         self._bar, self._title = bar, title
         self._done = 0.0
+        self._stage = ""
 
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
         if message:
@@ -89,8 +89,10 @@ class _BarPlan:
             self._bar.total -= stage.weight
             tqdm.write(f"  {stage.name}: done before", file=sys.stderr)
             return
-        if self._bar.disable and fraction == 0:
-            tqdm.write(f"  {stage.name} ...", file=sys.stderr)
+        if stage.name != self._stage:
+            self._stage = stage.name
+            if self._bar.disable:
+                tqdm.write(f"  {stage.name} ...", file=sys.stderr)
         self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
         at = self._done + stage.weight * min(fraction, 1.0)
         self._bar.update(max(0.0, at - self._bar.n))

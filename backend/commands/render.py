@@ -72,9 +72,8 @@ def _request(options: Namespace, store: Store) -> JobRequest:
     # Geometry first: missing weights end the command before a large clip is copied.
     settings = read_geometry(options, store)
     clip = read_clip(options, store)
-    preview = PreviewSettings(
-        method=getattr(options, "method", "lookup"), memory=not getattr(options, "no_memory", False)
-    )
+    given = vars(options)
+    preview = PreviewSettings(method=given.get("method", "lookup"), memory=not given.get("no_memory", False))
     return checked(
         "The job",
         lambda: JobRequest(
