@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From depth maps to space, and from one camera to another.
 
-Conventions, here and in the other warping kernels: OpenCV axes (x right, y down, z forward); depth is planar z, above zero; K is in
-pixels with pixel centres at +0.5, so that pixel (column j, row i) looks along K^-1 (j + 0.5, i + 0.5, 1); matrices are named by what
-they map. Pixels that are not valid, or whose depth is not finite and above zero, do not exist.
+Conventions, here and in the other warping kernels: OpenCV axes (x right, y down, z forward); depth is planar z, above
+zero; K is in pixels with pixel centres at +0.5, so that pixel (column j, row i) looks along K^-1 (j + 0.5, i + 0.5, 1);
+matrices are named by what they map. Pixels that are not valid, or whose depth is not finite and above zero, do not
+exist.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ import numba
 import numpy as np
 
 JUMP = 0.02
-"""Neighbours whose depths differ by more than this part of the nearer one are on two surfaces, unless the slope goes on."""
+"""Neighbours whose depths differ by more than this part of the nearer one are on two surfaces, unless a slope goes
+on.
+"""
 
 KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""For every compiled kernel: kept on disk, runs beside other threads, divides as IEEE 754 says. Never fastmath: NaN matters."""
+"""For every compiled kernel: kept on disk, runs beside other threads, divides as IEEE 754 says. Never fastmath: NaN
+counts.
+"""
 
 
 def camera_from_world(world_from_camera: np.ndarray) -> np.ndarray:
@@ -32,7 +37,9 @@ def camera_from_world(world_from_camera: np.ndarray) -> np.ndarray:
 
 
 def target_from_source(world_from_target: np.ndarray, world_from_source: np.ndarray) -> np.ndarray:
-    """What takes points of the source camera to the target camera, ... x 4 x 4 float64; exactly the identity for equal cameras."""
+    """Takes points of the source camera to the target camera, ... x 4 x 4 float64; exactly the identity for equal
+    ones.
+    """
     target = np.asarray(world_from_target, np.float64)
     source = np.asarray(world_from_source, np.float64)
     same = (target == source).all((-1, -2))[..., None, None]
@@ -51,7 +58,8 @@ def unproject(depth: np.ndarray, K: np.ndarray) -> np.ndarray:
 def pixel_transform(
     K_source: np.ndarray, target_from_source: np.ndarray, K_target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A (3 x 3) and b (3), float64: the source pixel (u, v) at depth d is seen at (x / z, y / z) with (x, y, z) = d A (u, v, 1) + b.
+    """A (3 x 3) and b (3), float64: source pixel (u, v) at depth d is seen at (x / z, y / z) where (x, y, z) = d A
+    (u, v, 1) + b.
 
     z is the planar depth in the target camera.
     """
@@ -62,8 +70,10 @@ def pixel_transform(
 
 
 def thread_count(threads: int | None) -> int:
-    """`threads`, or as many as this process may use. NUMBA_NUM_THREADS in the environment lowers it."""
-    return max(1, threads if threads is not None else numba.config.NUMBA_NUM_THREADS)
+    """`threads`, or what numba was told to use (`numba.set_num_threads`), which is at first all that the process may
+    use.
+    """
+    return max(1, threads) if threads is not None else numba.get_num_threads()
 
 
 def writable(array: np.ndarray, dtype: type) -> np.ndarray:
@@ -74,15 +84,16 @@ def writable(array: np.ndarray, dtype: type) -> np.ndarray:
 def edge_mask(
     depth: np.ndarray, valid: np.ndarray, *, jump: float = JUMP, longest: int = 6, rounds: int = 1
 ) -> np.ndarray:
-    """Flying pixels: those that hang between a nearer and a farther surface. h x w bool; remove them with `valid & ~edge_mask(...)`.
+    """Flying pixels, those that hang between a nearer and a farther surface: h x w bool. Remove them by `valid &
+    ~mask`.
 
-    Estimated and anti-aliased depth ramps from one surface to the other within a few pixels. Along each row and column, a run of at least
-    two and at most `longest` steps that all go the same way, each by more than `jump` of the nearer depth, and that is steeper than
-    what lies before and behind it, is such a ramp; the pixels inside it fly. A thin pole or a gap goes one way and back, and a slanted
-    surface goes on in a straight line (in 1 / depth), so both stay; a steep surface of fewer than `longest` pixels cannot be told from a
-    ramp and goes.
+    Estimated and anti-aliased depth ramps from one surface to the other within a few pixels. Along a row or column,
+    such a ramp is a run of two to `longest` steps that all go the same way, each by more than `jump` of the nearer
+    depth, at least twice as steep (in 1 / depth) as the steps before and behind the run; the pixels inside it fly. A
+    thin pole or a gap goes one way and back, and a slanted plane is straight in 1 / depth, so both stay. A steep
+    surface of fewer than `longest` pixels cannot be told from a ramp, and goes.
 
-    depth: h x w float32. valid: h x w bool. rounds: repeat on what is left, for very soft depth.
+    depth: h x w float32. valid: h x w bool. rounds: how often to repeat on what is left, for very soft depth.
     """
     depth = writable(depth, np.float32)
     left = writable(valid, np.bool_).copy()

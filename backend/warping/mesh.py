@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forward warping by a surface: the depth map as a grid of triangles, cut where depth jumps, drawn into the target camera.
+"""Forward warping by a surface: the depth map as a grid of triangles, cut where depth jumps, drawn into the target
+camera.
 
-The surface. Vertices are pixel centres. Two neighbours in a row or column are linked when their depths differ by at most `jump` of the
-nearer one, or when the step goes on with the slope on both sides (a floor seen at a grazing angle), up to `grazing`. Four pixels
-linked all round span two triangles. Where a link is missing, and along the picture's border, every pixel still owns its half of the
-way: it is drawn as a flat half or quarter cell of its own depth, so that no pixel is lost, however thin, and the surface covers the
-whole picture.
+The surface. Vertices are pixel centres. Two neighbours in a row or column are linked when their depths differ by at
+most `jump` of the nearer one, or when the step goes on with the slope on both sides (a floor seen at a grazing
+angle), up to `grazing`. Four pixels linked all round span two triangles. Where a link is missing, and along the
+picture's border, every pixel still owns its half of the way: it is drawn as a flat half or quarter cell of its own
+depth, so that no pixel is lost, however thin, and the surface covers the whole picture.
 
-The rules of drawing. A triangle covers a pixel if the pixel's centre is inside or on an edge; an edge is evaluated from the same end
-for both triangles that share it, so no centre falls between two of them. Triangles are seen from both sides. 1 / z is affine on the screen
-and interpolated there; the largest wins, which makes the order of drawing irrelevant. Source coordinates follow from depth by going
-back through the two cameras, which equals perspective-correct interpolation. Triangles that reach behind the camera are drawn in
-homogeneous coordinates without being split.
+The rules of drawing. A triangle covers a pixel if the pixel's centre is inside or on an edge; an edge is evaluated
+from the same end for both triangles that share it, so no centre falls between two of them. Triangles are seen from
+both sides. 1 / z is affine on the screen and interpolated there; the largest wins, so the order of drawing does not
+matter. Source coordinates follow from depth by going back through the two cameras, which equals perspective-correct
+interpolation. Triangles that reach behind the camera are drawn in homogeneous coordinates, without being split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -37,7 +38,8 @@ _SAME = np.float32(1e-3)
 _TOP, _BOTTOM, _LEFT, _RIGHT, _ALL = 1, 2, 4, 8, 15
 
 
-class MeshFrame(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class MeshFrame:
     """rgb: H x W x 3 uint8, black where nothing is. depth: H x W float32, planar z in the target camera, 0 = nothing.
     u, v: H x W float32, where in the source picture (pixel centres at +0.5) each pixel comes from; -1 = nothing."""
 
@@ -62,8 +64,8 @@ def mesh_frame(
 ) -> MeshFrame:
     """Warp one frame on the calling thread (the interpreter's lock is released meanwhile).
 
-    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3 for h x w and height x width pixels.
-    target_from_source: 4 x 4, rigid. Colours are interpolated within one surface, never across a cut.
+    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x
+    width pixels. target_from_source: 4 x 4, rigid. Colours are interpolated within one surface, never across a cut.
     """
     if rgb.shape != (*depth.shape, 3) or valid.shape != depth.shape:
         raise ValueError(f"rgb {rgb.shape}, depth {depth.shape} and valid {valid.shape} are not of one size")
@@ -74,8 +76,8 @@ def mesh_frame(
     forward = pixel_transform(K_source, target_from_source, K_target)
     back = pixel_transform(K_target, camera_from_world(target_from_source), K_source)
     cells = _cells(depth, valid, np.float32(jump), np.float32(grazing))
-    _draw(depth, valid, cells, *_both(forward), frame.depth)
-    _colour(rgb, depth, valid, cells, *_single(forward), *_single(back), *frame)
+    _draw(depth, valid, cells, *_single(forward), *forward, frame.depth)
+    _colour(rgb, depth, valid, cells, *_single(forward), *_single(back), frame.rgb, frame.depth, frame.u, frame.v)
     return frame
 
 
@@ -92,11 +94,14 @@ def mesh_depth(
     jump: float = JUMP,
     grazing: float = GRAZING,
 ) -> np.ndarray:
-    """Only the depth of `mesh_frame`, at `scale` x `scale` samples a pixel: (height * scale) x (width * scale) float32."""
+    """Only the depth of `mesh_frame`, at `scale` x `scale` samples a pixel: (height * scale) x (width * scale)
+    float32.
+    """
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
     out = np.empty((height * scale, width * scale), np.float32)
     forward = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
-    _draw(depth, valid, _cells(depth, valid, np.float32(jump), np.float32(grazing)), *_both(forward), out)
+    cells = _cells(depth, valid, np.float32(jump), np.float32(grazing))
+    _draw(depth, valid, cells, *_single(forward), *forward, out)
     _invert(out)
     return out
 
@@ -119,7 +124,7 @@ def mesh_clip(
     with ThreadPoolExecutor(thread_count(threads)) as pool:
         return list(
             pool.map(
-                lambda frame: mesh_frame(*frame, width, height, jump=jump, grazing=grazing),
+                lambda frame: mesh_frame(*frame, width=width, height=height, jump=jump, grazing=grazing),
                 zip(rgb, depth, valid, K_source, target_from_source, K_target, strict=True),
             )
         )
@@ -127,10 +132,6 @@ def mesh_clip(
 
 def _single(transform: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return transform[0].astype(np.float32), transform[1].astype(np.float32)
-
-
-def _both(transform: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
-    return *_single(transform), *transform
 
 
 @numba.njit(**KERNEL)
@@ -182,7 +183,9 @@ def _linked(before, a, b, after, jump, grazing):
 
 @numba.njit(**KERNEL)
 def _project_row(i, depth, valid, A, b, xs, ys, ws):
-    """Screen position and 1 / z of row i's pixels; 1 / z = 0 for those that do not exist or cannot be drawn in screen coordinates."""
+    """Screen position and 1 / z of row i's pixels; 1 / z = 0 for those that do not exist or cannot be drawn in screen
+    coordinates.
+    """
     v = np.float32(i) + _HALF
     row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
     a_x, a_y, a_z = A[0, 0], A[1, 0], A[2, 0]
@@ -335,7 +338,9 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
 
 @numba.njit(**KERNEL)
 def _draw_corners(corners, A, b, A64, b64, out):
-    """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells exactly."""
+    """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells
+    exactly.
+    """
     screen = np.empty((4, 3), np.float32)
     for k in range(4):
         u, v, d = corners[k]
@@ -356,8 +361,8 @@ def _draw_corners(corners, A, b, A64, b64, out):
 def _draw_clipped(corners, A, b, out):
     """A cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
 
-    With p the corners in the target camera, K applied, the weights s of the point seen at (x, y, 1) solve P s = (x, y, 1); it is
-    inside and in front of the camera if no weight is below zero, and 1 / z is their sum.
+    With p the corners in the target camera, K applied, the weights s of the point seen at (x, y, 1) solve P s = (x,
+    y, 1); it is inside and in front of the camera if no weight is below zero, and 1 / z is their sum.
     """
     height, width = out.shape
     p = np.empty((4, 3))

@@ -3,20 +3,21 @@
 
 The rules, which `torch_warp` follows to the bit:
 
-- A point at (x, y) touches the pixels whose centre is nearer than 1 - MARGIN in x and in y: at most 2 x 2, and only its own pixel when it
-  sits on that pixel's centre, which is why the identity camera gives the frame back bit for bit. With footprint 1 it touches the pixel
-  that contains it.
-- On a pixel the smallest z * (1 + BLUR * r^2) wins, r being the distance from the pixel's centre (r = 0 with footprint 1); of equals the
-  source pixel with the smallest index wins. The factor lets the better placed of two points on one surface win, so that a slanted surface
-  does not creep sideways; it can reverse the order only of surfaces less than 2 * BLUR of their distance apart.
-- All arithmetic is float32 in the order written in `_project_row`, without fused operations.
+- A point at (x, y) touches the pixels whose centre is nearer than 1 - MARGIN in x and in y: at most 2 x 2, and only
+  its own pixel when it sits on that pixel's centre, which is why the identity camera gives the frame back bit for
+  bit. With footprint 1 it touches the pixel that contains it.
+- On a pixel the smallest z * (1 + BLUR * r^2) wins, r being the distance from the pixel's centre in pixels (taken as
+  0 with footprint 1); of equals the source pixel with the smallest index wins. The factor lets the better placed of
+  two points on one surface win, so that a slanted surface does not creep sideways; it can reverse the order only of
+  points whose depths differ by less than 2 * BLUR of the nearer one.
+- All arithmetic is float32, in the order written below, without fused operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -35,7 +36,8 @@ _NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)
 _INFINITE = np.uint64(0x7F80000000000000)
 
 
-class SplatFrame(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SplatFrame:
     """rgb: H x W x 3 uint8, black where nothing is. depth: H x W float32, planar z in the target camera, 0 = nothing.
     index: H x W int32, the source pixel (row * w + column), -1 = nothing."""
 
@@ -58,8 +60,9 @@ def splat_frame(
 ) -> SplatFrame:
     """Warp one frame on the calling thread (the interpreter's lock is released meanwhile).
 
-    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3 for h x w and height x width pixels.
-    target_from_source: 4 x 4, rigid. footprint: 1 or 2 pixels. Points behind the camera or outside the picture fall away.
+    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x
+    width pixels. target_from_source: 4 x 4, rigid. footprint: 1 or 2 pixels. Points behind the camera or outside the
+    picture fall away.
     """
     if footprint not in (1, 2):
         raise ValueError(f"footprint must be 1 or 2, not {footprint}")
@@ -70,7 +73,7 @@ def splat_frame(
         np.empty((height, width), np.int32),
     )
     A, b = pixel_transform(K_source, target_from_source, K_target)
-    _splat(*source, A.astype(np.float32), b.astype(np.float32), footprint, *frame)
+    _splat(*source, A.astype(np.float32), b.astype(np.float32), footprint, frame.rgb, frame.depth, frame.index)
     return frame
 
 
@@ -91,7 +94,7 @@ def splat_clip(
     with ThreadPoolExecutor(thread_count(threads)) as pool:
         return list(
             pool.map(
-                lambda frame: splat_frame(*frame, width, height, footprint=footprint),
+                lambda frame: splat_frame(*frame, width=width, height=height, footprint=footprint),
                 zip(rgb, depth, valid, K_source, target_from_source, K_target, strict=True),
             )
         )
@@ -105,7 +108,9 @@ def _check(rgb: np.ndarray, depth: np.ndarray, valid: np.ndarray) -> tuple[np.nd
 
 @numba.njit(**KERNEL)
 def _project_row(i, depth, valid, A, b, xs, ys, zs):
-    """Target position of row i; x far to the left for points that do not exist. A loop that the compiler can run in vector registers."""
+    """Target position of row i; x is far to the left for points that do not exist. Free of branches, so that it
+    vectorises.
+    """
     v = np.float32(i) + _HALF
     row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
     a_x, a_y, a_z = A[0, 0], A[1, 0], A[2, 0]
@@ -177,7 +182,7 @@ def _splat(rgb, depth, valid, A, b, footprint, out_rgb, out_depth, out_index):
                 out_rgb[y, x, 2] = flat_rgb[index, 2]
 
 
-@numba.njit(inline="always", **{"error_model": "numpy"})
+@numba.njit(inline="always", error_model="numpy")
 def _offer(keys, row, column, z, index):
     """Keep the nearer point, of equals the one with the smaller index: positive floats order as their bits do.
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 
@@ -13,7 +13,8 @@ from backend.warping.splat import BLUR, MARGIN
 _NOTHING = torch.iinfo(torch.int64).max
 
 
-class TorchSplat(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class TorchSplat:
     """As `splat.SplatFrame`, on the device of the input."""
 
     rgb: torch.Tensor
@@ -35,8 +36,9 @@ def splat_torch(
 ) -> TorchSplat:
     """Warp one frame on the device of `depth`.
 
-    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3 and target_from_source: 4 x 4, float64, on
-    any device; they are needed on the CPU. width, height, footprint: as in `splat.splat_frame`.
+    rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3 float64.
+    target_from_source: 4 x 4 float64. The matrices are read on the CPU. width, height, footprint: as in
+    `splat.splat_frame`.
     """
     if footprint not in (1, 2):
         raise ValueError(f"footprint must be 1 or 2, not {footprint}")
