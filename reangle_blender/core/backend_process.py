@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find, start, adopt and stop the backend on this machine.
+
+The backend is a program of its own: it outlives Blender while jobs run, and any Blender may take it over through the
+server file in the data folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .client import Client, UnauthorizedError, UnreachableError, VersionMismatchError
+from .errors import UserError
+from .files import check_cancel, disk_errors
+from .wire import from_data
+
+HEALTH_TIMEOUT_S = 3.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+POLL_S = 0.05
+MAX_LOG_BYTES = 4 << 20
+EXIT_TAKEN = 3
+"""The backend's exit status when another one serves this data folder."""
+
+# A process that signals to Blender do not reach, and on Windows one without a console window; see start_new_session.
+_CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+
+_INSTALL = "Run `python3.11 scripts/install_backend.py` in the Reangle folder."
+
+
+class NotInstalledError(UserError):
+    """There is no backend to start."""
+
+
+class StartError(UserError):
+    """The backend was started and did not come up."""
+
+
+@dataclass(frozen=True)
+class ServerFile:
+    """`server.json`: where a backend listens, and the token that opens it. It may be stale."""
+
+    contract: int
+    version: str
+    host: str
+    port: int
+    token: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True)
+class Launch:
+    """`backend.json`: how to start the backend; `serve` and its options are added to the command."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A backend that answers. process: the one that we started, else None."""
+
+    client: Client
+    data: Path
+    version: str
+    pid: int
+    process: subprocess.Popen[bytes] | None = None
+
+
+def data_folder() -> Path:
+    """The data folder: REANGLE_DATA, else the system's place for application data. Not created."""
+    if chosen := os.environ.get("REANGLE_DATA"):
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "Reangle"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "Reangle"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "reangle"
+
+
+def log_file(data: Path) -> Path:
+    """Where a backend that we start writes what it has to say."""
+    return data / "backend.log"
+
+
+def read_server_file(data: Path) -> ServerFile | None:
+    """None if there is none, or none that can be read."""
+    try:
+        return from_data(ServerFile, json.loads((data / "server.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, UserError):
+        return None
+
+
+def read_launch(data: Path) -> Launch:
+    """How to start the backend. Raises NotInstalledError."""
+    path = data / "backend.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        command = tuple(from_data(tuple[str, ...], about["command"], "command"))
+        environment = {str(name): str(value) for name, value in about.get("environment", {}).items()}
+    except FileNotFoundError as error:
+        raise NotInstalledError(f"The backend is not installed: {path} is not there.", advice=_INSTALL) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise NotInstalledError(f"{path} cannot be used: {error}", advice=_INSTALL) from error
+    if not command or not Path(command[0]).is_file():
+        program = command[0] if command else "nothing"
+        raise NotInstalledError(f"{path} starts {program!r}, which is not there.", advice=_INSTALL)
+    return Launch(command, environment)
+
+
+def find(data: Path) -> Backend | None:
+    """The backend that serves this data folder, if one answers there with the token of its server file.
+
+    Neither the file nor a live process id proves anything: both outlive a crash, and ids are used again. Raises
+    VersionMismatchError if it answers and speaks another contract.
+    """
+    about = read_server_file(data)
+    return None if about is None else _adopt(data, about)
+
+
+def _adopt(data: Path, about: ServerFile) -> Backend | None:
+    try:
+        client = Client(about.host, about.port, about.token)
+        health = client.health(HEALTH_TIMEOUT_S)
+    except (UnreachableError, UnauthorizedError, ValueError):
+        return None
+    if not _same_folder(Path(health.data), data):
+        return None
+    return Backend(client, data, health.version, health.pid)
+
+
+def _same_folder(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+def ensure(
+    data: Path, *, cancel: threading.Event | None = None, timeout_s: float = START_TIMEOUT_S, parent: int | None = None
+) -> Backend:
+    """Adopt the backend that runs, or start one and wait until it answers. Blocks: call it from a worker thread.
+
+    parent: process id; the backend ends some time after that process if no job is left. None: this process; 0: it stays
+    until told to end. Raises NotInstalledError, StartError (with the last line of its log), VersionMismatchError,
+    CanceledError.
+    """
+    stale = read_server_file(data)
+    if stale is not None and (running := _adopt(data, stale)):
+        return running
+    launch = read_launch(data)
+    with disk_errors(data):
+        process, log_start = _spawn(launch, data, os.getpid() if parent is None else parent)
+    try:
+        return _wait(process, data, stale, log_start, timeout_s, cancel)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    data: Path,
+    stale: ServerFile | None,
+    log_start: int,
+    timeout_s: float,
+    cancel: threading.Event | None,
+) -> Backend:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        about = read_server_file(data)
+        if about is not None and about != stale and (running := _adopt(data, about)):
+            # Another Blender may have been faster, and then the one that answers is not the one we started.
+            ours = process.poll() is None
+            return replace(running, process=process if ours else None)
+        status = process.poll()
+        if status == EXIT_TAKEN:
+            # The file was not stale: the backend it tells of was only too busy to answer.
+            stale = None
+        elif status is not None:
+            last = _last_line(log_file(data), log_start) or f"it ended with status {status}"
+            raise StartError(f"The backend did not start: {last}", advice=f"See {log_file(data)}, or: {_INSTALL}")
+        if time.monotonic() > deadline:
+            last = _last_line(log_file(data), log_start)
+            raise StartError(
+                f"The backend did not answer within {timeout_s:.0f} s. {last}".strip(),
+                advice=f"See {log_file(data)}, then try again.",
+            )
+        check_cancel(cancel)
+        time.sleep(POLL_S)
+
+
+def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
+    """End a backend and wait until it is gone; its jobs resume at the next start.
+
+    Raises UnreachableError if one that we did not start goes on answering; ours is killed then.
+    """
+    with contextlib.suppress(UnreachableError, UnauthorizedError):
+        backend.client.shutdown()
+    deadline = time.monotonic() + timeout_s
+    while _answers(backend.client) or (backend.process is not None and backend.process.poll() is None):
+        if time.monotonic() > deadline:
+            if backend.process is None:
+                raise UnreachableError(
+                    f"The backend (process {backend.pid}) does not end.", advice="End it with the system's tools."
+                )
+            backend.process.kill()
+            backend.process.wait()
+            break
+        time.sleep(POLL_S)
+    backend.client.close()
+
+
+def _answers(client: Client) -> bool:
+    try:
+        client.health(HEALTH_TIMEOUT_S)
+    except VersionMismatchError:
+        return True
+    except (UnreachableError, UnauthorizedError):
+        return False
+    return True
+
+
+def _spawn(launch: Launch, data: Path, parent: int) -> tuple[subprocess.Popen[bytes], int]:
+    data.mkdir(parents=True, exist_ok=True)
+    command = [*launch.command, "serve", "--data", str(data)]
+    if parent:
+        command += ["--parent", str(parent)]
+    # Blender's Python and a bpy environment set these for themselves; the backend has a Python of its own.
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTHON") and name not in ("__PYVENV_LAUNCHER__", "VIRTUAL_ENV")
+    }
+    log = log_file(data)
+    too_long = log.exists() and log.stat().st_size > MAX_LOG_BYTES
+    with log.open("wb" if too_long else "ab") as out:
+        start = out.tell()
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=data,
+                env={**inherited, **launch.environment, "REANGLE_DATA": str(data)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=False,
+                creationflags=_CREATION_FLAGS,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StartError(f"{command[0]} could not be started: {error}", advice=_INSTALL) from error
+    return process, start
+
+
+def _last_line(log: Path, start: int) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(start)
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend over HTTP. Every call blocks and may be made from any worker thread; none may be made from Blender's main
+thread, where it would stop the window."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import requests
+
+from .contract import CONTRACT_VERSION, Events, Health, JobRequest, JobStatus, Provider, Result, ResultFile
+from .errors import UserError
+from .files import CHUNK, CanceledError, Progress, check_cancel, disk_errors, hash_file
+from .wire import ContractError, from_data, to_json
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 30.0
+MAX_WAIT_S = 25.0
+
+T = TypeVar("T")
+
+
+class UnreachableError(UserError):
+    """Nobody answers, or not in time."""
+
+
+class UnauthorizedError(UserError):
+    """Somebody answers who does not take our token."""
+
+
+class VersionMismatchError(UserError):
+    """The backend speaks another contract."""
+
+
+class RefusedError(UserError):
+    """The backend understood and said no. missing: hashes of files that must be uploaded first."""
+
+    def __init__(self, message: str, *, advice: str = "", status: int = 0, missing: tuple[str, ...] = ()) -> None:
+        super().__init__(message, advice=advice)
+        self.status = status
+        self.missing = missing
+
+
+class Client:
+    """One backend. Raises the errors of this module, all of them UserError."""
+
+    def __init__(self, host: str, port: int, token: str, *, timeout_s: float = READ_TIMEOUT_S) -> None:
+        """host: a loopback address; the token and the artist's clip never leave the machine."""
+        if not ipaddress.ip_address(host).is_loopback:
+            raise UnreachableError(f"{host} is not this machine.", advice="Start the backend on this machine.")
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._timeout_s = timeout_s
+        self._session = requests.Session()
+        # Proxies and .netrc files of the environment are for the outside world.
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def health(self, timeout_s: float | None = None) -> Health:
+        """Who answers. Raises VersionMismatchError if it speaks another contract."""
+        try:
+            found = from_data(Health, _json(self._ask("GET", "/v1/health", timeout_s=timeout_s)))
+        except (ContractError, RefusedError) as error:
+            raise UnreachableError(
+                f"Another program than the backend answers at {self.address}.", advice="Start the backend again."
+            ) from error
+        check_version(found.contract, found.version)
+        return found
+
+    def providers(self) -> tuple[Provider, ...]:
+        return self._get(tuple[Provider, ...], "/v1/providers")
+
+    def jobs(self) -> tuple[JobStatus, ...]:
+        """All jobs, newest first."""
+        return self._get(tuple[JobStatus, ...], "/v1/jobs")
+
+    def job(self, job: str) -> JobStatus:
+        return self._get(JobStatus, f"/v1/jobs/{job}")
+
+    def events(self, job: str, since: int = 0, wait_s: float = 0.0) -> Events:
+        """What happened after event `since`; waits up to wait_s (at most 25 s) for news, then comes back empty."""
+        wait_s = min(wait_s, MAX_WAIT_S)
+        address = f"/v1/jobs/{job}/events?since={since}&wait={wait_s:g}"
+        return self._get(Events, address, timeout_s=wait_s + self._timeout_s)
+
+    def results(self, job: str) -> tuple[Result, ...]:
+        return self._get(tuple[Result, ...], f"/v1/jobs/{job}/results")
+
+    def cancel(self, job: str) -> JobStatus:
+        """Idempotent; the status may still be running for some seconds."""
+        return self._parse(JobStatus, self._ask("POST", f"/v1/jobs/{job}/cancel"))
+
+    def shutdown(self) -> None:
+        """Ask the backend to end; running jobs resume at its next start."""
+        self._ask("POST", "/v1/shutdown")
+
+    def submit(self, request: JobRequest) -> JobStatus:
+        """Send a job whose files are uploaded; sending it again is the same job. RefusedError.missing names files that
+        are not there yet."""
+        headers = {"Content-Type": "application/json"}
+        return self._parse(JobStatus, self._ask("POST", "/v1/jobs", data=to_json(request).encode(), headers=headers))
+
+    def has_file(self, sha256: str) -> bool:
+        return self._ask("HEAD", f"/v1/blobs/{sha256}", fine=(200, 404)).status_code == 200
+
+    def upload(
+        self, places: Mapping[str, Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
+    ) -> int:
+        """Send files, by hash as `files.file_refs` gives them; those that the backend knows are skipped.
+
+        Returns how many were sent. Raises CanceledError and UserError too; what was sent stays there for the next time.
+        """
+        missing = []
+        for sha256, path in places.items():
+            check_cancel(cancel)
+            if not self.has_file(sha256):
+                missing.append((sha256, path))
+        with disk_errors(Path("The clip")):
+            sizes = [path.stat().st_size for _, path in missing]
+        total, done = sum(sizes), 0
+        for (sha256, path), size in zip(missing, sizes, strict=True):
+            before = done
+
+            def step(count: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + count, total)
+
+            with disk_errors(path):
+                body = _Upload(path, size, step, cancel)
+                self._ask("PUT", f"/v1/blobs/{sha256}", data=body, fine=(200, 201))
+            done += size
+        return len(missing)
+
+    def download(
+        self,
+        job: str,
+        result: Result,
+        folder: Path,
+        *,
+        wanted: Callable[[str], bool] = lambda path: True,
+        progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> list[Path]:
+        """Fetch a result's files into `folder`, in their order, keeping relative paths; returns where they lie.
+
+        Files that are there with the right content are kept, so an interrupted download goes on where it stopped. A
+        file appears under its name only when it is whole. wanted(path) chooses files.
+        """
+        chosen = [file for file in result.files if wanted(file.path)]
+        total, done = sum(file.size for file in chosen), 0
+        places = []
+        for file in chosen:
+            check_cancel(cancel)
+            place = folder.joinpath(*file.path.split("/"))
+            before = done
+
+            def step(count: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(before + count, total)
+
+            with disk_errors(place):
+                if not _is_there(place, file):
+                    self._fetch(
+                        f"/v1/jobs/{job}/files/{quote(f'{result.name}/{file.path}')}", file, place, step, cancel
+                    )
+            done += file.size
+            step(file.size)
+            places.append(place)
+        return places
+
+    def _fetch(
+        self, address: str, file: ResultFile, place: Path, step: Callable[[int], None], cancel: threading.Event | None
+    ) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # No fsync: hundreds of them take long, and every file is checked against its hash before it is used again.
+        temporary = place.with_name(f".{uuid.uuid4().hex}.part")
+        digest, count = hashlib.sha256(), 0
+        try:
+            with self._ask("GET", address, stream=True) as answer, temporary.open("wb") as out:
+                for chunk in self._chunks(answer):
+                    check_cancel(cancel)
+                    out.write(chunk)
+                    digest.update(chunk)
+                    count += len(chunk)
+                    step(min(count, file.size))
+            if digest.hexdigest() != file.sha256:
+                raise RefusedError(
+                    f"{file.path} arrived damaged.", advice="Load the results again; if it stays, run the job again."
+                )
+            os.replace(temporary, place)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _chunks(self, answer: requests.Response) -> Iterator[bytes]:
+        try:
+            yield from answer.iter_content(CHUNK)
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+
+    def _get(self, cls: type[T], address: str, timeout_s: float | None = None) -> T:
+        return self._parse(cls, self._ask("GET", address, timeout_s=timeout_s))
+
+    def _parse(self, cls: type[T], answer: requests.Response) -> T:
+        try:
+            return from_data(cls, _json(answer))
+        except ContractError as error:
+            raise VersionMismatchError(
+                f"The backend's answer cannot be understood: {error.message}",
+                advice="Install the add-on and the backend from the same version of Reangle.",
+            ) from error
+
+    def _ask(
+        self,
+        method: str,
+        address: str,
+        *,
+        fine: tuple[int, ...] = (200, 201, 202),
+        timeout_s: float | None = None,
+        **more: Any,
+    ) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method,
+                self.address + address,
+                timeout=(CONNECT_TIMEOUT_S, timeout_s or self._timeout_s),
+                allow_redirects=False,
+                **more,
+            )
+        except requests.RequestException as error:
+            raise self._unreachable(error) from error
+        if answer.status_code in fine:
+            return answer
+        with answer:
+            raise _refusal(answer)
+
+    def _unreachable(self, error: requests.RequestException) -> UserError:
+        if isinstance(error, requests.Timeout):
+            message = f"The backend at {self.address} does not answer in time."
+        else:
+            message = f"The backend at {self.address} cannot be reached."
+        return UnreachableError(message, advice="Start the backend in the Clip step; jobs go on where they were.")
+
+
+class _Upload:
+    """A file as a request's body of known length, read in parts."""
+
+    def __init__(self, path: Path, size: int, step: Callable[[int], None], cancel: threading.Event | None) -> None:
+        self._path, self._size, self._step, self._cancel = path, size, step, cancel
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = 0
+        # requests would take an OSError from here for one of the connection.
+        with disk_errors(self._path), self._path.open("rb") as file:
+            while chunk := file.read(min(CHUNK, self._size - sent)):
+                check_cancel(self._cancel)
+                yield chunk
+                sent += len(chunk)
+                self._step(sent)
+        if sent < self._size:
+            raise UserError(f"{self._path} became shorter while it was sent.", advice="Send it again.")
+
+
+def check_version(contract: int, version: str) -> None:
+    """Raise VersionMismatchError, with the text that says what to install, unless the contract is ours."""
+    if contract == CONTRACT_VERSION:
+        return
+    if contract < CONTRACT_VERSION:
+        advice = "Run `python3.11 scripts/install_backend.py` of this add-on's version of Reangle, then start it again."
+    else:
+        advice = "Update the Reangle add-on in Blender's preferences, under Get Extensions."
+    raise VersionMismatchError(
+        f"The backend {version} speaks version {contract} of the contract, this add-on version {CONTRACT_VERSION}.",
+        advice=advice,
+    )
+
+
+def _is_there(place: Path, file: ResultFile) -> bool:
+    return place.is_file() and place.stat().st_size == file.size and hash_file(place) == file.sha256
+
+
+def _json(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ContractError("it is not JSON.") from error
+
+
+def _refusal(answer: requests.Response) -> UserError:
+    try:
+        body = answer.json()
+        message, advice = str(body["error"]["message"]), str(body["error"].get("advice", ""))
+        missing = tuple(str(sha256) for sha256 in body.get("missing") or ())
+    except (ValueError, KeyError, TypeError, AttributeError, requests.RequestException):
+        message, advice, missing = f"The backend answered {answer.status_code} {answer.reason}.", "", ()
+    if answer.status_code == 401:
+        return UnauthorizedError(
+            "The backend does not take this add-on's token.",
+            advice="Start the backend again; if it stays, end other copies of Reangle.",
+        )
+    return RefusedError(message, advice=advice, status=answer.status_code, missing=missing)
+
+
+__all__ = [
+    "CanceledError",
+    "Client",
+    "RefusedError",
+    "UnauthorizedError",
+    "UnreachableError",
+    "VersionMismatchError",
+    "check_version",
+]

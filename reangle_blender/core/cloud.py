@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`cloud.npz`, the backend's depth in colour, as points in the space of the origin empty."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .camera import BLENDER_FROM_CV
+from .errors import UserError
+
+
+def _srgb_to_linear() -> np.ndarray:
+    encoded = np.arange(256) / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return linear.astype(np.float32)
+
+
+_LINEAR = _srgb_to_linear()
+
+
+@dataclass(frozen=True, eq=False)
+class CloudFrame:
+    """The points of one frame, row by row. co: n x 3 float32, in the space of the origin empty (Blender axes, the
+    geometry's unit). rgb: n x 3 uint8, sRGB. dynamic: n bool, points that move in the world."""
+
+    co: np.ndarray
+    rgb: np.ndarray
+    dynamic: np.ndarray
+
+    def linear_rgba(self) -> np.ndarray:
+        """n x 4 float32 for a FLOAT_COLOR attribute: linear, opaque."""
+        rgba = np.ones((len(self.rgb), 4), np.float32)
+        rgba[:, :3] = _LINEAR[self.rgb]
+        return rgba
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Depth and colour of T frames.
+
+    depth: T x h x w float32, planar z, 0 where there is no point. rgb: T x h x w x 3 uint8. K: T x 3 x 3 of h x w.
+    world_from_camera: T x 4 x 4, OpenCV axes. dynamic: T x h x w bool.
+    """
+
+    depth: np.ndarray
+    rgb: np.ndarray
+    K: np.ndarray
+    world_from_camera: np.ndarray
+    dynamic: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path) -> Cloud:
+        """Read `cloud.npz`. Raises UserError if it is missing, cut short or does not fit together."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                cloud = cls(
+                    depth=arrays["depth"].astype(np.float32, copy=False),
+                    rgb=arrays["rgb"],
+                    K=arrays["K"].astype(np.float64),
+                    world_from_camera=arrays["world_from_camera"].astype(np.float64),
+                    dynamic=arrays["dynamic"].astype(bool, copy=False),
+                )
+            cloud._check()
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"The point cloud {path} cannot be read: {error}.", advice="Import the clip again."
+            ) from error
+        return cloud
+
+    def _check(self) -> None:
+        shape = self.depth.shape
+        if len(shape) != 3:
+            raise ValueError(f"depth has the shape {shape}, expected frames x height x width")
+        expected = {"rgb": (*shape, 3), "K": (shape[0], 3, 3), "world_from_camera": (shape[0], 4, 4), "dynamic": shape}
+        for name, wanted in expected.items():
+            if getattr(self, name).shape != wanted:
+                raise ValueError(f"{name} has the shape {getattr(self, name).shape}, expected {wanted}")
+        if self.rgb.dtype != np.uint8:
+            raise ValueError(f"rgb is {self.rgb.dtype}, expected uint8")
+
+    @property
+    def frame_count(self) -> int:
+        return self.depth.shape[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the depth maps, to which K belongs."""
+        return self.depth.shape[2], self.depth.shape[1]
+
+    @property
+    def capacity(self) -> int:
+        """The most points that any frame has."""
+        return int(np.count_nonzero(self.depth > 0, axis=(1, 2)).max())
+
+    def focus_depth(self, frame: int) -> float:
+        """Where to put a camera move's focus: the median depth of the picture's middle third; 1 without any point."""
+        height, width = self.depth.shape[1:]
+        middle = self.depth[frame, height // 3 : height - height // 3, width // 3 : width - width // 3]
+        for depths in (middle, self.depth[frame]):
+            seen = depths[depths > 0]
+            if seen.size:
+                return float(np.median(seen))
+        return 1.0
+
+    def frame(self, frame: int, *, pad_to: int = 0) -> CloudFrame:
+        """The points of a frame (0-based).
+
+        pad_to: repeat the first point up to this many, so that all frames are alike; without any point, the camera's
+        centre is repeated."""
+        depth = self.depth[frame]
+        height, width = depth.shape
+        origin_from_camera = (BLENDER_FROM_CV @ self.world_from_camera[frame])[:3]
+        # A pixel's ray is a column's part plus a row's part, so it never needs a full-size matrix product.
+        per_pixel = origin_from_camera[:, :3] @ np.linalg.inv(self.K[frame])
+        columns = (per_pixel[:, :1] * (np.arange(width) + 0.5)).astype(np.float32)
+        rows = (per_pixel[:, 1:2] * (np.arange(height) + 0.5) + per_pixel[:, 2:]).astype(np.float32)
+        co = np.empty((height, width, 3), np.float32)
+        for axis in range(3):
+            ray = rows[axis][:, None] + columns[axis]
+            ray *= depth
+            ray += np.float32(origin_from_camera[axis, 3])
+            co[..., axis] = ray
+        seen = np.flatnonzero(depth > 0)
+        missing = pad_to - len(seen)
+        if missing > 0:
+            seen = np.concatenate([seen, np.full(missing, seen[0] if len(seen) else 0)])
+        return CloudFrame(
+            co=co.reshape(-1, 3)[seen],
+            rgb=self.rgb[frame].reshape(-1, 3)[seen],
+            dynamic=self.dynamic[frame].reshape(-1)[seen],
+        )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files on their way to the backend and back: hashed in parts, so that long work shows and can be stopped."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .contract import FileRef, file_name_from
+from .errors import UserError
+
+CHUNK = 1 << 20
+
+Progress = Callable[[int, int], None]
+"""progress(bytes done, bytes in all), called in the worker's thread."""
+
+
+class CanceledError(UserError):
+    """The artist stopped it."""
+
+    def __init__(self) -> None:
+        super().__init__("Canceled.")
+
+
+def check_cancel(cancel: threading.Event | None) -> None:
+    """Raise CanceledError if the flag is set."""
+    if cancel is not None and cancel.is_set():
+        raise CanceledError
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turn OSError about reading or writing `where` into UserError."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise UserError(f"{error.filename or where} is not there.", advice="Choose the file again.") from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space and try again." if full else "Check the folder and its permissions."
+        raise UserError(f"{where}: {error.strerror or error}.", advice=advice) from error
+
+
+def hash_file(path: Path, cancel: threading.Event | None = None, step: Callable[[int], None] | None = None) -> str:
+    """SHA-256 as hex. step(bytes) is called after each part. Raises OSError, CanceledError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            check_cancel(cancel)
+            digest.update(chunk)
+            if step is not None:
+                step(len(chunk))
+    return digest.hexdigest()
+
+
+def file_refs(
+    paths: Sequence[Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
+) -> tuple[tuple[FileRef, ...], dict[str, Path]]:
+    """References to files in order, and where the content of each hash lies, for `Client.upload`.
+
+    Raises UserError for a file that is missing, empty or cannot be read.
+    """
+    with disk_errors(paths[0] if paths else Path()):
+        sizes = [path.stat().st_size for path in paths]
+    total, done = sum(sizes), 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(min(done, total), total)
+
+    refs, places = [], {}
+    for path, size in zip(paths, sizes, strict=True):
+        if size == 0:
+            raise UserError(f"{path} is empty.", advice="Choose another file.")
+        with disk_errors(path):
+            sha256 = hash_file(path, cancel, step)
+        refs.append(FileRef(_name_of(path), sha256, size))
+        places[sha256] = path
+    return tuple(refs), places
+
+
+def _name_of(path: Path) -> str:
+    """The file's name as the contract takes it; a name that is too long keeps its end, which tells kind and order."""
+    name = file_name_from(path.name)
+    return name if Path(name).suffix == path.suffix else file_name_from(f"{path.stem[-20:]}{path.suffix}")
