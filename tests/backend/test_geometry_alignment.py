@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Alignment against truth: focal, cameras, scale, moving pixels, from point maps of a scene that is known exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+from synthetic_scene import Scene, arc, make_scene, network_maps
+
+from backend.geometry.alignment import Alignment, align
+from backend.geometry.moving import moving_pixels
+from backend.geometry.point_maps import pair_graph
+
+
+@dataclass(frozen=True)
+class Errors:
+    """focal: relative. rotation: degrees, the worst frame. path: root mean square distance, as a share of the camera's
+    travel or, where it hardly travels, of the scene's depth. depth: mean relative error of static and moving pixels;
+    scale_drift: how far single frames' scales stray, relative. moving: intersection over union of moving pixels.
+    """
+
+    focal: float
+    rotation: float
+    path: float
+    depth: float
+    scale_drift: float
+    moving: float
+
+
+def errors(result: Alignment, scene: Scene) -> Errors:
+    unit = np.median(scene.depth[result.valid] / result.depth[result.valid])
+    truth = scene.world_from_camera
+    turn = Rotation.from_matrix(truth[:, :3, :3].transpose(0, 2, 1) @ result.world_from_camera[:, :3, :3])
+    apart = np.linalg.norm(result.world_from_camera[:, :3, 3] * unit - truth[:, :3, 3], axis=1)
+    travel = np.linalg.norm(truth[:, :3, 3], axis=1).max()
+    found, moving = result.dynamic, scene.moving
+    ratios = scene.depth / np.where(result.valid, result.depth, np.nan)
+    return Errors(
+        focal=float(abs(result.lens.focal / scene.K[0, 0, 0] - 1)),
+        rotation=float(np.degrees(turn.magnitude()).max()),
+        path=float((apart**2).mean() ** 0.5 / (travel if travel > 0.1 else np.median(scene.depth))),
+        depth=float(np.nanmean(np.abs(unit / ratios - 1))),
+        scale_drift=float(np.nanmedian(ratios, axis=(1, 2)).std() / unit),
+        moving=float((found & moving).sum() / (found | moving).sum()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "camera", "noise", "most"),
+    [
+        ("arc of 12 degrees", arc(12), 0.0, Errors(1e-5, 1e-4, 1e-4, 1e-4, 1e-5, 0.82)),
+        ("arc of 12 degrees", arc(12), 0.01, Errors(5e-4, 0.15, 0.01, 0.012, 0.002, 0.82)),
+        ("arc of 12 degrees", arc(12), 0.03, Errors(2e-3, 0.4, 0.025, 0.025, 0.005, 0.80)),
+        ("handheld arc", arc(12, handheld=2), 0.02, Errors(2e-3, 0.3, 0.02, 0.02, 0.004, 0.80)),
+        ("turning on the spot", arc(0, handheld=1), 0.02, Errors(2e-3, 0.3, 0.005, 0.02, 0.004, 0.80)),
+        ("standing still", arc(0), 0.03, Errors(2e-3, 0.0, 0.0, 0.025, 0.005, 0.80)),
+    ],
+)
+def test_recovers_focal_cameras_scale_and_motion(name, camera, noise, most) -> None:
+    """`most` bounds every error from above, and the overlap of moving pixels from below."""
+    scene = make_scene(camera)
+    result = align(network_maps(scene, noise), scene.count)
+    got = errors(result, scene)
+    print(f"\n{name}, noise {noise:.0%}: {got}")
+    assert got.focal <= most.focal
+    assert got.rotation <= most.rotation
+    assert got.path <= most.path
+    assert got.depth <= most.depth
+    assert got.scale_drift <= most.scale_drift
+    assert got.moving >= most.moving
+    assert result.static_camera == (name == "standing still")
+
+
+def test_a_camera_that_stands_still_does_so_exactly() -> None:
+    scene = make_scene(arc(0), count=6)
+    result = align(network_maps(scene, 0.03, seed=3), scene.count)
+    np.testing.assert_array_equal(result.world_from_camera, np.tile(np.eye(4), (6, 1, 1)))
+
+
+def test_a_known_focal_is_kept_and_cameras_still_fit() -> None:
+    scene = make_scene(arc(12), count=6)
+    result = align(network_maps(scene, 0.01), scene.count, focal=scene.K[0, 0, 0])
+    assert result.lens.focal == pytest.approx(scene.K[0, 0, 0], rel=1e-12)
+    assert errors(result, scene).rotation < 0.2
+
+
+def test_pairs_that_are_wrong_do_not_pull_the_rest() -> None:
+    """Every ninth pair comes from another scene altogether."""
+    scene, other = make_scene(arc(12)), make_scene(arc(-40, handheld=8))
+    maps, wrong = network_maps(scene, 0.01), network_maps(other, 0.01)
+    maps[4::9] = wrong[4::9]
+    got = errors(align(maps, scene.count), scene)
+    print(f"\nevery ninth pair wrong: {got}")
+    assert got.focal < 2e-3
+    assert got.rotation < 0.3
+    assert got.path < 0.02
+
+
+def test_one_frame_alone_is_enough() -> None:
+    scene = make_scene(arc(0), count=1)
+    result = align(network_maps(scene, 0.01), 1)
+    assert result.static_camera
+    assert abs(result.lens.focal / scene.K[0, 0, 0] - 1) < 2e-3
+    assert not result.dynamic.any()
+
+
+def test_a_static_scene_has_no_moving_pixels() -> None:
+    scene = make_scene(arc(12), count=6)
+    depth = np.where(scene.moving, np.float32(0), scene.depth)
+    assert moving_pixels(depth, depth > 0, scene.K, scene.world_from_camera).mean() < 0.002
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 49])
+def test_pairs_connect_all_frames_both_ways(count: int) -> None:
+    pairs = pair_graph(count)
+    assert len(set(pairs)) == len(pairs) <= 7 * count
+    assert {first for first, _ in pairs} == set(range(count))
+    if count > 1:
+        assert {(i, i + 1) for i in range(count - 1)} <= set(pairs)
+        assert {(second, first) for first, second in pairs} == set(pairs)
