@@ -19,6 +19,8 @@ JUMP = 0.02
 on.
 """
 
+_SHARE = np.float32(0.1)
+
 KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
 """For every compiled kernel: kept on disk, runs beside other threads, divides as IEEE 754 says. Never fastmath: NaN
 counts.
@@ -89,9 +91,10 @@ def edge_mask(
 
     Estimated and anti-aliased depth ramps from one surface to the other within a few pixels. Along a row or column,
     such a ramp is a run of two to `longest` steps that all go the same way, each by more than `jump` of the nearer
-    depth, at least twice as steep (in 1 / depth) as the steps before and behind the run; the pixels inside it fly. A
-    thin pole or a gap goes one way and back, and a slanted plane is straight in 1 / depth, so both stay. A steep
-    surface of fewer than `longest` pixels cannot be told from a ramp, and goes.
+    depth, at least twice as steep (in 1 / depth) as the steps before and behind the run; the pixels inside it fly,
+    unless they are within a tenth of the way from either end, as a ball's rim is. A thin pole or a gap goes one way
+    and back, and a slanted plane is straight in 1 / depth, so both stay. A steep surface of fewer than `longest`
+    pixels cannot be told from a ramp, and goes.
 
     depth: h x w float32. valid: h x w bool. rounds: how often to repeat on what is left, for very soft depth.
     """
@@ -142,6 +145,8 @@ def _mark_ramps(depth, valid, jump, longest, flying):
                 before = abs(step[j - 1]) if j > 0 else np.float32(math.nan)
                 after = abs(step[end]) if end < width - 1 else np.float32(math.nan)
                 if before < calm * mean and after < calm * mean:
+                    gone = np.float32(0)
                     for k in range(j + 1, end):
-                        flying[i, k] = True
+                        gone += step[k - 1] * sign
+                        flying[i, k] = _SHARE * total < gone < (np.float32(1) - _SHARE) * total
             j = max(end, j + 1)

@@ -6,10 +6,11 @@ The rules, which `torch_warp` follows to the bit:
 - A point at (x, y) touches the pixels whose centre is nearer than 1 - MARGIN in x and in y: at most 2 x 2, and only
   its own pixel when it sits on that pixel's centre, which is why the identity camera gives the frame back bit for
   bit. With footprint 1 it touches the pixel that contains it.
-- On a pixel the smallest z * (1 + BLUR * r^2) wins, r being the distance from the pixel's centre in pixels (taken as
-  0 with footprint 1); of equals the source pixel with the smallest index wins. The factor lets the better placed of
-  two points on one surface win, so that a slanted surface does not creep sideways; it can reverse the order only of
-  points whose depths differ by less than 2 * BLUR of the nearer one.
+- On a pixel the smallest z * (1 + BLUR * (cost(dx) + cost(dy))) wins, with dx and dy the distances from the pixel's
+  centre and cost(d) = d^2, and STEP more where d > 1/2, that is, in a neighbour's pixel (all 0 with footprint 1); of
+  equals the source pixel with the smallest index wins. So the better placed of the points of one surface wins, and a
+  slanted surface does not creep sideways. It can reverse the order only of points whose depths differ by less than
+  a sixteenth.
 - All arithmetic is float32, in the order written below, without fused operations.
 """
 
@@ -26,6 +27,7 @@ from backend.warping.lift import KERNEL, pixel_transform, thread_count, writable
 
 MARGIN = np.float32(1 / 64)
 BLUR = np.float32(1 / 128)
+STEP = np.float32(3)
 
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
@@ -145,7 +147,6 @@ def _splat(rgb, depth, valid, A, b, footprint, out_rgb, out_depth, out_index):
                 if x >= _ZERO and y >= _ZERO and x < right and y < bottom:
                     _offer(keys, np.int64(y) + 1, np.int64(x) + 1, zs[i, j], i * w + j)
     else:
-        near = _ONE - MARGIN
         for i in range(h):
             _project_row(i, depth, valid, A, b, xs, ys, zs[i])
             for j in range(w):
@@ -157,8 +158,7 @@ def _splat(rgb, depth, valid, A, b, footprint, out_rgb, out_depth, out_index):
                 fx, fy = x - np.float32(column), y - np.float32(row)
                 gx, gy = _ONE - fx, _ONE - fy
                 z, index = zs[i, j], i * w + j
-                left, over = fx * fx if fx < near else _FAR, gx * gx if gx < near else _FAR
-                above, below = fy * fy if fy < near else _FAR, gy * gy if gy < near else _FAR
+                left, over, above, below = _cost(fx), _cost(gx), _cost(fy), _cost(gy)
                 _offer(keys, row, column, z * (_ONE + BLUR * (left + above)), index)
                 _offer(keys, row, column + 1, z * (_ONE + BLUR * (over + above)), index)
                 _offer(keys, row + 1, column, z * (_ONE + BLUR * (left + below)), index)
@@ -180,6 +180,12 @@ def _splat(rgb, depth, valid, A, b, footprint, out_rgb, out_depth, out_index):
                 out_rgb[y, x, 0] = flat_rgb[index, 0]
                 out_rgb[y, x, 1] = flat_rgb[index, 1]
                 out_rgb[y, x, 2] = flat_rgb[index, 2]
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _cost(distance):
+    cost = distance * distance + (STEP if distance > _HALF else _ZERO)
+    return cost if distance < _ONE - MARGIN else _FAR
 
 
 @numba.njit(inline="always", error_model="numpy")

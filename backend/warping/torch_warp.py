@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from backend.warping.lift import pixel_transform
-from backend.warping.splat import BLUR, MARGIN
+from backend.warping.splat import BLUR, MARGIN, STEP
 
 _NOTHING = torch.iinfo(torch.int64).max
 
@@ -71,7 +71,7 @@ def splat_torch(
             for column, dx in ((x - 1, fx), (x, 1 - fx)):
                 inside = exists & (dx < 1 - float(MARGIN)) & (dy < 1 - float(MARGIN))
                 inside = inside & (column >= 0) & (row >= 0) & (column < width) & (row < height)
-                _offer(keys, column, row, z * (1 + float(BLUR) * (dx * dx + dy * dy)), index, inside, width)
+                _offer(keys, column, row, z * (1 + float(BLUR) * (_cost(dx) + _cost(dy))), index, inside, width)
 
     found = keys[:-1]
     hit = (found < 0x7F800000 << 32).view(height, width)
@@ -81,6 +81,10 @@ def splat_torch(
         torch.where(hit, z.reshape(-1)[index], 0.0),
         torch.where(hit, index, -1).int(),
     )
+
+
+def _cost(distance: torch.Tensor) -> torch.Tensor:
+    return distance * distance + torch.where(distance > 0.5, float(STEP), 0.0)
 
 
 def _offer(
