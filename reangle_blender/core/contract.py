@@ -117,6 +117,7 @@ class GeometrySettings:
     files: for provider "files": depth maps and one camera file. checkpoint: folder or hub name, for the learned ones.
     horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
     depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
+    use_dust3r: depth-anything takes scale and shift from DUSt3R (not for commercial work) where its weights are there.
     """
 
     provider: Literal["files", "dust3r", "depth-anything"]
@@ -124,6 +125,7 @@ class GeometrySettings:
     checkpoint: str | None = None
     horizontal_fov_deg: float | None = None
     depth_files_scale: float = 1.0
+    use_dust3r: bool = True
 
     def __post_init__(self) -> None:
         advice = "Choose depth files, or another provider."
@@ -360,6 +362,6 @@ class Provider:
 
     name: str
     available: bool
-    licence: str = ""
-    message: str = ""
-    advice: str = ""
+    licence: str
+    message: str
+    advice: str

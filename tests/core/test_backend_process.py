@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finding, starting, adopting and stopping a backend; the backend here is a few lines that hold to the contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reangle_blender.core import backend_process
+from reangle_blender.core.backend_process import NotInstalledError, StartError, ensure, find, stop
+from reangle_blender.core.client import VersionMismatchError
+from reangle_blender.core.files import CanceledError
+
+BACKEND = """
+import http.server, json, os, sys, threading
+from pathlib import Path
+
+serve, _, data = sys.argv[1:4]
+assert serve == "serve" and os.environ["REANGLE_DATA"] == data and os.environ["GREETING"] == "hello"
+about = {"contract": CONTRACT, "version": "0.1", "pid": os.getpid(), "data": data}
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        good = self.headers["Authorization"] == "Bearer right"
+        body = json.dumps(about if good else {}).encode()
+        self.send_response(200 if good else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        if self.path == "/v1/shutdown":
+            threading.Thread(target=server.shutdown).start()
+    do_GET = do_POST = answer
+    def log_message(self, *_): pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+file = Path(data, "server.json")
+Path(data, "new").write_text(json.dumps({
+    **about, "host": "127.0.0.1", "port": server.server_address[1], "token": "right", "started": 1.0, "more": 1
+}))
+Path(data, "new").replace(file)
+print("up", sys.argv[4:], flush=True)
+server.serve_forever()
+file.unlink()
+"""
+
+
+def install(data: Path, code: str) -> None:
+    data.mkdir(exist_ok=True)
+    program = data / "backend.py"
+    program.write_text(code)
+    launch = {"command": [sys.executable, str(program)], "environment": {"GREETING": "hello"}}
+    (data / "backend.json").write_text(json.dumps(launch))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    data = tmp_path / "däta folder"
+    install(data, BACKEND.replace("CONTRACT", "1"))
+    yield data
+    if running := find(data):
+        stop(running)
+
+
+def test_start_adopt_stop(data: Path) -> None:
+    assert find(data) is None
+    first = ensure(data)
+    assert first.process is not None
+    assert first.pid == first.process.pid
+    second = ensure(data)
+    assert (second.pid, second.process) == (first.pid, None)
+    assert str(os.getpid()) in backend_process.log_file(data).read_text()
+    stop(second)
+    assert find(data) is None
+    assert first.process.wait(5) == 0
+    stop(first)
+
+
+def server_file(data: Path, **change: object) -> None:
+    about = {"contract": 1, "version": "1", "host": "127.0.0.1", "port": 1, "token": "right", "pid": 1, "started": 1.0}
+    (data / "server.json").write_text(json.dumps({**about, **change}))
+
+
+def test_stale_server_files_are_not_believed(data: Path, tmp_path: Path) -> None:
+    # A living process id (this one) behind a closed port.
+    server_file(data, pid=os.getpid())
+    assert find(data) is None
+    backend = ensure(data)
+    port = json.loads((data / "server.json").read_text())["port"]
+    # The port was taken by somebody who does not know the token.
+    other = tmp_path / "other"
+    other.mkdir()
+    server_file(other, port=port, token="wrong")
+    assert find(other) is None
+    # The right token, but that backend serves another folder.
+    server_file(other, port=port)
+    assert find(other) is None
+    for content in ("", "{}", '{"port": "x"}', "[1]"):
+        (other / "server.json").write_text(content)
+        assert find(other) is None
+    stop(backend)
+
+
+def test_not_installed(tmp_path: Path) -> None:
+    with pytest.raises(NotInstalledError, match=r"not installed.*install_backend\.py"):
+        ensure(tmp_path)
+    for content in ("", "[]", '{"command": []}', '{"command": ["/nowhere/python"]}', '{"command": "python"}'):
+        (tmp_path / "backend.json").write_text(content)
+        with pytest.raises(NotInstalledError, match=r"install_backend\.py"):
+            ensure(tmp_path)
+
+
+def test_a_backend_that_dies_says_why(data: Path) -> None:
+    backend_process.log_file(data).write_text("an old line\n")
+    install(data, "import sys; print('No space left for weights.'); sys.exit(2)")
+    with pytest.raises(StartError, match="did not start: No space left for weights"):
+        ensure(data)
+    install(data, "raise SystemExit(4)")
+    with pytest.raises(StartError, match="ended with status 4"):
+        ensure(data)
+
+
+def test_a_backend_that_hangs_is_given_up(data: Path) -> None:
+    install(data, "import time; print('Loading ...', flush=True); time.sleep(60)")
+    with pytest.raises(StartError, match=r"did not answer within 1 s\. Loading"):
+        ensure(data, timeout_s=1)
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(CanceledError):
+        ensure(data, cancel=cancel)
+
+
+def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
+    locking = """
+import os, sys
+try:
+    os.open(os.path.join(sys.argv[3], "lock"), os.O_CREAT | os.O_EXCL)
+except FileExistsError:
+    sys.exit(3)
+"""
+    install(data, locking + BACKEND.replace("CONTRACT", "1"))
+    found: list[backend_process.Backend] = []
+    threads = [threading.Thread(target=lambda: found.append(ensure(data))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({backend.pid for backend in found}) == 1
+    for backend in found:
+        stop(backend)
+
+
+def test_another_version_is_told(data: Path) -> None:
+    install(data, BACKEND.replace("CONTRACT", "2"))
+    with pytest.raises(VersionMismatchError, match="Update the Reangle add-on"):
+        ensure(data)
+
+
+def test_data_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("REANGLE_DATA", str(tmp_path))
+    assert backend_process.data_folder() == tmp_path
+    monkeypatch.delenv("REANGLE_DATA")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert backend_process.data_folder() == tmp_path / "reangle"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert backend_process.data_folder().parts[-2:] == ("Application Support", "Reangle")
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    assert backend_process.data_folder() == tmp_path / "Reangle"
