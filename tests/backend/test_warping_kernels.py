@@ -56,7 +56,8 @@ def room(width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 def torch_frame(rgb, depth, valid, K_source, target_from_source, K_target, width, height, footprint):
     arrays = (rgb, depth, valid, K_source, target_from_source, K_target)
-    return splat_torch(*(torch.from_numpy(array) for array in arrays), width, height, footprint=footprint)
+    tensors = [torch.from_numpy(array) for array in arrays]
+    return splat_torch(*tensors, width=width, height=height, footprint=footprint)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (37, 23), (1, 1), (1, 9), (720, 5)])
@@ -67,12 +68,12 @@ def test_identity_gives_the_frame_back_bit_for_bit(width: int, height: int) -> N
     roundabout = lift.camera_from_world(world_from_camera) @ world_from_camera
     K = intrinsics(width, height, 0.8 * width)
     for pose in (same, roundabout):
-        frames = [splat_frame(rgb, depth, valid, K, pose, K, width, height, footprint=n) for n in (1, 2)]
-        frames.append(mesh_frame(rgb, depth, valid, K, pose, K, width, height))
-        for frame in frames:
+        splat = splat_frame(rgb, depth, valid, K, pose, K, width, height)
+        single = splat_frame(rgb, depth, valid, K, pose, K, width, height, footprint=1)
+        for frame in (splat, single, mesh_frame(rgb, depth, valid, K, pose, K, width, height)):
             np.testing.assert_array_equal(frame.rgb, np.where(valid[..., None], rgb, 0))
             np.testing.assert_array_equal(frame.depth, np.where(valid, depth, 0))
-        np.testing.assert_array_equal(frames[1].index, np.where(valid, np.arange(depth.size).reshape(depth.shape), -1))
+        np.testing.assert_array_equal(splat.index, np.where(valid, np.arange(depth.size).reshape(depth.shape), -1))
 
 
 def plane_case(normal: tuple[float, float, float]) -> dict[str, np.ndarray]:
@@ -126,24 +127,24 @@ def test_a_plane_follows_its_homography(normal: tuple[float, float, float]) -> N
     assert np.abs(mesh.rgb[..., 0][inner] / 2 - (case["u"][inner] - 0.5)).max() < 0.26 + 0.05
     assert np.abs(mesh.rgb[..., 1][inner] / 3 - (case["v"][inner] - 0.5)).max() < 0.17 + 0.05
 
-    owned = inner
-    for footprint_size, coverage in ((1, 0.6), (2, 0.999)):
-        splat = splat_frame(*arguments, footprint=footprint_size)
+    A, b = lift.pixel_transform(case["K"], case["pose"], case["K_target"])
+    owned = np.zeros(inner.shape, bool)  # a point lands in this very pixel
+    for size, coverage in ((1, 0.6), (2, 0.999)):
+        splat = splat_frame(*arguments, footprint=size)
         seen = inner & (splat.index >= 0)
         assert seen.sum() >= coverage * inner.sum()
         # where each winning point truly lands, against the centre of the pixel that shows it
         rows, columns = np.divmod(splat.index[seen], width)
-        A, b = lift.pixel_transform(case["K"], case["pose"], case["K_target"])
         points = np.stack((columns + 0.5, rows + 0.5, np.ones_like(rows)), -1) @ A.T
         landed = points * case["depth"][rows, columns][:, None] + b
-        landed = landed[:, :2] / landed[:, 2:]
-        off = np.abs(landed - np.stack(np.nonzero(seen)[::-1], -1) - 0.5).max(-1)
-        limit = 0.5 + 1e-3
-        if footprint_size == 1:
-            assert off.max() <= limit
+        off = np.abs(landed[:, :2] / landed[:, 2:] - np.stack(np.nonzero(seen)[::-1], -1) - 0.5).max(-1)
+        if size == 1:
+            owned = seen
+            assert off.max() <= 0.501
         else:
+            # between the points a neighbour's must do, but it drives no point out of its own pixel
             assert off.max() < 1
-            assert np.quantile(off, 0.9) <= limit
+            assert np.mean(off[owned[seen]] <= 0.501) > (0.9 if normal[1] == 0.2 else 0.999)
 
 
 def test_near_things_hide_far_things() -> None:
@@ -345,16 +346,17 @@ offsets = st.floats(-4, 4)
     ),
     rotation=st.tuples(angles, angles, angles),
     translation=st.tuples(offsets, offsets, offsets),
-    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    target=st.tuples(st.integers(1, 20), st.integers(1, 20)),
     footprint=st.sampled_from([1, 2]),
 )
-def test_any_rigid_motion(depth, rotation, translation, size, footprint) -> None:
+def test_any_rigid_motion(depth, rotation, translation, target, footprint) -> None:
     height, width = depth.shape
-    K, K_target = intrinsics(width, height, width), intrinsics(*size, size[0])
+    right, bottom = target
+    K, K_target = intrinsics(width, height, width), intrinsics(right, bottom, right)
     pose = rigid(rotation, translation)
     rgb = np.arange(depth.size * 3, dtype=np.uint8).reshape(height, width, 3)
     valid = depth > 0
-    arguments = (rgb, depth, valid, K, pose, K_target, *size)
+    arguments = (rgb, depth, valid, K, pose, K_target, right, bottom)
     splat = splat_frame(*arguments, footprint=footprint)
     mesh = mesh_frame(*arguments)
     np.testing.assert_array_equal(torch_frame(*arguments, footprint).index.numpy(), splat.index)
@@ -372,7 +374,7 @@ def test_any_rigid_motion(depth, rotation, translation, size, footprint) -> None
         for x, y, z in projected.reshape(-1, 3)[valid.reshape(-1)]:
             if z > 1e-2:
                 column, row = x / z, y / z
-                inside = 0 < column < size[0] and 0 < row < size[1]
+                inside = 0 < column < right and 0 < row < bottom
                 if inside and max(abs(column % 1 - 0.5), abs(row % 1 - 0.5)) < 0.49:
                     assert 0 < splat.depth[int(row), int(column)] <= z * (1 + 1e-3) + 1e-4
 
