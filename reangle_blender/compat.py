@@ -49,11 +49,14 @@ def _curves(id_block: ID) -> Any:
 
 def new_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve:
     """An empty curve for this property, in place of one that is there."""
-    curves = _curves(id_block)
-    old = curves.find(data_path, index=index)
-    if old is not None:
-        curves.remove(old)
-    return curves.new(data_path, index=index)
+    remove_fcurve(id_block, data_path, index)
+    return _curves(id_block).new(data_path, index=index)
+
+
+def remove_fcurve(id_block: ID, data_path: str, index: int = 0) -> None:
+    curve = find_fcurve(id_block, data_path, index)
+    if curve is not None:
+        _curves(id_block).remove(curve)
 
 
 def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
@@ -89,4 +92,3 @@ def compositor_output(tree: Any) -> Any:
 def point_shader_name() -> str:
     """The built-in shader for coloured points; since 4.5 points have shaders of their own."""
     return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"
-

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pump(): the one place where news from threads meets bpy.
 
-Threads never touch bpy. They `post` a function, which runs on the main thread in the next pump: called by one timer in a
-window, and by scripts themselves in background mode, where timers do not tick.
+Threads never touch bpy. They `post` a function, which runs on the main thread in the next pump: called by one timer in
+a window, and by scripts themselves in background mode, where timers do not tick.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _threads: set[threading.Thread] = set()
 
 
 class Failure:
-    """What went wrong in a thread, for the artist: message and advice in one sentence each, traceback for the curious."""
+    """What went wrong, for the artist: message and advice in one sentence each, traceback for the curious."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -51,7 +51,9 @@ def post(news: News) -> None:
     _news.put(news)
 
 
-def in_thread(work: Callable[[], T], *, done: Callable[[T], Iterator[None] | None], failed: Callable[[Failure], None]) -> None:
+def in_thread(
+    work: Callable[[], T], *, done: Callable[[T], Iterator[None] | None], failed: Callable[[Failure], None]
+) -> None:
     """Run `work` in a thread, then `done` with what it returned on the main thread, or `failed` if either raised."""
 
     def run() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scene remembers, saved in the .blend. Live objects (threads, connections, clouds) are in `jobs` and `scene`."""
+"""What a scene remembers, saved in the .blend. Live objects are in `ledger`, `connection` and `scene`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from bpy.props import (
 )
 from bpy.types import Object, PropertyGroup, Scene
 
+from .core import moves
+
 SCHEMA = 1
 
-MIGRATIONS: dict[int, Callable[[ReangleScene], None]] = {}  # noqa: F821 - from this schema to the next
+MIGRATIONS: dict[int, Callable[[ReangleScene], None]] = {}
 
 FINAL_STATES = {"done", "failed", "canceled"}
 
@@ -45,7 +47,11 @@ class ReangleClip(PropertyGroup):
         name="Geometry",
         description="Where depth and the camera of the clip come from",
         items=(
-            ("files", "Depth Files", "A folder with depth maps (EXR, 16-bit PNG, npz) and a camera (JSON, COLMAP text)"),
+            (
+                "files",
+                "Depth Files",
+                "A folder with depth maps (EXR, 16-bit PNG, npz) and a camera (JSON, COLMAP text)",
+            ),
             ("dust3r", "DUSt3R", "Depth and camera path from the frames themselves; its weights are non-commercial"),
             ("depth-anything", "Depth Anything", "Depth of each frame, seen from a camera that stands still"),
         ),
@@ -54,7 +60,11 @@ class ReangleClip(PropertyGroup):
         name="Depth Folder", description="Folder with depth maps and one camera file", subtype="DIR_PATH"
     )
     depth_scale: FloatProperty(
-        name="Depth Scale", description="Multiplies the depth that is read from files", default=1.0, min=1e-6, precision=4
+        name="Depth Scale",
+        description="Multiplies the depth that is read from files",
+        default=1.0,
+        min=1e-6,
+        precision=4,
     )
     checkpoint: StringProperty(name="Checkpoint", description="Folder or name of the weights; empty is the default")
     use_fov: BoolProperty(
@@ -103,6 +113,19 @@ class ReangleJob(PropertyGroup):
         return self.state in FINAL_STATES
 
 
+MOVES = tuple((name, kind.label, kind.description) for name, kind in moves.KINDS.items())
+EASINGS = tuple((name, name.replace("-", " ").title(), "") for name in moves.EASINGS)
+
+
+def amount_property(move: str) -> str:
+    """Which property holds the amount of this kind of move."""
+    return "move_degrees" if moves.KINDS[move].unit == "degrees" else "move_fraction"
+
+
+def _offer_amount(shot: ReangleScene, _context: bpy.types.Context) -> None:
+    setattr(shot, amount_property(shot.move), moves.KINDS[shot.move].default)
+
+
 class ReangleScene(PropertyGroup):
     """All that Reangle knows about a scene."""
 
@@ -123,11 +146,31 @@ class ReangleScene(PropertyGroup):
         ),
     )
     use_memory: BoolProperty(
-        name="Fill from Other Frames", description="Where the scene stands still, use what other frames saw", default=True
+        name="Fill from Other Frames",
+        description="Where the scene stands still, use what other frames saw",
+        default=True,
     )
     use_markers: BoolProperty(
         name="Scene Camera with Markers",
         description="Also render the scene's camera, switched by the markers of the timeline",
+    )
+    move: EnumProperty(name="Move", description="How the new camera moves", items=MOVES, update=_offer_amount)
+    move_degrees: FloatProperty(name="Degrees", description="How far, over the clip", default=10, min=0, max=180)
+    move_fraction: FloatProperty(
+        name="Distance", description="How far, as a part of the distance to the focus", default=0.2, min=0, max=4
+    )
+    easing: EnumProperty(name="Easing", description="How the move begins and ends", items=EASINGS, default="smooth")
+    hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
+    follow: BoolProperty(
+        name="Follow the Clip's Camera",
+        description="Let the new camera move as the clip's camera does; else it stands where that is now",
+        default=True,
+    )
+    focus: FloatProperty(
+        name="Focus",
+        description="Distance of the point that the move keeps in view, in the geometry's units; 0 measures it in the "
+        "middle of the cloud",
+        min=0,
     )
     origin: PointerProperty(type=Object)
     cloud: PointerProperty(type=Object)

@@ -41,7 +41,9 @@ class _ResultOperator(Operator):
         try:
             job = chosen_job(context.scene, self.job)
             if job is None or job.kind != "RENDER" or not job.loaded:
-                raise UserError("This job has no results here.", advice="Choose a finished render, or fetch its results.")
+                raise UserError(
+                    "This job has no results here.", advice="Choose a finished render, or fetch its results."
+                )
             for camera in job.cameras:
                 self.bring(context, camera, Path(bpy.path.abspath(camera.folder)))
         except UserError as error:

@@ -21,15 +21,22 @@ class REANGLE_PT_cameras(Panel):
         shot = state.of(context.scene)
         if state.alive(context.scene, shot.origin) is None:
             paragraph(layout, context, "Import a clip first: new cameras start where its camera stands.")
-        layout.operator("reangle.add_camera", icon="OUTLINER_OB_CAMERA")
+        layout.operator("reangle.add_camera", icon="OUTLINER_OB_CAMERA").follow = shot.follow
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(shot, "move")
-        column.prop(shot, state.amount_property(shot.move))
+        amount = state.amount_property(shot.move)
+        column.prop(shot, amount)
+        column.prop(shot, "easing")
+        column.prop(shot, "hold")
+        column.prop(shot, "follow")
+        column.prop(shot, "focus")
         row = layout.row(align=True)
-        row.operator("reangle.apply_move", text="Add Camera with Move", icon="ADD").new = True
-        row.operator("reangle.apply_move", text="", icon="FCURVE").new = False
+        for new, text, icon in ((True, "Add Moving Camera", "ADD"), (False, "Move Active", "FCURVE")):
+            action = row.operator("reangle.apply_move", text=text, icon=icon)
+            action.new, action.move, action.amount = new, shot.move, getattr(shot, amount)
+            action.easing, action.hold, action.follow = shot.easing, shot.hold, shot.follow
         if state.alive(context.scene, shot.cloud) is not None:
             column.prop(shot, "point_size")
 

@@ -28,7 +28,9 @@ class REANGLE_UL_jobs(UIList):
         row.label(text=item.title, icon=_job.STATE_ICONS.get(item.state, "NONE"))
         row.label(text=_job.headline(item))
 
-    def filter_items(self, _context: Context | None, data: state.ReangleScene, _property: str) -> tuple[list[int], list]:
+    def filter_items(
+        self, _context: Context | None, data: state.ReangleScene, _property: str
+    ) -> tuple[list[int], list]:
         return [self.bitflag_filter_item if job.kind == "RENDER" else 0 for job in data.jobs], []
 
 

@@ -130,14 +130,8 @@ def add_camera(scene: Scene, collection: Collection, name: str, origin: Object |
 
 
 def channels(camera: Object) -> list[keyframes.Channel]:
-    """What a camera move animates: place, turn and lens, in this order."""
-    return [
-        *((camera, "location", axis) for axis in range(3)),
-        *((camera, "rotation_euler", axis) for axis in range(3)),
-        (camera.data, "lens", 0),
-        (camera.data, "shift_x", 0),
-        (camera.data, "shift_y", 0),
-    ]
+    """All that a camera of the contract may animate."""
+    return [*keyframes.move_channels(camera), (camera.data, "shift_x", 0), (camera.data, "shift_y", 0)]
 
 
 def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
@@ -161,14 +155,19 @@ def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
 def add_from_path(
     scene: Scene, collection: Collection, path: CameraPath, origin: Object | None, first_frame: int
 ) -> Object:
-    """A camera that follows the path with one key per frame, as measured cameras do. See `channel_values`."""
+    """A camera that follows the path. See `channel_values`."""
     camera = add_camera(scene, collection, path.name, origin)
+    key_path(camera, path, first_frame)
+    return camera
+
+
+def key_path(camera: Object, path: CameraPath, first_frame: int) -> None:
+    """Let the camera follow the path with one key per frame, as measured cameras do; what stands still gets no keys."""
     values = channel_values(camera, path)
     set_values(camera, values[0])
     moving = np.ptp(values, axis=0) > 1e-7
     animated = [channel for channel, moves in zip(channels(camera), moving, strict=True) if moves]
     keyframes.write_every_frame(animated, first_frame, values[:, moving])
-    return camera
 
 
 def set_values(camera: Object, values: np.ndarray) -> None:

@@ -31,10 +31,10 @@ def _draw() -> None:
     shader = gpu.shader.from_builtin(compat.point_shader_name())
     key = (shot.shot, point_cloud.clip_frame(scene))
     if _batch_key != key:
-        positions, rgb = cloud.points(key[1])
-        rgba = np.ones((len(rgb), 4), np.float32)
-        rgba[:, :3] = rgb / np.float32(255)
-        _batch = batch_for_shader(shader, "POINTS", {"pos": positions, "color": rgba})
+        points = cloud.frame(key[1])
+        rgba = np.ones((len(points.rgb), 4), np.float32)
+        rgba[:, :3] = points.rgb / np.float32(255)
+        _batch = batch_for_shader(shader, "POINTS", {"pos": points.co, "color": rgba})
         _batch_key = key
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.depth_mask_set(True)

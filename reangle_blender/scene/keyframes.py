@@ -1,75 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sampled motion as keyframes: as few as hold it within a tolerance where the artist will edit, else one per frame."""
+"""Camera motion as keyframes: the few keys of `core.keys` where the artist will edit, else one per frame."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from bpy.types import ID
+from bpy.types import ID, Object
 
 from .. import compat
+from ..core.keys import CameraKeys
 
 Channel = tuple[ID, str, int]
 """Data-block, data path and index of one animated number."""
 
 
-def choose_keys(values: np.ndarray, tolerance: np.ndarray) -> list[int]:
-    """Rows of `values` (F x C) between which cubic curves stay within `tolerance` (C) of every row."""
-    count = len(values)
-    if count < 3:
-        return list(range(count))
-    slopes = np.gradient(values, axis=0, edge_order=2)
-    keys = [0, count - 1]
-    while True:
-        error = (np.abs(_between(values, slopes, keys) - values) / tolerance).max(axis=1)
-        added = []
-        for first, last in zip(keys, keys[1:], strict=False):
-            worst = first + int(np.argmax(error[first : last + 1]))
-            if error[worst] > 1:
-                added.append(worst)
-        if not added:
-            return keys
-        keys = sorted({*keys, *added})
+def move_channels(camera: Object) -> list[Channel]:
+    """Place, turn and lens, in the order of `CameraKeys`' columns."""
+    return [
+        *((camera, "location", axis) for axis in range(3)),
+        *((camera, "rotation_euler", axis) for axis in range(3)),
+        (camera.data, "lens", 0),
+    ]
 
 
-def _between(values: np.ndarray, slopes: np.ndarray, keys: Sequence[int]) -> np.ndarray:
-    """The cubic Hermite curve through the key rows, at every row."""
-    result = values.copy()
-    for first, last in zip(keys, keys[1:], strict=False):
-        span = last - first
-        t = np.arange(span + 1)[:, None] / span
-        result[first : last + 1] = (
-            (2 * t**3 - 3 * t**2 + 1) * values[first]
-            + (t**3 - 2 * t**2 + t) * span * slopes[first]
-            + (3 * t**2 - 2 * t**3) * values[last]
-            + (t**3 - t**2) * span * slopes[last]
-        )
-    return result
-
-
-def write_smooth(
-    channels: Sequence[Channel], first_frame: int, values: np.ndarray, tolerance: Sequence[float]
-) -> list[int]:
-    """Few Bezier keys that hold `values` (F x C, one row per scene frame) within `tolerance` (C). All channels share
-    their frames, so that a key of the timeline is a whole camera. Returns the rows that became keys."""
-    keys = choose_keys(values, np.asarray(tolerance, np.float64))
-    slopes = np.gradient(values, axis=0, edge_order=min(2, len(values) - 1)) if len(values) > 1 else values * 0
-    frames = np.asarray(keys, np.float64) + first_frame
-    # Handles a third of the way to the neighbour make a Bezier curve the cubic through both values and slopes.
-    before = np.diff(frames, prepend=frames[0] - 3) / 3
-    after = np.diff(frames, append=frames[-1] + 3) / 3
-    for column, (id_block, data_path, index) in enumerate(channels):
-        y, slope = values[keys, column], slopes[keys, column]
+def write_keys(camera: Object, keys: CameraKeys, first_frame: int) -> None:
+    """The keys as Bezier curves that reproduce them exactly; a lens that does not change gets none."""
+    camera.rotation_mode = "XYZ"
+    frames = keys.frames + first_frame
+    left, right = keys.handles()
+    left[..., 0] += first_frame
+    right[..., 0] += first_frame
+    for column, (id_block, data_path, index) in enumerate(move_channels(camera)):
+        values = keys.values[:, column]
+        if data_path == "lens" and np.ptp(values) < 1e-6 and not np.abs(keys.slopes[:, column]).max() > 1e-6:
+            compat.remove_fcurve(id_block, data_path, index)
+            camera.data.lens = values[0]
+            continue
         points = compat.new_fcurve(id_block, data_path, index).keyframe_points
-        points.add(len(keys))
-        points.foreach_set("co", np.column_stack([frames, y]).astype(np.float32).ravel())
+        points.add(len(frames))
+        points.foreach_set("co", _flat(np.column_stack([frames, values])))
         for point in points:
             point.interpolation = "BEZIER"
             point.handle_left_type = point.handle_right_type = "ALIGNED"
-        points.foreach_set("handle_left", np.column_stack([frames - before, y - slope * before]).astype(np.float32).ravel())
-        points.foreach_set("handle_right", np.column_stack([frames + after, y + slope * after]).astype(np.float32).ravel())
-    return keys
+        points.foreach_set("handle_left", _flat(left[:, column]))
+        points.foreach_set("handle_right", _flat(right[:, column]))
 
 
 def write_every_frame(channels: Sequence[Channel], first_frame: int, values: np.ndarray) -> None:
@@ -78,6 +53,11 @@ def write_every_frame(channels: Sequence[Channel], first_frame: int, values: np.
     for column, (id_block, data_path, index) in enumerate(channels):
         curve = compat.new_fcurve(id_block, data_path, index)
         curve.keyframe_points.add(len(values))
-        curve.keyframe_points.foreach_set("co", np.column_stack([frames, values[:, column]]).astype(np.float32).ravel())
-        curve.keyframe_points.foreach_set("interpolation", np.ones(len(values), np.int32))  # LINEAR
+        curve.keyframe_points.foreach_set("co", _flat(np.column_stack([frames, values[:, column]])))
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
         curve.update()
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(rows, np.float32).ravel()

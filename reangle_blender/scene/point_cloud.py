@@ -9,30 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
 from bpy.types import Depsgraph, Object, Scene
 
 from .. import state
-
-if TYPE_CHECKING:
-    from ..core.cloud import Cloud
+from ..core.cloud import Cloud
 
 COLOR = "Color"
 
 _clouds: dict[str, Cloud] = {}
 _shown: dict[str, int] = {}
 _still = 0
-
-
-def _linear_from_srgb() -> np.ndarray:
-    srgb = np.arange(256) / 255
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-LINEAR = _linear_from_srgb()
 
 
 def remember(shot: str, cloud: Cloud) -> None:
@@ -57,11 +46,10 @@ def clip_frame(scene: Scene) -> int:
 
 
 def add_object(name: str, cloud: Cloud, frame: int) -> Object:
-    """A mesh object with as many vertices as the fullest frame has points; spare ones lie on the last point."""
+    """A mesh object with as many vertices as the fullest frame has points; spare ones lie on the first point."""
     mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(cloud.most_points)
+    mesh.vertices.add(max(1, cloud.capacity))
     mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
-    mesh.color_attributes.active_color_index = 0
     item = bpy.data.objects.new(name, mesh)
     _fill(item, cloud, frame)
     return item
@@ -70,18 +58,11 @@ def add_object(name: str, cloud: Cloud, frame: int) -> Object:
 def _fill(item: Object, cloud: Cloud, frame: int) -> None:
     mesh = item.data
     colors = mesh.attributes.get(COLOR)
-    count = len(mesh.vertices)
-    if item.mode != "OBJECT" or count != cloud.most_points or colors is None:
+    points = cloud.frame(frame, pad_to=len(mesh.vertices))
+    if item.mode != "OBJECT" or len(mesh.vertices) != len(points.co) or colors is None:
         return  # the artist has made it their own
-    positions, rgb = cloud.points(frame)
-    if not len(positions):
-        positions, rgb = np.zeros((1, 3), np.float32), np.zeros((1, 3), np.uint8)
-    spare = count - len(positions)
-    rgba = np.ones((count, 4), np.float32)
-    rgba[:, :3] = np.pad(LINEAR[rgb], ((0, spare), (0, 0)), mode="edge")
-    co = np.pad(positions, ((0, spare), (0, 0)), mode="edge")
-    mesh.vertices.foreach_set("co", np.ascontiguousarray(co, np.float32).ravel())
-    colors.data.foreach_set("color", rgba.ravel())
+    mesh.vertices.foreach_set("co", points.co.ravel())
+    colors.data.foreach_set("color", points.linear_rgba().ravel())
     mesh.update()
 
 

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -14,43 +11,22 @@ from bpy.types import Collection, Object, Scene
 
 from .. import compat, state
 from ..core import camera as lenses
-from ..core.contract import CameraPath
+from ..transfer import Shot
 from . import background, cameras, point_cloud
 
-if TYPE_CHECKING:
-    from ..core.cloud import Cloud
 
+def build(scene: Scene, shot: Shot, request: str, notes: list[str], *, match: bool) -> Iterator[None]:
+    """Put the shot into the scene, step by step so that the window stays alive.
 
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """A fetched import, ready to be put into a scene: nothing here is read from disk again.
-
-    job: id of the import. folder: where it was fetched to. frames: folder of the clip's frames. path: the clip's camera.
-    """
-
-    job: str
-    title: str
-    folder: Path
-    frames: Path
-    path: CameraPath
-    cloud: Cloud
-    notes: tuple[str, ...] = ()
-
-
-def build(scene: Scene, shot: Shot, request: str, *, match: bool) -> Iterator[None]:
-    """Put the shot into the scene, step by step so that the window stays alive. An origin that is there, and the cameras
-    under it, stay; the cloud and the clip's camera are replaced.
-
-    match: set the scene's rate, range, size and view transform to the clip's.
+    An origin that is there, and the cameras under it, stay; the cloud and the clip's camera are replaced.
+    request: the clip and its geometry as JSON. match: set the scene's rate, range, size and view transform to the
+    clip's. notes: gets what the artist should know about the scene's settings.
     """
     known = state.prepare(scene)
-    settings = match_scene(scene, shot) if match else compare_scene(scene, shot)
+    notes += match_scene(scene, shot) if match else compare_scene(scene, shot)
     known.shot, known.shot_request, known.shot_folder = shot.job, request, str(shot.folder)
     known.shot_fps, known.shot_frames = shot.path.fps, len(shot.path.frames)
     known.shot_width, known.shot_height = shot.path.width, shot.path.height
-    job = known.jobs.get(shot.job)
-    if job is not None:
-        job.notes = "\n".join([*shot.notes, *settings])
     point_cloud.remember(shot.job, shot.cloud)
     yield
 
@@ -96,8 +72,7 @@ def _house(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
 
 def _reach(shot: Shot) -> float:
     """How far away the scene of the clip is, in the geometry's units: to size what is drawn in the viewport."""
-    positions, _ = shot.cloud.points(0)
-    return float(np.median(np.linalg.norm(positions, axis=1))) if len(positions) else 1.0
+    return shot.cloud.focus_depth(0)
 
 
 def set_rate(scene: Scene, fps: float) -> None:

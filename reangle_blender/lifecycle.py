@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must happen when a file is opened, or undo takes the scene back in time."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import bpy
+
+from . import connection, jobs, ledger, state, transfer, watching
+from .scene import cloud_drawing, point_cloud
+
+
+@bpy.app.handlers.persistent
+def _opened(*_: object) -> None:
+    point_cloud.forget_all()
+    cloud_drawing.forget()
+    watching.resume()
+    for scene in bpy.data.scenes:
+        shot = state.of(scene)
+        if shot.shot and shot.shot_folder:
+            folder = Path(bpy.path.abspath(shot.shot_folder))
+            jobs.in_thread(
+                partial(transfer.read_shot, shot.shot, "", folder),
+                done=partial(_cloud_read, shot.uid),
+                failed=partial(_cloud_missing, shot.shot),
+            )
+
+
+def _cloud_read(uid: str, shot: transfer.Shot) -> None:
+    point_cloud.remember(shot.job, shot.cloud)
+    scene = state.find_scene(uid)
+    if scene is not None:
+        point_cloud.refresh(scene)
+
+
+def _cloud_missing(job: str, failure: jobs.Failure) -> None:
+    for scene in bpy.data.scenes:
+        item = state.of(scene).jobs.get(job)
+        if item is not None:
+            item.message, item.advice = failure.message, failure.advice
+
+
+@bpy.app.handlers.persistent
+def _undone(*_: object) -> None:
+    for entry in list(ledger.entries.values()):
+        ledger.write(entry)
+
+
+def register() -> None:
+    bpy.app.handlers.load_post.append(_opened)
+    bpy.app.handlers.undo_post.append(_undone)
+    bpy.app.handlers.redo_post.append(_undone)
+    connection.when_on.append(watching.resume)
+
+
+def unregister() -> None:
+    connection.when_on.remove(watching.resume)
+    bpy.app.handlers.load_post.remove(_opened)
+    bpy.app.handlers.undo_post.remove(_undone)
+    bpy.app.handlers.redo_post.remove(_undone)
+    ledger.forget_all()
+    connection.reset()

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 2: new cameras and their moves."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.types import Context, Object, Operator, Scene
+
+from .. import state
+from ..core.contract import CameraPath
+from ..core.errors import UserError
+from ..core.moves import Move
+from ..scene import cameras, moves
+from ._report import report_error
+
+
+def _has_shot(cls: type[Operator], context: Context) -> bool:
+    shot = state.of(context.scene)
+    if shot.shot_frames and state.alive(context.scene, shot.origin) is not None and not shot.is_newer:
+        return True
+    cls.poll_message_set("Import a clip first")
+    return False
+
+
+def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
+    """A camera of the artist's own beside the origin, standing where the path begins."""
+    origin = state.of(scene).origin
+    camera = cameras.add_camera(scene, origin.users_collection[0], name, origin)
+    cameras.set_values(camera, cameras.channel_values(camera, path)[0])
+    source = state.of(scene).source
+    camera.data.display_size, camera.data.clip_end = source.data.display_size, source.data.clip_end
+    camera.reangle.render = True
+    return camera
+
+
+def _make_active(context: Context, camera: Object) -> None:
+    for item in context.selected_objects:
+        item.select_set(False)
+    camera.select_set(True)
+    context.view_layer.objects.active = camera
+
+
+class REANGLE_OT_add_camera(Operator):
+    bl_idname = "reangle.add_camera"
+    bl_label = "Add Camera at the Clip's"
+    bl_description = "Add a camera that sees what the clip's camera sees, to be moved from there"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: StringProperty(name="Name", default="View")
+    follow: BoolProperty(
+        name="Follow the Clip's Camera", description="Copy its motion; else stand where it stands at this frame"
+    )
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return _has_shot(cls, context)
+
+    def execute(self, context: Context) -> set[str]:
+        scene = context.scene
+        try:
+            path = moves.source_path(scene, follow=self.follow)
+            camera = _new_camera(scene, self.name, path)
+            if self.follow:
+                cameras.key_path(camera, path, state.of(scene).first_frame)
+        except UserError as error:
+            return report_error(self, error)
+        _make_active(context, camera)
+        return {"FINISHED"}
+
+
+class REANGLE_OT_apply_move(Operator):
+    bl_idname = "reangle.apply_move"
+    bl_label = "Move Camera"
+    bl_description = "Key a move over the clip, as a few keyframes that can be edited"
+    bl_options = {"REGISTER", "UNDO"}
+
+    move: EnumProperty(name="Move", items=state.MOVES)
+    amount: FloatProperty(
+        name="Amount", description="Degrees, or part of the distance to the focus", default=10, min=0, max=180
+    )
+    easing: EnumProperty(name="Easing", items=state.EASINGS, default="smooth")
+    hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
+    seed: IntProperty(name="Seed", description="Which shake, for handheld", min=0)
+    new: BoolProperty(name="New Camera", description="Add a camera; else add the move to the active one", default=True)
+    follow: BoolProperty(name="Follow the Clip's Camera", description="Begin with its motion", default=True)
+    name: StringProperty(name="Name", description="Of the new camera; empty takes the move's name")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return _has_shot(cls, context)
+
+    @classmethod
+    def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
+        if properties.new:  # type: ignore[attr-defined]
+            return "Add a camera that leaves the clip's camera by this move, as keyframes that can be edited"
+        return "Add this move to the active camera's own motion, as keyframes that can be edited"
+
+    def execute(self, context: Context) -> set[str]:
+        scene = context.scene
+        try:
+            move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
+            if self.new:
+                base = moves.source_path(scene, follow=self.follow)
+                label = next(item[1] for item in state.MOVES if item[0] == self.move)
+                camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
+            else:
+                camera = self._active(context)
+                base = cameras.export_paths(scene, [camera])[0]
+            keys = moves.apply(scene, camera, base, move)
+        except UserError as error:
+            return report_error(self, error)
+        _make_active(context, camera)
+        self.report(
+            {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, at most {keys.angle_error_deg:.3f} degrees off."
+        )
+        return {"FINISHED"}
+
+    def _active(self, context: Context) -> Object:
+        camera = context.active_object
+        if camera is None or camera.type != "CAMERA":
+            raise UserError("The active object is not a camera.", advice="Select the camera that should move.")
+        if camera == state.of(context.scene).source:
+            raise UserError("This is the clip's own camera.", advice="Add a new camera and move that.")
+        if not moves.is_child_of_origin(context.scene, camera):
+            raise UserError(
+                f"Camera {camera.name!r} has a parent or constraints of its own.",
+                advice="Clear them, or key the move by hand: any camera of the scene can be rendered.",
+            )
+        return camera
+
+
+class REANGLE_OT_look_through(Operator):
+    bl_idname = "reangle.look_through"
+    bl_label = "Look Through"
+    bl_description = "Make this the scene's camera and look through it"
+
+    camera: StringProperty(options={"HIDDEN"})
+
+    def execute(self, context: Context) -> set[str]:
+        camera = context.scene.objects.get(self.camera)
+        if camera is None:
+            return report_error(self, UserError("This camera is no longer in the scene."))
+        context.scene.camera = camera
+        if context.space_data is not None and context.space_data.type == "VIEW_3D":
+            context.space_data.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (REANGLE_OT_add_camera, REANGLE_OT_apply_move, REANGLE_OT_look_through)
+)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moves of `core.moves` as keyframes on Blender cameras."""
+
+from __future__ import annotations
+
+import numpy as np
+from bpy.types import Object, Scene
+
+from .. import state
+from ..core import moves
+from ..core.contract import CameraPath
+from ..core.errors import UserError
+from ..core.keys import CameraKeys, fit_keys
+from . import cameras, keyframes, point_cloud
+
+POSITION_TOLERANCE = 2e-4
+"""Of the focus depth: stays on an arc to the eye."""
+
+
+def focus_depth(scene: Scene) -> float:
+    """The artist's focus, else the depth in the middle of the clip's first frame, in the geometry's units."""
+    shot = state.of(scene)
+    if shot.focus > 0:
+        return shot.focus
+    cloud = point_cloud.cloud_of(scene)
+    if cloud is None:
+        raise UserError("The point cloud is not loaded.", advice="Import the clip again, or set the focus distance.")
+    return cloud.focus_depth(0)
+
+
+def apply(scene: Scene, camera: Object, base: CameraPath, move: moves.Move) -> CameraKeys:
+    """Key the camera, a child of the origin, to leave `base` by this move. Returns the keys with their errors.
+
+    Raises UserError for moves that have no meaning for this base, such as an arc of a camera that looks straight down.
+    """
+    depth = focus_depth(scene)
+    times = np.linspace(0, 1, len(base.frames)) if len(base.frames) > 1 else np.ones(1)
+    moved = moves.move_camera(move, times, base.extrinsics(), depth)
+    base_values = cameras.channel_values(camera, base)
+    keys = fit_keys(
+        moved.world_from_camera,
+        base_values[:, 6] * moved.lens_factor,
+        position_tolerance=POSITION_TOLERANCE * depth,
+    )
+    cameras.set_values(camera, base_values[0])
+    keyframes.write_keys(camera, keys, state.of(scene).first_frame)
+    return keys
+
+
+def still(path: CameraPath, index: int) -> CameraPath:
+    """A path that stays as `path` is at row `index`."""
+    count = len(path.frames)
+    return CameraPath.from_arrays(
+        name=path.name,
+        fps=path.fps,
+        width=path.width,
+        height=path.height,
+        frames=path.frames,
+        world_from_camera=np.repeat(path.extrinsics()[index : index + 1], count, axis=0),
+        K=np.repeat(path.intrinsics()[index : index + 1], count, axis=0),
+    )
+
+
+def source_path(scene: Scene, *, follow: bool) -> CameraPath:
+    """The clip's camera as it is in the scene now: over the clip, or standing as it does at the current frame."""
+    source = state.alive(scene, state.of(scene).source)
+    if source is None:
+        raise UserError("The clip's camera is not in the scene.", advice="Import the clip first.")
+    path = cameras.export_paths(scene, [source])[0]
+    return path if follow else still(path, point_cloud.clip_frame(scene))
+
+
+def is_child_of_origin(scene: Scene, camera: Object) -> bool:
+    """Whether the camera's own transform is its pose in the geometry's world."""
+    origin = state.alive(scene, state.of(scene).origin)
+    identity = np.allclose(np.array(camera.matrix_parent_inverse), np.eye(4), atol=1e-6)
+    return origin is not None and camera.parent == origin and identity and not camera.constraints

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files a job is made of, and what it is asked to do with them. Runs in threads; nothing here touches bpy."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .core.camera import scale_intrinsics
+from .core.client import Client, RefusedError
+from .core.cloud import Cloud
+from .core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus
+from .core.errors import UserError
+from .core.files import Progress, check_cancel, file_refs
+
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp"}
+DEPTH_SUFFIXES = {".exr", ".png", ".npz", ".npy", ".json"}
+COLMAP_FILES = {"cameras.txt", "images.txt"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file with this content lies on this machine."""
+
+    sha256: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """A clip and its geometry as the contract names them, and where their files lie. Saved in the scene as JSON."""
+
+    clip: Clip
+    geometry: GeometrySettings
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A fetched import, ready to be put into a scene: nothing here is read from disk again.
+
+    job: id of the import. folder: where it was fetched to. frames: the clip's frames. path: the clip's camera.
+    """
+
+    job: str
+    title: str
+    folder: Path
+    frames: Path
+    path: CameraPath
+    cloud: Cloud
+
+
+@dataclass(frozen=True)
+class ClipChoice:
+    """What the artist chose in step 1, as plain values. frames: 0 is all. size: None is the clip's own."""
+
+    path: Path
+    start: int
+    frames: int
+    size: tuple[int, int] | None
+    sequence_fps: float
+    provider: Literal["files", "dust3r", "depth-anything"]
+    geometry_folder: Path | None
+    depth_scale: float
+    checkpoint: str
+    fov_deg: float | None
+
+
+def is_movie(path: str | Path) -> bool:
+    return Path(path).suffix.lower() not in IMAGE_SUFFIXES
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sorts 2 before 10."""
+    return [(int(part), "") if part.isdigit() else (0, part.casefold()) for part in re.split(r"(\d+)", name)]
+
+
+def clip_files(path: Path) -> list[Path]:
+    """The movie, or all images of the sequence that the chosen image belongs to: same name but for its last number."""
+    if not path.is_file():
+        raise UserError(f"There is no file {path}.", advice="Choose the clip again.")
+    if is_movie(path):
+        return [path]
+    match = re.fullmatch(r"(.*?)(\d+)(\D*)", path.name)
+    if match is None:
+        return [path]
+    same = re.compile(re.escape(match[1]) + r"\d+" + re.escape(match[3]))
+    return sorted(
+        (item for item in path.parent.iterdir() if same.fullmatch(item.name)), key=lambda f: natural_key(f.name)
+    )
+
+
+def geometry_files(folder: Path | None) -> list[Path]:
+    """Depth maps and camera files directly in the folder."""
+    if folder is None or not folder.is_dir():
+        raise UserError(
+            "The depth folder is not there." if folder is None else f"There is no folder {folder}.",
+            advice="Choose the folder with the depth maps and the camera of this clip.",
+        )
+    found = [
+        item
+        for item in folder.iterdir()
+        if item.is_file() and (item.suffix.lower() in DEPTH_SUFFIXES or item.name.lower() in COLMAP_FILES)
+    ]
+    if not found:
+        raise UserError(
+            f"There are no depth maps in {folder}.", advice="Choose a folder with EXR, 16-bit PNG or npz depth."
+        )
+    return sorted(found, key=lambda item: natural_key(item.name))
+
+
+def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
+    """Find and hash the files of a choice. Raises UserError for what is not there, CanceledError."""
+    clip_paths = clip_files(choice.path)
+    depth_paths = geometry_files(choice.geometry_folder) if choice.provider == "files" else []
+    refs, places = file_refs([*clip_paths, *depth_paths], progress=progress, cancel=cancel)
+    width, height = choice.size or (None, None)
+    clip = Clip(
+        files=refs[: len(clip_paths)],
+        start=choice.start,
+        frames=choice.frames or None,
+        width=width,
+        height=height,
+        fps=None if is_movie(choice.path) else choice.sequence_fps,
+    )
+    geometry = GeometrySettings(
+        provider=choice.provider,
+        files=refs[len(clip_paths) :],
+        checkpoint=choice.checkpoint or None,
+        horizontal_fov_deg=choice.fov_deg,
+        depth_files_scale=choice.depth_scale,
+    )
+    return Material(clip, geometry, tuple(Place(sha256, str(path)) for sha256, path in places.items()))
+
+
+def send(
+    client: Client, request: JobRequest, places: tuple[Place, ...], progress: Progress | None, cancel: threading.Event
+) -> JobStatus:
+    """Upload what the backend does not know, and submit. Raises UserError, CanceledError."""
+    client.upload({place.sha256: Path(place.path) for place in places}, progress=progress, cancel=cancel)
+    check_cancel(cancel)
+    try:
+        return client.submit(request)
+    except RefusedError as error:
+        names = [ref.name for ref in request.file_refs() if ref.sha256 in error.missing]
+        if not names:
+            raise
+        raise UserError(
+            f"{names[0]} of this clip is neither on the backend nor where it was.", advice="Import the clip again."
+        ) from error
+
+
+def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Progress, cancel: threading.Event) -> Shot:
+    """Download the frames and the cloud of an import, and read them. Raises UserError, CanceledError."""
+    results = {result.name: result for result in client.results(job)}
+    for name, wanted in (("source", ""), ("geometry", "cloud.npz")):
+        if name not in results:
+            raise UserError(f"The backend has no {name} for this job.", advice="Import the clip again.")
+        client.download(
+            job, results[name], folder / name, wanted=lambda path, end=wanted: path.endswith(end),
+            progress=progress, cancel=cancel,
+        )  # fmt: skip
+    return read_shot(job, title, folder)
+
+
+def read_shot(job: str, title: str, folder: Path) -> Shot:
+    """A fetched import from its folder. Raises UserError if something is missing."""
+    cloud = Cloud.load(folder / "geometry" / "cloud.npz")
+    try:
+        about = json.loads((folder / "source" / "clip.json").read_text(encoding="utf-8"))
+        width, height, fps = int(about["width"]), int(about["height"]), float(about["fps"])
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"The clip in {folder} cannot be read: {error}.", advice="Import the clip again.") from error
+    path = CameraPath.from_arrays(
+        name="source",
+        fps=fps,
+        width=width,
+        height=height,
+        frames=range(cloud.frame_count),
+        world_from_camera=cloud.world_from_camera,
+        K=scale_intrinsics(cloud.K, cloud.size, (width, height)),
+    )
+    return Shot(job, title, folder, folder / "source" / "frames", path, cloud)
+
+
+def fetch_cameras(
+    client: Client, job: str, folder: Path, progress: Progress, cancel: threading.Event
+) -> dict[str, Path]:
+    """Download the results of all cameras of a job; returns their folders by name. Raises UserError, CanceledError."""
+    results = [result for result in client.results(job) if result.name.startswith("cameras/")]
+    total = sum(file.size for result in results for file in result.files)
+    done = 0
+    places = {}
+    for result in results:
+        before = done
+        name = result.name.removeprefix("cameras/")
+        places[name] = folder / name
+        client.download(
+            job, result, places[name], progress=lambda size, _, before=before: progress(before + size, total),
+            cancel=cancel,
+        )  # fmt: skip
+        done += sum(file.size for file in result.files)
+    return places

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real extension, built, installed and enabled in the real bpy, with a real backend beside it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MODULE = "bl_ext.user_default.reangle"
+
+# Blender reads these once, when bpy is imported.
+_home = tempfile.TemporaryDirectory(prefix="reangle-blender-", ignore_cleanup_errors=True)
+os.environ["BLENDER_USER_RESOURCES"] = _home.name
+sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts"), str(Path(__file__).parent)]
+
+import bpy  # noqa: E402
+
+# isort: split
+import addon_utils  # noqa: E402 - there once bpy is
+import tiny  # noqa: E402
+from build_extension import build  # noqa: E402
+
+from reangle_blender.core import backend_process  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def installed(archive: Path) -> Iterator[None]:
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
+    yield
+    addon_utils.disable(MODULE, default_set=True)
+
+
+@pytest.fixture
+def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
+    """An empty file with the extension enabled; calling it gives a module of the extension."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    addon_utils.enable(MODULE, default_set=True)
+    bpy.context.scene.render.engine = "CYCLES"
+    preferences = bpy.context.preferences.addons[MODULE].preferences
+    preferences.data_folder = ""
+    preferences.results_folder = str(tmp_path / "results")
+    yield lambda name: importlib.import_module(f"{MODULE}.{name}" if name else MODULE)
+    addon_utils.disable(MODULE, default_set=True)
+
+
+@pytest.fixture(scope="session")
+def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder that says how to start this repository's backend."""
+    python = os.environ.get("REANGLE_BACKEND_PYTHON")
+    if not python:
+        pytest.skip("REANGLE_BACKEND_PYTHON does not name a Python with the backend's packages")
+    data = tmp_path_factory.mktemp("data")
+    about = {"command": [python, "-m", "backend.cli"], "environment": {"PYTHONPATH": str(REPOSITORY)}}
+    (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
+    yield data
+    running = backend_process.find(data)
+    if running is not None:
+        backend_process.stop(running)
+
+
+@pytest.fixture
+def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> Iterator[SimpleNamespace]:
+    """The extension connected to a running backend."""
+    connection, jobs = reangle("connection"), reangle("jobs")
+    bpy.context.preferences.addons[MODULE].preferences.data_folder = str(backend_data)
+    bpy.ops.reangle.start_backend()
+    jobs.pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=60)
+    failure = connection.now.failure
+    assert connection.now.state == "on", failure.traceback if failure else ""
+    return SimpleNamespace(reangle=reangle, connection=connection, jobs=jobs, state=reangle("state"))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first image of the tiny clip; its depth lies in `clip.parents[1] / "depth"`."""
+    return tiny.write(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def shot(desk: SimpleNamespace, clip: Path) -> SimpleNamespace:
+    """The tiny clip imported into the open scene."""
+    import_clip(desk, clip)
+    return desk
+
+
+def import_clip(desk: SimpleNamespace, clip: Path) -> None:
+    scene = bpy.context.scene
+    settings = desk.state.of(scene).clip
+    settings.path, settings.sequence_fps = str(clip), tiny.FPS
+    settings.provider, settings.geometry_folder = "files", str(clip.parents[1] / "depth")
+    assert bpy.ops.reangle.import_clip() == {"FINISHED"}
+    wait_for_jobs(desk)
+
+
+def wait_for_jobs(desk: SimpleNamespace, timeout_s: float = 120) -> None:
+    """Until every job of the scene is done and fetched, or has failed."""
+
+    def settled() -> bool:
+        shot = desk.state.of(bpy.context.scene)
+        return all(job.is_final and (job.loaded or job.state != "done" or job.message) for job in shot.jobs)
+
+    desk.jobs.pump_until(settled, timeout_s=timeout_s)
+    for job in desk.state.of(bpy.context.scene).jobs:
+        assert job.state == "done", f"{job.message} {job.advice}\n{job.traceback}"
+        assert job.loaded, f"{job.message} {job.advice}\n{job.traceback}"

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps 3 and 4: a render by the real backend, and its results in the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import bpy
+import pytest
+import tiny
+from conftest import wait_for_jobs
+
+
+@pytest.fixture
+def rendered(shot: SimpleNamespace) -> SimpleNamespace:
+    """Two cameras rendered from the tiny clip."""
+    bpy.ops.reangle.apply_move(move="orbit-left", amount=5, name="Left")
+    bpy.ops.reangle.apply_move(move="dolly-in", amount=0.1, name="In")
+    assert bpy.ops.reangle.render() == {"FINISHED"}
+    wait_for_jobs(shot)
+    return shot
+
+
+def test_results_reach_the_scene(rendered: SimpleNamespace, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    job = rendered.state.of(scene).jobs[-1]
+    assert [camera.name for camera in job.cameras] == ["Left", "In"]
+    for camera in job.cameras:
+        folder = Path(camera.folder)
+        assert folder.is_relative_to(tmp_path / "results")
+        for part in ("frames", "visibility", "depth"):
+            assert len(list((folder / part).iterdir())) == tiny.FRAMES
+
+    assert bpy.ops.reangle.results_to_sequencer(with_clip=True) == {"FINISHED"}
+    strips = {strip.name: strip for strip in rendered.reangle("compat").strips(scene)}
+    assert sorted(strips) == ["Clip", "In", "Left"]
+    assert len({strip.channel for strip in strips.values()}) == 3
+    for name in ("Left", "In"):
+        strip = strips[name]
+        assert (strip.frame_final_start, strip.frame_final_duration) == (1, tiny.FRAMES)
+        assert [element.filename for element in strip.elements] == [f"{n:06d}.png" for n in range(1, tiny.FRAMES + 1)]
+        assert (Path(bpy.path.abspath(strip.directory)) / "000001.png").is_file()
+
+    assert bpy.ops.reangle.results_to_backgrounds() == {"FINISHED"}
+    background = scene.objects["Left"].data.background_images[0]
+    assert (
+        Path(bpy.path.abspath(background.image.filepath)) == Path(job.cameras["Left"].folder) / "frames" / "000001.png"
+    )
+    assert (background.image_user.frame_start, background.image_user.frame_duration) == (1, tiny.FRAMES)
+
+    for _ in range(2):  # the second time replaces
+        assert bpy.ops.reangle.results_to_compositor() == {"FINISHED"}
+    tree = rendered.reangle("compat").compositor_tree(scene)
+    nodes = {node.name: node for node in tree.nodes if node.bl_idname == "CompositorNodeImage"}
+    assert len(nodes) == 6
+    for part, title in (("frames", "Frames"), ("visibility", "Visibility"), ("depth", "Depth")):
+        node = nodes[f"Reangle Left {title}"]
+        assert Path(bpy.path.abspath(node.image.filepath)).parent == Path(job.cameras["Left"].folder) / part
+        assert (node.frame_start, node.frame_duration) == (1, tiny.FRAMES)
+    assert nodes["Reangle Left Depth"].image.colorspace_settings.name == "Non-Color"
+
+
+def test_another_frame_rate_keeps_the_speed(rendered: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = 24, 1
+    bpy.ops.reangle.results_to_sequencer()
+    bpy.ops.reangle.results_to_sequencer(timing="FRAMES")
+    strips = sorted(rendered.reangle("compat").strips(scene), key=lambda strip: strip.channel)
+    assert [strip.frame_final_duration for strip in strips] == [2 * tiny.FRAMES] * 2 + [tiny.FRAMES] * 2
+    shown = [element.filename for element in strips[0].elements]
+    assert shown == [f"{n:06d}.png" for n in range(1, tiny.FRAMES + 1) for _ in range(2)]
+
+
+def test_frames_at_rate(reangle: Callable[[str], ModuleType]) -> None:
+    frames_at_rate = reangle("scene.sequencer").frames_at_rate
+    assert frames_at_rate(3, 24, 24.000001) == [0, 1, 2]
+    assert frames_at_rate(6, 50, 25) == [1, 3, 5]
+    for count, clip, scene in ((49, 24, 30), (49, 30, 23.976), (1, 24, 60), (7, 60, 12)):
+        shown = frames_at_rate(count, clip, scene)
+        assert shown == sorted(shown)
+        assert shown[0] >= 0
+        assert shown[-1] < count
+        assert abs(len(shown) / scene - count / clip) <= 0.5 / scene + 1e-9
+
+
+def test_a_deleted_camera_is_left_out(rendered: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    bpy.data.objects.remove(scene.objects["Left"])
+    assert bpy.ops.reangle.results_to_backgrounds() == {"FINISHED"}
+    assert scene.objects["In"].data.background_images
