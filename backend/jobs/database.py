@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,20 +41,11 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_state ON jobs (state, seq);
 CREATE TABLE events (job TEXT NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (job, n)) WITHOUT ROWID;
 CREATE TABLE results (job TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, name));
-CREATE TABLE processes (job TEXT PRIMARY KEY, pid INTEGER NOT NULL, run TEXT NOT NULL);
+CREATE TABLE stage_runs (job TEXT PRIMARY KEY, run TEXT NOT NULL);
 """
 _STATUS = "id, title, state, stage, progress, eta_s, error, notes, last_event, created"
 
 Submission = Literal["new", "known", "conflict"]
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """The stage process of a running job. run: random name on its command line; a process id may be reused."""
-
-    job: str
-    pid: int
-    run: str
 
 
 class JobDatabase:
@@ -245,16 +235,18 @@ class JobDatabase:
             else:
                 db.execute("UPDATE results SET key = ? WHERE job = ? AND name = ?", (key, job_id, name))
 
-    def set_process(self, run: StageRun) -> None:
+    def set_stage_run(self, job_id: str, run: str) -> None:
+        """Note under which name the job's stage process is known to the system."""
         with self._write() as db:
-            db.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?)", (run.job, run.pid, run.run))
+            db.execute("INSERT OR REPLACE INTO stage_runs VALUES (?, ?)", (job_id, run))
 
-    def clear_process(self, job_id: str) -> None:
+    def clear_stage_run(self, job_id: str) -> None:
         with self._write() as db:
-            db.execute("DELETE FROM processes WHERE job = ?", (job_id,))
+            db.execute("DELETE FROM stage_runs WHERE job = ?", (job_id,))
 
-    def processes(self) -> list[StageRun]:
-        return [StageRun(**dict(row)) for row in self._read("SELECT job, pid, run FROM processes")]
+    def stage_runs(self) -> dict[str, str]:
+        """Job -> name of its stage process, for all that were not cleared."""
+        return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
 
 
 def _status(row: sqlite3.Row) -> JobStatus:

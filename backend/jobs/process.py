@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from typing import IO, Any
 import psutil
 
 MODULE = "backend.engines.stage_process"
+RUN_MARK = "REANGLE_STAGE_RUN"
 GRACE_S = 3.0
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -27,21 +29,20 @@ class StageProcess:
     """A stage process that waits for its work.
 
     It does nothing before `begin`, so its id can be written down first; if the backend dies in between, it reads an
-    empty standard input and ends. run: random name on its command line, by which `end_orphan` knows it from a stranger
-    with the same id.
+    empty standard input and ends. run: random name in its environment, which everything that it starts inherits, and by
+    which `end_orphans` knows them from strangers with the same process ids.
     """
 
     def __init__(self) -> None:
         self.run = uuid.uuid4().hex
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", MODULE, self.run],
+            [sys.executable, "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=_environment(self.run),
             **_own_group(),
         )
-        self.pid = self._popen.pid
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._stderr: collections.deque[str] = collections.deque(maxlen=60)
         self._readers = [self._thread(self._read_lines), self._thread(self._read_stderr)]
@@ -91,7 +92,7 @@ class StageProcess:
 
     def end(self) -> None:
         """End it and all that it started: ask, wait, kill. Returns when they are gone."""
-        end_group(self.pid, leader_gone=self.exit_code is not None)
+        _end(self.run, group=self._popen.pid, grace_s=GRACE_S)
         self._popen.wait()
         for thread in self._readers:
             thread.join(timeout=1)
@@ -102,11 +103,12 @@ def _text(stream: IO[bytes] | None) -> Any:
     return (line.decode("utf-8", "replace") for line in stream)
 
 
-def _environment() -> dict[str, str]:
+def _environment(run: str) -> dict[str, str]:
     # The backend may have been started from anywhere; what happens to lie in the current folder must not be imported.
     paths = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
+        RUN_MARK: run,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -120,41 +122,44 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def _members(pid: int, *, leader_gone: bool) -> list[psutil.Process]:
-    """The process and its descendants; where there are process groups, also those whose parent has died."""
-    found: dict[int, psutil.Process] = {}
-    if not leader_gone:
-        with suppress(psutil.Error):
-            leader = psutil.Process(pid)
-            found = {process.pid: process for process in (leader, *leader.children(recursive=True))}
-    if sys.platform != "win32":
-        for process in psutil.process_iter():
-            with suppress(psutil.Error, OSError):
-                if os.getpgid(process.pid) == pid:
-                    found[process.pid] = process
-    return list(found.values())
+def _members(run: str, group: int | None) -> set[psutil.Process]:
+    """All processes with this mark, those that they started, and those in the group, where the system has groups."""
+    found: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            in_group = group is not None and sys.platform != "win32" and os.getpgid(process.pid) == group
+            if in_group or process.environ().get(RUN_MARK) == run:
+                found |= {process, *process.children(recursive=True)}
+    return found
 
 
-def end_group(pid: int, *, leader_gone: bool = False) -> None:
-    """End a process started with a group of its own, and its descendants: ask, wait `GRACE_S`, kill."""
-    members = _members(pid, leader_gone=leader_gone)
+def _wait_gone(members: set[psutil.Process], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(_runs(process) for process in members) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    # A zombie has given back all but its number; in some containers nobody ever collects it.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _end(run: str, group: int | None, grace_s: float) -> None:
+    members = _members(run, group)
     for process in members:
         with suppress(psutil.Error):
             process.terminate()
-    psutil.wait_procs(members, timeout=GRACE_S)
-    members = list({*members, *_members(pid, leader_gone=True)})
+    _wait_gone(members, grace_s)
+    members |= _members(run, group)
     for process in members:
         with suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(members, timeout=GRACE_S)
+    _wait_gone(members, GRACE_S)
 
 
-def end_orphan(pid: int, run: str) -> bool:
-    """End a stage process that an earlier backend left behind. Returns whether it was there."""
-    try:
-        if run not in psutil.Process(pid).cmdline():
-            return False
-    except psutil.Error:
-        return False
-    end_group(pid)
-    return True
+def end_orphans(run: str) -> None:
+    """End what an earlier backend's stage process left behind, itself and what it started, without asking."""
+    _end(run, group=None, grace_s=0)

@@ -15,7 +15,7 @@ from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
 from backend.engines.stage_process import stage_to_json
 from backend.errors import UserError
-from backend.jobs.database import JobDatabase, StageRun
+from backend.jobs.database import JobDatabase
 from backend.jobs.process import StageProcess
 from backend.store import Artifact, Store
 
@@ -107,12 +107,12 @@ class JobRun:
                 raise JobInterruptedError
             process = StageProcess()
             try:
-                self._database.set_process(StageRun(job=self._request.id, pid=process.pid, run=process.run))
+                self._database.set_stage_run(self._request.id, process.run)
                 process.begin(spec)
                 artifact = self._listen(process, stage, progress)
             finally:
                 process.end()
-                self._database.clear_process(self._request.id)
+                self._database.clear_stage_run(self._request.id)
                 self._store.sweep()
             if artifact is not None:
                 return artifact

@@ -14,7 +14,7 @@ from functools import partial
 
 from backend.contract import JobRequest, JobStatus
 from backend.jobs.database import JobDatabase, Submission
-from backend.jobs.process import end_orphan
+from backend.jobs.process import end_orphans
 from backend.jobs.run import POLL_S, JobInterruptedError, JobRun, error_of
 from backend.store import Store
 
@@ -38,9 +38,9 @@ class Supervisor:
 
     def start(self) -> None:
         """Clear up what an earlier backend left, put its unfinished jobs back into the queue, and begin."""
-        for orphan in self.database.processes():
-            end_orphan(orphan.pid, orphan.run)
-            self.database.clear_process(orphan.job)
+        for job_id, run in self.database.stage_runs().items():
+            end_orphans(run)
+            self.database.clear_stage_run(job_id)
         self.store.sweep()
         for job_id in self.database.running():
             self.database.requeue(job_id)

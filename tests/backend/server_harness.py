@@ -26,7 +26,7 @@ JSON = dict[str, Any]
 T = TypeVar("T")
 
 
-def wait_for(what: Callable[[], T], seconds: float = PATIENCE_S) -> T:
+def wait_for(what: Callable[[], T | None], seconds: float = PATIENCE_S) -> T:
     """Ask until the answer is true, and return it; fail after that time."""
     deadline = time.monotonic() + seconds
     while not (answer := what()):

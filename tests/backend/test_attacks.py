@@ -254,7 +254,7 @@ def test_bodies_have_limits(backend: Backend) -> None:
     try:
         answer = backend.ask("POST", "/v1/jobs", data=pieces, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
-    except requests.ConnectionError:
+    except requests.RequestException:
         pass  # it may hang up before the client has read the answer
     deep = b"[" * 100_000
     answer = backend.ask("POST", "/v1/jobs", data=deep, headers={"Content-Type": "application/json"})

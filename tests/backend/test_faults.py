@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong on artists' machines, done to the running backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+import requests
+
+from tests.backend.clips import numbered, write_movie
+from tests.backend.server_harness import RUNS, Backend, Stages, alive, serving, wait_for
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with serving(tmp_path_factory.mktemp("server")) as backend:
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """A backend with the real stages."""
+    with serving(tmp_path_factory.mktemp("workshop"), slow=False) as backend:
+        yield backend
+
+
+def stages_of(backend: Backend) -> Stages:
+    assert backend.stages is not None
+    return backend.stages
+
+
+def kill(pid: int) -> None:
+    psutil.Process(pid).kill()
+    wait_for(lambda: not alive(pid))
+
+
+def final_states(backend: Backend, job: str) -> list[str]:
+    return [event["state"] for event in backend.events(job) if event.get("state") in ("done", "failed", "canceled")]
+
+
+def test_a_worker_killed_at_every_stage_runs_that_stage_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        stages = stages_of(backend)
+        stages.order(*(f"hold-{run}" for run in RUNS))
+        job = backend.submit("left")
+        for run in RUNS:
+            kill(stages.wait_started(run)["pid"])
+            stages.wait_started(run, 2)
+            stages.lift(f"hold-{run}")
+        status = backend.finish(job)
+        assert status["state"] == "done"
+        assert [start["run"] for start in stages.started()] == [run for run in RUNS for _ in range(2)]
+        assert any("runs again" in note for note in status["notes"])
+        assert not list((backend.data / "tmp").iterdir())
+
+
+def test_a_worker_that_always_dies_fails_in_words(backend: Backend) -> None:
+    stages = stages_of(backend)
+    stages.order("hold-decode")
+    job = backend.submit(clip=b"deadly")
+    before = len(stages.started("decode")) if backend.state(job) == "queued" else 0
+    for time_ in range(1, 4):
+        kill(stages.wait_started("decode", before + time_)["pid"])
+    stages.lift("hold-decode")
+    status = backend.finish(job)
+    assert status["state"] == "failed"
+    assert "decode" in status["error"]["message"]
+    assert status["error"]["advice"]
+
+
+def test_an_exception_is_told_by_line_advice_and_traceback(backend: Backend) -> None:
+    stages = stages_of(backend)
+    stages.order("raise-geometry")
+    job = backend.submit(clip=b"raising")
+    error = backend.finish(job)["error"]
+    stages.lift("raise-geometry")
+    assert error["message"] == "RuntimeError: the first line"
+    assert error["advice"]
+    assert "slow_stages.py" in error["traceback"]
+    assert "and the second" in error["traceback"]
+    assert [event["error"] for event in backend.events(job) if event["type"] == "error"] == [error]
+
+
+def test_a_killed_backend_ends_the_orphan_and_resumes(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        stages = stages_of(backend)
+        stages.order("hold-warp", "children", "stubborn")
+        first = backend.submit("left")
+        second = backend.submit("right", clip=b"another")
+        start = stages.wait_started("warp")
+        wait_for(lambda: any(event["type"] == "progress" for event in backend.events(first)[-1:]))
+        seen = backend.events(first)
+        backend.kill()
+        assert alive(start["pid"])
+        backend.start()
+        assert not alive(start["pid"])
+        assert not alive(start["child"])
+        stages.lift("hold-warp", "children", "stubborn")
+        assert backend.finish(first)["state"] == "done"
+        assert backend.finish(second)["state"] == "done"
+        runs = [line["run"] for line in stages.started()]
+        # The other clip decodes to the same frames here, so only its camera's name makes a difference.
+        assert runs == [*RUNS[:3], *RUNS[2:], "decode", "deliver"]
+        events = backend.events(first)
+        assert events[: len(seen)] == seen
+        assert [event["n"] for event in events] == list(range(1, len(events) + 1))
+        assert not list((backend.data / "tmp").iterdir())
+
+
+def test_an_acknowledged_job_survives_the_backend(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        stages_of(backend).order("hold-decode")
+        request = backend.request("left")
+        assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
+        backend.kill()
+        stages_of(backend).lift("hold-decode")
+        backend.start()
+        assert backend.ask("POST", "/v1/jobs", json=request).status_code == 200
+        assert backend.finish(request["id"])["state"] == "done"
+
+
+@posix
+@pytest.mark.parametrize("run", RUNS)
+def test_cancel_ends_the_worker_and_its_children_at_every_stage(backend: Backend, run: str) -> None:
+    stages = stages_of(backend)
+    orders = (f"hold-{run}", "children", *(["stubborn"] if run in ("decode", "warp") else []))
+    before = len(stages.started(run))
+    stages.order(*orders)
+    job = backend.submit("left", clip=b"canceled", title=run)
+    start = stages.wait_started(run, before + 1)
+    began = time.monotonic()
+    assert backend.ask("POST", f"/v1/jobs/{job}/cancel").status_code == 200
+    status = backend.finish(job)
+    assert status["state"] == "canceled"
+    assert time.monotonic() - began < 10
+    assert not alive(start["pid"])
+    assert not alive(start["child"])
+    stages.lift(*orders)
+    assert backend.ask("POST", f"/v1/jobs/{job}/cancel").json() == status
+    assert final_states(backend, job) == ["canceled"]
+
+
+def test_cancel_of_a_queued_job_is_at_once_and_leaves_the_running_one(backend: Backend) -> None:
+    stages = stages_of(backend)
+    stages.order("hold-decode")
+    running, queued = backend.submit(clip=b"held"), backend.submit(clip=b"never")
+    assert backend.ask("POST", f"/v1/jobs/{queued}/cancel").json()["state"] == "canceled"
+    stages.lift("hold-decode")
+    assert backend.finish(running)["state"] == "done"
+    assert backend.ask("POST", f"/v1/jobs/{running}/cancel").json()["state"] == "done"
+    assert [event["type"] for event in backend.events(queued)] == ["state", "state"]
+
+
+def test_cancel_races_the_end_to_one_state(backend: Backend) -> None:
+    stages = stages_of(backend)
+    outcomes = set()
+    for number in range(4):
+        stages.order("hold-geometry")
+        before = len(stages.started("geometry"))
+        job = backend.submit(clip=b"race", depth=str(number).encode())
+        stages.wait_started("geometry", before + 1)
+        stages.lift("hold-geometry")
+        time.sleep(0.05 * number)
+        cancels = [threading.Thread(target=backend.ask, args=("POST", f"/v1/jobs/{job}/cancel")) for _ in range(2)]
+        for cancel in cancels:
+            cancel.start()
+        for cancel in cancels:
+            cancel.join()
+        outcomes.add(backend.finish(job)["state"])
+        time.sleep(0.1)
+        assert len(final_states(backend, job)) == 1
+    assert outcomes <= {"done", "canceled"}
+
+
+def test_two_desks_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
+    with serving(tmp_path, "--jobs", "2") as backend:
+        stages = stages_of(backend)
+        stages.order("hold-decode")
+        first, second = backend.submit("left"), backend.submit("left")
+        wait_for(lambda: backend.state(first) == backend.state(second) == "running")
+        stages.wait_started("decode")
+        time.sleep(0.5)
+        assert len(stages.started("decode")) == 1
+        # The one that works is canceled; the one that waited for it takes over.
+        working = next(job for job in (first, second) if backend.get(f"/v1/jobs/{job}")["stage"] == "decode")
+        waiting = second if working == first else first
+        backend.ask("POST", f"/v1/jobs/{working}/cancel")
+        stages.wait_started("decode", 2)
+        third = backend.submit("left")
+        time.sleep(0.5)
+        stages.lift("hold-decode")
+        assert [backend.finish(job)["state"] for job in (working, waiting, third)] == ["canceled", "done", "done"]
+        assert [start["run"] for start in stages.started()] == ["decode", *RUNS]
+        for job in (waiting, third):
+            assert {event["job"] for event in backend.events(job)} == {job}
+            assert len(backend.get(f"/v1/jobs/{job}/results")) == 3
+
+
+def test_a_second_backend_on_the_folder_refuses_until_the_first_is_gone(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        about = (backend.data / "server.json").read_text()
+        second = backend.spawn()
+        _, words = second.communicate(timeout=30)
+        assert second.returncode == 3
+        assert str(backend.process.pid) in words
+        assert str(backend.data) in words
+        assert (backend.data / "server.json").read_text() == about
+        assert backend.get("/v1/health")["pid"] == backend.process.pid
+        backend.kill()
+        backend.start()
+        assert backend.get("/v1/health")["pid"] == backend.process.pid
+
+
+def test_a_port_in_use_is_replaced_and_published(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with serving(tmp_path, "--port", str(port)) as backend:
+            assert backend.about["port"] != port
+            assert backend.get("/v1/health")["contract"] == 1
+            wished = backend.about["port"]
+            backend.stop()
+            backend.arguments[-1] = str(wished)
+            backend.start()
+            assert backend.about["port"] == wished
+
+
+def test_a_stale_server_file_is_told_by_its_token(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        stale = backend.about
+        backend.kill()
+        assert json.loads((backend.data / "server.json").read_text()) == stale
+        # Another program got the old port and, as far as anyone knows, the old process id.
+        (tmp_path / "other").mkdir()
+        with serving(tmp_path / "other", "--port", str(stale["port"])) as other:
+            assert other.about["port"] == stale["port"]
+            old = {"Authorization": f"Bearer {stale['token']}"}
+            assert (
+                requests.get(f"http://127.0.0.1:{stale['port']}/v1/health", headers=old, timeout=9).status_code == 401
+            )
+            (backend.data / "server.json").write_text(json.dumps(stale | {"pid": os.getpid()}))
+            backend.start()
+            assert backend.about["token"] != stale["token"]
+            assert backend.get("/v1/health")["data"] == str(backend.data)
+
+
+def test_a_job_list_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        backend.stop()
+        database = backend.data / "jobs.sqlite"
+        with closing(sqlite3.connect(database)) as db:
+            assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            db.execute("PRAGMA user_version = 99")
+        before = database.read_bytes()
+        process = backend.spawn()
+        _, words = process.communicate(timeout=30)
+        assert process.returncode == 2
+        assert "newer" in words
+        assert "Traceback" not in words
+        assert database.read_bytes() == before
+        database.write_text("no database at all, but long enough to be read as a header of one" * 20)
+        process = backend.spawn()
+        _, words = process.communicate(timeout=30)
+        assert process.returncode == 2
+        assert "jobs.sqlite" in words
+        assert "Traceback" not in words
+
+
+def test_a_job_goes_on_without_its_desk_and_tells_all_later(backend: Backend) -> None:
+    job = backend.submit("left", clip=b"alone")
+    heard = backend.events(job)
+    backend.session.close()
+    last = heard[-1]["n"]
+    with closing(sqlite3.connect(f"file:{backend.data / 'jobs.sqlite'}?mode=ro", uri=True)) as database:
+        query = "SELECT state FROM jobs WHERE id = ?"
+        wait_for(lambda: database.execute(query, (job,)).fetchone() == ("done",))
+    later = backend.events(job, since=last)
+    assert heard + later == backend.events(job)
+    assert [event["n"] for event in heard + later] == list(range(1, len(heard + later) + 1))
+    assert later[-1]["state"] == "done"
+
+
+@posix
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        with serving(disk) as backend:
+            stages = stages_of(backend)
+            stages.order("fill-geometry")
+            job = backend.submit("left")
+            status = backend.finish(job)
+            assert status["state"] == "failed"
+            assert "full" in status["error"]["message"] or "No space" in status["error"]["message"]
+            assert status["error"]["advice"]
+            assert [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")] == ["source"]
+            assert not list((backend.data / "tmp").iterdir())
+            digest = "ab" * 32
+            answer = backend.ask("PUT", f"/v1/blobs/{digest}", data=bytes(8 << 20))
+            assert answer.status_code == 507
+            assert answer.json()["error"]["advice"]
+            assert not list((backend.data / "tmp").iterdir())
+            stages.lift("fill-geometry")
+            assert backend.finish(backend.submit("left"))["state"] == "done"
+            assert len(stages.started("decode")) == 1
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_files_without_video_fail_in_words(workshop: Backend, tmp_path: Path) -> None:
+    sound = tmp_path / "sound.mp4"
+    with av.open(str(sound), "w") as output:
+        stream = output.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 44100
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    whole = write_movie(tmp_path / "whole.mp4", numbered(5)).read_bytes()
+    clips = (b"", sound.read_bytes(), whole.split(b"moov")[0][:-4])
+    for job in [workshop.submit(clip=clip) for clip in clips]:
+        status = workshop.finish(job)
+        assert status["state"] == "failed"
+        assert "no video" in status["error"]["message"]
+        assert status["error"]["advice"]
+
+
+def test_a_container_that_says_zero_frames_is_counted(workshop: Backend, tmp_path: Path) -> None:
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    movie = write_movie(tmp_path / "live.mp4", numbered(4), container=options)
+    with av.open(str(movie)) as container:
+        assert container.streams.video[0].frames == 0
+    depth = tmp_path / "depth.npz"
+    np.savez(depth, depth=np.full((4, 48, 64), 2, np.float32))
+    job = workshop.submit(clip=movie.read_bytes(), depth=depth.read_bytes())
+    status = workshop.finish(job)
+    assert status["state"] == "done", status
+    source, geometry = workshop.get(f"/v1/jobs/{job}/results")
+    assert len([file for file in source["files"] if file["path"].startswith("frames/")]) == 4
+    assert "cloud.npz" in [file["path"] for file in geometry["files"]]
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT] if sys.platform != "win32" else [])
+def test_signals_end_it_cleanly(tmp_path: Path, number: int) -> None:
+    with serving(tmp_path) as backend:
+        backend.process.send_signal(number)
+        assert backend.process.wait(timeout=20) == 0
+        assert not (backend.data / "server.json").exists()
