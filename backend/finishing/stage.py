@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages `preview` and `deliver`: filled frames, and the folder that the artist gets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from backend.contract import CameraPath
+from backend.engines.stage import StageContext
+from backend.finishing.fill import Filler
+from backend.finishing.manifest import write_manifest
+from backend.media.write import ImageWriter, read_images, write_mp4
+from backend.warping.stage import FOLDERS, load_views
+from backend.warping.video import in_order
+
+CHUNK = 32
+"""Frames that are read from disk at a time."""
+
+
+def fill(context: StageContext) -> None:
+    """Write frames/ into `context.out`: the warped frames with nothing unknown left in them.
+
+    What was seen or remembered is not touched.
+    params: path, a CameraPath. inputs: warp.
+    """
+    path = CameraPath.model_validate(context.params["path"])
+    source = context.inputs["warp"]
+    filler = Filler(load_views(source / "background"))
+    cameras = list(zip(path.intrinsics(), path.extrinsics(), strict=True))
+
+    def finish(
+        item: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]],
+    ) -> np.ndarray:
+        rgb, visible, remembered, depth, camera = item
+        return filler.fill(rgb, (visible | remembered) > 0, depth, *camera)
+
+    with ImageWriter(context.out / "frames") as writer:
+        for start in range(0, len(cameras), CHUNK):
+            images = (read_images(source / name, start, CHUNK) for name in FOLDERS)
+            items = zip(*images, cameras[start : start + CHUNK], strict=True)
+            for n, frame in enumerate(in_order(finish, items), start=start + 1):
+                writer.add(frame)
+                context.report(n / len(cameras), "")
+
+
+def deliver(context: StageContext) -> None:
+    """Write the result into `context.out`.
+
+    It is frames/, visibility/, memory/, depth/, warped/, preview.mp4 and manifest.json.
+    params: path, engine, settings, seed, title. inputs: warp, preview, geometry, decode.
+    """
+    path = CameraPath.model_validate(context.params["path"])
+    for role, names in (("warp", FOLDERS), ("preview", ("frames",))):
+        for name in names:
+            _link_folder(context.inputs[role] / name, context.out / name)
+    context.report(0.2, "")
+    count = len(path.frames)
+    frames = (
+        frame
+        for start in range(0, count, CHUNK)
+        for frame in read_images(context.out / "frames", start, min(CHUNK, count - start))
+    )
+    write_mp4(context.out / "preview.mp4", frames, path.fps)
+    context.report(0.8, "")
+    write_manifest(context, path)
+    context.report(1.0, "")
+
+
+def _link_folder(source: Path, target: Path) -> None:
+    """Artifacts never change, so one copy on disk serves both; where the disk has no hard links, files are copied."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        try:
+            os.link(path, target / path.name)
+        except OSError:
+            shutil.copyfile(path, target / path.name)
