@@ -229,7 +229,9 @@ class JobDatabase:
     def add_result(self, job_id: str, name: str, key: str) -> None:
         """Publish an artifact as a result of the job; announced once, also when the job ran again from the start."""
         with self._write() as db:
-            added = db.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?)", (job_id, name, key)).rowcount
+            added = db.execute(
+                "INSERT INTO results VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (job_id, name, key)
+            ).rowcount
             if added:
                 self._append(db, job_id, type="result", name=name)
             else:

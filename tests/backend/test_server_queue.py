@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The job list under every order of submitting, running, canceling, ending and dying that Hypothesis finds."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from pydantic import ValidationError
+
+from backend.contract import FINAL_STATES, Clip, FileRef, GeometrySettings, JobError, JobRequest
+from backend.jobs import JobDatabase
+
+FILE = FileRef(name="a.mp4", sha256="0" * 64, size=1)
+
+
+def request(seed: int = 0) -> JobRequest:
+    return JobRequest(
+        id=uuid.uuid4().hex,
+        clip=Clip(files=(FILE,)),
+        geometry=GeometrySettings(provider="files", files=(FILE,)),
+        seed=seed,
+    )
+
+
+class Queue(RuleBasedStateMachine):
+    """Jobs in a plain list of Python beside jobs in the database."""
+
+    jobs = Bundle("jobs")
+    running = Bundle("running")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.database = self.open()
+        self.requests: dict[str, JobRequest] = {}
+        self.states: dict[str, str] = {}
+        self.canceled: set[str] = set()
+        self.told: dict[str, list[str]] = {}
+
+    def open(self) -> JobDatabase:
+        return JobDatabase(self.folder / "jobs.sqlite")
+
+    def teardown(self) -> None:
+        self.database.close()
+        shutil.rmtree(self.folder)
+
+    def move(self, job: str, state: str) -> None:
+        self.states[job] = state
+        self.told[job].append(state)
+
+    @rule(target=jobs, seed=st.integers(0, 3))
+    def submit(self, seed: int) -> str:
+        made = request(seed)
+        assert self.database.submit(made) == "new"
+        self.requests[made.id], self.told[made.id] = made, []
+        self.move(made.id, "queued")
+        return made.id
+
+    @rule(job=jobs)
+    def submit_again(self, job: str) -> None:
+        assert self.database.submit(self.requests[job]) == "known"
+        other = self.requests[job].model_copy(update={"title": "another"})
+        assert self.database.submit(other) == "conflict"
+
+    @rule(target=running)
+    def claim(self) -> object:
+        oldest = next((job for job, state in self.states.items() if state == "queued"), None)
+        claimed = self.database.claim()
+        assert claimed == (self.requests[oldest] if oldest else None)
+        if oldest is None:
+            return multiple()
+        self.move(oldest, "running")
+        return oldest
+
+    @rule(job=jobs)
+    def cancel(self, job: str) -> None:
+        status = self.database.cancel(job)
+        if self.states[job] == "queued":
+            self.move(job, "canceled")
+        elif self.states[job] == "running":
+            self.canceled.add(job)
+        assert status is not None
+        assert status.state == self.states[job]
+
+    @rule(job=running, stage=st.sampled_from(["decode", "geometry"]), progress=st.floats(0, 1))
+    def work(self, job: str, stage: str, progress: float) -> None:
+        if self.states[job] == "running":
+            self.database.begin_stage(job, stage, progress, cached=False)
+            self.database.report_progress(job, stage, progress, None)
+            self.database.add_note(job, stage, "the same note")
+            self.database.add_result(job, stage, "ab" * 32)
+
+    @rule(job=consumes(running), state=st.sampled_from(["done", "failed"]))
+    def finish(self, job: str, state: str) -> None:
+        error = JobError(message="it broke") if state == "failed" else None
+        self.database.finish(job, "failed" if state == "failed" else "done", error)
+        if self.states[job] == "running":
+            self.move(job, "canceled" if job in self.canceled else state)
+
+    @rule()
+    def die_and_restart(self) -> None:
+        # A process that dies leaves the write-ahead log as it is; a copy taken now is what the next one finds.
+        copy = Path(tempfile.mkdtemp())
+        for file in self.folder.glob("jobs.sqlite*"):
+            shutil.copy(file, copy)
+        self.database.close()
+        shutil.rmtree(self.folder)
+        self.folder = copy
+        self.database = self.open()
+        for job in self.database.running():
+            self.database.requeue(job)
+            self.move(job, "canceled" if job in self.canceled else "queued")
+
+    @invariant()
+    def the_database_agrees(self) -> None:
+        for job, state in self.states.items():
+            status = self.database.status(job)
+            events = self.database.events(job, 0, 10_000)
+            assert status is not None
+            assert status.state == state
+            assert [event.n for event in events] == list(range(1, status.last_event + 1))
+            assert [event.state for event in events if event.type == "state"] == self.told[job]
+            assert sum(event.state in FINAL_STATES for event in events) == (state in FINAL_STATES)
+            assert sum(event.type == "note" for event in events) == len(status.notes) <= 1
+            assert [event.name for event in events if event.type == "result"] == list(self.database.results(job))
+        assert {status.id for status in self.database.newest(10_000)} == set(self.states)
+
+
+TestQueue = Queue.TestCase
+TestQueue.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+
+
+def test_a_change_that_fails_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    database = JobDatabase(tmp_path / "jobs.sqlite")
+    made = request()
+    database.submit(made)
+    before = database.status(made.id), database.events(made.id, 0, 99)
+    with pytest.raises(ValidationError):
+        database.report_progress(made.id, "decode", float("inf"), None)
+    assert (database.status(made.id), database.events(made.id, 0, 99)) == before
+    assert database.claim() == made
+
+
+def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
+    database = JobDatabase(tmp_path / "jobs.sqlite")
+    assert database._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert database._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
