@@ -37,14 +37,8 @@ ESSENTIAL = {
     "psutil": "psutil",
 }
 LEARNED = {"torch": "torch", "transformers": "transformers", "mini-dust3r": "mini_dust3r", "safetensors": "safetensors"}
-CODECS: dict[str, Literal["r", "w"]] = {
-    "libx264": "w",
-    "h264": "r",
-    "hevc": "r",
-    "libdav1d": "r",
-    "libvpx-vp9": "r",
-    "prores": "r",
-}
+CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
+CODEC_OUT = "libx264"
 LOW_SPACE = 5e9
 INSTALL = "Run scripts/install_backend.py again."
 
@@ -132,14 +126,15 @@ def _codecs(problems: list[str]) -> dict[str, bool]:
     import av
     from av.codec.codec import UnknownCodecError
 
-    found = {}
-    for name, mode in CODECS.items():
+    def there(name: str, mode: Literal["r", "w"]) -> bool:
         try:
             av.Codec(name, mode)
-            found[name] = True
         except UnknownCodecError:
-            found[name] = False
-    if not found["libx264"]:
+            return False
+        return True
+
+    found = {CODEC_OUT: there(CODEC_OUT, "w"), **{name: there(name, "r") for name in CODECS_IN}}
+    if not found[CODEC_OUT]:
         problems.append(f"This PyAV cannot write H.264 movies. {INSTALL}")
     return found
 

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,15 @@ class Output:
     @contextmanager
     def plan(self, title: str, stages: Sequence[Stage]) -> Iterator[PlanReport]:
         """Gives the report for `run_plan`. title: what the stages make, for people."""
+        progress = _Progress(stages)
         if self.as_json:
-            yield _JsonPlan(self._emit, stages)
+            yield _JsonPlan(self._emit, progress)
             return
-        total = sum(stage.weight for stage in stages)
         # disable=None: no bar where standard error is not a terminal.
-        with tqdm(total=total, desc=title, bar_format=_BAR, file=sys.stderr, disable=None) as bar:
-            yield _BarPlan(bar, title)
+        with tqdm(
+            total=progress.total, desc=title, bar_format=_BAR, file=sys.stderr, disable=None, dynamic_ncols=True
+        ) as bar:
+            yield _BarPlan(bar, title, progress)
 
     def _say(self, values: dict[str, Any], text: str, *, to_stderr: bool = False) -> None:
         if self.as_json:
@@ -75,59 +77,61 @@ class Output:
         print(json.dumps(values), file=self._lines, flush=True)
 
 
+class _Progress:
+    """Where a plan stands, in the stages' weights. What is found done takes no time, so it does not count."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.total = sum(stage.weight for stage in stages)
+        self.at = 0.0
+        self.stage = ""
+        self._before = 0.0
+        self._weight = 0.0
+
+    def move(self, stage: Stage, fraction: float, *, cached: bool) -> bool:
+        """Take in one report; whether a stage begins with it."""
+        begins = stage.name != self.stage
+        if begins:
+            self.stage = stage.name
+            self._before += self._weight
+            self._weight = 0.0 if cached else stage.weight
+            self.total -= stage.weight if cached else 0.0
+        self.at = max(self.at, self._before + self._weight * min(fraction, 1.0))
+        return begins
+
+
 class _BarPlan:
-    def __init__(self, bar: tqdm, title: str) -> None:
-        self._bar, self._title = bar, title
-        self._done = 0.0
-        self._stage = ""
+    def __init__(self, bar: tqdm, title: str, progress: _Progress) -> None:
+        self._bar, self._title, self._progress = bar, title, progress
 
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+        progress = self._progress
+        if progress.move(stage, fraction, cached=cached):
+            self._bar.total = progress.total
+            self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
+            if cached or self._bar.disable:
+                tqdm.write(f"  {stage.name}{': done before' if cached else ' ...'}", file=sys.stderr)
+        self._bar.update(progress.at - self._bar.n)
         if message:
             tqdm.write(f"  {stage.name}: {message}", file=sys.stderr)
-        if cached:
-            # What is found done takes no time and must not make the rest look fast.
-            self._bar.total -= stage.weight
-            tqdm.write(f"  {stage.name}: done before", file=sys.stderr)
-            return
-        if stage.name != self._stage:
-            self._stage = stage.name
-            if self._bar.disable:
-                tqdm.write(f"  {stage.name} ...", file=sys.stderr)
-        self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
-        at = self._done + stage.weight * min(fraction, 1.0)
-        self._bar.update(max(0.0, at - self._bar.n))
-        if fraction >= 1 and not message:
-            self._done = max(self._done, at)
 
 
 class _JsonPlan:
-    def __init__(self, emit: Any, stages: Sequence[Stage]) -> None:
-        self._emit = emit
-        self._begins = {}
-        at = 0.0
-        for stage in stages:
-            self._begins[stage.name] = at
-            at += stage.weight
-        self._total = at
-        self._free = 0.0
-        self._started = self._last = time.monotonic()
-        self._stage = ""
+    def __init__(self, emit: Callable[[dict[str, Any]], None], progress: _Progress) -> None:
+        self._emit, self._progress = emit, progress
+        self._started = time.monotonic()
+        self._last = 0.0
 
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
-        if stage.name != self._stage:
-            self._stage = stage.name
-            self._last = 0.0
+        progress = self._progress
+        begins = progress.move(stage, fraction, cached=cached)
+        if begins:
             self._emit({"event": "stage", "stage": stage.name, "cached": cached})
-        if cached:
-            self._free += stage.weight
         if message:
             self._emit({"event": "note", "stage": stage.name, "message": message})
         now = time.monotonic()
-        if now - self._last < _JSON_EVERY_S and fraction < 1:
+        if cached or (now - self._last < _JSON_EVERY_S and not begins and fraction < 1):
             return
         self._last = now
-        at = self._begins[stage.name] + stage.weight * min(fraction, 1.0)
-        worked = at - self._free
-        eta = (now - self._started) * (self._total - at) / worked if worked > 0 else None
-        values = {"stage": stage.name, "fraction": round(fraction, 4), "progress": round(at / self._total, 4)}
-        self._emit({"event": "progress", **values, "eta_s": None if eta is None else round(eta, 1)})
+        done = progress.at / progress.total
+        eta = round((now - self._started) * (1 - done) / done, 1) if done else None
+        self._emit({"event": "progress", "stage": stage.name, "progress": round(done, 4), "eta_s": eta})
