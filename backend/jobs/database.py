@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.contract import FINAL_STATES, JobError, JobEvent, JobRequest, JobState, JobStatus
+from backend.contract import JobError, JobEvent, JobRequest, JobState, JobStatus
 from backend.errors import UserError
 
 SCHEMA = 1
@@ -178,7 +178,7 @@ class JobDatabase:
         """End a running job; the first end counts, and a cancel that came before it wins."""
         with self._write() as db:
             row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            if row["state"] not in FINAL_STATES:
+            if row["state"] == "running":
                 self._end(db, job_id, *(("canceled", None) if row["cancel"] else (state, error)))
 
     def _end(self, db: sqlite3.Connection, job_id: str, state: JobState, error: JobError | None) -> None:

@@ -134,7 +134,7 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue = Queue.TestCase
-TestQueue.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestQueue.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 
 
 def test_a_change_that_fails_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
