@@ -30,7 +30,7 @@ STATUS = {"id": JOB, "title": "", "state": "queued", "created": 1.0, "a_newer_fi
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]
     protocol_version = "HTTP/1.1"
 
     def do_any(self) -> None:
