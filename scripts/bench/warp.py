@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long one 480x720 frame takes to warp, for every kernel, beside plain numpy and beside what memory alone would
+take.
+
+A 49-frame clip of a furnished room, its camera going around it by 10 degrees. numba's kernels run one frame on each
+core; all is warmed up, each figure is the median of several rounds over the clip (and the best of them), rounds of
+the kernels taking turns so that a busy machine is unfair to none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from environments import enter
+
+enter("backend")
+
+import numpy as np
+import torch
+
+from backend.warping.lift import pixel_transform, thread_count, unproject
+from backend.warping.mesh import mesh_clip, mesh_depth
+from backend.warping.splat import splat_clip
+from backend.warping.torch_warp import splat_torch
+
+WIDTH, HEIGHT, FRAMES = 720, 480, 49
+DEGREES, PIVOT = 10.0, 4.0
+BYTES = WIDTH * HEIGHT * ((3 + 4 + 1) + (3 + 4 + 4))
+"""Colour, depth and validity read, colour, depth and index written, once each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    rgb: list[np.ndarray]
+    depth: list[np.ndarray]
+    valid: list[np.ndarray]
+    K: list[np.ndarray]
+    pose: list[np.ndarray]
+
+
+def make_clip(frames: int) -> Clip:
+    """Balls that move and boxes in a room 5 units wide; colours from the place in space, so that there is texture
+    everywhere.
+    """
+    K = np.array([[0.9 * WIDTH, 0, WIDTH / 2], [0, 0.9 * WIDTH, HEIGHT / 2], [0, 0, 1]])
+    rays = unproject(np.ones((HEIGHT, WIDTH)), K)
+    rng = np.random.default_rng(0)
+    balls = [(rng.uniform((-1.5, -0.8, 2.2), (1.5, 1.0, 5.0)), rng.uniform(0.2, 0.5)) for _ in range(7)]
+    boxes = [(rng.uniform((-1.5, 0.2, 2.5), (1.5, 1.0, 5.0)), rng.uniform(0.15, 0.4, 3)) for _ in range(5)]
+    with np.errstate(divide="ignore"):
+        walls = np.max(rays / np.array([2.6, 1.4, 6.0]), -1), np.max(-rays / np.array([2.6, 1.6, 6.0]), -1)
+        room = 1 / np.maximum(*walls)
+        for centre, half in boxes:
+            enters = np.minimum((centre - half) / rays, (centre + half) / rays).max(-1)
+            leaves = np.maximum((centre - half) / rays, (centre + half) / rays).min(-1)
+            room = np.where((enters < leaves) & (enters > 0) & (enters < room), enters, room)
+    clip = Clip([], [], [], [], [])
+    squared = (rays * rays).sum(-1)
+    for frame in range(frames):
+        depth = room
+        for n, (centre, radius) in enumerate(balls):
+            moved = centre + 0.3 * np.sin(0.1 * frame + n) * np.array([1, 0, 0.5])
+            along = rays @ moved
+            root = along**2 - squared * (moved @ moved - radius**2)
+            near = (along - np.sqrt(np.maximum(root, 0))) / squared
+            depth = np.where((root > 0) & (near < depth), near, depth)
+        angle = np.radians(DEGREES * frame / max(1, frames - 1))
+        pose = np.eye(4)
+        pose[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        pose[:3, 3] = np.array([0, 0, PIVOT]) - pose[:3, :3] @ (0, 0, PIVOT)
+        clip.rgb.append((127 + 100 * np.sin(rays * depth[..., None] * (9, 11, 13))).astype(np.uint8))
+        clip.depth.append(depth.astype(np.float32))
+        clip.valid.append(np.ones((HEIGHT, WIDTH), bool))
+        clip.K.append(K)
+        clip.pose.append(pose)
+    return clip
+
+
+def numpy_warp(rgb: np.ndarray, depth: np.ndarray, K: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What one writes without thinking of speed: whole-array operations and a z-buffer of 2 x 2 points."""
+    A, b = pixel_transform(K, pose, K)
+    u, v = np.meshgrid(np.arange(WIDTH, dtype=np.float32) + 0.5, np.arange(HEIGHT, dtype=np.float32) + 0.5)
+    points = (np.stack((u, v, np.ones_like(u)), -1) @ A.T.astype(np.float32)) * depth[..., None] + b.astype(np.float32)
+    z = points[..., 2].ravel()
+    x, y = (np.floor(points[..., axis].ravel() / z - 0.5).astype(np.int64) for axis in (0, 1))
+    order = z.view(np.uint32).astype(np.uint64) << np.uint64(32) | np.arange(z.size, dtype=np.uint64)
+    nothing = np.iinfo(np.uint64).max
+    keys = np.full(WIDTH * HEIGHT, nothing)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            inside = (z > 0) & (x + dx >= 0) & (x + dx < WIDTH) & (y + dy >= 0) & (y + dy < HEIGHT)
+            np.minimum.at(keys, ((y + dy) * WIDTH + x + dx)[inside], order[inside])
+    hit = keys != nothing
+    winner = np.where(hit, keys & np.uint64(0xFFFFFFFF), np.uint64(0)).astype(np.int64)
+    colour = np.where(hit[:, None], rgb.reshape(-1, 3)[winner], 0).astype(np.uint8)
+    return colour.reshape(rgb.shape), np.where(hit, z[winner], 0).reshape(depth.shape)
+
+
+def copy_bandwidth(threads: int) -> float:
+    """Bytes a second, read and written together, of the best of several copies far larger than the caches."""
+    source = np.ones(threads * 2**25, np.float32)
+    target = np.empty_like(source)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    best = float("inf")
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(8):
+            start = time.perf_counter()
+            list(pool.map(lambda part: np.copyto(*part), parts))
+            best = min(best, time.perf_counter() - start)
+    return 2 * source.nbytes / best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="ms per frame of every warping kernel")
+    parser.add_argument("--rounds", type=int, default=9, help="rounds over the clip (9)")
+    parser.add_argument("--threads", type=int, default=None, help="cores to use (all)")
+    options = parser.parse_args()
+    threads = thread_count(options.threads)
+    torch.set_num_threads(threads)
+    clip = make_clip(FRAMES)
+    inputs = (clip.rgb, clip.depth, clip.valid, clip.K, clip.pose, clip.K, WIDTH, HEIGHT)
+    some = range(0, FRAMES, 12)
+
+    def torch_clip(device: str) -> Callable[[], object]:
+        arrays = [
+            [torch.from_numpy(array).to(device) for array in (clip.rgb[n], clip.depth[n], clip.valid[n])] for n in some
+        ]
+        matrices = [[torch.from_numpy(array) for array in (clip.K[n], clip.pose[n], clip.K[n])] for n in some]
+
+        def work() -> None:
+            for frame, matrix in zip(arrays, matrices, strict=True):
+                splat_torch(*frame, *matrix, width=WIDTH, height=HEIGHT)
+            if device != "cpu":
+                torch.cuda.synchronize()
+
+        return work
+
+    def fine_depth() -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(
+                pool.map(
+                    lambda n: mesh_depth(
+                        clip.depth[n], clip.valid[n], clip.K[n], clip.pose[n], clip.K[n], WIDTH, HEIGHT, scale=3
+                    ),
+                    range(0, FRAMES, 3),
+                )
+            )
+
+    works: dict[str, tuple[str, int, Callable[[], object]]] = {
+        "splat_ms": ("numba splat, 2 x 2", FRAMES, lambda: splat_clip(*inputs, threads=threads)),
+        "splat_1px_ms": ("numba splat, 1 x 1", FRAMES, lambda: splat_clip(*inputs, footprint=1, threads=threads)),
+        "mesh_ms": ("numba mesh", FRAMES, lambda: mesh_clip(*inputs, threads=threads)),
+        "mesh_depth_3x_ms": ("numba mesh, depth only, 3 x 3 samples", len(range(0, FRAMES, 3)), fine_depth),
+        "torch_ms": ("torch splat, CPU", len(some), torch_clip("cpu")),
+        "numpy_ms": (
+            "numpy, whole arrays",
+            len(some),
+            lambda: [numpy_warp(clip.rgb[n], clip.depth[n], clip.K[n], clip.pose[n]) for n in some],
+        ),
+    }
+    if torch.cuda.is_available():
+        works["torch_cuda_ms"] = ("torch splat, " + torch.cuda.get_device_name(), len(some), torch_clip("cuda"))
+    times: dict[str, list[float]] = {key: [] for key in works}
+    for turn in range(options.rounds + 1):
+        for key, (_, frames, work) in works.items():
+            start = time.perf_counter()
+            work()
+            if turn:  # the first round compiles and warms up
+                times[key].append(1e3 * (time.perf_counter() - start) / frames)
+
+    bandwidth = copy_bandwidth(threads)
+    floor = 1e3 * BYTES / bandwidth
+    print(f"{WIDTH}x{HEIGHT}, {FRAMES} frames, {threads} threads, {options.rounds} rounds; ms per frame")
+    print(f"{'':42}{'median':>9}{'best':>9}{'x floor':>9}")
+    figures = {}
+    for key, (label, _, _) in works.items():
+        figures[key] = round(statistics.median(times[key]), 3)
+        print(f"{label:42}{figures[key]:9.2f}{min(times[key]):9.2f}{figures[key] / floor:9.0f}")
+    print(f"{'memory floor':42}{floor:9.2f}   {BYTES / 1e6:.2f} MB a frame at {bandwidth / 1e9:.1f} GB/s copied")
+    figures["floor_ms"] = round(floor, 4)
+    print(json.dumps({"bench": "warp", "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()
