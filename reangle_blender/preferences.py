@@ -40,7 +40,7 @@ class ReanglePreferences(AddonPreferences):
 
 
 def get() -> ReanglePreferences:
-    return bpy.context.preferences.addons[__package__].preferences  # type: ignore[index, return-value]
+    return bpy.context.preferences.addons[__package__].preferences
 
 
 def data_folder() -> Path | None:

@@ -204,7 +204,7 @@ CLASSES = (ReangleClip, ReangleCamera, ReangleJob, ReangleScene, ReangleObject)
 
 
 def of(scene: Scene) -> ReangleScene:
-    return scene.reangle  # type: ignore[attr-defined]
+    return scene.reangle
 
 
 def prepare(scene: Scene) -> ReangleScene:
@@ -236,12 +236,12 @@ def migrate(scene: Scene) -> None:
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    Scene.reangle = PointerProperty(type=ReangleScene)  # type: ignore[attr-defined]
-    Object.reangle = PointerProperty(type=ReangleObject)  # type: ignore[attr-defined]
+    Scene.reangle = PointerProperty(type=ReangleScene)
+    Object.reangle = PointerProperty(type=ReangleObject)
 
 
 def unregister() -> None:
-    del Object.reangle  # type: ignore[attr-defined]
-    del Scene.reangle  # type: ignore[attr-defined]
+    del Object.reangle
+    del Scene.reangle
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

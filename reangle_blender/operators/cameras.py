@@ -92,7 +92,7 @@ class REANGLE_OT_apply_move(Operator):
 
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
-        if properties.new:  # type: ignore[attr-defined]
+        if properties.new:
             return "Add a camera that leaves the clip's camera by this move, as keyframes that can be edited"
         return "Add this move to the active camera's own motion, as keyframes that can be edited"
 

@@ -35,7 +35,7 @@ def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bo
 
 def show_from(user: object, first_frame: int, count: int) -> None:
     """Let an image user, or a compositor node that is one, show file 000001 at scene frame `first_frame`."""
-    user.frame_start = first_frame  # type: ignore[attr-defined]
-    user.frame_duration = count  # type: ignore[attr-defined]
-    user.frame_offset = 0  # type: ignore[attr-defined]
-    user.use_auto_refresh = True  # type: ignore[attr-defined]
+    user.frame_start = first_frame
+    user.frame_duration = count
+    user.frame_offset = 0
+    user.use_auto_refresh = True
