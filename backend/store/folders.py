@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -43,15 +44,27 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def _take_from_others(path: Path) -> None:
+    """The access list that a mode of 0600 is elsewhere; Windows ignores the mode."""
+    owner = f"{os.environ['USERDOMAIN']}\\{os.environ['USERNAME']}"
+    command = ["icacls", str(path), "/inheritance:r", "/grant:r", f"{owner}:F"]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        raise UserError(
+            f"{path.parent} cannot keep a file for {owner} alone.", advice="Choose a data folder on an NTFS disk."
+        )
+
+
 def write_atomically(path: Path, data: bytes, *, owner_only: bool = False) -> None:
     """Write a file so that readers and crashes see the old content or the new, never a part.
 
-    owner_only: created with mode 0600, before any content is in it.
+    owner_only: nobody else may read it, from before any content is in it.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if owner_only else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
+            if owner_only and sys.platform == "win32":
+                _take_from_others(temporary)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
