@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filled frames and the delivered folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from preview_scene import BOX, HEIGHT, K, MOVER, WALL, WIDTH, camera, film, make_path
+
+from backend.contract import CameraPath
+from backend.engines.stage import StageContext
+from backend.finishing.fill import Filler
+from backend.finishing.stage import deliver, fill
+from backend.media.write import read_images, write_images
+from backend.warping.background import background_views
+from backend.warping.memory import Memory
+from backend.warping.stage import warp
+from backend.warping.video import Warper, warp_frames
+
+SCENE = (WALL, BOX, MOVER)
+COUNT = 6
+
+
+def finish(cards, path: CameraPath):
+    """(warped frames, filled frames) of a small clip."""
+    frames, geometry = film(cards, COUNT)
+    warper = Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry))
+    warped = list(warp_frames(warper, path))
+    unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
+    filler = Filler(background_views(warper, path, unknown))
+    cameras = zip(warped, path.intrinsics(), path.extrinsics(), strict=True)
+    filled = [filler.fill(w.rgb, w.visible | w.remembered, w.depth, K_n, at) for w, K_n, at in cameras]
+    return warped, filled
+
+
+def test_filling_leaves_what_is_known_alone_and_does_the_same_twice() -> None:
+    path = make_path(np.stack([camera(0.4)] * COUNT))
+    warped, filled = finish(SCENE, path)
+    _, again = finish(SCENE, path)
+    for frame, done, twice in zip(warped, filled, again, strict=True):
+        known = frame.visible | frame.remembered
+        assert (~known).mean() > 0.02
+        assert np.array_equal(done[known], frame.rgb[known])
+        assert np.array_equal(done, twice)
+
+
+def test_a_hole_is_filled_from_behind_and_not_from_the_thing_that_tore_it() -> None:
+    warped, filled = finish((WALL, BOX), make_path(np.stack([camera(0.5)] * COUNT)))
+    hole = ~(warped[0].visible | warped[0].remembered)
+    beside_the_box = hole.copy()
+    beside_the_box[:, int(0.85 * WIDTH) :] = False
+    assert beside_the_box.sum() > 100
+    colours = filled[0][beside_the_box].astype(int)
+    assert (colours[:, 2] > colours[:, 0]).mean() > 0.97, "the box is red, the wall is blue"
+
+
+@pytest.mark.parametrize("moving_camera", [False, True])
+def test_filled_places_hold_still_better_than_when_every_frame_is_filled_alone(moving_camera: bool) -> None:
+    steps = np.linspace(0.3, 0.5, COUNT) if moving_camera else np.full(COUNT, 0.4)
+    passer = replace(MOVER, left=0.5, right=0.9)
+    warped, filled = finish((WALL, BOX, passer), make_path(np.stack([camera(x) for x in steps])))
+    alone = [cv2.inpaint(w.rgb, (~(w.visible | w.remembered)).astype(np.uint8), 5, cv2.INPAINT_TELEA) for w in warped]
+    assert _flicker(warped, filled, steps) < 0.7 * _flicker(warped, alone, steps)
+
+
+def _flicker(warped, frames, steps) -> float:
+    """Mean change, from one frame to the next, of points of the wall that are invented in both."""
+    changes = []
+    for n in range(COUNT - 1):
+        shift = K[0, 0] * (steps[n + 1] - steps[n]) / WALL.z
+        matrix = np.array([[1, 0, -shift], [0, 1, 0]])
+        moved = cv2.warpAffine(frames[n].astype(np.float32), matrix, (WIDTH, HEIGHT))
+        holes = [(~(w.visible | w.remembered)).astype(np.float32) for w in warped[n : n + 2]]
+        both = (cv2.warpAffine(holes[0], matrix, (WIDTH, HEIGHT)) > 0.99) & (holes[1] > 0)
+        changes.append(np.abs(moved - frames[n + 1])[both].ravel())
+    return float(np.concatenate(changes).mean())
+
+
+def run_stages(root: Path, path: CameraPath) -> tuple[Path, list[str]]:
+    """The three stages on a tiny clip; the delivered folder and what was said on the way."""
+    frames, geometry = film(SCENE, COUNT)
+    folders = {name: root / name for name in ("decode", "geometry", "warp", "preview", "deliver")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    write_images(folders["decode"] / "frames", frames)
+    about = {"fps": 24, "width": WIDTH, "height": HEIGHT, "frames": COUNT, "notes": []}
+    (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
+    geometry.save(folders["geometry"])
+    camera_json = path.model_dump(mode="json")
+    settings = {"method": "lookup", "memory": True}
+    said: list[str] = []
+    stages = [
+        (warp, "warp", {"path": camera_json, **settings}, ("decode", "geometry")),
+        (fill, "preview", {"path": camera_json}, ("warp", "decode", "geometry")),
+        (
+            deliver,
+            "deliver",
+            {"path": camera_json, "engine": "preview", "settings": settings, "seed": 42, "title": "A room"},
+            ("warp", "preview", "decode", "geometry"),
+        ),
+    ]
+    for function, name, params, inputs in stages:
+        function(
+            StageContext(
+                params=params,
+                inputs={role: folders[role] for role in inputs},
+                files={},
+                out=folders[name],
+                checkpoint="",
+                report=lambda fraction, message: said.append(message),
+            )
+        )
+    return folders["deliver"], [message for message in said if message]
+
+
+def test_the_result_is_whole_and_its_manifest_is_true(tmp_path: Path) -> None:
+    path = make_path(np.stack([camera(0.3)] * COUNT), name="Left")
+    result, _ = run_stages(tmp_path, path)
+    manifest = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
+    listed = {file["path"]: file for file in manifest["files"]}
+    found = {file.relative_to(result).as_posix() for file in result.rglob("*") if file.is_file()}
+    assert found == {*listed, "manifest.json"}
+    for name, file in listed.items():
+        data = (result / name).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (file["sha256"], file["size"])
+    for folder in ("frames", "visibility", "memory", "warped", "depth"):
+        assert len(read_images(result / folder)) == COUNT
+    visible, remembered = read_images(result / "visibility") > 0, read_images(result / "memory") > 0
+    assert manifest["coverage"]["visible"] == pytest.approx(visible.mean())
+    assert manifest["coverage"]["remembered"] == pytest.approx(remembered.mean())
+    assert manifest["camera"] == "Left"
+    assert manifest["seed"] == 42
+    assert manifest["geometry"]["provider"] == "files"
+    known = visible | remembered
+    assert np.array_equal(read_images(result / "frames")[known], read_images(result / "warped")[known])
+    with av.open(str(result / "preview.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == COUNT
+
+
+def test_a_camera_that_sees_nothing_is_delivered_and_said(tmp_path: Path) -> None:
+    away = np.diag([-1.0, 1.0, -1.0, 1.0])
+    result, said = run_stages(tmp_path, make_path(np.stack([away] * 2)))
+    assert len(read_images(result / "frames")) == 2
+    assert not read_images(result / "visibility").any()
+    assert any("sees nothing" in message for message in said)

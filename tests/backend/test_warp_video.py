@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a clip looks like from another camera: exactness, memory, and paths that see nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, camera, film, make_path, shoot
+
+from backend.errors import UserError
+from backend.warping.video import warp_video
+
+SCENE = (WALL, BOX, MOVER)
+COUNT = 7
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(np.square(a.astype(float) - b).mean(), 1e-9)))
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return film(SCENE, COUNT)
+
+
+@pytest.mark.parametrize("method", ["lookup", "splat", "mesh"])
+def test_the_source_camera_gives_the_frames_back_bit_for_bit(clip, method) -> None:
+    frames, geometry = clip
+    warped = warp_video(frames, geometry, make_path(geometry.world_from_camera), method=method)
+    assert warped.visible.all()
+    assert not warped.remembered.any()
+    assert np.array_equal(warped.rgb, frames)
+    assert np.allclose(warped.depth, geometry.depth, rtol=1e-5)
+
+
+def test_a_moving_source_camera_gives_its_own_frames_back_too() -> None:
+    cameras = np.stack([camera(0.05 * t, 0.02 * t) for t in range(3)])
+    frames, geometry = film(SCENE, 3, cameras)
+    warped = warp_video(frames, geometry, make_path(cameras))
+    assert np.array_equal(warped.rgb, frames)
+
+
+def test_looking_up_is_close_to_the_truth_and_closer_than_splatting(clip) -> None:
+    frames, geometry = clip
+    target = camera(0.3, 0.1)
+    truth = np.stack([shoot(SCENE, t, target)[0] for t in range(COUNT)])
+    path = make_path(np.stack([target] * COUNT))
+    looked = warp_video(frames, geometry, path, memory=False)
+    splatted = warp_video(frames, geometry, path, method="splat", memory=False)
+    both = looked.visible & splatted.visible
+    assert psnr(looked.rgb[both], truth[both]) > psnr(splatted.rgb[both], truth[both]) + 2
+    assert psnr(looked.rgb[both], truth[both]) > 30
+
+
+def test_memory_shows_the_wall_behind_what_moved_away_and_never_what_moves(clip) -> None:
+    frames, geometry = clip
+    target = camera(0.3)
+    warped = warp_video(frames, geometry, make_path(np.stack([target] * COUNT)))
+    assert warped.remembered.any()
+    assert not (warped.remembered & warped.visible).any()
+    truth = np.stack([shoot((WALL, BOX), t, target)[0] for t in range(COUNT)])
+    assert psnr(warped.rgb[warped.remembered], truth[warped.remembered]) > 30
+    green = warped.rgb[warped.remembered].astype(int)
+    assert not ((green[:, 1] > green[:, 0] + 60) & (green[:, 1] > green[:, 2] + 60)).any()
+
+
+def test_without_memory_nothing_is_remembered(clip) -> None:
+    frames, geometry = clip
+    warped = warp_video(frames, geometry, make_path(np.stack([camera(0.3)] * COUNT)), memory=False)
+    assert not warped.remembered.any()
+    assert not warped.visible.all()
+    assert (warped.rgb[~warped.visible] == 0).all()
+    assert (warped.depth[~warped.visible] == 0).all()
+
+
+def test_what_the_geometry_calls_moving_is_not_remembered() -> None:
+    frames, geometry = film((WALL, BOX), 3, np.stack([camera(0.15 * t) for t in range(3)]))
+    path = make_path(np.stack([camera(-0.15)]), [0])
+    open_ = warp_video(frames, geometry, path)
+    told = type(geometry)(**{**vars(geometry), "dynamic": np.ones(geometry.depth.shape, np.bool_)})
+    closed = warp_video(frames, told, path)
+    assert open_.visible.any()
+    assert not closed.remembered.any()
+    assert np.array_equal(open_.visible, closed.visible)
+
+
+def test_depth_of_another_size_than_the_frames() -> None:
+    frames, geometry = film(SCENE, 3, depth_size=(WIDTH // 2, HEIGHT // 2))
+    target = camera(0.2)
+    warped = warp_video(frames, geometry, make_path(np.stack([target] * 3)))
+    truth = np.stack([shoot(SCENE, t, target)[0] for t in range(3)])
+    assert warped.visible.mean() > 0.8
+    assert psnr(warped.rgb[warped.visible], truth[warped.visible]) > 24
+
+
+@pytest.mark.parametrize("method", ["lookup", "splat", "mesh"])
+def test_a_camera_that_looks_away_sees_nothing_and_breaks_nothing(clip, method) -> None:
+    frames, geometry = clip
+    away = np.diag([-1.0, 1.0, -1.0, 1.0])
+    warped = warp_video(frames, geometry, make_path(np.stack([away] * 2)), method=method)
+    assert not warped.visible.any()
+    assert not warped.remembered.any()
+    assert not warped.rgb.any()
+
+
+def test_the_lens_may_change_from_frame_to_frame(clip) -> None:
+    frames, geometry = clip
+    path = make_path(np.stack([camera()] * 2), [0, 0])
+    closer = path.intrinsics()
+    closer[1, 0, 0] = closer[1, 1, 1] = 2 * closer[0, 0, 0]
+    warped = warp_video(frames, geometry, path.model_copy(update={"K": tuple(map(tuple, closer.tolist()))}))
+    assert np.array_equal(warped.rgb[0], frames[0])
+    middle = warped.rgb[1][HEIGHT // 2 - 8 : HEIGHT // 2 + 8, WIDTH // 2 - 8 : WIDTH // 2 + 8].reshape(8, 2, 8, 2, 3)
+    small = frames[0][HEIGHT // 2 - 4 : HEIGHT // 2 + 4, WIDTH // 2 - 4 : WIDTH // 2 + 4]
+    assert psnr(middle.mean((1, 3)), small) > 35
+
+
+def test_a_path_beyond_the_clip_is_refused_in_words(clip) -> None:
+    frames, geometry = clip
+    with pytest.raises(UserError, match="frame 9"):
+        warp_video(frames, geometry, make_path(np.stack([camera()]), [9]))
+
+
+def test_geometry_of_another_clip_is_refused_in_words(clip) -> None:
+    frames, geometry = clip
+    with pytest.raises(UserError, match="7"):
+        warp_video(frames[:3], geometry, make_path(np.stack([camera()])))
