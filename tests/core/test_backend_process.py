@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -79,6 +80,22 @@ def test_start_adopt_stop(data: Path) -> None:
     assert find(data) is None
     assert first.process.wait(5) == 0
     stop(first)
+
+
+def test_it_outlives_the_program_that_started_it(data: Path) -> None:
+    code = "import sys; from pathlib import Path; from reangle_blender.core.backend_process import ensure"
+    code += "; print(ensure(Path(sys.argv[1])).pid)"
+    repository = str(Path(backend_process.__file__).parents[2])
+    starter = subprocess.run(
+        [sys.executable, "-c", code, str(data)],
+        env={**os.environ, "PYTHONPATH": repository},
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    running = find(data)
+    assert running is not None
+    assert running.pid == int(starter.stdout)
 
 
 def server_file(data: Path, **change: object) -> None:

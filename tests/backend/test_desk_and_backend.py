@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's own client and process code with the real backend: start, send, follow, fetch, cancel, adopt, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reangle_blender.core import backend_process
+from reangle_blender.core.client import Client, RefusedError
+from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus, new_job_id
+from reangle_blender.core.files import file_refs
+from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
+
+
+class Desk:
+    """A backend that was started as the add-on does it, and files to send."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.stages = folder / "data", Stages(folder / "stages")
+        self.data.mkdir()
+        paths = [str(REPOSITORY / "tests" / "backend" / "slow_stages"), str(REPOSITORY)]
+        environment = {"PYTHONPATH": os.pathsep.join(paths), "REANGLE_TEST_STAGES": str(self.stages.folder)}
+        launch = {"command": [sys.executable, "-m", "backend.cli"], "environment": environment}
+        (self.data / "backend.json").write_text(json.dumps(launch))
+        self.backend = backend_process.ensure(self.data)
+        self.client: Client = self.backend.client
+        self.folder = folder
+        (folder / "clip é.mp4").write_bytes(os.urandom(2_000_000))
+        (folder / "depth.npz").write_bytes(b"depth")
+
+    def request(self, *names: str) -> tuple[JobRequest, dict[str, Path]]:
+        refs, places = file_refs([self.folder / "clip é.mp4", self.folder / "depth.npz"])
+        paths = tuple(
+            CameraPath.from_arrays(
+                name=name,
+                fps=24,
+                width=48,
+                height=32,
+                frames=[0],
+                world_from_camera=np.eye(4)[None],
+                K=np.array([[[50, 0, 24], [0, 50, 16], [0, 0, 1]]]),
+            )
+            for name in names
+        )
+        geometry = GeometrySettings("files", files=refs[1:])
+        return JobRequest(id=new_job_id(), clip=Clip(files=refs[:1]), geometry=geometry, paths=paths), places
+
+    def follow(self, job: str) -> JobStatus:
+        """Read events until the job has ended, and check that none is missing."""
+        since, deadline = 0, time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            news = self.client.events(job, since, wait_s=5)
+            assert [event.n for event in news.events] == list(range(since + 1, news.last + 1))
+            since = news.last
+            if any(event.state in ("done", "failed", "canceled") for event in news.events):
+                return self.client.job(job)
+        raise AssertionError("the job did not end")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    desk = Desk(tmp_path_factory.mktemp("desk"))
+    yield desk
+    backend_process.stop(desk.backend)
+    assert backend_process.find(desk.data) is None
+
+
+def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
+    request, places = desk.request("Left é", "right")
+    with pytest.raises(RefusedError, match="not uploaded") as caught:
+        desk.client.submit(request)
+    assert set(caught.value.missing) == set(places)
+    assert desk.client.upload(places) == 2
+    assert desk.client.upload(places) == 0
+    assert desk.client.submit(request).id == desk.client.submit(request).id == request.id
+    assert desk.follow(request.id).state == "done"
+    results = {result.name: result for result in desk.client.results(request.id)}
+    assert set(results) == {"source", "geometry", "cameras/Left é", "cameras/right"}
+    left = results["cameras/Left é"]
+    found = desk.client.download(request.id, left, tmp_path)
+    assert found == [tmp_path / file.path for file in left.files]
+    before = [path.stat().st_mtime_ns for path in found]
+    assert desk.client.download(request.id, left, tmp_path) == found
+    assert [path.stat().st_mtime_ns for path in found] == before
+    assert request.id in [job.id for job in desk.client.jobs()]
+
+
+def test_failures_and_cancel_come_over(desk: Desk) -> None:
+    (desk.folder / "depth.npz").write_bytes(b"other depth")
+    request, places = desk.request("left")
+    desk.client.upload(places)
+    desk.stages.order("raise-geometry")
+    desk.client.submit(request)
+    status = desk.follow(request.id)
+    desk.stages.lift("raise-geometry")
+    assert status.state == "failed"
+    assert status.error is not None
+    assert "the first line" in status.error.message + status.error.traceback
+
+    desk.stages.order("hold-geometry")
+    again, _ = desk.request("left")
+    desk.client.submit(again)
+    desk.client.cancel(again.id)
+    desk.client.cancel(again.id)
+    assert desk.follow(again.id).state == "canceled"
+    desk.stages.lift("hold-geometry")
+    with pytest.raises(RefusedError, match="no job"):
+        desk.client.job(new_job_id())
+
+
+def test_providers_are_told(desk: Desk) -> None:
+    providers = {provider.name: provider for provider in desk.client.providers()}
+    assert providers["files"].available
+    assert all(provider.available or provider.advice for provider in providers.values())
+
+
+def test_another_desk_adopts_it_and_a_crash_is_survived(desk: Desk) -> None:
+    other = backend_process.ensure(desk.data)
+    assert (other.pid, other.process) == (desk.backend.pid, None)
+    assert desk.backend.process is not None
+    desk.backend.process.kill()
+    desk.backend.process.wait()
+    assert (desk.data / "server.json").exists()
+    assert backend_process.find(desk.data) is None
+    desk.backend = backend_process.ensure(desk.data)
+    desk.client = desk.backend.client
+    assert desk.backend.pid != other.pid
+    assert len(desk.client.jobs()) >= 2
