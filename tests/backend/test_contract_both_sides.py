@@ -161,6 +161,11 @@ def test_both_refuse_the_same(where: tuple, value: Any) -> None:
     _both_refuse(desk.JobRequest, data)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "soon"])
+def test_both_refuse_answers_without_a_number(value: Any) -> None:
+    _both_refuse(desk.JobStatus, {"id": JOB, "title": "", "state": "queued", "created": 1.0, "eta_s": value})
+
+
 def test_both_refuse_cameras_of_one_name() -> None:
     data = wire.to_data(request())
     data["paths"] = [wire.to_data(path("Left")), wire.to_data(path("left"))]

@@ -19,7 +19,7 @@ from reangle_blender.core.client import VersionMismatchError
 from reangle_blender.core.files import CanceledError
 
 BACKEND = """
-import http.server, json, os, sys, threading
+import http.server, json, os, sys, threading, time
 from pathlib import Path
 
 serve, _, data = sys.argv[1:4]
@@ -28,6 +28,9 @@ about = {"contract": CONTRACT, "version": "0.1", "pid": os.getpid(), "data": dat
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self):
+        if Path(data, "busy").exists():
+            Path(data, "busy").unlink()
+            time.sleep(0.6)
         good = self.headers["Authorization"] == "Bearer right"
         body = json.dumps(about if good else {}).encode()
         self.send_response(200 if good else 401)
@@ -152,15 +155,26 @@ def test_a_backend_that_hangs_is_given_up(data: Path) -> None:
         ensure(data, cancel=cancel)
 
 
-def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
-    locking = """
+LOCK = """
 import os, sys
 try:
     os.open(os.path.join(sys.argv[3], "lock"), os.O_CREAT | os.O_EXCL)
 except FileExistsError:
     sys.exit(3)
 """
-    install(data, locking + BACKEND.replace("CONTRACT", "1"))
+
+
+def test_a_backend_that_was_busy_is_adopted_after_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(data, LOCK + BACKEND.replace("CONTRACT", "1"))
+    running = ensure(data)
+    monkeypatch.setattr(backend_process, "HEALTH_TIMEOUT_S", 0.3)
+    (data / "busy").touch()
+    assert ensure(data, timeout_s=10).pid == running.pid
+    stop(running)
+
+
+def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
+    install(data, LOCK + BACKEND.replace("CONTRACT", "1"))
     found: list[backend_process.Backend] = []
     threads = [threading.Thread(target=lambda: found.append(ensure(data))) for _ in range(2)]
     for thread in threads:

@@ -179,3 +179,5 @@ def test_euler_angles_do_not_jump() -> None:
     turn = np.linspace(0, 4 * np.pi, 60)
     angles = np.column_stack([np.full(60, np.pi / 2), 0.2 * np.sin(turn), turn])
     assert np.abs(np.diff(euler_xyz(rotation_xyz(angles)), axis=0)).max() < 0.3
+    over_the_top = np.column_stack([np.full(60, 1.0), np.linspace(0, 3, 60), np.full(60, 0.5)])
+    assert euler_xyz(rotation_xyz(over_the_top)) == pytest.approx(over_the_top)
