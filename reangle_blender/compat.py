@@ -9,6 +9,8 @@ import bpy
 from bpy.types import ID, FCurve, Scene
 
 VIDEO_VIEW_TRANSFORM = "Standard"
+# Since 4.5 a path property must say that it takes paths beginning with //.
+PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 def strips(scene: Scene) -> Any:

@@ -58,6 +58,7 @@ class Entry:
     notes: list[str] = field(default_factory=list)
     loaded: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
+    forgotten: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -84,6 +85,8 @@ _CAMERA_COPIED = ("width", "height", "fps", "frames", "first_frame", "folder")
 
 def write(entry: Entry) -> None:
     """Copy the entry into its scene, if that is in the open file."""
+    if entry.forgotten:
+        return
     entries[entry.id] = entry
     scene = state.find_scene(entry.scene)
     if scene is None or state.of(scene).is_newer:
@@ -175,6 +178,8 @@ def failed(entry: Entry, failure: Failure) -> None:
 
 
 def forget_all() -> None:
+    """End this session's part in the jobs; they go on on the backend, and files that know their ids find them again."""
     for entry in entries.values():
         entry.stop.set()
+        entry.forgotten = True
     entries.clear()

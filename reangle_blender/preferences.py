@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
+from . import compat
 from .core.contract import file_name_from
 
 
@@ -19,11 +20,13 @@ class ReanglePreferences(AddonPreferences):
         name="Backend Data",
         description="Where the backend keeps its jobs and how it is started; empty is this system's usual place",
         subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
     )
     results_folder: StringProperty(
         name="Results",
         description="Where results are put; // is the folder of the .blend",
         subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
         default="//reangle",
     )
     commercial_only: BoolProperty(

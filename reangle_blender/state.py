@@ -18,6 +18,7 @@ from bpy.props import (
 )
 from bpy.types import Object, PropertyGroup, Scene
 
+from . import compat
 from .core import moves
 
 SCHEMA = 1
@@ -34,6 +35,7 @@ class ReangleClip(PropertyGroup):
         name="Clip",
         description="A movie, or any image of an image sequence",
         subtype="FILE_PATH",
+        options=compat.PATH_OPTIONS,
     )
     start: IntProperty(name="First Frame", description="First frame of the clip to use, counted from 0", min=0)
     frames: IntProperty(name="Frames", description="How many frames to use; 0 is all that remain", min=0, max=4096)
@@ -57,7 +59,10 @@ class ReangleClip(PropertyGroup):
         ),
     )
     geometry_folder: StringProperty(
-        name="Depth Folder", description="Folder with depth maps and one camera file", subtype="DIR_PATH"
+        name="Depth Folder",
+        description="Folder with depth maps and one camera file",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
     )
     depth_scale: FloatProperty(
         name="Depth Scale",
@@ -82,7 +87,7 @@ class ReangleCamera(PropertyGroup):
     """One camera of a job: the path it was sent as, and where its result lies. `name` is the path's name."""
 
     camera: PointerProperty(type=Object)
-    folder: StringProperty(name="Result Folder", subtype="DIR_PATH")
+    folder: StringProperty()
     width: IntProperty()
     height: IntProperty()
     fps: FloatProperty()
@@ -102,7 +107,7 @@ class ReangleJob(PropertyGroup):
     message: StringProperty()
     advice: StringProperty()
     traceback: StringProperty()
-    folder: StringProperty(description="Where its files were fetched to", subtype="DIR_PATH")
+    folder: StringProperty(description="Where its files were fetched to")
     notes: StringProperty(description="One note per line")
     loaded: BoolProperty(description="Its results have been fetched")
     request: StringProperty(description="The clip and geometry it was sent with, as JSON")
@@ -177,7 +182,7 @@ class ReangleScene(PropertyGroup):
     source: PointerProperty(type=Object)
     shot: StringProperty(description="Job of the imported clip")
     shot_request: StringProperty(description="Clip and geometry of the import, as JSON of the contract")
-    shot_folder: StringProperty(description="Where the import was downloaded to", subtype="DIR_PATH")
+    shot_folder: StringProperty(description="Where the import was downloaded to")
     shot_fps: FloatProperty()
     shot_frames: IntProperty()
     shot_width: IntProperty()

@@ -112,8 +112,9 @@ def resume() -> None:
         state.migrate(scene)
         for item in state.of(scene).jobs:
             entry = ledger.entries.get(item.name)
-            if entry is None or entry.stop.is_set():
-                entry = ledger.read(scene, item)
+            if entry is not None and entry.state == "sending":  # it is on its way, its thread will watch it
+                continue
+            entry = entry or ledger.read(scene, item)
             if entry.state in ("failed", "canceled") or entry.loaded or entry.id in _watched:
                 continue
             waiting = True

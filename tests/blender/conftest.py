@@ -38,11 +38,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def installed(archive: Path) -> Iterator[None]:
+def installed(archive: Path) -> None:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
-    yield
-    addon_utils.disable(MODULE, default_set=True)
 
 
 @pytest.fixture

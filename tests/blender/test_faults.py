@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What artists do while a job runs, and what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import bpy
+import numpy as np
+import pytest
+from conftest import MODULE, wait_for_jobs
+
+
+def start_render(desk: SimpleNamespace) -> str:
+    bpy.ops.reangle.apply_move(move="truck-left", amount=0.05, name="Side")
+    assert bpy.ops.reangle.render() == {"FINISHED"}
+    return desk.state.of(bpy.context.scene).jobs[-1].name
+
+
+def test_rename_and_delete_while_a_job_runs(shot: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    job = start_render(shot)
+    scene.name = "Renamed"
+    bpy.data.objects.remove(scene.objects["Side"])
+    bpy.data.objects.remove(shot.state.of(scene).cloud)
+    scene.frame_set(3)
+    wait_for_jobs(shot)
+    found = shot.state.of(scene).jobs[job]
+    assert found.loaded
+    assert found.cameras["Side"].camera is None
+    assert bpy.ops.reangle.results_to_sequencer() == {"FINISHED"}
+
+
+def test_undo_while_a_job_runs(shot: SimpleNamespace) -> None:
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="before")
+    job = start_render(shot)
+    bpy.ops.ed.undo_push(message="rendering")
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    assert "Side" not in scene.objects
+    assert job in shot.state.of(scene).jobs
+    wait_for_jobs(shot)
+    bpy.ops.ed.redo()
+    assert shot.state.of(bpy.context.scene).jobs[job].loaded
+
+
+def test_reload_without_saving_while_a_job_runs(shot: SimpleNamespace, tmp_path: Path) -> None:
+    path = str(tmp_path / "shot.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    job = start_render(shot)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert "Side" not in bpy.context.scene.objects
+    wait_for_jobs(shot)
+    assert shot.state.of(bpy.context.scene).jobs[job].loaded
+
+
+def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path: Path) -> None:
+    path = str(tmp_path / "shot.blend")
+    job = start_render(shot)
+    shot.jobs.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    shot.reangle("ledger").forget_all()
+    shot.connection.reset()
+    shot.jobs.pump_until(lambda: not shot.reangle("watching")._watched, timeout_s=60)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    wait_for_jobs(shot)
+    scene = bpy.context.scene
+    found = shot.state.of(scene).jobs[job]
+    assert (found.state, found.loaded) == ("done", True)
+    assert found.cameras["Side"].camera == scene.objects["Side"]
+
+    # The cloud comes back, too, and follows the frame.
+    shot.jobs.pump_until(lambda: shot.reangle("scene.point_cloud").cloud_of(scene) is not None, timeout_s=30)
+    vertices = shot.state.of(scene).cloud.data.vertices
+    places = []
+    for frame in (1, 4):
+        scene.frame_set(frame)
+        places.append(np.array([vertex.co for vertex in vertices[:50]]))
+    assert not np.allclose(*places)
+
+
+def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None:
+    job = start_render(shot)
+    shot.jobs.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    os.kill(shot.connection.now.backend.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    shot.jobs.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
+    found = shot.state.of(bpy.context.scene).jobs[job]
+    assert "cannot be reached" in found.message
+    assert not found.is_final
+    bpy.ops.reangle.start_backend()
+    wait_for_jobs(shot)
+    assert found.message == ""
+
+
+def test_cancel(shot: SimpleNamespace) -> None:
+    job = start_render(shot)
+    bpy.ops.reangle.cancel_job(job=job)
+    found = shot.state.of(bpy.context.scene).jobs[job]
+    shot.jobs.pump_until(lambda: found.is_final, timeout_s=30)
+    assert found.state == "canceled"
+    assert bpy.ops.reangle.cancel_job(job=job) == {"FINISHED"}
+
+
+def test_a_failure_says_what_to_do(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "depth" / "z.npz").write_bytes(b"this is no depth")
+    settings = desk.state.of(scene).clip
+    settings.path, settings.geometry_folder = str(clip), str(tmp_path / "depth")
+    bpy.ops.reangle.import_clip()
+    found = desk.state.of(scene).jobs[0]
+    desk.jobs.pump_until(lambda: found.is_final, timeout_s=60)
+    assert found.state == "failed"
+    assert "z.npz" in found.message
+    assert found.advice
+    settings.path = str(tmp_path / "gone.mp4")
+    bpy.ops.reangle.import_clip()
+    found = desk.state.of(scene).jobs[1]
+    desk.jobs.pump_until(lambda: found.is_final, timeout_s=60)
+    assert (found.state, "gone.mp4" in found.message) == ("failed", True)
+    settings.path = ""
+    with pytest.raises(RuntimeError, match="No clip is chosen"):
+        bpy.ops.reangle.import_clip()
+
+
+def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip: Path) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    transfer = desk.reangle("transfer")
+    gather, transfer.gather = transfer.gather, broken
+    try:
+        desk.state.of(bpy.context.scene).clip.path = str(clip)
+        bpy.ops.reangle.import_clip()
+        found = desk.state.of(bpy.context.scene).jobs[0]
+        desk.jobs.pump_until(lambda: found.is_final, timeout_s=10)
+    finally:
+        transfer.gather = gather
+    assert found.message == "ZeroDivisionError: deep inside"
+    assert "in broken" in found.traceback
+
+
+def test_the_pump_keeps_its_deadline(reangle: Callable[[str], ModuleType]) -> None:
+    jobs = reangle("jobs")
+
+    def a_millisecond() -> None:
+        end = time.perf_counter() + 0.001
+        while time.perf_counter() < end:
+            pass
+
+    def steps():
+        for _ in range(30):
+            a_millisecond()
+            yield
+
+    for _ in range(30):
+        jobs.post(a_millisecond)
+    jobs.post(steps)
+    calls = 0
+    while jobs.is_busy():
+        started = time.process_time()
+        jobs.pump(0.004)
+        calls += 1
+        assert time.process_time() - started < 0.008
+    assert calls >= 10
+
+
+def test_a_broken_delivery_does_not_stop_the_pump(reangle: Callable[[str], ModuleType], capsys) -> None:
+    jobs, seen = reangle("jobs"), []
+
+    def broken_steps():
+        yield
+        raise ValueError("broken step")
+
+    jobs.post(lambda: 1 / 0)
+    jobs.post(broken_steps)
+    jobs.post(lambda: seen.append(1))
+    jobs.pump_until(lambda: bool(seen), timeout_s=5)
+    assert "broken step" in capsys.readouterr().err
+
+
+def test_register_and_unregister_twice(reangle: Callable[[str], ModuleType]) -> None:
+    handlers = bpy.app.handlers
+    before = [len(group) for group in (handlers.load_post, handlers.undo_post, handlers.frame_change_pre)]
+    for _ in range(2):
+        reangle("").unregister()
+        assert not hasattr(bpy.types.Scene, "reangle")
+        assert not bpy.app.timers.is_registered(reangle("jobs")._tick)
+        reangle("").register()
+    assert [len(group) for group in (handlers.load_post, handlers.undo_post, handlers.frame_change_pre)] == before
+    assert bpy.app.timers.is_registered(reangle("jobs")._tick)
+    assert hasattr(bpy.types, "REANGLE_PT_clip")
+
+
+def test_files_of_other_versions(reangle: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    state, scene = reangle("state"), bpy.context.scene
+    known = state.prepare(scene)
+    known.schema = 0
+    monkeypatch.setattr(state, "MIGRATIONS", {0: lambda old: setattr(old.clip, "start", 7)})
+    state.migrate(scene)
+    assert (known.schema, known.clip.start) == (state.SCHEMA, 7)
+    known.schema = state.SCHEMA + 1
+    state.migrate(scene)
+    assert known.is_newer
+    assert not bpy.ops.reangle.import_clip.poll()
+
+
+def test_the_extension_lives_where_it_should(reangle: Callable[[str], ModuleType]) -> None:
+    assert reangle("preferences").get() == bpy.context.preferences.addons[MODULE].preferences
+    bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
+    folder = reangle("preferences").results_folder("a/b", "0123456789abcdef")
+    assert folder.name == "a_b-012345"
+    assert Path(bpy.utils.extension_path_user(MODULE)) in folder.parents
