@@ -103,8 +103,10 @@ def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, n
             both = (weights[0] > 0) & (weights[one] > 0)
             if both.any():
                 logs[one] += weighted_median((logs[0] - logs[one])[both], np.minimum(weights[0], weights[one])[both])
-        middle = np.nanmedian(np.where(weights > 0, logs, np.nan), axis=0) if len(maps) > 2 else logs[0]
-        weights = weights / (1 + ((logs - middle) / 0.05) ** 2) if len(maps) > 2 else weights
+        if len(maps) > 2:
+            nowhere = (weights <= 0).all(axis=0)
+            middle = np.nanmedian(np.where((weights > 0) | nowhere, logs, np.nan), axis=0)
+            weights = weights / (1 + ((logs - middle) / 0.05) ** 2)
         total = weights.sum(axis=0)
         depth[frame] = np.where(total > 0, np.exp((weights * logs).sum(axis=0) / np.maximum(total, 1e-12)), np.nan)
         confidence[frame] = np.mean([pair.confidence for pair in maps], axis=0)

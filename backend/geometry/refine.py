@@ -13,6 +13,7 @@ from backend.geometry.pairwise import Lens, trust
 from backend.geometry.robust import spread
 
 POINTS_PER_OBSERVATION = 300
+LARGEST_STEP = 1.0
 CAUCHY = 2.5
 """Residuals beyond this many spreads begin to count as outliers."""
 
@@ -115,7 +116,8 @@ def refine(
         while damping < 1e6:
             step = np.zeros(len(free))
             step[free] = -np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), gradient)
-            trial = solution.moved(step)
+            # Maps that make no sense at all must not send exponentials to infinity.
+            trial = solution.moved(np.clip(step, -LARGEST_STEP, LARGEST_STEP))
             trial_cost = _cost(trial, observations, noise)
             if trial_cost < cost:
                 solution, cost, damping = trial, trial_cost, damping / 5

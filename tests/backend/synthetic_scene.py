@@ -29,6 +29,18 @@ class Scene:
     def count(self) -> int:
         return len(self.depth)
 
+    def pictures(self) -> list[np.ndarray]:
+        """Grey h x w uint8: a pattern that sticks to the room (and, in the moving ball, to the room as well)."""
+        height, width = self.depth.shape[1:]
+        rows, columns = np.mgrid[0:height, 0:width] + 0.5
+        rays = np.stack([columns, rows, np.ones(rows.shape)], axis=-1) @ np.linalg.inv(self.K[0]).T
+        pictures = []
+        for depth, matrix in zip(self.depth, self.world_from_camera, strict=True):
+            x, y, z = np.moveaxis(rays * depth[..., None] @ matrix[:3, :3].T + matrix[:3, 3], -1, 0)
+            waves = sum(np.sin(3 * x + k * y + k) * np.cos(2.5 * y - k * z) for k in range(1, 5))
+            pictures.append(np.clip(127.5 + 30 * waves, 0, 255).astype(np.uint8))
+        return pictures
+
 
 def arc(degrees: float, handheld: float = 0.0) -> Callable[[float], np.ndarray]:
     """A camera on an arc about a point 6 ahead; handheld: degrees of slow sway."""

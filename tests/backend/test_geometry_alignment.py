@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from synthetic_scene import Scene, arc, make_scene, network_maps
 
 from backend.geometry.alignment import Alignment, align
 from backend.geometry.moving import moving_pixels
 from backend.geometry.point_maps import pair_graph
+from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints with the real classes, tiny and random, and decoded clips to run them on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from backend.engines.stage import StageContext
+
+
+def save_dust3r(folder: Path) -> Path:
+    """A DUSt3R of 64 x 64 pixels, linear head."""
+    import torch
+    from mini_dust3r.model import AsymmetricCroCo3DStereo
+
+    torch.manual_seed(0)
+    infinity = float("inf")
+    model = AsymmetricCroCo3DStereo(
+        output_mode="pts3d",
+        head_type="linear",
+        depth_mode=("exp", -infinity, infinity),
+        conf_mode=("exp", 1, infinity),
+        pos_embed="RoPE100",
+        img_size=(64, 64),
+        enc_embed_dim=96,
+        enc_depth=2,
+        enc_num_heads=4,
+        dec_embed_dim=96,
+        dec_depth=2,
+        dec_num_heads=4,
+        landscape_only=False,
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+def save_depth_anything(folder: Path) -> Path:
+    """A Depth Anything of 56 pixels on the short side."""
+    import torch
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessorPil
+
+    torch.manual_seed(0)
+    backbone = Dinov2Config(
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=56,
+        patch_size=14,
+        out_indices=[1, 2, 3, 4],  # pyright: ignore[reportCallIssue]
+        reshape_hidden_states=False,
+        apply_layernorm=True,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=32,
+        patch_size=14,
+        neck_hidden_sizes=[16, 16, 16, 16],
+        fusion_hidden_size=16,
+        head_hidden_size=8,
+    )
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    processor: Any = DPTImageProcessorPil
+    processor(
+        size={"height": 56, "width": 56}, keep_aspect_ratio=True, ensure_multiple_of=14, do_normalize=True
+    ).save_pretrained(folder)
+    return folder
+
+
+def decoded_clip(folder: Path, frames: list[np.ndarray], **about: Any) -> Path:
+    """A `decode` folder with these h x w x 3 RGB frames."""
+    (folder / "frames").mkdir(parents=True)
+    for index, frame in enumerate(frames):
+        cv2.imwrite(str(folder / "frames" / f"{index + 1:06d}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    height, width = frames[0].shape[:2]
+    clip = {"fps": 24, "frames": len(frames), "width": width, "height": height, **about}
+    (folder / "clip.json").write_text(json.dumps(clip), encoding="utf-8")
+    return folder
+
+
+def textured_frames(count: int, height: int, width: int, shift: int = 1, seed: int = 0) -> list[np.ndarray]:
+    """Smooth random pictures that move `shift` pixels a frame."""
+    noise = np.random.default_rng(seed).integers(0, 255, (height, width + shift * count, 3)).astype(np.uint8)
+    noise = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    noise = cv2.normalize(noise, np.zeros(0), 0, 255, cv2.NORM_MINMAX)
+    return [np.ascontiguousarray(noise[:, index * shift : index * shift + width]) for index in range(count)]
+
+
+def context(
+    decode: Path,
+    out: Path,
+    *,
+    checkpoint: str = "",
+    files: list[Path] | None = None,
+    **params: Any,
+) -> StageContext:
+    """What the geometry stage gets; out is made."""
+    out.mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        params={"start": 0, "horizontal_fov_deg": None, "depth_files_scale": 1.0, "use_dust3r": True, **params},
+        inputs={"decode": decode},
+        files={"geometry": tuple((path.name, path) for path in files or [])},
+        out=out,
+        checkpoint=checkpoint,
+        report=lambda fraction, message: None,
+    )
