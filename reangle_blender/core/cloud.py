@@ -129,7 +129,7 @@ class Cloud:
         if missing > 0:
             seen = np.concatenate([seen, np.full(missing, seen[0] if len(seen) else 0)])
         return CloudFrame(
-            co=co.reshape(-1, 3)[seen],
-            rgb=self.rgb[frame].reshape(-1, 3)[seen],
-            dynamic=self.dynamic[frame].reshape(-1)[seen],
+            co=co.reshape(-1, 3).take(seen, axis=0),
+            rgb=self.rgb[frame].reshape(-1, 3).take(seen, axis=0),
+            dynamic=self.dynamic[frame].reshape(-1).take(seen),
         )
