@@ -35,6 +35,7 @@ _ZERO = np.float32(0)
 _GUARD = np.float32(32768)
 _NEAR = 1e-6
 _SAME = np.float32(1e-3)
+_CLIPPED = np.int32(2**30)
 _TOP, _BOTTOM, _LEFT, _RIGHT, _ALL = 1, 2, 4, 8, 15
 
 
@@ -208,33 +209,33 @@ def _project_row(i, depth, valid, A, b, xs, ys, ws):
 def _draw(depth, valid, cells, A, b, A64, b64, out):
     """Draw all cells into `out`, which holds 1 / z afterwards, 0 where nothing is."""
     h, w = depth.shape
+    height, width = out.shape
     out[:] = _ZERO
     xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
     corners = np.empty((4, 3), np.float32)
+    bounds = np.empty((4, w), np.int32)
     for r in range(h + 1):
         new, old = r & 1, (r + 1) & 1
         if r < h:
             _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
+            if r > 0:
+                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds)
         for c in range(w + 1):
             if cells[r, c] == _ALL:
-                w0, w1, w2, w3 = ws[old, c - 1], ws[old, c], ws[new, c - 1], ws[new, c]
-                if min(min(w0, w1), min(w2, w3)) > _ZERO:
-                    _draw_cell(
-                        xs[old, c - 1],
-                        ys[old, c - 1],
-                        w0,
-                        xs[old, c],
-                        ys[old, c],
-                        w1,
-                        xs[new, c - 1],
-                        ys[new, c - 1],
-                        w2,
-                        xs[new, c],
-                        ys[new, c],
-                        w3,
+                left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
+                if left <= right and top <= bottom:
+                    _fill(
+                        (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
+                        (xs[old, c], ys[old, c], ws[old, c]),
+                        (xs[new, c - 1], ys[new, c - 1], ws[new, c - 1]),
+                        (xs[new, c], ys[new, c], ws[new, c]),
+                        left,
+                        right,
+                        top,
+                        bottom,
                         out,
                     )
-                else:
+                elif top == _CLIPPED:
                     _take_corners(depth, r, c, corners)
                     _draw_clipped(corners, A64, b64, out)
             else:
@@ -242,18 +243,36 @@ def _draw(depth, valid, cells, A, b, A64, b64, out):
 
 
 @numba.njit(**KERNEL)
-def _draw_cell(ax, ay, aw, bx, by, bw, cx, cy, cw, dx, dy, dw, out):
-    """Two triangles, a b c and b d c; a and b are the upper corners, c and d the lower ones."""
-    height, width = out.shape
-    x_low, x_high = min(min(ax, bx), min(cx, dx)), max(max(ax, bx), max(cx, dx))
-    y_low, y_high = min(min(ay, by), min(cy, dy)), max(max(ay, by), max(cy, dy))
-    if x_high < _HALF or y_high < _HALF or x_low > np.float32(width) - _HALF or y_low > np.float32(height) - _HALF:
-        return
-    left, top = max(0, np.int64(np.ceil(x_low - _HALF))), max(0, np.int64(np.ceil(y_low - _HALF)))
-    right = min(width - 1, np.int64(np.floor(x_high - _HALF)))
-    bottom = min(height - 1, np.int64(np.floor(y_high - _HALF)))
-    if left > right or top > bottom:
-        return
+def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
+    """Which pixels' centres the box around each cell holds: first and last column, first and last row. Free of
+    branches.
+
+    An empty box ends before it starts; a cell with a corner that cannot be drawn in screen coordinates starts at
+    _CLIPPED.
+    """
+    right, bottom = np.float32(width) - _HALF, np.float32(height) - _HALF
+    for c in range(1, x0.shape[0]):
+        x_low = min(min(x0[c - 1], x0[c]), min(x1[c - 1], x1[c]))
+        x_high = max(max(x0[c - 1], x0[c]), max(x1[c - 1], x1[c]))
+        y_low = min(min(y0[c - 1], y0[c]), min(y1[c - 1], y1[c]))
+        y_high = max(max(y0[c - 1], y0[c]), max(y1[c - 1], y1[c]))
+        drawable = min(min(w0[c - 1], w0[c]), min(w1[c - 1], w1[c])) > _ZERO
+        x_low, x_high = max(x_low, _HALF) if drawable else _ONE, min(x_high, right) if drawable else _ZERO
+        y_low, y_high = max(y_low, _HALF) if drawable else _ONE, min(y_high, bottom) if drawable else _ZERO
+        bounds[0, c] = np.int32(np.ceil(x_low - _HALF))
+        bounds[1, c] = np.int32(np.floor(x_high - _HALF))
+        top = np.int32(np.ceil(y_low - _HALF))
+        bounds[2, c] = top if drawable else _CLIPPED
+        bounds[3, c] = np.int32(np.floor(y_high - _HALF))
+
+
+@numba.njit(**KERNEL)
+def _fill(a, b, c, d, left, right, top, bottom, out):
+    """Two triangles, a b c and b d c, within a box of pixels; a and b are the upper corners, c and d the lower ones."""
+    ax, ay, aw = a
+    bx, by, bw = b
+    cx, cy, cw = c
+    dx, dy, dw = d
     # x_b - x_a and so on, always from the end that comes first in the grid
     abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
     bdx, bdy, cdx, cdy = dx - bx, dy - by, dx - cx, dy - cy
@@ -267,19 +286,16 @@ def _draw_cell(ax, ay, aw, bx, by, bw, cx, cy, cw, dx, dy, dw, out):
         for column in range(left, right + 1):
             x = np.float32(column) + _HALF
             bc = bc_y - bcy * (x - bx)
-            share_b = (acy * (x - ax) - ac_y) * upper
-            share_c = (ab_y - aby * (x - ax)) * upper
-            if (share_b >= _ZERO) & (share_c >= _ZERO) & (bc * upper >= _ZERO):
-                value = aw + (bw - aw) * share_b + (cw - aw) * share_c
-            else:
-                share_b = (cdy * (x - cx) - cd_y) * lower
-                share_c = (bd_y - bdy * (x - bx)) * lower
-                if not ((share_b >= _ZERO) & (share_c >= _ZERO) & (bc * lower <= _ZERO)):
-                    continue
-                value = dw + (bw - dw) * share_b + (cw - dw) * share_c
-            value = min(max(value, w_low), w_high)
-            if value > out[row, column]:
-                out[row, column] = value
+            b_of_upper, c_of_upper = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
+            b_of_lower, c_of_lower = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
+            in_upper = (b_of_upper >= _ZERO) & (c_of_upper >= _ZERO) & (bc * upper >= _ZERO)
+            in_lower = (b_of_lower >= _ZERO) & (c_of_lower >= _ZERO) & (bc * lower <= _ZERO)
+            upper_w = aw + (bw - aw) * b_of_upper + (cw - aw) * c_of_upper
+            lower_w = dw + (bw - dw) * b_of_lower + (cw - dw) * c_of_lower
+            value = max(upper_w if in_upper else _ZERO, lower_w if in_lower else _ZERO)
+            # slivers may overshoot
+            value = max(value, w_low) if in_upper | in_lower else _ZERO
+            out[row, column] = max(out[row, column], min(value, w_high))
 
 
 @numba.njit(**KERNEL)
@@ -341,20 +357,32 @@ def _draw_corners(corners, A, b, A64, b64, out):
     """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells
     exactly.
     """
-    screen = np.empty((4, 3), np.float32)
-    for k in range(4):
-        u, v, d = corners[k]
-        row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
-        z = d * (A[2, 0] * u + row_z) + b[2]
-        inverse = _ONE / z
-        x = (d * (A[0, 0] * u + row_x) + b[0]) * inverse
-        y = (d * (A[1, 0] * u + row_y) + b[1]) * inverse
-        if not (z > np.float32(_NEAR) and abs(x) < _GUARD and abs(y) < _GUARD):
-            _draw_clipped(corners, A64, b64, out)
-            return
-        screen[k, 0], screen[k, 1], screen[k, 2] = x, y, inverse
-    a, e, c, d = screen[0], screen[1], screen[2], screen[3]
-    _draw_cell(a[0], a[1], a[2], e[0], e[1], e[2], c[0], c[1], c[2], d[0], d[1], d[2], out)
+    p0, p1 = _project_corner(corners, 0, A, b), _project_corner(corners, 1, A, b)
+    p2, p3 = _project_corner(corners, 2, A, b), _project_corner(corners, 3, A, b)
+    if not min(min(p0[2], p1[2]), min(p2[2], p3[2])) > _ZERO:
+        _draw_clipped(corners, A64, b64, out)
+        return
+    height, width = out.shape
+    left, right = max(min(min(p0[0], p1[0]), min(p2[0], p3[0])), _HALF), max(max(p0[0], p1[0]), max(p2[0], p3[0]))
+    top, bottom = max(min(min(p0[1], p1[1]), min(p2[1], p3[1])), _HALF), max(max(p0[1], p1[1]), max(p2[1], p3[1]))
+    right, bottom = min(right, np.float32(width) - _HALF), min(bottom, np.float32(height) - _HALF)
+    if left <= right and top <= bottom:
+        first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
+        first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
+        if first_column <= last_column and first_row <= last_row:
+            _fill(p0, p1, p2, p3, first_column, last_column, first_row, last_row, out)
+
+
+@numba.njit(**KERNEL)
+def _project_corner(corners, k, A, b):
+    u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
+    row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
+    z = d * (A[2, 0] * u + row_z) + b[2]
+    inverse = _ONE / z
+    x = (d * (A[0, 0] * u + row_x) + b[0]) * inverse
+    y = (d * (A[1, 0] * u + row_y) + b[1]) * inverse
+    drawable = (z > np.float32(_NEAR)) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
+    return x, y, inverse if drawable else _ZERO
 
 
 @numba.njit(**KERNEL)
@@ -367,7 +395,7 @@ def _draw_clipped(corners, A, b, out):
     height, width = out.shape
     p = np.empty((4, 3))
     for k in range(4):
-        u, v, d = corners[k]
+        u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
         for axis in range(3):
             p[k, axis] = d * (A[axis, 0] * u + A[axis, 1] * v + A[axis, 2]) + b[axis]
     for first in range(2):
