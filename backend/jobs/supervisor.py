@@ -73,8 +73,8 @@ class Supervisor:
             request = None
             try:
                 with self._queue_changed:
-                    request = self.database.claim()
-                    if request is None:
+                    # `stop` may have rung since the loop began.
+                    if not self._closing.is_set() and (request := self.database.claim()) is None:
                         self._queue_changed.wait()
                 if request is not None:
                     self._see_through(request)

@@ -250,7 +250,9 @@ def test_shutdown_ends_the_backend_and_its_stage_and_the_job_goes_on(tmp_path: P
         stages.order("hold-geometry")
         job = backend.submit("left")
         worker = stages.wait_started("geometry")["pid"]
-        waiting = threading.Thread(target=lambda: backend.get(f"/v1/jobs/{job}/events?since=9999&wait=20"))
+        heard: list[object] = []
+        address = f"/v1/jobs/{job}/events?since=9999&wait=20"
+        waiting = threading.Thread(target=lambda: heard.append(backend.get(address)))
         waiting.start()
         time.sleep(0.2)
         started = time.monotonic()
@@ -258,6 +260,7 @@ def test_shutdown_ends_the_backend_and_its_stage_and_the_job_goes_on(tmp_path: P
         assert backend.process.wait(timeout=20) == 0
         assert time.monotonic() - started < 10
         waiting.join()
+        assert heard == [{"events": [], "last": 9999}]
         assert not (backend.data / "server.json").exists()
         assert not alive(worker)
         stages.lift("hold-geometry")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from pydantic import ValidationError
 
 from backend.contract import FINAL_STATES, Clip, FileRef, GeometrySettings, JobError, JobRequest
@@ -97,7 +97,7 @@ class Queue(RuleBasedStateMachine):
             self.database.add_note(job, stage, "the same note")
             self.database.add_result(job, stage, "ab" * 32)
 
-    @rule(job=consumes(running), state=st.sampled_from(["done", "failed"]))
+    @rule(job=running, state=st.sampled_from(["done", "failed"]))
     def finish(self, job: str, state: str) -> None:
         error = JobError(message="it broke") if state == "failed" else None
         self.database.finish(job, "failed" if state == "failed" else "done", error)
