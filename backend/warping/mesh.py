@@ -142,6 +142,7 @@ def _cells(depth, valid, jump, grazing):
     cells = np.zeros((h + 1, w + 1), np.uint8)
     # 1 / depth of three rows above, the row, and two below, each with two empty pixels on both sides
     rows = np.zeros((4, w + 4), np.float32)
+    across, down = np.zeros(w + 1, np.uint8), np.zeros(w + 2, np.uint8)
     for i in range(min(2, h)):
         _invert_row(depth[i], valid[i], rows[i + 2])
     for i in range(h):
@@ -151,13 +152,15 @@ def _cells(depth, valid, jump, grazing):
         else:
             after[:] = _ZERO
         for j in range(1, w + 2):
-            across = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
-            down = _linked(before[j], here[j], below[j], after[j], jump, grazing)
-            cells[i, j - 1] |= np.uint8(across * _BOTTOM)
-            cells[i + 1, j - 1] |= np.uint8(across * _TOP)
-            if j >= 2:
-                cells[i + 1, j - 2] |= np.uint8(down * _RIGHT)
-                cells[i + 1, j - 1] |= np.uint8(down * _LEFT)
+            across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
+        for j in range(2, w + 2):
+            down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing)
+        # both ends of `across` and `down` lead out of the picture
+        for c in range(w + 1):
+            cells[i, c] |= across[c] * np.uint8(_BOTTOM)
+            cells[i + 1, c] = (
+                (across[c] * np.uint8(_TOP)) | (down[c] * np.uint8(_LEFT)) | (down[c + 1] * np.uint8(_RIGHT))
+            )
     return cells
 
 
@@ -468,20 +471,21 @@ def _colour(rgb, depth, valid, cells, A, b, back_A, back_b, out_rgb, out_depth, 
                 continue
             out_depth[y, x] = _ONE / inverse
             u, v = out_u[y, x] + _HALF, out_v[y, x] + _HALF
-            c, r = min(max(np.int64(u), 0), w), min(max(np.int64(v), 0), h)
-            fx = min(max(u - np.float32(c), _ZERO), _ONE)
-            fy = min(max(v - np.float32(r), _ZERO), _ONE)
-            links = cells[r, c]
-            i, j = r - 1, c - 1
+            column, row = min(max(np.int64(u), 0), w), min(max(np.int64(v), 0), h)
+            fx = min(max(u - np.float32(column), _ZERO), _ONE)
+            fy = min(max(v - np.float32(row), _ZERO), _ONE)
+            links = cells[row, column]
+            i, j = row - 1, column - 1
             if links == _ALL:
                 for k in range(3):
-                    top = rgb[i, j, k] * (_ONE - fx) + rgb[i, j + 1, k] * fx
-                    bottom = rgb[i + 1, j, k] * (_ONE - fx) + rgb[i + 1, j + 1, k] * fx
-                    out_rgb[y, x, k] = np.uint8(top * (_ONE - fy) + bottom * fy + _HALF)
+                    a, e = np.float32(rgb[i, j, k]), np.float32(rgb[i, j + 1, k])
+                    c, d = np.float32(rgb[i + 1, j, k]), np.float32(rgb[i + 1, j + 1, k])
+                    top, bottom = a + fx * (e - a), c + fx * (d - c)
+                    out_rgb[y, x, k] = np.uint8(top + fy * (bottom - top) + _HALF)
                 i, j = i + (fy >= _HALF), j + (fx >= _HALF)
             else:
                 i, j = _owner(valid, i, j, fx, fy)
-                _sample_cut(rgb, links, i, j, r, c, fx, fy, out_rgb[y, x])
+                _sample_cut(rgb, links, i, j, row, column, fx, fy, out_rgb[y, x])
             # on a pixel's centre, that pixel's own depth to the bit
             u, v = np.float32(j) + _HALF, np.float32(i) + _HALF
             if abs(out_u[y, x] - u) < _SAME and abs(out_v[y, x] - v) < _SAME:
