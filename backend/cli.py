@@ -48,6 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         output.error(UserError("Canceled.", advice="What was finished is kept; the same command goes on from there."))
         return 130
     except Exception as error:
+        if isinstance(error, ImportError) and not (error.name or "backend").startswith("backend"):
+            advice = "`reangle doctor` says what is missing and how to get it."
+            output.error(UserError(f"A package cannot be loaded: {error}.", advice=advice))
+            return 2
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         output.error(UserError(f"This is a fault of Reangle: {what}.", advice="Please report it with the lines above."))

@@ -18,9 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from backend.commands.models import describe_checkpoints
 from backend.commands.output import Output
-from backend.store import data_folder
 from backend.version import VERSION
 
 # Distribution -> the module that is imported. What the preview engine needs, and what learned geometry adds.
@@ -45,13 +43,13 @@ INSTALL = "Run scripts/install_backend.py again."
 
 def doctor(options: Namespace, output: Output) -> int:
     """Print the report; 0 if the preview engine can run here, else 2."""
-    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
     report: dict[str, Any] = {
         "version": VERSION,
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
     problems: list[str] = []
+    data = _data_folder(options.data, problems)
     parts: dict[str, Callable[[], Any]] = {
         "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
         "learned": lambda: _packages(LEARNED, problems, "learned geometry"),
@@ -75,6 +73,17 @@ def doctor(options: Namespace, output: Output) -> int:
     report["ready"] = not missing
     output.data(report, _describe(report))
     return 0 if report["ready"] else 2
+
+
+def _data_folder(chosen: str | None, problems: list[str]) -> Path:
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    try:
+        from backend.store import data_folder
+    except ImportError as error:
+        problems.append(f"The backend's own rooms cannot be loaded ({error}). {INSTALL}")
+        return Path.home()
+    return data_folder()
 
 
 def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dict[str, str | None]:
@@ -201,8 +210,11 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append("Server     none; start one with `reangle serve`")
     for row in report["geometry"] or []:
         lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
-    lines.append("Weights")
-    lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"] or []).splitlines()]
+    if report["checkpoints"]:
+        from backend.commands.models import describe_checkpoints
+
+        lines.append("Weights")
+        lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"]).splitlines()]
     lines += [f"PROBLEM    {problem}" for problem in report["problems"]]
     lines.append("Ready for work." if report["ready"] else "Not ready: see the problems above.")
     return "\n".join(lines)

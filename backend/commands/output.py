@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from backend.engines.execute import PlanReport
-from backend.engines.stage import Stage
 from backend.errors import UserError
+
+if TYPE_CHECKING:
+    # The doctor speaks through this module too, on machines where packages are missing.
+    from tqdm import tqdm
+
+    from backend.engines.execute import PlanReport
+    from backend.engines.stage import Stage
 
 _JSON_EVERY_S = 0.2
 _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed} < {remaining}"
@@ -61,6 +64,8 @@ class Output:
         if self.as_json:
             yield _JsonPlan(self._emit, progress)
             return
+        from tqdm import tqdm
+
         # disable=None: no bar where standard error is not a terminal.
         with tqdm(
             total=progress.total, desc=title, bar_format=_BAR, file=sys.stderr, disable=None, dynamic_ncols=True
@@ -71,7 +76,7 @@ class Output:
         if self.as_json:
             self._emit(values)
         else:
-            tqdm.write(text, file=sys.stderr if to_stderr else sys.stdout)
+            print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)
 
     def _emit(self, values: dict[str, Any]) -> None:
         print(json.dumps(values), file=self._lines, flush=True)
@@ -109,10 +114,10 @@ class _BarPlan:
             self._bar.total = progress.total
             self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
             if cached or self._bar.disable:
-                tqdm.write(f"  {stage.name}{': done before' if cached else ' ...'}", file=sys.stderr)
+                self._bar.write(f"  {stage.name}{': done before' if cached else ' ...'}", file=sys.stderr)
         self._bar.update(progress.at - self._bar.n)
         if message:
-            tqdm.write(f"  {stage.name}: {message}", file=sys.stderr)
+            self._bar.write(f"  {stage.name}: {message}", file=sys.stderr)
 
 
 class _JsonPlan:

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as people and machines use it: real processes on a tiny clip."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from backend.cli import main
+from backend.media.write import read_images, write_images, write_mp4
+from tests.backend.clips import probe
+
+REPO = Path(__file__).resolve().parents[2]
+COUNT, HEIGHT, WIDTH = 5, 48, 64
+
+
+def pictures(count: int = COUNT, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """Smooth stripes that drift, T x H x W x 3."""
+    y, x = np.mgrid[:height, :width]
+    t = np.arange(count)[:, None, None]
+    waves = [np.sin((x + 2 * t) / 7), np.cos((y + t) / 5), np.sin((x + y) / 9) + 0 * t]
+    return np.stack([127 + 100 * wave for wave in waves], axis=-1).astype(np.uint8)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with clip.mp4, a PNG sequence in images/ and depth of both in depth/."""
+    write_mp4(tmp_path / "clip.mp4", pictures(), 25, quality=4)
+    write_images(tmp_path / "images", pictures())
+    (tmp_path / "depth").mkdir()
+    depth = np.full((COUNT, HEIGHT, WIDTH), 6, np.float32)
+    depth[:, 12:36, 20:44] = 3
+    np.savez(tmp_path / "depth" / "depth.npz", depth=depth)
+    return tmp_path
+
+
+def reangle(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(REPO), **(environment or {})}
+    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True, timeout=300, check=False)
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_movie_is_rendered_to_the_end_and_kept(place: Path) -> None:
+    arguments = (
+        "run", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
+        "--move", "orbit-left:8", "--view", "dolly-in:10", "--data", place / "data", "--out", place / "out", "--json",
+    )  # fmt: skip
+    first = reangle(*arguments)
+    assert first.returncode == 0, first.stderr
+    said = events(first.stdout)
+    results = {event["name"]: Path(event["path"]) for event in said if event["event"] == "result"}
+    assert set(results) == {"orbit-left-8", "view-dolly-in-10"}
+    for folder in results.values():
+        assert read_images(folder / "frames").shape == (COUNT, HEIGHT, WIDTH, 3)
+        assert read_images(folder / "visibility").shape == (COUNT, HEIGHT, WIDTH)
+        assert read_images(folder / "depth").dtype == np.float32
+        movie = probe(folder / "preview.mp4")
+        assert (movie.frames, movie.fps) == (COUNT, 25)
+        assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["camera"] == folder.name
+    # A move begins where the source camera stands: the first frame is the clip's.
+    start = read_images(results["orbit-left-8"] / "frames")[0].astype(int)
+    assert np.abs(start - pictures()[0]).mean() < 6
+    assert np.abs(read_images(results["orbit-left-8"] / "frames")[-1].astype(int) - pictures()[-1]).mean() > 6
+    progress = [event["progress"] for event in said if event["event"] == "progress"]
+    assert progress[-1] == 1
+    assert said[-1]["event"] == "done"
+
+    manifest = (results["orbit-left-8"] / "manifest.json").read_bytes()
+    again = reangle(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert all(event["cached"] for event in events(again.stdout) if event["event"] == "stage")
+    assert (results["orbit-left-8"] / "manifest.json").read_bytes() == manifest
+    assert sorted(path.name for path in (place / "out").iterdir()) == sorted(results)
+
+
+def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:
+    still = np.eye(4).tolist()
+    lens = [[70.0, 0, 32], [0, 70, 24], [0, 0, 1]]
+    camera = {
+        "name": "mine", "fps": 12, "width": WIDTH, "height": HEIGHT, "frames": [0, 2, 4],
+        "world_from_camera": [still] * 3, "K": [lens] * 3,
+    }  # fmt: skip
+    (place / "camera.json").write_text(json.dumps(camera), encoding="utf-8")
+    done = reangle(
+        "run", "--clip", place / "images", "--fps", "12", "--geometry", f"files:{place / 'depth'}",
+        "--path", place / "camera.json", "--data", place / "data", "--out", place / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"mine: {place / 'out' / 'mine'}" in done.stdout
+    assert "warp mine" in done.stderr
+    assert read_images(place / "out" / "mine" / "frames").shape == (3, HEIGHT, WIDTH, 3)
+
+
+def test_geometry_and_warp_stop_where_they_say(place: Path) -> None:
+    shared = (
+        "--clip",
+        str(place / "clip.mp4"),
+        "--geometry",
+        f"files:{place / 'depth'}",
+        "--data",
+        str(place / "data"),
+    )
+    assert main(["geometry", *shared, "--out", str(place / "scene")]) == 0
+    assert len(read_images(place / "scene" / "source" / "frames")) == COUNT
+    assert (place / "scene" / "geometry" / "cloud.npz").is_file()
+    assert main(["warp", *shared, "--view", "orbit-up:5", "--out", str(place / "warp")]) == 0
+    warped = place / "warp" / "view-orbit-up-5"
+    assert len(read_images(warped / "warped")) == COUNT
+    assert not (warped / "frames").exists()
+
+
+@pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
+def test_missing_weights_end_it_at_once_with_what_to_do(place: Path, provider: str) -> None:
+    done = reangle(
+        "run", "--clip", place / "clip.mp4", "--move", "orbit-left:8", "--geometry", provider,
+        "--data", place / "data", "--out", place / "out",
+        environment={"HF_HOME": str(place / "empty"), "REANGLE_DOWNLOAD": "0"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for part in ("licence", "huggingface.co", str(place / "data" / "models"), "`files`"):
+        assert part in done.stderr
+    # Before the clip is copied or decoded.
+    assert not [path for path in (place / "data").rglob("*") if path.is_file()]
+    assert not (place / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--move", "spin:3"], "no camera move 'spin'"),
+        (["--view", "orbit-left"], "does not say how far"),
+        (["--path", "nowhere.json"], "nowhere.json cannot be read"),
+        (["--move", "orbit-left:8", "--frames", "9"], "9 are asked for"),
+        (["--move", "orbit-left:8", "--size", "64"], "'64' is not a size"),
+        (["--move", "orbit-left:8", "--size", "4x4"], "width: Input should be"),
+        (["--move", "orbit-left:8", "--view", "orbit-left:8", "--move", "orbit-left:8"], "two cameras are named"),
+        (["--move", "orbit-left:8", "--geometry", "files:nowhere"], "no folder nowhere"),
+        (["--move", "orbit-left:8", "--geometry", "guess"], "no geometry 'guess'"),
+        (["--move", "orbit-left:8", "--clip", "nowhere.mp4"], "no file nowhere.mp4"),
+        ([], "No camera was given"),
+    ],
+)
+def test_mistakes_end_with_advice_and_status_2(
+    place: Path, capsys: pytest.CaptureFixture[str], change: list[str], message: str
+) -> None:
+    given = ["run", "--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}"]
+    status = main([*given, "--data", str(place / "data"), "--out", str(place / "out"), *change])
+    error = capsys.readouterr().err
+    assert status == 2
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()[-1]) > 10
+
+
+def test_a_folder_of_other_things_is_never_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    precious = place / "out" / "view-orbit-left-8" / "precious.txt"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("mine", encoding="utf-8")
+    given = ["--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
+    assert main(["warp", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
+    assert "no result of Reangle" in capsys.readouterr().err
+    assert precious.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_playlist_is_refused_before_it_is_copied(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "list.mp4").write_text(f"#EXTM3U\n{place / 'clip.mp4'}\n", encoding="utf-8")
+    given = ["--clip", str(place / "list.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
+    assert main(["run", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
+    assert "playlist" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
+def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
+    count = 240
+    write_mp4(tmp_path / "clip.mp4", pictures(count, 240, 320), 25)
+    (tmp_path / "depth").mkdir()
+    np.savez(tmp_path / "depth" / "depth.npz", depth=np.full((count, 24, 32), 5, np.float32))
+    arguments = (
+        "run", "--clip", tmp_path / "clip.mp4", "--geometry", f"files:{tmp_path / 'depth'}", "--move", "orbit-left:8",
+        "--data", tmp_path / "data", "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(REPO)}
+    with subprocess.Popen(command, cwd=REPO, env=variables, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["event"] == "progress" and json.loads(line)["progress"] > 0:
+                process.send_signal(signal.SIGINT)
+                break
+        last = [json.loads(line) for line in process.stdout][-1]
+        assert process.wait(timeout=60) == 130
+    assert last["message"] == "Canceled."
+    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "data" / "tmp").iterdir())
+
+
+def test_help_comes_at_once_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from backend.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: print(*sys.modules)"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+    assert time.monotonic() - started < 3
+    assert "--move" in done.stdout
+    assert not {"torch", "numpy", "cv2", "av", "pydantic"} & set(done.stdout.split())
+
+
+def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> None:
+    healthy = reangle("doctor", "--json", "--data", tmp_path / "data")
+    assert healthy.returncode == 0, healthy.stderr
+    report = events(healthy.stdout)[0]["data"]
+    assert report["ready"]
+    assert report["packages"]["av"]
+    assert {row["name"] for row in report["geometry"]} == {"files", "dust3r", "depth-anything"}
+    assert all(row["licence"] and row["path"] for row in report["checkpoints"])
+    for package in ("av", "pydantic", "psutil", "torch", "tqdm"):
+        (tmp_path / f"{package}.py").write_text("raise ImportError('not here')", encoding="utf-8")
+    broken = reangle("doctor", "--data", tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"})
+    assert broken.returncode == 2
+    assert "Traceback" not in broken.stderr
+    assert "av MISSING" in broken.stdout
+    assert "torch MISSING" in broken.stdout
+    assert "install_backend.py" in broken.stdout
+
+
+def test_models_list_names_licences_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--data", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    for part in ("DUSt3R", "CC BY-NC-SA 4.0", "not for commercial work", "Apache-2.0", str(tmp_path / "models")):
+        assert part in text
