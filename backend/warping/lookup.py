@@ -18,31 +18,23 @@ TORN = 2.2
 TOGETHER = 1.2
 """The near and the far part of one target pixel, if no farther apart than this in the source, were neighbours there."""
 
-SAME_SURFACE = 0.03
+SAME_SURFACE = 0.02
 """Depths within this share of each other are one surface."""
 
 SHARPNESS = -0.6
 """The cubic's slope at its first zero; -0.5 is Catmull-Rom, more negative is sharper."""
 
 
-def clean_edges(rgb: np.ndarray, surface: Surface, radius: int) -> np.ndarray:
-    """The picture with the mixed colours at depth edges replaced by those of the pixel's own surface further in.
-
-    rgb: H x W x 3 uint8. radius: pixels on each side of an edge that hold a mixture, from lens and filter.
-    """
-    return _clean(rgb, surface.depth, surface.rough, radius)
-
-
 def look_up(
-    rgb: np.ndarray, clean: np.ndarray, surface: Surface, samples: np.ndarray, A: np.ndarray, b: np.ndarray
+    rgb: np.ndarray, surface: Surface, samples: np.ndarray, A: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colours of the target's pixels, how much of each pixel was seen, and the depth of what covers most of it.
 
-    rgb, clean: H x W x 3 uint8, the source picture and `clean_edges` of it. samples: depth in the target camera,
-    (SCALE * height) x (SCALE * width) float32, 0 where nothing is. A, b: `pixel_transform` from target to source.
+    rgb: H x W x 3 uint8, the source picture. samples: depth in the target camera, (SCALE * height) x (SCALE * width)
+    float32, 0 where nothing is. A, b: `pixel_transform` from target to source.
     Returns height x width x 3 uint8, height x width float32 in 0..1 and height x width float32.
     """
-    return _look_up(rgb, clean, surface.depth, surface.rough, samples, A, b)
+    return _look_up(rgb, surface.depth, surface.rough, samples, A, b)
 
 
 @numba.njit(inline="always")
@@ -111,7 +103,7 @@ def own_surface_colour(rgb, depth, u, v, z, out):
 
 
 @numba.njit(**KERNEL)
-def _look_up(rgb, clean, depth, rough, samples, A, b):
+def _look_up(rgb, depth, rough, samples, A, b):
     height, width = samples.shape[0] // SCALE, samples.shape[1] // SCALE
     out = np.zeros((height, width, 3), np.uint8)
     seen = np.zeros((height, width), np.float32)
@@ -146,11 +138,11 @@ def _look_up(rgb, clean, depth, rough, samples, A, b):
                     un, vn, zn = source_point(x + 0.5, y + 0.5, centre, A, b)
                 cubic_colour(rgb, un, vn, colour)
             else:
-                if not own_surface_colour(clean, depth, un, vn, zn, colour):
-                    cubic_colour(clean, un, vn, colour)
+                if not own_surface_colour(rgb, depth, un, vn, zn, colour):
+                    cubic_colour(rgb, un, vn, colour)
                 if far_count:
-                    if not own_surface_colour(clean, depth, uf, vf, zf, behind):
-                        cubic_colour(clean, uf, vf, behind)
+                    if not own_surface_colour(rgb, depth, uf, vf, zf, behind):
+                        cubic_colour(rgb, uf, vf, behind)
                     share = far_count / covered
                     for c in range(3):
                         colour[c] += share * (behind[c] - colour[c])
@@ -189,32 +181,3 @@ def _torn(samples, y, x, u, v, A, b):
             if abs(nu - u) > TORN or abs(nv - v) > TORN:
                 return True
     return False
-
-
-@numba.njit(**KERNEL)
-def _clean(rgb, depth, rough, radius):
-    height, width = depth.shape
-    out = rgb.copy()
-    reach = radius + 3
-    for y in range(height):
-        for x in range(width):
-            z = depth[y, x]
-            if z <= 0 or rough[y, x] == 0 or rough[y, x] > radius:
-                continue
-            red = green = blue = total = 0.0
-            for j in range(max(y - reach, 0), min(y + reach + 1, height)):
-                for i in range(max(x - reach, 0), min(x + reach + 1, width)):
-                    if 0 < rough[j, i] <= radius or abs(depth[j, i] - z) > SAME_SURFACE * z:
-                        continue
-                    weight = np.exp(-0.7 * ((i - x) * (i - x) + (j - y) * (j - y)))
-                    red += weight * rgb[j, i, 0]
-                    green += weight * rgb[j, i, 1]
-                    blue += weight * rgb[j, i, 2]
-                    total += weight
-            if total > 1e-6:
-                out[y, x, 0], out[y, x, 1], out[y, x, 2] = (
-                    to_byte(red / total),
-                    to_byte(green / total),
-                    to_byte(blue / total),
-                )
-    return out

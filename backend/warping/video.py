@@ -14,7 +14,7 @@ from backend.contract import CameraPath
 from backend.errors import UserError
 from backend.geometry.video_geometry import VideoGeometry
 from backend.warping.lift import pixel_transform, target_from_source, thread_count
-from backend.warping.lookup import SCALE, clean_edges, look_up
+from backend.warping.lookup import SCALE, look_up
 from backend.warping.memory import Memory, Plate
 from backend.warping.mesh import mesh_depth, mesh_frame
 from backend.warping.splat import splat_frame
@@ -26,9 +26,6 @@ R = TypeVar("R")
 
 SEEN = 0.5
 """Share of a pixel that must have been seen for the pixel to count as seen."""
-
-MIXED_BY_LENS = 1
-"""Pixels on each side of a depth edge whose colour is a mixture of both sides."""
 
 
 class Warper:
@@ -81,7 +78,7 @@ class Warper:
         if self.method == "lookup":
             samples = mesh_depth(*source, scale=SCALE)
             back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
-            return look_up(rgb, clean_edges(rgb, surface, MIXED_BY_LENS), surface, samples, *back)
+            return look_up(rgb, surface, samples, *back)
         warped = (splat_frame if self.method == "splat" else mesh_frame)(rgb, *source)
         return warped.rgb, (warped.depth > 0).astype(np.float32), warped.depth
 

@@ -16,7 +16,7 @@ K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
 
 @dataclass(frozen=True)
 class Card:
-    """A rectangle facing the world's z axis: its corners in x and y, where it stands and how it moves along x per frame."""
+    """A rectangle across the z axis: its corners in x and y, how far it is and how it moves along x per frame."""
 
     left: float
     right: float

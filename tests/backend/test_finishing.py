@@ -12,7 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from preview_scene import BOX, HEIGHT, K, MOVER, WALL, WIDTH, camera, film, make_path
+from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, K, camera, film, make_path
 
 from backend.contract import CameraPath
 from backend.engines.stage import StageContext

@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good and how fast the preview engine is, on the sample or on any ground-truth scene folder.
+
+    python3.11 scripts/bench/preview.py                    the sample and its true renders
+    python3.11 scripts/bench/preview.py --scene DIR        a folder with scene.json, source/, depth/, targets/
+
+Pixels are split in three, by the same rule for every method: `seen` is covered by a plain 2 x 2 numpy splat of the output
+frame's own source frame; `remembered` is not, but is covered by the splat of other frames' static pixels; `invented` is
+the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest frames first,
+with Telea in what is left; splat, mesh and lookup (the default) are the product's methods with memory and fill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from environments import enter
+
+enter("backend")
+
+import cv2
+import numpy as np
+
+from backend.contract import CameraPath
+from backend.engines.stage import StageContext
+from backend.errors import UserError
+from backend.finishing.fill import Filler
+from backend.finishing.stage import deliver, fill
+from backend.geometry.video_geometry import VideoGeometry
+from backend.media.exr import read_exr_depth
+from backend.media.write import read_images, write_images
+from backend.warping.background import background_views
+from backend.warping.lift import pixel_transform, target_from_source
+from backend.warping.memory import Memory
+from backend.warping.stage import warp
+from backend.warping.types import Method, WarpedFrame
+from backend.warping.video import Warper, warp_frames
+
+METHODS: tuple[Method, ...] = ("splat", "mesh", "lookup")
+SETS = ("seen", "remembered", "invented")
+TELEA_RADIUS = 5
+
+
+@dataclass(frozen=True)
+class Scene:
+    """frames: T x H x W x 3 uint8. targets: path and true frames, N x H x W x 3 uint8."""
+
+    frames: np.ndarray
+    geometry: VideoGeometry
+    targets: list[tuple[CameraPath, np.ndarray]]
+
+
+def load_scene(folder: Path) -> Scene:
+    """A ground-truth scene folder."""
+    about = json.loads((folder / "scene.json").read_text(encoding="utf-8"))
+    frames = read_images(folder / "source")
+    depth = np.stack([read_exr_depth(path) for path in sorted((folder / "depth").glob("*.exr"))])
+    valid = (depth > 0) & (depth < 1e6)
+    geometry = VideoGeometry(
+        np.where(valid, depth, 0).astype(np.float32),
+        valid,
+        valid.astype(np.float32),
+        np.array(about["source"]["K"], np.float64),
+        np.array(about["source"]["world_from_camera"], np.float64),
+        "metric",
+        "files",
+    )
+    size = {key: about[key] for key in ("fps", "width", "height")}
+    targets = [
+        (CameraPath.model_validate({**size, **target}), read_images(folder / "targets" / target["name"]))
+        for target in about["targets"]
+    ]
+    return Scene(frames, geometry, targets)
+
+
+def numpy_splat(
+    rgb: np.ndarray,
+    depth: np.ndarray,
+    mask: np.ndarray,
+    A: np.ndarray,
+    b: np.ndarray,
+    width: int,
+    height: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The straightforward one: every point on 2 x 2 pixels, the nearest kept. Returns colours and the covered pixels."""
+    y, x = np.nonzero(mask)
+    q = A @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))]) * depth[mask] + b[:, None]
+    front = q[2] > 0
+    q, colour = q[:, front], rgb[mask][front]
+    left, top = np.floor(q[0] / q[2] - 0.5).astype(int), np.floor(q[1] / q[2] - 0.5).astype(int)
+    at, z, point = [], [], []
+    for i, j in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        inside = (left + i >= 0) & (left + i < width) & (top + j >= 0) & (top + j < height)
+        at.append(((top + j) * width + left + i)[inside])
+        z.append(q[2][inside])
+        point.append(np.nonzero(inside)[0])
+    at, z, point = np.concatenate(at), np.concatenate(z), np.concatenate(point)
+    far_first = np.argsort(-z, kind="stable")
+    out = np.zeros((height * width, 3), np.uint8)
+    covered = np.zeros(height * width, np.bool_)
+    out[at[far_first]] = colour[point[far_first]]
+    covered[at] = True
+    return out.reshape(height, width, 3), covered.reshape(height, width)
+
+
+def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: int) -> tuple[np.ndarray, np.ndarray]:
+    """The baseline's frame with Telea in the holes, and each pixel's set (0 seen, 1 remembered, 2 invented)."""
+    t, K, at = path.frames[n], path.intrinsics()[n], path.extrinsics()[n]
+    geometry, K_source = scene.geometry, scene.geometry.K_at(*scene.frames.shape[2:0:-1])
+
+    def splat(k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        there = target_from_source(at, geometry.world_from_camera[k])
+        surface = memory.surface_of(k)
+        assert surface is not None
+        terms = pixel_transform(K_source[k], there, K)
+        return numpy_splat(scene.frames[k], surface.depth, mask, *terms, path.width, path.height)
+
+    static = dict(zip(memory.kept.tolist(), memory.static, strict=True))
+    own = memory.surface_of(t)
+    assert own is not None
+    rgb, seen = splat(t, own.depth > 0)
+    known = seen.copy()
+    for k in sorted(list(static)[::every], key=lambda k: abs(k - t)):
+        if k != t:
+            colour, covered = splat(k, static[k])
+            new = covered & ~known
+            rgb[new] = colour[new]
+            known |= new
+    rgb = cv2.inpaint(rgb, (~known).astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA)
+    return rgb, np.where(seen, 0, np.where(known, 1, 2))
+
+
+def product(
+    scene: Scene, memory: Memory, path: CameraPath, method: Method
+) -> tuple[list[WarpedFrame], list[np.ndarray]]:
+    """Warped and finished frames of the path, as the stages make them."""
+    warper = Warper(scene.frames, scene.geometry, method, memory)
+    warped = list(warp_frames(warper, path))
+    unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
+    filler = Filler(background_views(warper, path, unknown))
+    cameras = zip(warped, path.intrinsics(), path.extrinsics(), strict=True)
+    return warped, [filler.fill(w.rgb, w.visible | w.remembered, w.depth, K, at) for w, K, at in cameras]
+
+
+def thinned(path: CameraPath, numbers: list[int]) -> CameraPath:
+    """Some frames of a path."""
+    pick = {key: tuple(getattr(path, key)[n] for n in numbers) for key in ("frames", "world_from_camera", "K")}
+    return path.model_copy(update=pick)
+
+
+def split_psnr(scene: Scene, memory: Memory, most: int, every: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Figures SET_psnr_METHOD over all targets, and each set's share of the picture."""
+    errors: dict[tuple[str, str], list[np.ndarray]] = {}
+    for path, truth in scene.targets:
+        numbers = np.unique(np.linspace(0, len(truth) - 1, min(most, len(truth))).round().astype(int)).tolist()
+        few = thinned(path, numbers)
+        results = {method: product(scene, memory, few, method)[1] for method in METHODS}
+        for index, n in enumerate(numbers):
+            baseline, sets = numpy_frame(scene, memory, path, n, every)
+            for method, image in (("numpy", baseline), *((method, results[method][index]) for method in METHODS)):
+                error = np.square(image.astype(np.float32) - truth[n]).mean(-1)
+                for number, name in enumerate(SETS):
+                    errors.setdefault((name, method), []).append(error[sets == number])
+    pooled = {key: np.concatenate(parts) for key, parts in errors.items()}
+    figures = {
+        f"{name}_psnr_{method}": 10 * np.log10(255**2 / max(float(values.mean()), 1e-9))
+        for (name, method), values in pooled.items()
+        if len(values)
+    }
+    total = sum(len(pooled[name, "numpy"]) for name in SETS)
+    return figures, {name: len(pooled[name, "numpy"]) / total for name in SETS}
+
+
+def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
+    """Mean change between neighbouring frames of pixels invented in both, for a camera that stands still where the
+    first path ends: Telea frame by frame, and the product. Nothing there is known to move, so every change is flicker."""
+    path, _ = scene.targets[0]
+    count = min(frames, len(scene.frames))
+    still = path.model_copy(
+        update={
+            "frames": tuple(range(count)),
+            "world_from_camera": path.world_from_camera[-1:] * count,
+            "K": path.K[-1:] * count,
+        }
+    )
+    warped, filled = product(scene, memory, still, "lookup")
+    holes = [~(frame.visible | frame.remembered) for frame in warped]
+    telea = [
+        cv2.inpaint(frame.rgb, hole.astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA)
+        for frame, hole in zip(warped, holes, strict=True)
+    ]
+
+    def change(images: list[np.ndarray]) -> float:
+        steps = [
+            np.abs(images[n + 1].astype(int) - images[n])[holes[n] & holes[n + 1]].ravel() for n in range(count - 1)
+        ]
+        return float(np.concatenate(steps).mean()) if steps else 0.0
+
+    return change(telea), change(filled)
+
+
+def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 480) -> dict[str, float]:
+    """Seconds of the stages warp, fill and deliver, from PNG files to the delivered folder, for one camera."""
+    pick = np.arange(count) % len(scene.frames)
+    path = scene.targets[0][0]
+    size = np.diag([width / path.width, height / path.height, 1])
+    along = np.linspace(0, len(path.frames) - 1, count).round().astype(int)
+    camera = CameraPath(
+        name="timed",
+        fps=path.fps,
+        width=width,
+        height=height,
+        frames=tuple(range(count)),
+        world_from_camera=tuple(path.world_from_camera[n] for n in along),
+        K=tuple(tuple(map(tuple, (size @ path.intrinsics()[n]).tolist())) for n in along),
+    ).model_dump(mode="json")
+    settings = {"method": "lookup", "memory": True}
+    stages = [
+        (warp, "warp", {"path": camera, **settings}, ("decode", "geometry")),
+        (fill, "preview", {"path": camera}, ("warp", "decode", "geometry")),
+        (
+            deliver,
+            "deliver",
+            {"path": camera, "engine": "preview", "settings": settings, "seed": 42, "title": ""},
+            ("warp", "preview", "decode", "geometry"),
+        ),
+    ]
+    seconds: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = {name: Path(temporary) / name for name in ("decode", "geometry", "warp", "preview", "deliver")}
+        for folder in folders.values():
+            folder.mkdir()
+        write_images(folders["decode"] / "frames", _resized(scene.frames[pick], width, height))
+        about = {"fps": path.fps, "width": width, "height": height, "frames": count, "notes": []}
+        (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
+        geometry = scene.geometry
+        depth = np.stack([cv2.resize(geometry.depth[k], (width, height), interpolation=0) for k in pick])
+        VideoGeometry(
+            depth,
+            depth > 0,
+            (depth > 0).astype(np.float32),
+            geometry.K_at(width, height)[pick],
+            geometry.world_from_camera[pick],
+            geometry.scale,
+            geometry.provider,
+        ).save(folders["geometry"])
+        for function, name, params, inputs in stages:
+            started = time.perf_counter()
+            function(
+                StageContext(
+                    params=params,
+                    inputs={role: folders[role] for role in inputs},
+                    files={},
+                    out=folders[name],
+                    checkpoint="",
+                    report=lambda fraction, message: None,
+                )
+            )
+            seconds[name] = time.perf_counter() - started
+    return seconds
+
+
+def _resized(frames: np.ndarray, width: int, height: int) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Quality and speed of the preview engine.")
+    parser.add_argument("--scene", type=Path, help="a ground-truth scene folder instead of the sample")
+    parser.add_argument("--full", action="store_true", help="every target frame, and every frame remembered by numpy")
+    chosen = parser.parse_args()
+    try:
+        scene = load_scene(chosen.scene) if chosen.scene else load_sample()
+    except UserError as error:
+        sys.exit(str(error))
+    count, height, width = scene.frames.shape[:3]
+    print(f"{chosen.scene or 'the sample'}: {count} frames of {width}x{height}, {len(scene.targets)} cameras")
+    memory = Memory.of_clip(scene.frames, scene.geometry)
+    most, every = (10**6, 1) if chosen.full else (9, max(1, count // 12))
+    figures, shares = split_psnr(scene, memory, most, every)
+    print(f"\nPSNR, dB{'':12}" + "".join(f"{method:>10}" for method in ("numpy", *METHODS)) + "     share")
+    for name in SETS:
+        row = "".join(f"{figures.get(f'{name}_psnr_{method}', float('nan')):10.2f}" for method in ("numpy", *METHODS))
+        print(f"{name:20}{row}{shares[name]:10.1%}")
+    figures["flicker_telea"], figures["flicker_fill"] = flicker(scene, memory, 49 if chosen.full else 16)
+    print(f"\nflicker of invented pixels, grey levels a frame: Telea {figures['flicker_telea']:.2f}, ", end="")
+    print(f"fill {figures['flicker_fill']:.2f}")
+    seconds = time_stages(scene)
+    figures["seconds_49_frames"] = sum(seconds.values())
+    steps = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    print(
+        f"\n49 frames of 720x480 to one camera, PNG to delivered folder: {figures['seconds_49_frames']:.1f} s ({steps})"
+    )
+    if not chosen.full:
+        print(f"Left out without --full: target frames beyond {most} a camera; numpy remembers every {every}th frame.")
+    rounded = {key: round(value, 3) for key, value in figures.items()}
+    print(json.dumps({"bench": "preview", "figures": rounded}))
+
+
+if __name__ == "__main__":
+    main()
