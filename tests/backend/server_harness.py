@@ -21,7 +21,7 @@ import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RUNS = ("decode", "geometry", "warp", "preview", "deliver")
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 JSON = dict[str, Any]
 T = TypeVar("T")
 

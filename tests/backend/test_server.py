@@ -47,7 +47,7 @@ def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         assert backend.get("/v1/health")["contract"] == 1
         # Three seconds is the promise on a quiet machine; the test's machine may be busy.
-        assert time.monotonic() - started < 9
+        assert time.monotonic() - started < 15
 
 
 def test_a_job_from_upload_to_files(backend: Backend) -> None:
@@ -143,7 +143,7 @@ def test_waiting_for_events_ends_with_the_news(backend: Backend) -> None:
         last = answer["last"]
         if any(event["type"] == "result" for event in answer["events"]):
             break
-    assert time.monotonic() - lifted[0] < 5
+    assert time.monotonic() - lifted[0] < 15
     started = time.monotonic()
     backend.finish(job)
     last = backend.events(job)[-1]["n"]
