@@ -10,32 +10,9 @@ import numpy as np
 
 from backend.geometry.footage import Footage
 from backend.geometry.video_geometry import VideoGeometry
+from backend.warping.lift import edge_mask
 
 MAX_POINTS = 200_000
-FLYING_STEP = 0.08
-
-
-def flying_pixels(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Pixels that hang between a near and a far surface, h x w bool; depth is h x w.
-
-    A pixel flies if log depth steps by more than FLYING_STEP in the same direction on both of its sides, along a row or
-    a column, and the slope does not go on beyond: a floor that runs to the horizon is steep over many pixels, the
-    blurred rim of an object over few.
-    """
-    log_depth = np.log(np.where(valid, depth, 1.0))
-    return (_between(log_depth, valid) | _between(log_depth.T, valid.T).T) & valid
-
-
-def _between(log_depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    padded = np.pad(log_depth, ((0, 0), (3, 3)), mode="edge")
-    known = np.pad(valid, ((0, 0), (3, 3)), constant_values=False)
-    steps = np.diff(padded, axis=1) * (known[:, 1:] & known[:, :-1])
-    width = log_depth.shape[1]
-    far_left, left, right, far_right = (steps[:, start : start + width] for start in (1, 2, 3, 4))
-    slope = np.where((left > 0) == (right > 0), np.minimum(np.abs(left), np.abs(right)), 0)
-    goes_on = (far_left * left > 0) & (far_right * right > 0)
-    goes_on &= np.minimum(np.abs(far_left), np.abs(far_right)) > 0.5 * slope
-    return (slope > FLYING_STEP) & ~goes_on
 
 
 def cloud_size(width: int, height: int) -> tuple[int, int]:
@@ -55,7 +32,7 @@ def save_cloud(geometry: VideoGeometry, footage: Footage, folder: Path) -> None:
     rgb = np.zeros((geometry.frame_count, height, width, 3), np.uint8)
     dynamic = np.zeros((geometry.frame_count, height, width), bool)
     for index in range(geometry.frame_count):
-        solid = geometry.valid[index] & ~flying_pixels(geometry.depth[index], geometry.valid[index])
+        solid = geometry.valid[index] & ~edge_mask(geometry.depth[index], geometry.valid[index])
         depth[index] = np.where(solid, geometry.depth[index], 0)[pick]
         image = footage.image(index)
         way = cv2.INTER_AREA if width <= footage.width else cv2.INTER_LINEAR

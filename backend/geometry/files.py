@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +15,7 @@ from backend.errors import UserError
 from backend.geometry.camera_files import (
     PLAIN_PNG,
     CameraTrack,
+    PngDepth,
     natural_key,
     read_camera_json,
     read_colmap,
@@ -32,77 +33,105 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
     files = context.files.get("geometry", ())
     start = int(context.params.get("start", 0))
     track = read_camera(files)
-    notes: list[str] = []
+    depth, notes = _read_depths(files, track.png if track else PLAIN_PNG, footage, start, context.report)
+    depth *= np.float32(context.params.get("depth_files_scale", 1.0))
 
-    depth_files = sorted(
+    full_height, full_width = depth.shape[1:]
+    left, top, width, height = used_area("The depth maps are", full_width, full_height, footage)
+    depth = np.ascontiguousarray(depth[:, top : top + height, left : left + width])
+    fov = context.params.get("horizontal_fov_deg")
+    if track is None:
+        used_fov, note = fov_from_settings(fov)
+        notes += [note, "Camera: no camera file was given, so the camera stands still."]
+        K, world_from_camera = K_from_fov(width, height, used_fov)[None], np.eye(4)[None]
+    else:
+        K, world_from_camera, more = _cameras(track, full_width, full_height, footage, start)
+        K[:, :2, 2] -= left, top
+        notes += more
+        if fov is not None:
+            notes.append("Lens: the camera file's is used, not the field of view that was set.")
+
+    valid = depth > 0
+    empty = np.flatnonzero(~valid.any(axis=(1, 2)))
+    if empty.size == len(valid):
+        raise UserError("The depth maps hold no depth at all.", advice="Check that the Z pass was rendered.")
+    if empty.size:
+        notes.append(f"There is no depth at all in {empty.size} frames; the first is frame {empty[0]}.")
+    depth, valid = _held(depth, footage), _held(valid, footage)
+    return VideoGeometry(
+        depth=depth,
+        valid=valid,
+        confidence=np.ones(depth.shape, np.float32),
+        K=_held(K, footage),
+        world_from_camera=relative_to_first(_held(world_from_camera, footage)),
+        scale=track.scale if track else "metric",
+        provider="files",
+        notes=tuple(notes),
+    )
+
+
+def _read_depths(
+    files: Sequence[tuple[str, Path]],
+    png: PngDepth,
+    footage: Footage,
+    start: int,
+    report: Callable[[float, str], None],
+) -> tuple[np.ndarray, list[str]]:
+    """The used frames' depth, T x h x w float32 with 0 for none, and notes."""
+    chosen = sorted(
         ((name, path) for name, path in files if PurePath(name).suffix.lower() in DEPTH_SUFFIXES),
         key=lambda file: natural_key(file[0]),
     )
-    if not depth_files:
+    if not chosen:
         raise UserError(
             "There is no depth map among the geometry files.",
             advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
         )
-    single = len(depth_files) == 1
-    # One file may hold all frames; of many, only those that are used are opened.
-    if not single:
-        part, notes = used_part(len(depth_files), footage, start, "depth maps")
-        depth_files = depth_files[part]
-    maps = []
-    for index, (name, path) in enumerate(depth_files):
-        depth_map = read_depth(name, path, track.png if track else PLAIN_PNG)
-        if not single and len(depth_map) != 1:
+    if len(chosen) == 1:
+        depth = read_depth(*chosen[0], png)
+        part, notes = used_part(len(depth), footage, start, "depth maps")
+        return depth[part], notes
+    # Only those that are used are opened.
+    part, notes = used_part(len(chosen), footage, start, "depth maps")
+    maps: list[np.ndarray] = []
+    for name, path in chosen[part]:
+        depth_map = read_depth(name, path, png)
+        if len(depth_map) != 1:
             raise UserError(
-                f"{name} holds {len(depth_map)} frames, and there are {len(depth_files)} depth files.",
+                f"{name} holds {len(depth_map)} frames, and there are {len(chosen)} depth files.",
                 advice="Use one file for all frames, or one frame in each file.",
             )
-        if maps and depth_map.shape[1:] != maps[0].shape[1:]:
+        if maps and depth_map.shape != maps[0].shape:
             (height, width), (first_height, first_width) = depth_map.shape[1:], maps[0].shape[1:]
             raise UserError(
                 f"{name} is {width} x {height}, but the depth maps before it are {first_width} x {first_height}.",
                 advice="Render all depth maps at one size.",
             )
         maps.append(depth_map)
-        context.report((index + 1) / len(depth_files), "")
-    depth = np.concatenate(maps)
-    if single:
-        part, notes = used_part(len(depth), footage, start, "depth maps")
-        depth = depth[part]
-    depth *= np.float32(context.params.get("depth_files_scale", 1.0))
-    height, width = depth.shape[1:]
-    _check_aspect("The depth maps are", width, height, footage)
+        report(len(maps) / len(chosen[part]), "")
+    return np.concatenate(maps), notes
 
-    if track is None:
-        fov, note = fov_from_settings(context.params.get("horizontal_fov_deg"))
-        notes += [note, "Camera: no camera file was given, so the camera stands still."]
-        K = K_from_fov(width, height, fov)[None]
-        world_from_camera = np.eye(4)[None]
-    else:
-        _check_aspect("The camera file is for", track.width, track.height, footage)
-        K = np.diag([width / track.width, height / track.height, 1.0]) @ track.K
-        world_from_camera = track.world_from_camera
-        if context.params.get("horizontal_fov_deg") is not None:
-            notes.append("Lens: the camera file's is used, not the field of view that was set.")
-        if len(K) > 1:
-            part, note = used_part(len(K), footage, start, "cameras")
-            K, world_from_camera, notes = K[part], world_from_camera[part], notes + note
-    valid = depth > 0
-    empty = np.flatnonzero(~valid.any(axis=(1, 2)))
-    if empty.size == len(valid):
-        raise UserError("The depth maps hold no depth at all.", advice="Check that the Z pass was rendered.")
-    if empty.size:
-        notes.append(f"The depth map of frame {empty[0]} holds no depth, as do {empty.size - 1} others.")
-    count = footage.count
-    return VideoGeometry(
-        depth=depth,
-        valid=valid,
-        confidence=np.ones(depth.shape, np.float32),
-        K=np.array(np.broadcast_to(K, (count, 3, 3))),
-        world_from_camera=relative_to_first(np.array(np.broadcast_to(world_from_camera, (count, 4, 4)))),
-        scale=track.scale if track else "metric",
-        provider="files",
-        notes=tuple(notes),
-    )
+
+def _cameras(
+    track: CameraTrack, width: int, height: int, footage: Footage, start: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The used frames' K in pixels of a picture of width x height, their world_from_camera, and notes."""
+    used_area("The camera file is for", track.width, track.height, footage)
+    if not _same_shape(track.width, track.height, width, height):
+        raise UserError(
+            f"The camera file is for {track.width} x {track.height}, but the depth maps are {width} x {height}.",
+            advice="Give both for the same picture.",
+        )
+    K = np.diag([width / track.width, height / track.height, 1.0]) @ track.K
+    if len(K) == 1:
+        return K, track.world_from_camera, []
+    part, notes = used_part(len(K), footage, start, "cameras")
+    return K[part], track.world_from_camera[part], notes
+
+
+def _held(values: np.ndarray, footage: Footage) -> np.ndarray:
+    """One for each frame of the footage: the only one for all, or the last one on for frames that decoding repeated."""
+    return values[np.minimum(np.arange(footage.count), len(values) - 1)]
 
 
 def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
@@ -130,7 +159,7 @@ def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slic
 
     Returns them and notes. Raises UserError if neither fits.
     """
-    used, whole = footage.count, footage.about.get("source_frames")
+    used, whole = footage.about.get("clip_frames", footage.count), footage.about.get("source_frames")
     if given == used:
         return slice(None), []
     if given == whole or (whole is None and given >= start + used > used):
@@ -144,14 +173,29 @@ def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slic
     )
 
 
-def _check_aspect(what: str, width: int, height: int, footage: Footage) -> None:
-    # A size may be rounded to whole pixels on both sides, hence a pixel of grace.
-    off = abs(width * footage.height - height * footage.width)
-    if off > 1.5 * max(footage.width, footage.height, width, height):
-        raise UserError(
-            f"{what} {width} x {height}, which is another shape than the clip's {footage.width} x {footage.height}.",
-            advice="Render depth with the clip's aspect ratio, or crop the clip to match.",
-        )
+def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int, int, int, int]:
+    """The part (left, top, width, height) of a picture of this size that the clip's frames show.
+
+    All of it if it has the frames' shape; if it has the uncropped source's, what decoding kept of that. Raises
+    UserError for any other shape.
+    """
+    if _same_shape(width, height, footage.width, footage.height):
+        return 0, 0, width, height
+    about = footage.about
+    source = about.get("source_width", footage.width), about.get("source_height", footage.height)
+    if "source_crop" in about and _same_shape(width, height, *source):
+        x, y = width / source[0], height / source[1]
+        left, top, crop_width, crop_height = about["source_crop"]
+        return round(left * x), round(top * y), round(crop_width * x), round(crop_height * y)
+    raise UserError(
+        f"{what} {width} x {height}, which is another shape than the clip's {footage.width} x {footage.height}.",
+        advice="Render depth with the clip's aspect ratio, or crop the clip to match.",
+    )
+
+
+def _same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
+    # Sizes are rounded to whole pixels, hence a pixel of grace.
+    return abs(width * other_height - height * other_width) <= 1.5 * max(width, height, other_width, other_height)
 
 
 def collect_geometry_files(folder: Path) -> list[Path]:

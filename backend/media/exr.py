@@ -53,9 +53,12 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     channels = read_exr_channels(path, name)
     for last in _DEPTH_NAMES:
         found = [key for key in sorted(channels) if key.rsplit(".", 1)[-1].upper() == last]
-        # A colour image's V, Y or R is no depth, unless nothing else is in the file.
+        # A colour image's V, Y or R is no depth, unless its layer says so or nothing else is in the file.
+        named = [key for key in found if "depth" in key.rpartition(".")[0].lower()]
         if found and (last in ("Z", "DEPTH") or len(channels) == 1 or _is_grey(channels)):
             return channels[found[0]].astype(np.float32)
+        if named and last != "R":
+            return channels[named[0]].astype(np.float32)
     raise UserError(
         f"{name or path.name} has no depth channel; it has {', '.join(sorted(channels))}.",
         advice="Switch on the Z pass of the view layer and render to OpenEXR MultiLayer.",

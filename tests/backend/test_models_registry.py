@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights: found where they belong, missed in words, never unpickled, never fetched unasked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.contract import GeometrySettings
+from backend.engines.plan import plan_job
+from backend.errors import UserError
+from backend.models.checkpoints import CHECKPOINTS
+from backend.models.registry import (
+    check_provider,
+    checkpoint_hash,
+    find_checkpoint,
+    licence_of,
+    list_checkpoints,
+    providers_status,
+    split_checkpoints,
+)
+from tests.backend.tiny_checkpoints import save_depth_anything, save_dust3r
+
+DUST3R = "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
+SMALL = "Depth-Anything-V2-Small-hf"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("REANGLE_DOWNLOAD", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("went to the network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+@pytest.mark.parametrize("known", CHECKPOINTS, ids=lambda known: known.name)
+def test_missing_weights_are_named_with_licence_size_place_and_way_out(known, tmp_path: Path) -> None:
+    for name in (known.name, known.hub, known.name.lower()):
+        with pytest.raises(UserError) as caught:
+            find_checkpoint(name, tmp_path)
+        said = str(caught.value)
+        assert known.name in said
+        assert known.licence in said
+        assert " MB" in said or " GB" in said
+        assert str(tmp_path / "models" / known.name) in said
+        assert all(file in said for file in known.files)
+        assert "files" in caught.value.advice.rsplit("Without it", 1)[1]
+
+
+@pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
+def test_a_job_without_weights_is_refused_before_it_decodes(provider: str, tmp_path: Path) -> None:
+    from backend.contract import JobRequest
+
+    clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
+    request = JobRequest.model_validate({"id": "0" * 32, "clip": clip, "geometry": {"provider": provider}})
+    with pytest.raises(UserError, match="not on this machine"):
+        plan_job(request, tmp_path)
+
+
+def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path) -> None:
+    folder = save_dust3r(tmp_path / "models" / DUST3R)
+    for name in (DUST3R, f"naver/{DUST3R}", str(folder)):
+        assert find_checkpoint(name, tmp_path) == folder
+    assert check_provider(GeometrySettings(provider="dust3r"), tmp_path) == str(folder)
+    assert licence_of(str(folder)) == "CC BY-NC-SA 4.0"
+    assert [row["installed"] for row in list_checkpoints(tmp_path)] == [False, False, False, True]
+
+
+def test_depth_anything_takes_dust3r_along_unless_told_not_to(tmp_path: Path) -> None:
+    small = save_depth_anything(tmp_path / "models" / SMALL)
+    settings = GeometrySettings(provider="depth-anything")
+    assert check_provider(settings, tmp_path) == str(small)
+    dust3r = save_dust3r(tmp_path / "models" / DUST3R)
+    assert split_checkpoints(check_provider(settings, tmp_path)) == [str(small), str(dust3r)]
+    alone = GeometrySettings(provider="depth-anything", use_dust3r=False)
+    assert check_provider(alone, tmp_path) == str(small)
+
+
+def test_the_hubs_cache_is_used_without_asking_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
+    repository = tmp_path / "hub" / f"models--depth-anything--{SMALL}"
+    snapshot = save_depth_anything(repository / "snapshots" / "abc")
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    assert find_checkpoint(SMALL, tmp_path) == snapshot
+    assert licence_of(str(snapshot)) == "Apache-2.0"
+
+
+@pytest.mark.parametrize("name", ["model.pth", "model.pt", "pytorch_model.bin", "model.ckpt"])
+def test_weights_that_could_run_code_are_refused(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / DUST3R
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    torch.save({}, folder / name)
+    for asked in (DUST3R, str(folder), str(folder / name), name):
+        with pytest.raises(UserError, match="can run code"):
+            find_checkpoint(asked, tmp_path)
+
+
+def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    small = save_depth_anything(tmp_path / "models" / SMALL)
+    with pytest.raises(UserError, match="does not hold a checkpoint for dust3r"):
+        check_provider(GeometrySettings(provider="dust3r", checkpoint=str(small)), tmp_path)
+    (small / "preprocessor_config.json").unlink()
+    with pytest.raises(UserError, match=r"lacks preprocessor_config\.json"):
+        find_checkpoint(SMALL, tmp_path)
+    with pytest.raises(UserError, match="no checkpoint 'somebody/else'"):
+        find_checkpoint("somebody/else", tmp_path)
+
+
+def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
+    first, second = save_dust3r(tmp_path / "a"), save_dust3r(tmp_path / "b")
+    before = checkpoint_hash(first)
+    assert checkpoint_hash(second) == before
+    assert checkpoint_hash(f"{first}\n{second}") != before
+    data = bytearray((first / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (first / "model.safetensors").write_bytes(data)
+    stat = (first / "model.safetensors").stat()
+    os.utime(first / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
+    assert checkpoint_hash(first) != before
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoint_hash(tmp_path / "gone")
+
+
+def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from backend.models.registry import providers_status, list_checkpoints;"
+        "providers_status(Path(sys.argv[1])); list_checkpoints(Path(sys.argv[1]));"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=True)
+    rows = {row["name"]: row for row in providers_status(tmp_path)}
+    assert list(rows) == ["files", "dust3r", "depth-anything"]
+    assert rows["files"]["available"]
+    assert not rows["dust3r"]["available"]
+    assert DUST3R in rows["dust3r"]["message"]
+    assert rows["dust3r"]["licence"] == "CC BY-NC-SA 4.0"
+    save_depth_anything(tmp_path / "models" / SMALL)
+    assert {row["name"]: row["available"] for row in providers_status(tmp_path)}["depth-anything"]
