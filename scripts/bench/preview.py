@@ -4,10 +4,11 @@
     python3.11 scripts/bench/preview.py                    the sample and its true renders
     python3.11 scripts/bench/preview.py --scene DIR        a folder with scene.json, source/, depth/, targets/
 
-Pixels are split in three, by the same rule for every method: `seen` is covered by a plain 2 x 2 numpy splat of the output
-frame's own source frame; `remembered` is not, but is covered by the splat of other frames' static pixels; `invented` is
-the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest frames first,
-with Telea in what is left; splat, mesh and lookup (the default) are the product's methods with memory and fill.
+Pixels are split in three, by the same rule for every method: `seen` is covered by a plain 2 x 2 numpy splat of the
+output frame's own source frame; `remembered` is not, but is covered by the splat of other frames' static pixels;
+`invented` is the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest
+frames first, with Telea in what is left; splat, mesh and lookup (the default) are the product's methods with memory
+and fill.
 """
 
 from __future__ import annotations
@@ -22,20 +23,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from environments import enter
+from environments import REPOSITORY, enter
 
 enter("backend")
 
 import cv2
 import numpy as np
 
-from backend.contract import CameraPath
+from backend.contract import CameraPath, FileRef, GeometrySettings
 from backend.engines.stage import StageContext
 from backend.errors import UserError
 from backend.finishing.fill import Filler
 from backend.finishing.stage import deliver, fill
+from backend.geometry.stage import estimate
 from backend.geometry.video_geometry import VideoGeometry
 from backend.media.exr import read_exr_depth
+from backend.media.stage import decode
 from backend.media.write import read_images, write_images
 from backend.warping.background import background_views
 from backend.warping.lift import pixel_transform, target_from_source
@@ -81,6 +84,39 @@ def load_scene(folder: Path) -> Scene:
     return Scene(frames, geometry, targets)
 
 
+def load_sample() -> Scene:
+    """The repository's sample, through the product's own decoding and geometry."""
+    sample = REPOSITORY / "sample"
+    depth = sorted((sample / "depth").iterdir())
+    settings = GeometrySettings(
+        provider="files", files=tuple(FileRef(name=file.name, sha256="0" * 64, size=0) for file in depth)
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        decoded, estimated = Path(temporary) / "decode", Path(temporary) / "geometry"
+        frames = decoded_frames(sample / "clip.mp4", decoded)
+        estimated.mkdir()
+        params = {**settings.model_dump(exclude={"files", "checkpoint"}), "start": 0}
+        files = {"geometry": tuple((file.name, file) for file in depth)}
+        estimate(StageContext(params, {"decode": decoded}, files, estimated, "", lambda fraction, message: None))
+        geometry = VideoGeometry.load(estimated)
+        targets = [
+            (
+                CameraPath.model_validate_json(file.read_text(encoding="utf-8")),
+                decoded_frames(file.with_suffix(".mp4"), Path(temporary) / file.stem),
+            )
+            for file in sorted((sample / "truth").glob("*.json"))
+        ]
+    return Scene(frames, geometry, targets)
+
+
+def decoded_frames(movie: Path, folder: Path) -> np.ndarray:
+    """A movie's frames, T x H x W x 3 uint8, through the stage that reads clips; it writes into a new folder."""
+    folder.mkdir()
+    clip = {"start": 0, "frames": None, "width": None, "height": None, "fps": None}
+    decode(StageContext(clip, {}, {"clip": ((movie.name, movie),)}, folder, "", lambda fraction, message: None))
+    return read_images(folder / "frames")
+
+
 def numpy_splat(
     rgb: np.ndarray,
     depth: np.ndarray,
@@ -90,7 +126,7 @@ def numpy_splat(
     width: int,
     height: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The straightforward one: every point on 2 x 2 pixels, the nearest kept. Returns colours and the covered pixels."""
+    """The straightforward one: every point on 2 x 2 pixels, the nearest kept. Returns colours and covered pixels."""
     y, x = np.nonzero(mask)
     q = A @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))]) * depth[mask] + b[:, None]
     front = q[2] > 0
@@ -180,8 +216,10 @@ def split_psnr(scene: Scene, memory: Memory, most: int, every: int) -> tuple[dic
 
 
 def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
-    """Mean change between neighbouring frames of pixels invented in both, for a camera that stands still where the
-    first path ends: Telea frame by frame, and the product. Nothing there is known to move, so every change is flicker."""
+    """Mean change between neighbouring frames of pixels invented in both: Telea frame by frame, and the product.
+
+    The camera stands still where the first path ends, and nothing there is known to move, so every change is flicker.
+    """
     path, _ = scene.targets[0]
     count = min(frames, len(scene.frames))
     still = path.model_copy(
@@ -213,14 +251,16 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
     path = scene.targets[0][0]
     size = np.diag([width / path.width, height / path.height, 1])
     along = np.linspace(0, len(path.frames) - 1, count).round().astype(int)
-    camera = CameraPath(
-        name="timed",
-        fps=path.fps,
-        width=width,
-        height=height,
-        frames=tuple(range(count)),
-        world_from_camera=tuple(path.world_from_camera[n] for n in along),
-        K=tuple(tuple(map(tuple, (size @ path.intrinsics()[n]).tolist())) for n in along),
+    camera = CameraPath.model_validate(
+        {
+            "name": "timed",
+            "fps": path.fps,
+            "width": width,
+            "height": height,
+            "frames": list(range(count)),
+            "world_from_camera": [path.world_from_camera[n] for n in along],
+            "K": [(size @ path.intrinsics()[n]).tolist() for n in along],
+        }
     ).model_dump(mode="json")
     settings = {"method": "lookup", "memory": True}
     stages = [
