@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
+
+Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), truth (name: where
+its .mp4 and .json lie, without the ending), sheet (the PNG to write). Prints {camera: figures} as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from backend.contract import CameraPath
+from backend.media.decode import decode_frames, select
+from backend.media.probe import probe_clip
+from backend.media.write import read_images
+
+COLUMNS = 4
+CELL_WIDTH, GAP, MARGIN, LABELS = 400, 6, 28, 118
+GROUND, HOLE, LOUD, QUIET = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 150, 154)
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    source = Path(asked["source"])
+    answer: dict[str, Any] = {}
+    blocks = []
+    for name, folder in asked["cameras"].items():
+        truth = load_truth(asked["truth"].get(name, ""))
+        answer[name], block = judge(name, Path(folder), source, truth)
+        blocks.append(block)
+    draw_sheet(blocks).save(asked["sheet"], optimize=True)
+    print(json.dumps(answer))
+
+
+def load_truth(stem: str) -> tuple[CameraPath, np.ndarray] | None:
+    """The true camera and its frames, T x H x W x 3 uint8; None if there are none for this camera."""
+    about, movie = Path(f"{stem}.json"), Path(f"{stem}.mp4")
+    if not (about.is_file() and movie.is_file()):
+        return None
+    path = CameraPath.model_validate_json(about.read_bytes())
+    info = probe_clip([(movie.name, movie)])
+    return path, np.stack([frame.rgb for frame in decode_frames(info, select(info))])
+
+
+def judge(
+    name: str, folder: Path, source: Path, truth: tuple[CameraPath, np.ndarray] | None
+) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
+    """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one picture a column."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    frames = read_images(folder / "frames")
+    seen = read_images(folder / "visibility") > 127
+    remembered = (read_images(folder / "memory") > 127) & ~seen
+    count, height, width = seen.shape
+    sets = {"seen": seen, "remembered": remembered, "filled": ~(seen | remembered)}
+    figures: dict[str, Any] = {
+        "frames": count,
+        "coverage": {what: round(float(mask.mean()), 4) for what, mask in sets.items()},
+        "seconds": manifest["seconds"],
+        "psnr": None,
+        "camera_error_px": None,
+    }
+    true_frames = None
+    if truth is not None and len(truth[1]) == count:
+        path, images = truth
+        if images.shape[1:3] != (height, width):
+            images = np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images])
+        true_frames = images
+        error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(frames, images, strict=True)])
+        figures["psnr"] = {"all": psnr(error), **{what: psnr(error[mask]) for what, mask in sets.items()}}
+        figures["camera_error_px"] = round(camera_error(manifest, path), 4)
+    picks = np.unique(np.linspace(0, count - 1, COLUMNS).round().astype(int)).tolist()
+    clip = sorted(source.glob("*.png"))
+    rows = {"source": [read_picture(clip[manifest["clip_frames"][n]]) for n in picks]}
+    warped = sorted((folder / "warped").glob("*.png"))
+    rows["warp"] = []
+    for n in picks:
+        picture = read_picture(warped[n])
+        picture[sets["filled"][n]] = HOLE
+        rows["warp"].append(picture)
+    rows["result"] = [frames[n] for n in picks]
+    if true_frames is not None:
+        rows["truth"] = [true_frames[n] for n in picks]
+    shares = figures["coverage"]
+    subtitle = f"{shares['seen']:.0%} seen, {shares['remembered']:.1%} remembered, {shares['filled']:.1%} filled"
+    if figures["psnr"]:
+        subtitle += f"   ·   {figures['psnr']['seen']:.1f} dB where seen"
+    return figures, (name, f"{subtitle}   ·   frames {', '.join(str(n + 1) for n in picks)}", rows)
+
+
+def psnr(error: np.ndarray) -> float | None:
+    """In dB, of squared errors of 8-bit values; None if there are none."""
+    return round(float(10 * np.log10(255**2 / max(float(error.mean()), 1e-3))), 2) if error.size else None
+
+
+def camera_error(manifest: dict[str, Any], path: CameraPath) -> float:
+    """Largest distance in pixels between where both cameras see points spread over the true view, 2 to 8 units away."""
+    scale = np.diag([manifest["width"] / path.width, manifest["height"] / path.height, 1.0])
+    u, v, z = np.meshgrid((0.05, 0.5, 0.95), (0.05, 0.5, 0.95), (2.0, 5.0, 8.0))
+    pixels = np.stack([u.ravel() * manifest["width"], v.ravel() * manifest["height"], np.ones(u.size)])
+    worst = 0.0
+    ours = zip(np.array(manifest["K"]), np.array(manifest["world_from_camera"]), strict=True)
+    for (K, at), true_K, true_at in zip(ours, scale @ path.intrinsics(), path.extrinsics(), strict=True):
+        points = np.linalg.inv(true_K) @ pixels * z.ravel()
+        there = np.linalg.inv(at) @ true_at
+        projected = K @ (there[:3, :3] @ points + there[:3, 3:])
+        worst = max(worst, float(np.linalg.norm(projected[:2] / projected[2] - pixels[:2], axis=0).max()))
+    return worst
+
+
+def read_picture(path: Path) -> np.ndarray:
+    return np.array(Image.open(path).convert("RGB"))
+
+
+def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Image.Image:
+    """All cameras below each other: a title, and a row of pictures each of source, warp, result and truth."""
+    first = blocks[0][2]["source"][0]
+    cell = (CELL_WIDTH, round(CELL_WIDTH * first.shape[0] / first.shape[1]))
+    columns = max(len(pictures) for _, _, rows in blocks for pictures in rows.values())
+    heads = 76
+    heights = [heads + len(rows) * (cell[1] + GAP) for _, _, rows in blocks]
+    width = MARGIN * 2 + LABELS + columns * (cell[0] + GAP) - GAP
+    sheet = Image.new("RGB", (width, MARGIN * 2 + sum(heights) + MARGIN * (len(blocks) - 1)), GROUND)
+    pen = ImageDraw.Draw(sheet)
+    title, text = ImageFont.load_default(34), ImageFont.load_default(21)
+    top = MARGIN
+    for (name, subtitle, rows), height in zip(blocks, heights, strict=True):
+        pen.text((MARGIN + LABELS, top), name, LOUD, title)
+        pen.text((width - MARGIN, top + 32), subtitle, QUIET, text, anchor="rs")
+        for row, (label, pictures) in enumerate(rows.items()):
+            y = top + heads - 16 + row * (cell[1] + GAP)
+            pen.text((MARGIN, y + cell[1] / 2), label, LOUD if label == "result" else QUIET, text, anchor="lm")
+            for column, picture in enumerate(pictures):
+                small = Image.fromarray(picture).resize(cell, Image.Resampling.LANCZOS)
+                sheet.paste(small, (MARGIN + LABELS + column * (cell[0] + GAP), y))
+        top += height + MARGIN
+    return sheet
+
+
+if __name__ == "__main__":
+    main()
