@@ -17,6 +17,7 @@ from backend.geometry.robust import solve_differences, weighted_median
 
 STILL_SHARE = 0.003
 """A camera whose picture never shifts by more than this share of its width stands still."""
+OBSERVED_POINTS = 60_000
 TYPICAL_DEPTH = 5.0
 """Relative depth is scaled so that the first frame's median is this, a size that is handy in Blender."""
 
@@ -53,12 +54,14 @@ def align(pairs: Sequence[PairMaps], count: int, *, aspect: float = 1.0, focal: 
 
     motions = [pair_motion(pair, pixels, lens) for pair in pairs]
     solution = _first_guess(pairs, motions, samples, count, lens)
+    # Long clips have so many pairs that a few points of each suffice.
+    most = int(np.clip(OBSERVED_POINTS // (2 * len(pairs)), 60, 300))
     observations = [
-        one
+        observe(index, pair.first, frame, points, confidences, samples, pixels, lens, most)
         for index, pair in enumerate(pairs)
-        for one in (
-            observe(index, pair.first, pair.first, pair.first_points, pair.first_confidence, samples, pixels, lens),
-            observe(index, pair.first, pair.second, pair.second_points, pair.second_confidence, samples, pixels, lens),
+        for frame, points, confidences in (
+            (pair.first, pair.first_points, pair.first_confidence),
+            (pair.second, pair.second_points, pair.second_confidence),
         )
     ]
     free_focal = focal is None
@@ -91,24 +94,28 @@ def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, n
     median of a pixel counts less. T x h x w float64 (NaN where no pair has depth) and float32.
     """
     height, width = pairs[0].depth.shape
+    pick = sample_index(height, width)
     depth = np.full((count, height, width), np.nan)
     confidence = np.zeros((count, height, width), np.float32)
     for frame in range(count):
         maps = [pair for pair in pairs if pair.first == frame]
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(np.stack([pair.depth for pair in maps]).astype(np.float64))
-        weights = np.stack([trust(pair.confidence) for pair in maps]) * np.isfinite(logs)
-        logs = np.where(weights > 0, logs, 0)
+            logs = np.log(np.stack([pair.depth for pair in maps]))
+        known = np.isfinite(logs)
+        weights = np.stack([trust(pair.confidence) for pair in maps]) * known
         for one in range(1, len(maps)):
-            both = (weights[0] > 0) & (weights[one] > 0)
-            if both.any():
-                logs[one] += weighted_median((logs[0] - logs[one])[both], np.minimum(weights[0], weights[one])[both])
+            step = weighted_median((logs[0] - logs[one])[pick], np.minimum(weights[0], weights[one])[pick])
+            logs[one] += np.float32(np.nan_to_num(step))
+        logs[~known] = np.nan
         if len(maps) > 2:
-            nowhere = (weights <= 0).all(axis=0)
-            middle = np.nanmedian(np.where((weights > 0) | nowhere, logs, np.nan), axis=0)
-            weights = weights / (1 + ((logs - middle) / 0.05) ** 2)
+            # Unknown values sort to the end, so the middle of the known ones is at half their number.
+            middle = np.take_along_axis(
+                np.sort(logs, axis=0), (known.sum(axis=0) // 2)[None].clip(max=len(maps) - 1), 0
+            )
+            weights = weights / (1 + (np.nan_to_num(logs - middle) / 0.05) ** 2)
         total = weights.sum(axis=0)
-        depth[frame] = np.where(total > 0, np.exp((weights * logs).sum(axis=0) / np.maximum(total, 1e-12)), np.nan)
+        mean = (weights * np.nan_to_num(logs)).sum(axis=0) / np.maximum(total, 1e-12)
+        depth[frame] = np.where(total > 0, np.exp(mean), np.nan)
         confidence[frame] = np.mean([pair.confidence for pair in maps], axis=0)
     return depth, confidence
 

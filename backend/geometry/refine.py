@@ -12,7 +12,6 @@ from scipy.spatial.transform import Rotation
 from backend.geometry.pairwise import Lens, trust
 from backend.geometry.robust import spread
 
-POINTS_PER_OBSERVATION = 300
 LARGEST_STEP = 1.0
 CAUCHY = 2.5
 """Residuals beyond this many spreads begin to count as outliers."""
@@ -73,12 +72,13 @@ def observe(
     own_depths: np.ndarray,
     pixels: np.ndarray,
     lens: Lens,
+    most: int,
 ) -> Observation:
     """points, confidence: those of `frame` at the sample pixels; own_depths: T x n, every frame's. Unusable points are
-    left out."""
+    left out; of the others at most about `most` are taken, evenly."""
     own_depth = own_depths[frame]
     usable = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(own_depth) & (own_depth > 0))
-    usable = usable[:: max(1, len(usable) // POINTS_PER_OBSERVATION)]
+    usable = usable[:: max(1, -(-len(usable) // most))]
     centred = (pixels[usable] - (lens.width / 2, lens.height / 2)) / (1, lens.aspect)
     return Observation(pair, seen_from, frame, points[usable], own_depth[usable], centred, trust(confidence[usable]))
 
