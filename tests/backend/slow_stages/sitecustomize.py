@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On PYTHONPATH of a backend under test: its stages are the ones of `slow_stages`, which tests hold, break and watch."""
+"""On PYTHONPATH of a backend under test: its stages become those of `slow_stages`, which tests hold and break."""
 
 from backend.engines.stage import STAGE_FUNCTIONS
 
