@@ -39,6 +39,29 @@ def masked_blur(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray
     return total / np.maximum(weight, 1e-6)[..., None]
 
 
+def mirrored(detail: np.ndarray, given: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Detail of the given pixels, folded over the rim into the hole; 0 where the mirror image is not given.
+
+    detail: H x W x C float32. given, hole: H x W bool.
+    """
+    result = np.zeros_like(detail, np.float32)
+    if not given.any() or not hole.any():
+        return result
+    _, labels = cv2.distanceTransformWithLabels(
+        (~given).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    labels = labels.astype(np.int64)
+    rim = np.zeros((int(labels.max()) + 1, 2), np.int64)
+    rim[labels[given]] = np.argwhere(given)
+    inside = np.argwhere(hole)
+    away = 2 * rim[labels[hole]] - inside
+    height, width = given.shape
+    there = (away >= 0).all(1) & (away < (height, width)).all(1)
+    there[there] = given[tuple(away[there].T)]
+    result[tuple(inside[there].T)] = detail[tuple(away[there].T)]
+    return result
+
+
 def _solve(values: np.ndarray, given: np.ndarray, open_: np.ndarray) -> np.ndarray:
     if not open_.any() or not given.any():
         return np.where(given[..., None], values, np.float32(0))

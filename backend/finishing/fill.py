@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from backend.finishing.diffuse import diffuse, fade, masked_blur
+from backend.finishing.diffuse import diffuse, fade, masked_blur, mirrored
 from backend.warping.lookup import SAME_SURFACE
 from backend.warping.memory import Memory
 from backend.warping.surface import reciprocal
@@ -17,8 +17,11 @@ from backend.warping.types import View
 RING = 2
 """Pixels around a hole whose colours the fill is made to meet."""
 
-BLUR = 0.02
+BLUR = 0.01
 """Width, as a share of the picture's, over which colours are averaged before they are continued into a hole."""
+
+TEXTURE = 0.4
+"""Share of the surroundings' texture that the fill shows; it cannot be the right one in every detail."""
 
 MOST_SHIFT = 40
 """Grey levels by which light may differ between the frame and the filled scene; more is a mistake, not light."""
@@ -79,7 +82,8 @@ def complete(view: View, before: Sequence[View]) -> View:
     behind = ~hole & ~near
     broad = masked_blur(rgb, behind, BLUR * depth.shape[1])
     values = diffuse(np.dstack([broad, reciprocal(depth)]), behind, hole)
-    colour = values[..., :3] + fade(rgb - broad, behind, hole)
+    detail = rgb - broad
+    colour = values[..., :3] + fade(detail, behind, hole) + TEXTURE * mirrored(detail, behind, hole)
     rgb = np.where(hole[..., None], np.rint(colour).clip(0, 255).astype(np.uint8), rgb)
     depth = np.where(hole, reciprocal(values[..., 3]), depth)
     return View(rgb, depth, near, view.K, view.world_from_camera)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import cv2
 import numpy as np
 
 from backend.contract import CameraPath
@@ -26,6 +27,9 @@ R = TypeVar("R")
 
 SEEN = 0.5
 """Share of a pixel that must have been seen for the pixel to count as seen."""
+
+CROWD = 4
+"""Of a remembered pixel and its eight neighbours, so many must be known; a lone speck is a mistake."""
 
 
 class Warper:
@@ -53,7 +57,8 @@ class Warper:
             own = Plate(surface, self.K[frame], self.geometry.world_from_camera[frame])
             recalled, there, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own)
             known = there > 0
-            remembered = known & ~visible
+            crowd = cv2.boxFilter((known | visible).astype(np.float32), -1, (3, 3), normalize=False)
+            remembered = known & ~visible & (crowd >= CROWD)
             # a pixel that is seen in part shows the remembered background in the rest
             part = np.where(known & visible, share, np.where(remembered, 0, 1)).astype(np.float32)[..., None]
             rgb = np.rint(rgb * part + recalled * (1 - part)).astype(np.uint8)
