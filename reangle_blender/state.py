@@ -151,7 +151,7 @@ class ReangleScene(PropertyGroup):
         ),
     )
     use_memory: BoolProperty(
-        name="Fill from Other Frames",
+        name="Use Other Frames",
         description="Where the scene stands still, use what other frames saw",
         default=True,
     )
@@ -167,7 +167,7 @@ class ReangleScene(PropertyGroup):
     easing: EnumProperty(name="Easing", description="How the move begins and ends", items=EASINGS, default="smooth")
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     follow: BoolProperty(
-        name="Follow the Clip's Camera",
+        name="Follow Clip Camera",
         description="Let the new camera move as the clip's camera does; else it stands where that is now",
         default=True,
     )
@@ -187,7 +187,7 @@ class ReangleScene(PropertyGroup):
     shot_frames: IntProperty()
     shot_width: IntProperty()
     shot_height: IntProperty()
-    first_frame: IntProperty(name="First Scene Frame", description="Scene frame of the clip's first frame", default=1)
+    first_frame: IntProperty(name="Start at", description="Scene frame of the clip's first frame", default=1)
     jobs: CollectionProperty(type=ReangleJob)
     job_index: IntProperty(name="Job")
     show_traceback: BoolProperty(name="Details", description="Show the whole error")

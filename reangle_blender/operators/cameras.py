@@ -43,13 +43,13 @@ def _make_active(context: Context, camera: Object) -> None:
 
 class REANGLE_OT_add_camera(Operator):
     bl_idname = "reangle.add_camera"
-    bl_label = "Add Camera at the Clip's"
+    bl_label = "Add Camera"
     bl_description = "Add a camera that sees what the clip's camera sees, to be moved from there"
     bl_options = {"REGISTER", "UNDO"}
 
     name: StringProperty(name="Name", default="View")
     follow: BoolProperty(
-        name="Follow the Clip's Camera", description="Copy its motion; else stand where it stands at this frame"
+        name="Follow Clip Camera", description="Copy its motion; else stand where it stands at this frame"
     )
 
     @classmethod
@@ -83,7 +83,7 @@ class REANGLE_OT_apply_move(Operator):
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     seed: IntProperty(name="Seed", description="Which shake, for handheld", min=0)
     new: BoolProperty(name="New Camera", description="Add a camera; else add the move to the active one", default=True)
-    follow: BoolProperty(name="Follow the Clip's Camera", description="Begin with its motion", default=True)
+    follow: BoolProperty(name="Follow Clip Camera", description="Begin with its motion", default=True)
     name: StringProperty(name="Name", description="Of the new camera; empty takes the move's name")
 
     @classmethod

@@ -33,7 +33,7 @@ class REANGLE_PT_cameras(Panel):
         column.prop(shot, "follow")
         column.prop(shot, "focus")
         row = layout.row(align=True)
-        for new, text, icon in ((True, "Add Moving Camera", "ADD"), (False, "Move Active", "FCURVE")):
+        for new, text, icon in ((True, "Add Moving", "ADD"), (False, "Move Active", "FCURVE")):
             action = row.operator("reangle.apply_move", text=text, icon=icon)
             action.new, action.move, action.amount = new, shot.move, getattr(shot, amount)
             action.easing, action.hold, action.follow = shot.easing, shot.hold, shot.follow

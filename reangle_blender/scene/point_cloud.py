@@ -51,6 +51,7 @@ def add_object(name: str, cloud: Cloud, frame: int) -> Object:
     mesh.vertices.add(max(1, cloud.capacity))
     mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
     item = bpy.data.objects.new(name, mesh)
+    item.display_type = "BOUNDS"  # loose vertices draw black; `cloud_drawing` draws them in colour
     _fill(item, cloud, frame)
     return item
 

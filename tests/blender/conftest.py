@@ -105,7 +105,7 @@ def import_clip(desk: SimpleNamespace, clip: Path) -> None:
     wait_for_jobs(desk)
 
 
-def wait_for_jobs(desk: SimpleNamespace, timeout_s: float = 120) -> None:
+def wait_for_jobs(desk: SimpleNamespace, timeout_s: float = 300) -> None:
     """Until every job of the scene is done and fetched, or has failed."""
 
     def settled() -> bool:

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside a Blender window: installs the extension and does the whole job with the mouse.
+
+    blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
+
+CONFIG: archive, data, results, clip, depth, out, fps; optional moves and pause. Writes `out/report.json` and pictures.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bpy
+
+MODULE = "bl_ext.user_default.reangle"
+CONFIG = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding="utf-8"))
+OUT = Path(CONFIG["out"])
+Steps = Iterator[float]
+
+report: dict[str, object] = {"clicked": [], "error": ""}
+
+
+def view3d() -> tuple[bpy.types.Window, bpy.types.Area, bpy.types.Region]:
+    window = bpy.context.window_manager.windows[0]
+    area = max(
+        (area for area in window.screen.areas if area.type == "VIEW_3D"), key=lambda area: area.width * area.height
+    )
+    return window, area, next(region for region in area.regions if region.type == "UI")
+
+
+def wait(condition, seconds: float = 180.0) -> Steps:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:g} s in vain")
+        yield 0.1
+
+
+def picture(name: str) -> Steps:
+    """A picture of the screen, taken by the X server where that is possible: Blender's own is black in software GL."""
+    yield 0.5
+    path = str(OUT / f"{name}.png")
+    if shutil.which("import") and os.environ.get("DISPLAY"):
+        subprocess.run(["import", "-window", "root", path], check=True)
+    else:
+        bpy.ops.screen.screenshot(filepath=path)
+
+
+def command_under(x: int, y: int) -> Steps:
+    """What the button under the mouse would run, left in the clipboard."""
+    window, area, region = view3d()
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.01
+    context = bpy.context.window_manager
+    context.clipboard = ""
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        if bpy.ops.ui.copy_python_command_button.poll():
+            bpy.ops.ui.copy_python_command_button()
+
+
+def scroll(kind: str, times: int) -> Steps:
+    window, _, region = view3d()
+    x, y = region.x + region.width // 2, region.y + region.height // 2
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    for _ in range(times):
+        yield 0.02
+        window.event_simulate(type=kind, value="PRESS", x=x, y=y)
+    yield 0.1
+
+
+def click(operator: str, worked: Callable[[], bool]) -> Steps:
+    """Click the button of this operator until it `worked`: a press may get lost while the panels move under it."""
+    for _ in range(4):
+        yield from click_once(operator)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            if worked():
+                report["clicked"].append(operator)
+                return
+            yield 0.1
+    raise TimeoutError(f"clicking {operator} has no effect")
+
+
+def click_once(operator: str) -> Steps:
+    """Look for the button of this operator in the sidebar, here and then from the top down, and click it."""
+    for turn in range(7):
+        if turn == 1:
+            yield from scroll("WHEELUPMOUSE", 40)
+        elif turn:
+            yield from scroll("WHEELDOWNMOUSE", 12)
+        window, _, region = view3d()
+        x = region.x + region.width // 3
+        for y in range(region.y + region.height - 12, region.y + 8, -15):
+            yield from command_under(x, y)
+            if f"{operator}(" in bpy.context.window_manager.clipboard:
+                window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
+                yield 0.1
+                window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y)
+                yield 0.3
+                return
+    raise LookupError(f"there is no button for {operator} in the sidebar")
+
+
+def install() -> Steps:
+    preferences = bpy.context.preferences
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    bpy.ops.extensions.package_install_files(filepath=CONFIG["archive"], repo="user_default", enable_on_install=True)
+    addon = preferences.addons[MODULE].preferences
+    addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
+    _, area, _ = view3d()
+    area.spaces.active.show_region_ui = True
+    yield 0.5
+    window, _, region = view3d()
+    region.active_panel_category = "Reangle"
+    area.tag_redraw()
+    yield 0.5
+    x, y = region.x, region.y + 40
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.2
+    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
+    for step in range(10, 110, 20):
+        yield 0.1
+        window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x - step, y=y)
+    yield 0.1
+    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x - 100, y=y)
+    yield 0.5
+
+
+def look_from(direction: tuple[float, float, float], distance: float) -> None:
+    """Turn the viewport to see the cloud and the cameras."""
+    from mathutils import Euler
+
+    _, area, _ = view3d()
+    space = area.spaces.active
+    view = space.region_3d
+    view.view_perspective = "PERSP"
+    view.view_rotation = Euler(direction).to_quaternion()
+    origin = bpy.context.scene.reangle.origin
+    focus = importlib.import_module(f"{MODULE}.scene.moves").focus_depth(bpy.context.scene)
+    view.view_location = origin.matrix_world @ origin.location.__class__((0, focus * 0.6, 0))
+    view.view_distance = focus * distance
+    space.clip_end = max(space.clip_end, focus * 50)
+
+
+def cameras_with_background() -> list[str]:
+    scene = bpy.context.scene
+    return [item.name for item in scene.objects if item.type == "CAMERA" and item.data.background_images]
+
+
+def whole_job() -> Steps:
+    yield from install()
+    scene = bpy.context.scene
+    known = scene.reangle
+    yield from picture("1_before")
+
+    connection = importlib.import_module(f"{MODULE}.connection")
+    yield from click("reangle.start_backend", lambda: connection.now.state != "off")
+    yield from wait(lambda: connection.now.state == "on", 60)
+    clip = known.clip
+    clip.path, clip.sequence_fps = CONFIG["clip"], CONFIG["fps"]
+    clip.provider, clip.geometry_folder = "files", CONFIG["depth"]
+    yield from click("reangle.import_clip", lambda: len(known.jobs) == 1)
+    yield from wait(lambda: known.jobs and known.jobs[0].is_final)
+    if known.jobs[0].state != "done":
+        raise RuntimeError(f"{known.jobs[0].message} {known.jobs[0].traceback}")
+    yield from wait(lambda: known.jobs[0].loaded)
+    look_from(CONFIG.get("view", (1.15, 0, 0.55)), CONFIG.get("distance", 2.2))
+    yield from picture("2_imported")
+
+    for move, amount in CONFIG.get("moves", [["orbit-left", 14], ["crane-up", 0.3]]):
+        known.move = move
+        setattr(known, "move_degrees" if move.startswith(("orbit", "arc", "roll")) else "move_fraction", amount)
+        yield 0.2
+        before = len(scene.objects)
+        yield from click("reangle.apply_move", lambda before=before: len(scene.objects) > before)
+    report["cameras"] = [item.name for item in scene.objects if item.type == "CAMERA"]
+    scene.frame_set((scene.frame_start + scene.frame_end) // 2)
+    yield from picture("3_cameras")
+
+    yield from click("reangle.render", lambda: len(known.jobs) == 2)
+    yield from picture("4_rendering")
+    yield from wait(lambda: known.jobs[-1].is_final, 600)
+    if known.jobs[-1].state != "done":
+        raise RuntimeError(f"{known.jobs[-1].message} {known.jobs[-1].traceback}")
+    yield from wait(lambda: known.jobs[-1].loaded)
+    bpy.ops.ed.undo()
+    report["jobs_after_undo"] = [job.state for job in bpy.context.scene.reangle.jobs]
+    bpy.ops.ed.redo()
+    yield 0.5
+    strips = importlib.import_module(f"{MODULE}.compat").strips
+    results = {
+        "results_to_sequencer": lambda: len(strips(bpy.context.scene)) > 0,
+        "results_to_backgrounds": lambda: len(cameras_with_background()) > 1,
+        "results_to_compositor": lambda: any(image.name.endswith(" depth") for image in bpy.data.images),
+    }
+    for operator, worked in results.items():
+        yield from click(f"reangle.{operator}", worked)
+    yield from picture("5_results")
+
+    scene = bpy.context.scene
+    report["strips"] = [strip.name for strip in strips(scene)]
+    report["backgrounds"] = cameras_with_background()
+    window, area, _ = view3d()
+    seconds = []
+    for frame in range(scene.frame_start, scene.frame_end + 1):
+        started = time.perf_counter()
+        scene.frame_set(frame)
+        with bpy.context.temp_override(window=window, area=area):
+            bpy.ops.wm.redraw_timer(type="DRAW_WIN", iterations=1)
+        seconds.append(time.perf_counter() - started)
+    report["frame_seconds"] = sorted(seconds)[len(seconds) // 2]
+    report["points"] = len(scene.reangle.cloud.data.vertices)
+    yield from pictures_of_results(scene)
+
+
+def pictures_of_results(scene: bpy.types.Scene) -> Steps:
+    """The screen as editing sees it: the new view, the compositor's nodes, the strips."""
+    window, area, _ = view3d()
+    timeline = next(item for item in window.screen.areas if item.type == "DOPESHEET_EDITOR")
+    scene.frame_set((scene.frame_start + scene.frame_end) // 2)
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.3)
+    lower = next(
+        item for item in window.screen.areas if item.type == "VIEW_3D" and item.y < view3d()[1].y
+    )  # the largest is above
+    timeline.type = lower.type = "SEQUENCE_EDITOR"
+    lower.spaces.active.view_type = "SEQUENCER"
+    _, area, _ = view3d()
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.screen.area_split(direction="VERTICAL", factor=0.5)
+    halves = [item for item in window.screen.areas if item.type == "VIEW_3D"]
+    halves[0].type = "SEQUENCE_EDITOR"
+    halves[0].spaces.active.view_type = "PREVIEW"
+    halves[1].ui_type = "CompositorNodeTree"
+    timeline.type = "DOPESHEET_EDITOR"
+    yield 0.5
+    for item, operator in (
+        (halves[0], bpy.ops.sequencer.view_all_preview),
+        (halves[1], bpy.ops.node.view_all),
+        (lower, bpy.ops.sequencer.view_all),
+    ):
+        region = next(part for part in item.regions if part.type == ("PREVIEW" if item == halves[0] else "WINDOW"))
+        with bpy.context.temp_override(window=window, area=item, region=region):
+            operator()
+        yield 0.5
+    yield from picture("6_editing")
+
+
+steps = whole_job()
+
+
+def pump() -> float | None:
+    try:
+        return next(steps)
+    except StopIteration:
+        code = 0
+    except BaseException:
+        report["error"] = traceback.format_exc()
+        traceback.print_exc()
+        code = 1
+    (OUT / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    sys.stdout.flush()
+    os._exit(code)
+
+
+bpy.context.preferences.view.show_splash = False  # before it opens
+bpy.app.timers.register(pump, first_interval=1.0)
