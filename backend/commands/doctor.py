@@ -6,7 +6,7 @@ Every part is looked at on its own, so that one that is broken does not hide the
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -37,6 +37,7 @@ ESSENTIAL = {
 LEARNED = {"torch": "torch", "transformers": "transformers", "mini-dust3r": "mini_dust3r", "safetensors": "safetensors"}
 CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
 CODEC_OUT = "libx264"
+SLOW = ("transformers", "mini_dust3r")
 LOW_SPACE = 5e9
 INSTALL = "Run scripts/install_backend.py again."
 
@@ -91,7 +92,11 @@ def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dic
     found: dict[str, str | None] = {}
     for name, module in wanted.items():
         try:
-            importlib.import_module(module)
+            # Loading the learned packages takes long and little can go wrong with them but torch itself.
+            if module not in SLOW:
+                importlib.import_module(module)
+            elif importlib.util.find_spec(module) is None:
+                raise ImportError("it is not installed")
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "unknown version"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import OpenEXR
 
+from backend.contract import MAX_SIDE
 from backend.errors import UserError
 
 # The last part of a channel's full name, by how surely it is depth. Blender writes "Z", "ViewLayer.Depth.Z" or, from a
@@ -20,13 +21,13 @@ _DEPTH_NAMES = ("Z", "DEPTH", "V", "Y", "R")
 
 
 def exr_size(path: Path, name: str) -> tuple[int, int]:
-    """(width, height) of an EXR's data window, read from its header alone. Raises UserError if it is not an EXR."""
-    low, high = _open(path, name, header_only=True).parts[0].header["dataWindow"]
-    return int(high[0] - low[0] + 1), int(high[1] - low[1] + 1)
+    """(width, height) of an EXR's picture, read from its header alone. Raises UserError if it is not an EXR."""
+    _, _, width, height = _window(_open(path, name, header_only=True).parts[0].header, "displayWindow")
+    return width, height
 
 
 def read_exr_channels(path: Path, name: str = "") -> dict[str, np.ndarray]:
-    """Every channel of every part, full name -> H x W.
+    """Every channel of every part, full name -> H x W of the whole picture; 0 where only a region was rendered.
 
     Blender 4.5 writes one part with long channel names, Blender 5 several parts with short ones: both come out as
     "ViewLayer.Depth.Z". Raises UserError if the file cannot be read.
@@ -41,7 +42,7 @@ def read_exr_channels(path: Path, name: str = "") -> dict[str, np.ndarray]:
         prefix = part.header.get("name", "")
         for key, channel in part.channels.items():
             full = key if not prefix or key.startswith(prefix) or "." in key else f"{prefix}.{key}"
-            channels.setdefault(full, channel.pixels)
+            channels.setdefault(full, _whole_picture(channel.pixels, part.header, name))
     return channels
 
 
@@ -53,6 +54,9 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     channels = read_exr_channels(path, name)
     for last in _DEPTH_NAMES:
         found = [key for key in sorted(channels) if key.rsplit(".", 1)[-1].upper() == last]
+        if last == "Z":
+            # Beside an X it is one third of a normal, a position or a motion vector.
+            found = [key for key in found if f"{key[:-1]}{'X' if key[-1] == 'Z' else 'x'}" not in channels]
         # A colour image's V, Y or R is no depth, unless its layer says so or nothing else is in the file.
         named = [key for key in found if "depth" in key.rpartition(".")[0].lower()]
         if found and (last in ("Z", "DEPTH") or len(channels) == 1 or _is_grey(channels)):
@@ -109,6 +113,29 @@ def _open(path: Path, name: str, *, header_only: bool) -> OpenEXR.File:
         return OpenEXR.File(str(path), separate_channels=True, header_only=header_only)
     except (RuntimeError, ValueError, OSError) as error:
         raise _damaged(name) from error
+
+
+def _window(header: Mapping[str, Any], which: str) -> tuple[int, int, int, int]:
+    """(left, top, width, height)."""
+    (left, top), (right, bottom) = header[which]
+    return int(left), int(top), int(right - left + 1), int(bottom - top + 1)
+
+
+def _whole_picture(pixels: np.ndarray, header: Mapping[str, Any], name: str) -> np.ndarray:
+    """The data window put where it belongs in the display window."""
+    left, top, width, height = _window(header, "displayWindow")
+    data_left, data_top, data_width, data_height = _window(header, "dataWindow")
+    if (data_left, data_top, data_width, data_height) == (left, top, width, height):
+        return pixels
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise UserError(
+            f"{name} is {width} x {height}; at most {MAX_SIDE} a side can be read.", advice="Render it again."
+        )
+    x, y = data_left - left, data_top - top
+    picture = np.zeros((height, width), pixels.dtype)
+    inside = pixels[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
+    picture[max(0, y) : max(0, y) + inside.shape[0], max(0, x) : max(0, x) + inside.shape[1]] = inside
+    return picture
 
 
 def _damaged(name: str) -> UserError:

@@ -105,7 +105,7 @@ def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:
     assert read_images(place / "out" / "mine" / "frames").shape == (3, HEIGHT, WIDTH, 3)
 
 
-def test_geometry_and_warp_stop_where_they_say(place: Path) -> None:
+def test_geometry_and_warp_stop_where_they_say(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shared = (
         "--clip",
         str(place / "clip.mp4"),
@@ -120,6 +120,9 @@ def test_geometry_and_warp_stop_where_they_say(place: Path) -> None:
     assert main(["warp", *shared, "--view", "orbit-up:5", "--out", str(place / "warp")]) == 0
     warped = place / "warp" / "view-orbit-up-5"
     assert len(read_images(warped / "warped")) == COUNT
+    told = capsys.readouterr().err
+    assert "warp view-orbit-up-5" in told
+    assert "fill view-orbit-up-5" not in told
     assert not (warped / "frames").exists()
 
 
@@ -182,12 +185,14 @@ def test_a_playlist_is_refused_before_it_is_copied(place: Path, capsys: pytest.C
     given = ["--clip", str(place / "list.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
     assert main(["run", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
     assert "playlist" in capsys.readouterr().err
+    stored = [path.read_bytes() for path in (place / "data" / "blobs").rglob("*") if path.is_file()]
+    assert not any(data.startswith(b"#EXTM3U") for data in stored)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     count = 240
-    write_mp4(tmp_path / "clip.mp4", pictures(count, 240, 320), 25)
+    write_mp4(tmp_path / "clip.mp4", list(pictures()) * (count // COUNT), 25)
     (tmp_path / "depth").mkdir()
     np.savez(tmp_path / "depth" / "depth.npz", depth=np.full((count, 24, 32), 5, np.float32))
     arguments = (

@@ -14,7 +14,7 @@ import pytest
 
 from backend.errors import UserError
 from backend.media.decode import decode_frames, select
-from backend.media.exr import read_exr_depth, write_exr_depth
+from backend.media.exr import exr_size, read_exr_depth, write_exr_depth
 from backend.media.model_frames import frames_for_model
 from backend.media.probe import exact_fps, probe_clip
 from backend.media.write import ImageWriter, read_images, write_images, write_mp4
@@ -115,7 +115,7 @@ def test_a_write_that_fails_is_heard_of(tmp_path: Path) -> None:
         writer.add(np.zeros((4, 4), np.int64))
 
 
-@pytest.mark.parametrize("layout", ["single", "4.5", "5.0", "grey"])
+@pytest.mark.parametrize("layout", ["single", "4.5", "5.0", "normals", "grey"])
 def test_depth_is_found_in_every_layout_blender_writes(tmp_path: Path, layout: str) -> None:
     z = np.linspace(0.5, 1e10, 12, dtype=np.float32).reshape(3, 4)
     noise = np.zeros((3, 4), np.float32)
@@ -124,11 +124,26 @@ def test_depth_is_found_in_every_layout_blender_writes(tmp_path: Path, layout: s
         "single": [({}, {"R": noise, "G": noise, "B": noise, "Z": z})],
         "4.5": [({}, {"ViewLayer.Combined.R": noise, "ViewLayer.Depth.Z": z, "ViewLayer.Vector.Y": noise})],
         "5.0": [({"name": "ViewLayer.Combined"}, {"R": noise}), ({"name": "ViewLayer.Depth"}, {"Z": z})],
+        "normals": [({}, {**{f"L.Denoising Normal.{axis}": noise for axis in "XYZ"}, "L.Depth.Z": z})],
         "grey": [({}, {"V": z})],
     }[layout]
     path = tmp_path / "z.exr"
     OpenEXR.File([OpenEXR.Part({**header, **about}, channels) for about, channels in parts]).write(str(path))
     assert np.array_equal(read_exr_depth(path), z)
+
+
+def test_a_rendered_region_is_put_where_it_belongs(tmp_path: Path) -> None:
+    z = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    windows = {
+        "displayWindow": (np.array([10, 10], np.int32), np.array([14, 13], np.int32)),
+        "dataWindow": (np.array([13, 9], np.int32), np.array([15, 10], np.int32)),
+    }
+    path = tmp_path / "region.exr"
+    OpenEXR.File({"type": OpenEXR.scanlineimage, **windows}, {"Z": z}).write(str(path))
+    expected = np.zeros((4, 5), np.float32)
+    expected[0, 3:] = z[1, :2]
+    assert np.array_equal(read_exr_depth(path), expected)
+    assert exr_size(path, "region.exr") == (5, 4)
 
 
 def test_colour_is_never_taken_for_depth(tmp_path: Path) -> None:
