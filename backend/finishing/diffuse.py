@@ -56,9 +56,10 @@ def mirrored(detail: np.ndarray, given: np.ndarray, hole: np.ndarray) -> np.ndar
     inside = np.argwhere(hole)
     away = 2 * rim[labels[hole]] - inside
     height, width = given.shape
-    there = (away >= 0).all(1) & (away < (height, width)).all(1)
-    there[there] = given[tuple(away[there].T)]
-    result[tuple(inside[there].T)] = detail[tuple(away[there].T)]
+    within = ((away >= 0) & (away < (height, width))).all(1)
+    inside, away = inside[within], away[within]
+    there = given[away[:, 0], away[:, 1], None]
+    result[inside[:, 0], inside[:, 1]] = np.where(there, detail[away[:, 0], away[:, 1]], 0)
     return result
 
 

@@ -271,7 +271,9 @@ def _median_static(depths, static, group):
                 if static[group[n], y, x]:
                     values[count] = depths[group[n], y, x]
                     count += 1
-            if count:
+            if count == 1:
+                out[y, x] = values[0]
+            elif count:
                 out[y, x] = np.partition(values[:count], count // 2)[count // 2]
     return out
 
