@@ -72,12 +72,8 @@ def main() -> int:
     chosen = arguments()
     out = chosen.out.absolute()
     steps = Steps()
-    for name in ("work", "results"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in ("demo.blend", "report.json", "contact_sheet.png"):
-        (out / name).unlink(missing_ok=True)
     work = out / "work"
-    work.mkdir(parents=True)
+    clear(out)
     # Blender reads this once, when it is imported: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
     try:
@@ -93,6 +89,17 @@ def main() -> int:
     finally:
         demo.end()
     return 0
+
+
+def clear(out: Path) -> None:
+    """Remove what an earlier demo left, but for weights: the backend may have asked to put them there."""
+    backend = out / "work" / "backend"
+    for path in (*backend.glob("*"), *(out / "work").glob("*"), out / "results"):
+        if path not in (backend, backend / "models"):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    for name in ("demo.blend", "report.json", "contact_sheet.png"):
+        (out / name).unlink(missing_ok=True)
+    backend.mkdir(parents=True, exist_ok=True)
 
 
 class Demo:
@@ -134,6 +141,7 @@ class Demo:
         bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
         preferences = bpy.context.preferences.addons[MODULE].preferences
         preferences.data_folder, preferences.results_folder = str(self.work / "backend"), "//results"
+        bpy.context.preferences.filepaths.save_version = 0
         self.save()
         version = bpy.app.version_string
         self.steps.done("install", f"built {archive.name} and installed it in Blender {version}")
@@ -145,7 +153,6 @@ class Demo:
 
     def start_backend(self) -> None:
         data = self.work / "backend"
-        data.mkdir()
         about = {
             "command": [str(self.backend_python), "-m", "backend.cli"],
             "environment": {"PYTHONPATH": str(REPOSITORY)},

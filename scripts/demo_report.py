@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
 
-Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), truth (name: where
-its .mp4 and .json lie, without the ending), sheet (the PNG to write). Prints {camera: figures} as JSON.
+Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), truth (name:
+where its .mp4 and .json lie, without the ending), sheet (the PNG to write). Prints {camera: figures} as JSON.
 """
 
 from __future__ import annotations

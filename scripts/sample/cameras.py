@@ -24,8 +24,8 @@ HAND_NAME = "Push In"
 HAND_KEYS = (
     # scene frame, location in metres, XYZ rotation in degrees, lens in millimetres
     (1, (0.0, 0.0, 0.0), (90.0, 0.0, 0.0), 34.0),
-    (25, (0.42, 0.55, 0.12), (88.0, 0.0, 4.0), 38.0),
-    (49, (0.75, 1.05, 0.3), (85.5, 0.0, 8.0), 31.0),
+    (25, (0.22, 0.3, 0.06), (88.8, 0.0, 2.2), 37.0),
+    (49, (0.4, 0.62, 0.2), (86.8, 0.0, 4.4), 42.0),
 )
 """Children of the geometry's origin: y runs along the first source camera's axis, and z is that camera's up."""
 
