@@ -19,7 +19,7 @@ from backend.warping.mesh import mesh_depth
 from backend.warping.surface import Surface, make_surface
 from backend.warping.types import View
 
-MOST_FRAMES = 48
+MOST_FRAMES = 64
 """Frames that are kept in mind; of longer clips, this many spread evenly."""
 
 WITNESSES = 9

@@ -44,6 +44,7 @@ from backend.warping.background import background_views
 from backend.warping.lift import pixel_transform, target_from_source
 from backend.warping.memory import Memory
 from backend.warping.stage import warp
+from backend.warping.surface import make_surface
 from backend.warping.types import Method, WarpedFrame
 from backend.warping.video import Warper, warp_frames
 
@@ -152,16 +153,16 @@ def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: i
     t, K, at = path.frames[n], path.intrinsics()[n], path.extrinsics()[n]
     geometry, K_source = scene.geometry, scene.geometry.K_at(*scene.frames.shape[2:0:-1])
 
+    height, width = scene.frames.shape[1:3]
+    own = make_surface(geometry.depth[t], geometry.valid[t], width, height)
+
     def splat(k: int, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         there = target_from_source(at, geometry.world_from_camera[k])
-        surface = memory.surface_of(k)
-        assert surface is not None
+        surface = memory.surface_of(k) or own
         terms = pixel_transform(K_source[k], there, K)
         return numpy_splat(scene.frames[k], surface.depth, mask, *terms, path.width, path.height)
 
     static = dict(zip(memory.kept.tolist(), memory.static, strict=True))
-    own = memory.surface_of(t)
-    assert own is not None
     rgb, seen = splat(t, own.depth > 0)
     known = seen.copy()
     for k in sorted(list(static)[::every], key=lambda k: abs(k - t)):

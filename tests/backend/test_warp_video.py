@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, camera, film, make_path, shoot
@@ -62,6 +64,16 @@ def test_memory_shows_the_wall_behind_what_moved_away_and_never_what_moves(clip)
     assert psnr(warped.rgb[warped.remembered], truth[warped.remembered]) > 30
     green = warped.rgb[warped.remembered].astype(int)
     assert not ((green[:, 1] > green[:, 0] + 60) & (green[:, 1] > green[:, 2] + 60)).any()
+
+
+def test_what_moved_through_other_frames_outside_this_one_is_not_remembered() -> None:
+    cameras = np.stack([camera(0.12 * t) for t in range(COUNT)])
+    passer = replace(MOVER, left=2.5, right=2.7, speed=-0.2)
+    frames, geometry = film((WALL, passer), COUNT, cameras)
+    warped = warp_video(frames, geometry, make_path(cameras[-1:], [0]))
+    remembered = warped.rgb[warped.remembered].astype(int)
+    assert len(remembered) > 200
+    assert not ((remembered[:, 1] > remembered[:, 0] + 60) & (remembered[:, 1] > remembered[:, 2] + 60)).any()
 
 
 def test_without_memory_nothing_is_remembered(clip) -> None:
