@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -214,13 +213,11 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert not list((tmp_path / "data" / "tmp").iterdir())
 
 
-def test_help_comes_at_once_and_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from backend.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: print(*sys.modules)"
     )
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
-    assert time.monotonic() - started < 3
     assert "--move" in done.stdout
     assert not {"torch", "numpy", "cv2", "av", "pydantic"} & set(done.stdout.split())
 
