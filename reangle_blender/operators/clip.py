@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bpy
@@ -41,7 +42,8 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     known = connection.now.provider(clip.provider)
     if known is not None and not known.available:
         raise UserError(known.message or f"{clip.provider} is not available.", advice=known.advice)
-    if known is not None and preferences.get().commercial_only and "non-commercial" in known.licence.casefold():
+    words = re.split(r"[^a-z]+", known.licence.casefold()) if known is not None else []
+    if known is not None and preferences.get().commercial_only and {"nc", "noncommercial", "non"} & set(words):
         raise UserError(
             f"The weights of {known.name} are for non-commercial use: {known.licence}.",
             advice="Choose another geometry, or allow it in the add-on's preferences.",

@@ -79,9 +79,12 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     Raises UserError naming the camera and the frame for what the contract cannot hold.
     """
     shot = state.of(scene)
-    origin = shot.origin
+    origin = state.alive(scene, shot.origin)
     if origin is None or not shot.shot_frames:
-        raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
+        raise UserError(
+            "There is no imported clip in this scene, or its origin was deleted.",
+            advice="Import a clip in step 1 first.",
+        )
     names = path_names(cameras)
     if MARKER_CAMERA in names and use_markers:
         raise UserError(f"A camera is named {MARKER_CAMERA!r}.", advice="Rename it to render with markers.")

@@ -110,6 +110,22 @@ def click_once(operator: str) -> Steps:
     raise LookupError(f"there is no button for {operator} in the sidebar")
 
 
+def open_first_panel() -> Steps:
+    """A press that reaches a panel's header folds it; a picture should show all."""
+    yield from scroll("WHEELUPMOUSE", 40)
+    window, _, region = view3d()
+    x, top = region.x + region.width // 3, region.y + region.height - 12
+    for y in range(top, region.y + region.height // 2, -15):
+        yield from command_under(x, y)
+        if "reangle.import_clip(" in bpy.context.window_manager.clipboard:
+            return
+    for value in ("PRESS", "RELEASE"):
+        window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=top)
+        yield 0.1
+        window.event_simulate(type="LEFTMOUSE", value=value, x=x, y=top)
+        yield 0.2
+
+
 def install() -> Steps:
     preferences = bpy.context.preferences
     for item in list(bpy.data.objects):
@@ -185,6 +201,7 @@ def whole_job() -> Steps:
         yield from click("reangle.apply_move", lambda before=before: len(scene.objects) > before)
     report["cameras"] = [item.name for item in scene.objects if item.type == "CAMERA"]
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
+    yield from open_first_panel()
     yield from picture("3_cameras")
 
     yield from click("reangle.render", lambda: len(known.jobs) == 2)
@@ -242,6 +259,7 @@ def pictures_of_results(scene: bpy.types.Scene) -> Steps:
     halves[0].type = "SEQUENCE_EDITOR"
     halves[0].spaces.active.view_type = "PREVIEW"
     halves[1].ui_type = "CompositorNodeTree"
+    halves[1].spaces.active.show_region_ui = False
     timeline.type = "DOPESHEET_EDITOR"
     yield 0.5
     for item, operator in (
