@@ -202,7 +202,8 @@ def collect_geometry_files(folder: Path) -> list[Path]:
     """The depth and camera files in a folder and the folders below, for `--geometry files:FOLDER`.
 
     Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
-    preferred. Raises UserError if there is no depth, or if depth lies in several folders.
+    preferred. Of camera files, those next to the depth are taken, else those in the folder above. Raises UserError if
+    there is no depth, or if depth lies in several folders.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", advice="Give the folder that holds the depth maps.")
@@ -224,6 +225,12 @@ def collect_geometry_files(folder: Path) -> list[Path]:
             f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
         )
     cameras = [path for path in found if path.name.lower() in COLMAP_NAMES or _is_camera_json(path)]
+    # A camera file beside the depth or above it belongs to it; others nearby may be other cameras.
+    above = [place for place in (parents[0], *parents[0].parents) if place == folder or folder in place.parents]
+    for place in above:
+        if beside := [path for path in cameras if path.parent == place]:
+            cameras = beside
+            break
     return sorted(depth, key=lambda path: natural_key(path.name)) + cameras
 
 

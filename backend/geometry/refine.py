@@ -95,7 +95,7 @@ def refine(
 
     A point has one place in the world through the pair's map and the camera it is seen from, and one through its own
     frame's camera and depth. Their distance is taken over its depth and split into the part along the ray of its own
-    pixel and the part across, each in units of its own spread at the start: networks know directions better than
+    pixel and the part across, each in units of its own spread: networks know directions better than
     distances. Frame 0 stays as it is, and all cameras if `still`.
     """
     count, pairs = len(start.rotation), len(start.log_pair_scale)
@@ -104,11 +104,20 @@ def refine(
     free[3 * count : 3 * count + 3] = False
     free[6 * count] = False
     free[-1] = free_focal
-    solution, damping = start, 1e-3
-    raw = np.concatenate([_residuals(start, one, np.ones(3))[0] for one in observations])
-    across, along = (max(spread(part.ravel()), 1e-6) for part in (raw[:, :2], raw[:, 2]))
-    noise = np.array([across, across, along])
-    cost = _cost(start, observations, noise)
+    solution = start
+    # The second time, noise is measured where the first one ended, and outliers stand out.
+    for _ in range(2):
+        raw = np.concatenate([_residuals(solution, one, np.ones(3))[0] for one in observations])
+        across, along = (max(spread(part.ravel()), 1e-6) for part in (raw[:, :2], raw[:, 2]))
+        solution = _descend(solution, observations, np.array([across, across, along]), free, steps)
+    return solution
+
+
+def _descend(
+    solution: Solution, observations: Sequence[Observation], noise: np.ndarray, free: np.ndarray, steps: int
+) -> Solution:
+    damping = 1e-3
+    cost = _cost(solution, observations, noise)
     for _ in range(steps):
         normal, gradient = _normal_equations(solution, observations, noise)
         normal, gradient = normal[np.ix_(free, free)], gradient[free]
@@ -123,7 +132,7 @@ def refine(
                 solution, cost, damping = trial, trial_cost, damping / 5
                 break
             damping *= 10
-        if before - cost < 1e-7 * before:
+        if before - cost < 1e-5 * before:
             break
     return solution
 

@@ -11,7 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from backend.geometry.alignment import Alignment, align
 from backend.geometry.moving import moving_pixels
-from backend.geometry.point_maps import pair_graph
+from backend.geometry.pairwise import Lens
+from backend.geometry.point_maps import pair_graph, sample_index, sample_pixels
+from backend.geometry.refine import Solution, observe, refine
 from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 
 
@@ -111,6 +113,49 @@ def test_a_static_scene_has_no_moving_pixels() -> None:
     scene = make_scene(arc(12), count=6)
     depth = np.where(scene.moving, np.float32(0), scene.depth)
     assert moving_pixels(depth, depth > 0, scene.K, scene.world_from_camera).mean() < 0.002
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.2])
+def test_refinement_finds_the_truth_from_afar_among_outliers(wrong: float) -> None:
+    """From 2 degrees, a twentieth of the depth, 10 % of scale and 5 % of focal length away, some points wrong."""
+    random = np.random.default_rng(0)
+    scene = make_scene(arc(12), count=5)
+    maps = network_maps(scene, 0.0)
+    height, width = scene.depth.shape[1:]
+    pixels, pick = sample_pixels(height, width), sample_index(height, width)
+    samples = np.stack([depth[pick].ravel() for depth in scene.depth]).astype(np.float64)
+    focal = scene.K[0, 0, 0]
+    truth = scene.world_from_camera
+    units = np.array([np.median(scene.depth[pair.first] / pair.depth) for pair in maps])
+    observations = []
+    for index, pair in enumerate(maps):
+        for frame, points in ((pair.first, pair.first_points), (pair.second, pair.second_points)):
+            points = points.copy()
+            bad = random.random(len(points)) < wrong
+            points[bad] += random.normal(size=(bad.sum(), 3))
+            lens = Lens(focal, width, height)
+            sure = np.full(len(points), 8.0)
+            observations.append(observe(index, pair.first, frame, points, sure, samples, pixels, lens, 300))
+
+    def away(amount: float, *shape: int) -> np.ndarray:
+        off = amount * random.normal(size=shape)
+        off[0] = 0
+        return off
+
+    start = Solution(
+        Rotation.from_rotvec(np.radians(away(2, 5, 3))).as_matrix() @ truth[:, :3, :3],
+        truth[:, :3, 3] + away(0.3, 5, 3),
+        away(0.1, 5),
+        np.log(units) + 0.1 * random.normal(size=len(units)),
+        float(np.log(focal * 1.05)),
+    )
+    found = refine(start, observations, steps=40)
+    turn = Rotation.from_matrix(found.rotation.transpose(0, 2, 1) @ truth[:, :3, :3]).magnitude()
+    most = 1e-5 if wrong == 0 else 2e-3
+    assert turn.max() < most
+    assert np.abs(found.translation - truth[:, :3, 3]).max() < 10 * most
+    assert np.abs(found.log_depth_scale).max() < most
+    assert np.exp(found.log_focal) == pytest.approx(focal, rel=most)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9, 49])

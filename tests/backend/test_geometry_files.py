@@ -268,6 +268,7 @@ def test_a_folder_is_searched_for_depth_and_camera(tmp_path: Path) -> None:
         json.dumps({"fps": 24, "width": 48, "height": 32, "frames": 2, "source": source})
     )
     (tmp_path / "notes.json").write_text('{"author": "me"}')
+    camera_json(tmp_path / "targets" / "other.json", moving_camera(2))
     found = collect_geometry_files(tmp_path)
     assert [path.name for path in found] == ["9.exr", "10.exr", "scene.json"]
     assert len(read_camera_json("scene.json", found[-1]).K) == 1

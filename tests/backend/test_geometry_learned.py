@@ -210,6 +210,19 @@ def test_smoothing_takes_out_jitter_and_leaves_level() -> None:
     np.testing.assert_allclose(smooth_in_time(np.full((7, 2), 3.0), 2), 3.0)
 
 
+def test_moving_pixels_do_not_decide_the_scale() -> None:
+    """Point maps are wrong on what moves, here on most of the picture."""
+    scene = make_scene(arc(0), count=3)
+    moving = np.zeros(scene.depth.shape, bool)
+    moving[:, :, :60] = True
+    alignment = aligned(scene, 0.0)
+    depth = np.where(moving, 3 * alignment.depth, alignment.depth)
+    wrong = Alignment(**{**vars(alignment), "depth": depth, "dynamic": moving})
+    scale, shift = fit_frames(1 / alignment.depth, wrong)
+    np.testing.assert_allclose(scale, 1, atol=0.01)
+    np.testing.assert_allclose(shift, 0, atol=0.005)
+
+
 def test_scale_and_shift_are_found_among_outliers() -> None:
     random = np.random.default_rng(0)
     x = random.uniform(1, 5, 4000)
