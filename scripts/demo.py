@@ -62,10 +62,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--geometry", metavar="HOW", help="files:DIR, dust3r or depth-anything (default)")
     parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")
-    parser.add_argument("--size", metavar="WxH", help="working size (default: the clip's)")
+    parser.add_argument("--size", type=size, metavar="WxH", help="working size (default: the clip's)")
     parser.add_argument("--sample", type=Path, default=REPOSITORY / "sample", metavar="DIR", help="another sample")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "demo", metavar="DIR")
     return parser.parse_args()
+
+
+def size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    return int(width), int(height)
 
 
 def main() -> int:
@@ -196,7 +201,7 @@ class Demo:
         clip.geometry_folder = str(Path(folder).absolute()) if folder else ""
         if self.chosen.size:
             clip.use_own_size = False
-            clip.width, clip.height = (int(side) for side in self.chosen.size.lower().split("x"))
+            clip.width, clip.height = self.chosen.size
         self.press("import_clip")
         self.wait()
         shot = self.shot
