@@ -53,11 +53,11 @@ class Filler:
         else:
             colour, there, _ = self.memory.recall(0, K, world_from_camera, hole | ring)
         found = there > 0
-        # the frame's light at the rim, carried over the hole
+        # the frame's own light at the rim, carried a little way in so that no seam shows
         same = ring & found & (np.abs(there - depth) < SAME_SURFACE * depth)
         shift = rgb.astype(np.float32) - colour
         same &= np.abs(shift).max(-1) < MOST_SHIFT
-        filled = colour + diffuse(shift, same, hole & found)
+        filled = colour + fade(shift, same, hole & found)
         rest = hole & ~found
         if rest.any():
             base = np.where(known[..., None], rgb, filled)
