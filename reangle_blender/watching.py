@@ -88,10 +88,14 @@ def cancel(job: str) -> None:
         entry.stop.set()
         return
     client = connection.client()
+
+    def failed(failure: jobs.Failure) -> None:
+        if entry is not None:
+            entry.message, entry.advice = failure.message, failure.advice
+            ledger.write(entry)
+
     # The watcher brings the end of it.
-    jobs.in_thread(
-        lambda: client.cancel(job), done=lambda _: None, failed=lambda failure: entry and ledger.failed(entry, failure)
-    )
+    jobs.in_thread(lambda: client.cancel(job), done=lambda _: None, failed=failed)
 
 
 def fetch(scene: Scene, job: str) -> None:
