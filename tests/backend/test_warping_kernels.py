@@ -296,7 +296,9 @@ def test_flying_pixels_go_and_thin_and_slanted_ones_stay() -> None:
     flying[:, 20:22] = True
     depth[:, 30] = 2.5  # a pole
     depth[:, 40] = 9  # a slit
-    depth[:, 50:] = 1 / np.linspace(1 / 4.5, 1 / 1.2, 10)  # a steep but straight wall
+    depth[:, 43:46] = (2, 2.4, 2.9)  # a narrow slat, slanted
+    depth[:, 48:58] = 1 / np.linspace(1 / 4.5, 1 / 1.2, 10)  # a steep but straight wall
+    depth[:, 58:] = 1.2
     valid = np.ones_like(depth, bool)
     np.testing.assert_array_equal(lift.edge_mask(depth, valid), flying)
     np.testing.assert_array_equal(lift.edge_mask(depth.T, valid.T), flying.T)
@@ -308,14 +310,13 @@ def test_flying_pixels_go_and_thin_and_slanted_ones_stay() -> None:
 
 def test_a_grazing_floor_hangs_together_and_a_step_does_not() -> None:
     _, depth, ball, K = room(160, 120)
-    mesh = mesh_frame(
-        np.full((120, 160, 3), 1, np.uint8), depth, np.ones_like(ball), K, rigid((0, 0, 0), (-0.3, 0, 0)), K, 160, 120
-    )
-    hole = mesh.depth == 0
-    floor = (lift.unproject(depth, K)[..., 1] > 1.19) & ~ball
-    assert floor[-1].all()
-    assert not hole[110:, 8:140].any()  # the floor before the camera stays one piece
-    assert 50 < hole[:, 10:140].sum() < 1500  # beside the ball the wall is bare
+    white, valid = np.full((120, 160, 3), 255, np.uint8), np.ones_like(ball)
+    # raised, the camera sees the floor's rows farther apart; nearly all of them differ by more than `jump`
+    raised = mesh_frame(white, depth, valid, K, rigid((0, 0, 0), (0, 0.6, 0)), K, 160, 120)
+    assert (depth[92:104, 5] > (1 + lift.JUMP) * depth[93:105, 5]).all()
+    assert (raised.depth[109:120, 5:50] > 0).all()
+    aside = mesh_frame(white, depth, valid, K, rigid((0, 0, 0), (-0.3, 0, 0)), K, 160, 120)
+    assert 50 < (aside.depth[:, 10:140] == 0).sum() < 1500  # beside the ball the wall is bare
 
 
 def test_clips_are_frames_side_by_side() -> None:
@@ -397,11 +398,13 @@ def test_the_blur_never_lets_a_far_surface_through() -> None:
     depth[:, 20:] = near
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[:, 20:] = 255
-    pose = rigid((0, 0, 0), (-4.7, 0.02, 0))  # both pass out to the left, the near one 2.1 pixels faster
-    K_target = K + np.array([[0, 0, 60], [0, 0, 0], [0, 0, 0]])
-    frame = splat_frame(rgb, depth, np.ones_like(depth, bool), K, pose, K_target, 100, height)
+    pose = rigid((0, 0, 0), (-4.4, 0.02, 0))  # the near one moves 5.5 pixels farther to the left
+    # enlarged, so that many pixels see the near plane only by its neighbours' points
+    K_target = np.diag([1.6, 1.6, 1]) @ (K + np.array([[0, 0, 90], [0, 0, 0], [0, 0, 0]]))
+    frame = splat_frame(rgb, depth, np.ones_like(depth, bool), K, pose, K_target, 160, 24)
     A, b = lift.pixel_transform(K, pose, K_target)
     first = near * A @ (20.5, 8, 1) + b
     start = int(np.ceil(first[0] / first[2]))
     assert (frame.rgb[2:-2, start + 1 : start + 20] == 255).all()
     assert (frame.rgb[2:-2, start - 12 : start - 2] == 0).all()
+    assert (frame.index[2:-2, start - 12 : start + 20] >= 0).all()
