@@ -78,7 +78,11 @@ def main() -> int:
     out = chosen.out.absolute()
     steps = Steps()
     work = out / "work"
-    clear(out)
+    clear(work)
+    (work / "backend").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / "results", ignore_errors=True)
+    for name in ("demo.blend", "report.json", "contact_sheet.png"):
+        (out / name).unlink(missing_ok=True)
     # Blender reads this once, when it is imported: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
     try:
@@ -93,18 +97,16 @@ def main() -> int:
         return 2
     finally:
         demo.end()
+    clear(work)
     return 0
 
 
-def clear(out: Path) -> None:
-    """Remove what an earlier demo left, but for weights: the backend may have asked to put them there."""
-    backend = out / "work" / "backend"
-    for path in (*backend.glob("*"), *(out / "work").glob("*"), out / "results"):
+def clear(work: Path) -> None:
+    """Remove what a demo needed while it ran, but for weights: the backend may have asked to put them there."""
+    backend = work / "backend"
+    for path in (*backend.glob("*"), *work.glob("*")):
         if path not in (backend, backend / "models"):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    for name in ("demo.blend", "report.json", "contact_sheet.png"):
-        (out / name).unlink(missing_ok=True)
-    backend.mkdir(parents=True, exist_ok=True)
 
 
 class Demo:
