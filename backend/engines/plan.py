@@ -14,7 +14,7 @@ DECODE_VERSION = 1
 GEOMETRY_VERSION = 1
 WARP_VERSION = 1
 PREVIEW_VERSION = 1
-DELIVER_VERSION = 1
+DELIVER_VERSION = 2
 
 
 def plan_job(request: JobRequest, data: Path) -> list[Stage]:

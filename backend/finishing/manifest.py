@@ -44,9 +44,12 @@ def write_manifest(context: StageContext, path: CameraPath) -> None:
     (context.out / "manifest.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
+CLIP_KEYS = ("start", "fps", "fps_is_variable", "timestamps", "width", "height", "frames", "notes")
+
+
 def _clip(decode: Path) -> dict[str, Any]:
     about = json.loads((decode / "clip.json").read_text(encoding="utf-8"))
-    return {key: about[key] for key in ("fps", "width", "height", "frames", "notes") if key in about}
+    return {key: about[key] for key in CLIP_KEYS}
 
 
 def _geometry(folder: Path) -> dict[str, Any]:

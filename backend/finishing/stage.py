@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +66,17 @@ def deliver(context: StageContext) -> None:
         for start in range(0, count, CHUNK)
         for frame in read_images(context.out / "frames", start, min(CHUNK, count - start))
     )
-    write_mp4(context.out / "preview.mp4", frames, path.fps)
+    write_mp4(context.out / "preview.mp4", frames, path.fps, _variable_times(context.inputs["decode"], path))
     context.report(0.8, "")
     write_manifest(context, path)
     context.report(1.0, "")
+
+
+def _variable_times(decode: Path, path: CameraPath) -> list[float] | None:
+    """The clip's own time of each output frame if its frame rate varies and the camera goes through it forwards."""
+    clip = json.loads((decode / "clip.json").read_text(encoding="utf-8"))
+    forwards = all(before < after for before, after in pairwise(path.frames))
+    return [clip["timestamps"][frame] for frame in path.frames] if clip["fps_is_variable"] and forwards else None
 
 
 def _link_folder(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,14 +84,23 @@ def _flicker(warped, frames, steps) -> float:
     return float(np.concatenate(changes).mean())
 
 
-def run_stages(root: Path, path: CameraPath) -> tuple[Path, list[str]]:
+def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = None) -> tuple[Path, list[str]]:
     """The three stages on a tiny clip; the delivered folder and what was said on the way."""
     frames, geometry = film(SCENE, COUNT)
     folders = {name: root / name for name in ("decode", "geometry", "warp", "preview", "deliver")}
     for folder in folders.values():
         folder.mkdir(parents=True)
     write_images(folders["decode"] / "frames", frames)
-    about = {"fps": 24, "width": WIDTH, "height": HEIGHT, "frames": COUNT, "notes": []}
+    about = {
+        "start": 0,
+        "fps": 24,
+        "fps_is_variable": times is not None,
+        "timestamps": times or [n / 24 for n in range(COUNT)],
+        "width": WIDTH,
+        "height": HEIGHT,
+        "frames": COUNT,
+        "notes": [],
+    }
     (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
     geometry.save(folders["geometry"])
     camera_json = path.model_dump(mode="json")
@@ -142,6 +152,13 @@ def test_the_result_is_whole_and_its_manifest_is_true(tmp_path: Path) -> None:
     assert np.array_equal(read_images(result / "frames")[known], read_images(result / "warped")[known])
     with av.open(str(result / "preview.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == COUNT
+
+
+def test_the_movie_of_a_clip_with_a_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.5, 0.55, 0.9, 1.0]
+    result, _ = run_stages(tmp_path, make_path(np.stack([camera(0.3)] * COUNT)), times)
+    with av.open(str(result / "preview.mp4")) as container:
+        assert [frame.time for frame in container.decode(video=0)] == pytest.approx(times, abs=1e-3)
 
 
 def test_a_camera_that_sees_nothing_is_delivered_and_said(tmp_path: Path) -> None:
