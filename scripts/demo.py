@@ -63,7 +63,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")
     parser.add_argument("--size", type=size, metavar="WxH", help="working size (default: the clip's)")
-    parser.add_argument("--sample", type=Path, default=REPOSITORY / "sample", metavar="DIR", help="another sample")
+    parser.add_argument(
+        "--sample",
+        type=Path,
+        default=REPOSITORY / "scripts" / "sample" / "footage",
+        metavar="DIR",
+        help="another sample",
+    )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "demo", metavar="DIR")
     return parser.parse_args()
 

@@ -87,7 +87,7 @@ def load_scene(folder: Path) -> Scene:
 
 def load_sample() -> Scene:
     """The repository's sample, through the product's own decoding and geometry."""
-    sample = REPOSITORY / "sample"
+    sample = REPOSITORY / "scripts" / "sample" / "footage"
     depth = sorted((sample / "depth").iterdir())
     settings = GeometrySettings(
         provider="files", files=tuple(FileRef(name=file.name, sha256="0" * 64, size=0) for file in depth)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the files of `sample/` of a scene folder that `render.py` wrote.
+"""Make the files of `footage/` of a scene folder that `render.py` wrote.
 
-    python3.11 scripts/sample/pack.py --scene DIR [--out sample]
+    python3.11 scripts/sample/pack.py --scene DIR [--out scripts/sample/footage]
 
 clip.mp4              the clip
 depth/000001.png ...  planar depth, 16 bits: 1 / (pixel * scale + offset), with the numbers of camera.json
@@ -81,7 +81,7 @@ def write_depth(maps: list[Path], folder: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files of the sample from a rendered scene folder.")
     parser.add_argument("--scene", type=Path, required=True, help="what render.py wrote")
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "sample")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "scripts" / "sample" / "footage")
     chosen = parser.parse_args()
     pack(chosen.scene, chosen.out)
     total = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())

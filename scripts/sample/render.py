@@ -7,7 +7,7 @@
 
 The first renders the sample: 49 frames, and the demo's two cameras as targets. The second renders frames spread over
 it, and targets that stand still. What is there already is not rendered again, so an interrupted run goes on. `pack.py`
-makes the files of `sample/` of the first.
+makes the files of `footage/` of the first.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def run(script: str, *arguments: str | Path, **environment: str) -> subprocess.C
 @pytest.fixture(scope="module")
 def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four frames of the sample, evenly spread: the same moves at the same moments."""
-    whole, small = REPO / "sample", tmp_path_factory.mktemp("sample")
+    whole, small = REPO / "scripts" / "sample" / "footage", tmp_path_factory.mktemp("sample")
     for folder in ("depth", "truth"):
         (small / folder).mkdir()
 
