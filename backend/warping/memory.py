@@ -129,11 +129,13 @@ class Memory:
         world_from_camera: np.ndarray,
         wanted: np.ndarray,
         own: Plate | None = None,
+        before: np.ndarray | None = None,
     ) -> Recalled:
         """The static scene at the wanted pixels of a target camera.
 
         frame: clip index; pictures near it in time are asked first. wanted: height x width bool. own: that frame
         itself; what it would have seen in front of its own surface is not believed, and its picture is not asked.
+        before: height x width float32; at the other pixels, what lies nearer than this depth is recalled too.
         """
         height, width = wanted.shape
         recalled = Recalled(
@@ -141,7 +143,8 @@ class Memory:
             np.zeros((height, width), np.float32),
             np.zeros((height, width), np.bool_),
         )
-        if not wanted.any():
+        limit = np.where(wanted, np.float32(np.inf), np.float32(0) if before is None else before).astype(np.float32)
+        if not limit.any():
             return recalled
         order = np.argsort(np.abs(self.kept - frame), kind="stable")
         own_depth, own_terms = np.zeros((1, 1), np.float32), (np.eye(3), np.zeros(3))
@@ -155,7 +158,7 @@ class Memory:
             there = target_from_source(world_from_camera, plate.world_from_camera)
             depth = plate.surface.depth
             drawn = mesh_depth(depth, depth > 0, plate.K, there, K, width, height)
-            _nearest_hidden(drawn, wanted, own_depth, *own_terms, recalled.depth)
+            _nearest_hidden(drawn, limit, own_depth, *own_terms, recalled.depth)
         terms = [self._terms_to(k, K, world_from_camera) for k in order]
         A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
         _gather(self.colours, self.depth, self.rough, self.near, self.static, order, A, b, *recalled)
@@ -279,13 +282,13 @@ def _median_static(depths, static, group):
 
 
 @numba.njit(**KERNEL)
-def _nearest_hidden(drawn, wanted, own, A, b, depth):
-    """Keep the nearest surface that the frame itself could not have seen."""
-    height, width = wanted.shape
+def _nearest_hidden(drawn, limit, own, A, b, depth):
+    """Keep the nearest surface that the frame itself could not have seen, if it is nearer than the limit."""
+    height, width = limit.shape
     for y in range(height):
         for x in range(width):
             z = drawn[y, x]
-            if not wanted[y, x] or z <= 0 or 0 < depth[y, x] <= z:
+            if z <= 0 or z >= limit[y, x] or 0 < depth[y, x] <= z:
                 continue
             u, v, there = source_point(x + 0.5, y + 0.5, z, A, b)
             if there > 0 and 0 <= u < own.shape[1] and 0 <= v < own.shape[0]:

@@ -15,7 +15,7 @@ from backend.contract import CameraPath
 from backend.errors import UserError
 from backend.geometry.video_geometry import VideoGeometry
 from backend.warping.lift import pixel_transform, target_from_source, thread_count
-from backend.warping.lookup import SCALE, look_up
+from backend.warping.lookup import SAME_SURFACE, SCALE, look_up
 from backend.warping.memory import Memory, Plate
 from backend.warping.mesh import mesh_depth, mesh_frame
 from backend.warping.splat import splat_frame
@@ -25,8 +25,11 @@ from backend.warping.types import Method, Warped, WarpedFrame
 T = TypeVar("T")
 R = TypeVar("R")
 
-SEEN = 0.5
+SEEN = 0.3
 """Share of a pixel that must have been seen for the pixel to count as seen."""
+
+IN_FRONT = 2 * SAME_SURFACE
+"""Share by which what is remembered must be nearer than what is seen to hide it."""
 
 CROWD = 4
 """Of a remembered pixel and its eight neighbours, so many must be known; a lone speck is a mistake."""
@@ -55,8 +58,11 @@ class Warper:
         remembered = np.zeros_like(visible)
         if self.memory is not None:
             own = Plate(surface, self.K[frame], self.geometry.world_from_camera[frame])
-            recalled, there, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own)
+            before = depth * np.float32(1 - IN_FRONT)
+            recalled, there, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own, before)
             known = there > 0
+            # what this frame did not see may hide, from the new camera, what it did see
+            visible &= ~(known & (there < before))
             crowd = cv2.boxFilter((known | visible).astype(np.float32), -1, (3, 3), normalize=False)
             remembered = known & ~visible & (crowd >= CROWD)
             # a pixel that is seen in part shows the remembered background in the rest

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, camera, film, make_path, shoot
+from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, Card, camera, film, make_path, shoot
 
 from backend.errors import UserError
 from backend.warping.video import warp_video
@@ -74,6 +74,24 @@ def test_what_moved_through_other_frames_outside_this_one_is_not_remembered() ->
     remembered = warped.rgb[warped.remembered].astype(int)
     assert len(remembered) > 200
     assert not ((remembered[:, 1] > remembered[:, 0] + 60) & (remembered[:, 1] > remembered[:, 2] + 60)).any()
+
+
+def test_what_only_other_frames_saw_hides_what_this_frame_saw_behind_it() -> None:
+    screen = Card(-0.2, 0.2, -9, 9, 1.5, (60, 60, 60))
+    hidden = Card(-0.3, 0.3, -0.6, 0.6, 2.6, (220, 60, 40))
+    cards = (WALL, hidden, screen)
+    cameras = np.stack([camera(0.9 if t else 0.0) for t in range(COUNT)])
+    frames, geometry = film(cards, COUNT, cameras)
+    target = camera(1.0)
+    truth, depth = shoot(cards, 0, target)
+    warped = warp_video(frames, geometry, make_path(target[None], [0]))
+    behind = warp_video(frames, geometry, make_path(target[None], [0]), memory=False)
+    there = np.abs(depth - hidden.z) < 0.1
+    covered = there & behind.visible[0] & (behind.depth[0] > 1.1 * hidden.z)
+    assert covered.sum() > 30
+    assert warped.remembered[0][covered].mean() > 0.9
+    assert np.allclose(warped.depth[0][covered & warped.remembered[0]], hidden.z, rtol=0.02)
+    assert psnr(warped.rgb[0][covered], truth[covered]) > psnr(behind.rgb[0][covered], truth[covered]) + 5
 
 
 def test_without_memory_nothing_is_remembered(clip) -> None:
