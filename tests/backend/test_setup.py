@@ -6,12 +6,15 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import environments
 import install_backend
 import pytest
+
+from backend.version import VERSION
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +54,13 @@ def test_every_requirement_is_pinned() -> None:
     assert environments.requirements("backend")[0].startswith("torch==")
     assert environments.requirements("bpy-4.2")[0] == "bpy==4.2.23"
     assert not any("torchvision" in pin for pin in environments.requirements("backend"))
+
+
+def test_one_version_everywhere() -> None:
+    project = tomllib.loads((environments.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    manifest = tomllib.loads((environments.REPOSITORY / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["version"] == project["project"]["version"] == VERSION
+    assert f"## {VERSION}" in (environments.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="runs the POSIX launcher")
