@@ -9,6 +9,9 @@ output frame's own source frame; `remembered` is not, but is covered by the spla
 `invented` is the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest
 frames first, with Telea in what is left; splat, mesh and lookup (the default) are the product's methods with memory
 and fill.
+
+The sets say where the points of a splat land, not what is truly to be seen there: the truth may show another surface
+in front of them that no frame ever saw. No method can be right at such pixels, and all carry them in their figures.
 """
 
 from __future__ import annotations
@@ -280,7 +283,16 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
         for folder in folders.values():
             folder.mkdir()
         write_images(folders["decode"] / "frames", _resized(scene.frames[pick], width, height))
-        about = {"fps": path.fps, "width": width, "height": height, "frames": count, "notes": []}
+        about = {
+            "start": 0,
+            "fps": path.fps,
+            "fps_is_variable": False,
+            "timestamps": [n / path.fps for n in range(count)],
+            "width": width,
+            "height": height,
+            "frames": count,
+            "notes": [],
+        }
         (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
         geometry = scene.geometry
         depth = np.stack([cv2.resize(geometry.depth[k], (width, height), interpolation=0) for k in pick])
@@ -332,6 +344,9 @@ def main() -> None:
     for name in SETS:
         row = "".join(f"{figures.get(f'{name}_psnr_{method}', float('nan')):10.2f}" for method in ("numpy", *METHODS))
         print(f"{name:20}{row}{shares[name]:10.1%}")
+    print(
+        "Sets by where the numpy splat lands; some of it is truly hidden by what no frame saw, for all methods alike."
+    )
     figures["flicker_telea"], figures["flicker_fill"] = flicker(scene, memory, 49 if chosen.full else 16)
     print(f"\nflicker of invented pixels, grey levels a frame: Telea {figures['flicker_telea']:.2f}, ", end="")
     print(f"fill {figures['flicker_fill']:.2f}")
@@ -342,7 +357,8 @@ def main() -> None:
         f"\n49 frames of 720x480 to one camera, PNG to delivered folder: {figures['seconds_49_frames']:.1f} s ({steps})"
     )
     if not chosen.full:
-        print(f"Left out without --full: target frames beyond {most} a camera; numpy remembers every {every}th frame.")
+        print(f"Left out without --full: target frames beyond {most} a camera; the numpy splat, and with")
+        print(f"it the set `remembered`, knows one in {every} of the other frames.")
     rounded = {key: round(value, 3) for key, value in figures.items()}
     print(json.dumps({"bench": "preview", "figures": rounded}))
 
