@@ -21,6 +21,9 @@ TOGETHER = 1.2
 SAME_SURFACE = 0.02
 """Depths within this share of each other are one surface."""
 
+MIXED = 0.1
+"""Weight of pixels that lie behind the edge beside them: they show some of what is in front."""
+
 SHARPNESS = -0.6
 """The cubic's slope at its first zero; -0.5 is Catmull-Rom, more negative is sharper."""
 
@@ -34,7 +37,7 @@ def look_up(
     float32, 0 where nothing is. A, b: `pixel_transform` from target to source.
     Returns height x width x 3 uint8, height x width float32 in 0..1 and height x width float32.
     """
-    return _look_up(rgb, surface.depth, surface.rough, samples, A, b)
+    return _look_up(rgb, surface.depth, surface.rough, surface.near, samples, A, b)
 
 
 @numba.njit(inline="always")
@@ -82,7 +85,7 @@ def cubic_colour(rgb, u, v, out):
 
 
 @numba.njit(inline="always")
-def own_surface_colour(rgb, depth, u, v, z, out):
+def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
     """Colour at (u, v) from pixels of the surface at depth z alone. Returns whether there were any."""
     height, width = depth.shape
     fx, fy = min(max(u - 0.5, -2.0), width + 1.0), min(max(v - 0.5, -2.0), height + 1.0)
@@ -92,6 +95,8 @@ def own_surface_colour(rgb, depth, u, v, z, out):
         for x in range(max(x0 - 1, 0), min(x0 + 3, width)):
             if abs(depth[y, x] - z) < SAME_SURFACE * z:
                 weight = np.exp(-2.0 * ((fx - x) * (fx - x) + (fy - y) * (fy - y)))
+                if rough[y, x] == 1 and not near[y, x]:
+                    weight *= MIXED
                 red += weight * rgb[y, x, 0]
                 green += weight * rgb[y, x, 1]
                 blue += weight * rgb[y, x, 2]
@@ -103,7 +108,7 @@ def own_surface_colour(rgb, depth, u, v, z, out):
 
 
 @numba.njit(**KERNEL)
-def _look_up(rgb, depth, rough, samples, A, b):
+def _look_up(rgb, depth, rough, near, samples, A, b):
     height, width = samples.shape[0] // SCALE, samples.shape[1] // SCALE
     out = np.zeros((height, width, 3), np.uint8)
     seen = np.zeros((height, width), np.float32)
@@ -138,10 +143,10 @@ def _look_up(rgb, depth, rough, samples, A, b):
                     un, vn, zn = source_point(x + 0.5, y + 0.5, centre, A, b)
                 cubic_colour(rgb, un, vn, colour)
             else:
-                if not own_surface_colour(rgb, depth, un, vn, zn, colour):
+                if not own_surface_colour(rgb, depth, rough, near, un, vn, zn, colour):
                     cubic_colour(rgb, un, vn, colour)
                 if far_count:
-                    if not own_surface_colour(rgb, depth, uf, vf, zf, behind):
+                    if not own_surface_colour(rgb, depth, rough, near, uf, vf, zf, behind):
                         cubic_colour(rgb, uf, vf, behind)
                     share = far_count / covered
                     for c in range(3):

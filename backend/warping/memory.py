@@ -324,7 +324,7 @@ def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_ne
                     continue
                 if this == 2:
                     cubic_colour(colours[k], u, v, colour)
-                elif not own_surface_colour(colours[k], depths[k], u, v, there, colour):
+                elif not own_surface_colour(colours[k], depths[k], rough[k], near[k], u, v, there, colour):
                     continue
                 quality = this
                 is_near[y, x] = near[k, j, i]

@@ -16,7 +16,7 @@ class WarpedFrame(NamedTuple):
 
     rgb: H x W x 3 uint8, black where nothing is known.
     visible: H x W bool, seen by the output frame's own source frame.
-    remembered: H x W bool, seen only by others; never where `visible`.
+    remembered: H x W bool, seen only by others, also in front of what the own frame saw; never where `visible`.
     depth: H x W float32, planar z in the new camera, 0 where unknown.
     """
 

@@ -10,6 +10,8 @@ import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, Card, camera, film, make_path, shoot
 
 from backend.errors import UserError
+from backend.warping.lookup import own_surface_colour
+from backend.warping.surface import make_surface
 from backend.warping.video import warp_video
 
 SCENE = (WALL, BOX, MOVER)
@@ -52,6 +54,18 @@ def test_looking_up_is_close_to_the_truth_and_closer_than_splatting(clip) -> Non
     both = looked.visible & splatted.visible
     assert psnr(looked.rgb[both], truth[both]) > psnr(splatted.rgb[both], truth[both]) + 2
     assert psnr(looked.rgb[both], truth[both]) > 30
+
+
+def test_what_is_behind_an_edge_does_not_take_the_colour_of_what_is_in_front() -> None:
+    depth = np.full((9, 12), 4, np.float32)
+    rgb = np.full((9, 12, 3), (0, 0, 200), np.uint8)
+    depth[:, :5], rgb[:, :5] = 2, (200, 0, 0)
+    rgb[:, 5] = 100, 0, 100
+    surface = make_surface(depth, depth > 0, 12, 9)
+    colour = np.zeros(3)
+    assert own_surface_colour(rgb, surface.depth, surface.rough, surface.near, 5.5, 4.5, 4.0, colour)
+    assert colour[0] < 60
+    assert colour[2] > 140
 
 
 def test_memory_shows_the_wall_behind_what_moved_away_and_never_what_moves(clip) -> None:
