@@ -12,7 +12,7 @@ from backend.models.registry import check_provider
 
 DECODE_VERSION = 1
 GEOMETRY_VERSION = 1
-WARP_VERSION = 1
+WARP_VERSION = 2
 PREVIEW_VERSION = 1
 DELIVER_VERSION = 2
 
