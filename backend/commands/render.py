@@ -54,13 +54,14 @@ def _cameras(options: Namespace, output: Output, *, last: str, skip: Collection[
     store = Store(_data(options))
     request = _request(options, store)
     # Named moves turn about the scene's focus, so the geometry has to be known before the cameras are.
+    done: dict[str, Artifact] = {}
     if moves:
         done = _run(output, "Geometry", plan_job(request, store.root), store)
         paths += _moved(moves, done)
     values = {**request.model_dump(), "paths": tuple(paths)}
     request = checked("The cameras", lambda: JobRequest.model_validate(values))
-    stages = [stage for stage in plan_job(request, store.root) if stage.run not in skip]
-    done = _run(output, "Cameras", stages, store)
+    stages = [stage for stage in plan_job(request, store.root) if stage.run not in skip and stage.name not in done]
+    done = _run(output, "Cameras", stages, store, done)
     for path in paths:
         export(done[f"{last} {path.name}"], out / path.name)
         output.result(path.name, out / path.name)
@@ -82,9 +83,11 @@ def _request(options: Namespace, store: Store) -> JobRequest:
     )
 
 
-def _run(output: Output, title: str, stages: list[Stage], store: Store) -> dict[str, Artifact]:
+def _run(
+    output: Output, title: str, stages: list[Stage], store: Store, before: dict[str, Artifact] | None = None
+) -> dict[str, Artifact]:
     with output.plan(title, stages) as report:
-        return run_plan(stages, store, report)
+        return run_plan(stages, store, report, before)
 
 
 def _moved(moves: list[Move], done: dict[str, Artifact]) -> list[CameraPath]:

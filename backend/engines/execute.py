@@ -62,9 +62,14 @@ def run_stage(
         )
 
 
-def run_plan(stages: Sequence[Stage], store: Store, report: PlanReport) -> dict[str, Artifact]:
-    """Run a plan in order in this process, skipping what the cache holds. Returns stage name -> artifact."""
-    done: dict[str, Artifact] = {}
+def run_plan(
+    stages: Sequence[Stage], store: Store, report: PlanReport, before: Mapping[str, Artifact] | None = None
+) -> dict[str, Artifact]:
+    """Run a plan in order in this process, skipping what the cache holds. Returns stage name -> artifact.
+
+    before: artifacts of earlier stages that are not in `stages`, by stage name; they are in the answer, too.
+    """
+    done = dict(before or {})
     for stage in stages:
         inputs = inputs_of(stage, done)
         key = stage_key(stage, inputs)
