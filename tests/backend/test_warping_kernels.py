@@ -9,49 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from scipy.spatial.transform import Rotation
+from warping_scene import IDENTITY, intrinsics, noise_frame, rigid, room
 
 from backend.warping import lift
 from backend.warping.mesh import mesh_clip, mesh_depth, mesh_frame
 from backend.warping.splat import splat_clip, splat_frame
 from backend.warping.torch_warp import splat_torch
-
-IDENTITY = np.eye(4)
-
-
-def intrinsics(width: int, height: int, focal: float) -> np.ndarray:
-    return np.array([[focal, 0, width / 2 + 0.3], [0, focal * 1.1, height / 2 - 0.2], [0, 0, 1]])
-
-
-def rigid(rotation_deg: tuple[float, float, float], translation: tuple[float, float, float]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(rotation_deg, degrees=True).as_matrix()
-    matrix[:3, 3] = translation
-    return matrix
-
-
-def noise_frame(width: int, height: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours and depths without any order, a tenth of them not valid."""
-    rng = np.random.default_rng(seed)
-    rgb = rng.integers(0, 256, (height, width, 3), np.uint8)
-    depth = rng.uniform(0.5, 9, (height, width)).astype(np.float32)
-    return rgb, depth, rng.random((height, width)) > 0.1
-
-
-def room(width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A wall, a grazing floor and a ball: colours from the point in space, depth, the ball's mask, K."""
-    K = intrinsics(width, height, 0.9 * width)
-    rays = lift.unproject(np.ones((height, width)), K)
-    floor = np.where(rays[..., 1] > 1e-3, 1.2 / np.maximum(rays[..., 1], 1e-3), np.inf)
-    depth = np.minimum(6.0, floor)
-    centre, radius = np.array([0.4, 0.1, 3.0]), 0.7
-    a, b = (rays * rays).sum(-1), rays @ centre
-    inside = b * b - a * (centre @ centre - radius**2)
-    ball = inside > 0
-    depth = np.where(ball, (b - np.sqrt(np.maximum(inside, 0))) / a, depth).astype(np.float32)
-    points = lift.unproject(depth, K)
-    rgb = (127 + 100 * np.sin(points * (5, 7, 9))).astype(np.uint8)
-    return rgb, depth, ball, K
 
 
 def torch_frame(rgb, depth, valid, K_source, target_from_source, K_target, width, height, footprint):
