@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -30,11 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "serve":
         return _serve(options)
+    from backend.commands import interruption
     from backend.commands.output import Output
 
     output = Output(options.json)
-    # Ending politely cleans up like Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interruption.listen()
     module, name = _COMMANDS[options.command].split(":")
     try:
         return getattr(importlib.import_module(module), name)(options, output)

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from uuid import uuid4
 
+from backend.commands import interruption
 from backend.commands.export import check_target, export
 from backend.commands.output import Output
 from backend.commands.request import checked, read_cameras, read_clip, read_geometry
@@ -87,7 +88,12 @@ def _run(
     output: Output, title: str, stages: list[Stage], store: Store, before: dict[str, Artifact] | None = None
 ) -> dict[str, Artifact]:
     with output.plan(title, stages) as report:
-        return run_plan(stages, store, report, before)
+
+        def listening(stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+            interruption.check()
+            report(stage, fraction, message, cached=cached)
+
+        return run_plan(stages, store, listening, before)
 
 
 def _moved(moves: list[Move], done: dict[str, Artifact]) -> list[CameraPath]:
