@@ -20,7 +20,7 @@ _COMMANDS = {
     "geometry": "backend.commands.render:geometry",
     "warp": "backend.commands.render:warp",
     "doctor": "backend.commands.doctor:doctor",
-    "models": "backend.commands.models:list_models",
+    "models": "backend.commands.models:models",
 }
 
 
@@ -87,10 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
 
     commands.add_parser("doctor", parents=[shared, talk], help="what is installed, what is missing, how to get it")
-    models = commands.add_parser("models", help="weights that geometry can use")
-    models.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
-        "list", parents=[shared, talk], help="which there are, their licences, where they go"
-    )
+    models = commands.add_parser("models", help="weights: which there are, and whether they are sound")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[shared, talk], help="which there are, their licences, where they go")
+    verify = actions.add_parser("verify", parents=[shared, talk], help="read them again and compare them")
+    verify.add_argument("name", nargs="?", metavar="NAME", help="a suite or a checkpoint (default: all that are here)")
     return parser
 
 
@@ -105,11 +106,11 @@ def _scene_options() -> argparse.ArgumentParser:
     depth = options.add_argument_group("geometry")
     depth.add_argument(
         "--geometry",
-        default="depth-anything",
+        default="mini",
         metavar="HOW",
-        help="dust3r, depth-anything (default), or files:DIR with depth maps and a camera file",
+        help="mini (default), dust3r, depth-anything, or files:DIR with depth maps and a camera file",
     )
-    depth.add_argument("--checkpoint", metavar="NAME", help="weights: a folder, or a name from `reangle models list`")
+    depth.add_argument("--checkpoint", metavar="NAME", help="weights for dust3r or depth-anything: a folder, or a name")
     depth.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, where nothing else knows it")
     depth.add_argument("--depth-scale", type=float, default=1.0, metavar="X", help="multiplies depth read from files")
     depth.add_argument("--no-dust3r", action="store_true", help="depth-anything without DUSt3R's scale")

@@ -31,7 +31,7 @@ class ReanglePreferences(AddonPreferences):
     )
     commercial_only: BoolProperty(
         name="Commercial Use Only",
-        description="Refuse geometry whose weights are licensed for non-commercial use",
+        description="Refuse geometry whose weights or code are not for commercial work",
     )
 
     def draw(self, _context: Context) -> None:

@@ -21,11 +21,45 @@ from bpy.types import Object, PropertyGroup, Scene
 from . import compat
 from .core import moves
 
-SCHEMA = 1
+SCHEMA = 2
 
-MIGRATIONS: dict[int, Callable[[ReangleScene], None]] = {}
+
+def _keep_depth_files(old: ReangleScene) -> None:
+    # What was never chosen is not in the file, and was depth files until schema 2.
+    if not old.clip.is_property_set("provider"):
+        old.clip.provider = "files"
+
+
+MIGRATIONS: dict[int, Callable[[ReangleScene], None]] = {1: _keep_depth_files}
+"""From each schema to the next."""
 
 FINAL_STATES = {"done", "failed", "canceled"}
+
+WITH_CHECKPOINT = {"dust3r", "depth-anything"}
+"""Providers for which the artist may choose the weights."""
+
+
+GEOMETRIES = tuple(
+    (name, label, description, "NONE", number)
+    # A saved file holds the number.
+    for name, label, number, description in (
+        (
+            "mini",
+            "Mini",
+            3,
+            "Depth and camera path from the frames, by small weights that come with the backend: no fine relief. Needs "
+            "code that is not for commercial work",
+        ),
+        ("files", "Depth Files", 0, "A folder with depth maps (EXR, 16-bit PNG, npz) and a camera (JSON, COLMAP text)"),
+        (
+            "dust3r",
+            "DUSt3R",
+            1,
+            "Depth and camera path from the frames, by large weights that you install; not for commercial work",
+        ),
+        ("depth-anything", "Depth Anything", 2, "Depth of each frame, seen from a camera that stands still"),
+    )
+)
 
 
 class ReangleClip(PropertyGroup):
@@ -48,15 +82,8 @@ class ReangleClip(PropertyGroup):
     provider: EnumProperty(
         name="Geometry",
         description="Where depth and the camera of the clip come from",
-        items=(
-            (
-                "files",
-                "Depth Files",
-                "A folder with depth maps (EXR, 16-bit PNG, npz) and a camera (JSON, COLMAP text)",
-            ),
-            ("dust3r", "DUSt3R", "Depth and camera path from the frames themselves; its weights are non-commercial"),
-            ("depth-anything", "Depth Anything", "Depth of each frame, seen from a camera that stands still"),
-        ),
+        items=GEOMETRIES,
+        default="mini",
     )
     geometry_folder: StringProperty(
         name="Depth Folder",

@@ -63,10 +63,11 @@ class ClipChoice:
     frames: int
     size: tuple[int, int] | None
     sequence_fps: float
-    provider: Literal["files", "dust3r", "depth-anything"]
+    provider: Literal["files", "mini", "dust3r", "depth-anything"]
     geometry_folder: Path | None
     depth_scale: float
     checkpoint: str
+    use_dust3r: bool
     fov_deg: float | None
 
 
@@ -131,6 +132,7 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
         provider=choice.provider,
         files=refs[len(clip_paths) :],
         checkpoint=choice.checkpoint or None,
+        use_dust3r=choice.use_dust3r,
         horizontal_fov_deg=choice.fov_deg,
         depth_files_scale=choice.depth_scale,
     )

@@ -3,7 +3,8 @@
 """The whole loop through Blender: a clip in, two new angles out.
 
     python3.11 scripts/demo.py                       the sample, into out/demo
-    python3.11 scripts/demo.py --clip FILE --geometry files:DIR
+    python3.11 scripts/demo.py --geometry files      the sample with its true depth
+    python3.11 scripts/demo.py --clip FILE           a clip of yours
 
 Runs the real add-on in the real Blender, which starts the real backend. Leaves demo.blend, the image sequences of both
 cameras, report.json and contact_sheet.png.
@@ -19,7 +20,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,56 +27,19 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "sample")]
 
+from demo_options import GEOMETRIES, Steps, arguments
 from environments import REPOSITORY, SetupError, environment_variables, python_of
 
 MODULE = "bl_ext.user_default.reangle"
 JOB_TIMEOUT_S = 3600.0
+ESTIMATED = (
+    "PSNR and camera error include the geometry's own error: depth, lens and camera are estimated, in a scale in which "
+    "the middle of the first frame is as far away as in truth."
+)
 
 
 class DemoError(Exception):
     """What ends the demo early, in words for the artist."""
-
-
-class Steps:
-    """Prints each step when it is done, and remembers how long it took."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._since = self._start = time.perf_counter()
-
-    def done(self, name: str, words: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._since, 2)
-        print(f"{now - self._since:6.1f} s  {words}", flush=True)
-        self._since = now
-
-    @property
-    def total(self) -> float:
-        return round(time.perf_counter() - self._start, 2)
-
-
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
-    parser.add_argument("--engine", choices=["preview"], default="preview", help="how the new angles are made")
-    parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
-    parser.add_argument("--geometry", metavar="HOW", help="files:DIR, dust3r or depth-anything (default)")
-    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")
-    parser.add_argument("--size", type=size, metavar="WxH", help="working size (default: the clip's)")
-    parser.add_argument(
-        "--sample",
-        type=Path,
-        default=REPOSITORY / "scripts" / "sample" / "footage",
-        metavar="DIR",
-        help="another sample",
-    )
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "demo", metavar="DIR")
-    return parser.parse_args()
-
-
-def size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    return int(width), int(height)
 
 
 def main() -> int:
@@ -122,6 +85,7 @@ class Demo:
         self.chosen, self.out, self.work, self.steps = chosen, out, out / "work", steps
         self.backend_python = python_of("backend")
         self.is_sample = chosen.clip is None
+        self.unit = 1.0
         self.truth = (
             chosen.sample.absolute() / "truth" if self.is_sample and not (chosen.start or chosen.frames) else None
         )
@@ -200,12 +164,13 @@ class Demo:
         clip = self.shot.clip
         clip.path = str((self.chosen.clip or self.chosen.sample / "clip.mp4").absolute())
         clip.start, clip.frames = self.chosen.start, self.chosen.frames
-        how = self.chosen.geometry or (f"files:{self.chosen.sample / 'depth'}" if self.is_sample else "depth-anything")
-        provider, _, folder = how.partition(":")
+        provider, _, folder = self.chosen.geometry.partition(":")
         try:
             clip.provider = provider
         except TypeError:
-            raise DemoError(f"There is no geometry {provider!r}. Give files:DIR, dust3r or depth-anything.") from None
+            raise DemoError(f"There is no geometry {provider!r}. Give {GEOMETRIES}.") from None
+        if provider == "files" and not folder and self.is_sample:
+            folder = self.chosen.sample / "depth"
         clip.geometry_folder = str(Path(folder).absolute()) if folder else ""
         if self.chosen.size:
             clip.use_own_size = False
@@ -218,6 +183,8 @@ class Demo:
         self.steps.done(
             "import", f"imported {shot.shot_frames} frames of {size} as a cloud of {points:,} points with its camera"
         )
+        for note in self.job.notes.splitlines():
+            print(f"          {note}", flush=True)
 
     def add_cameras(self) -> None:
         """One camera by a preset, one keyed by hand with a changing lens."""
@@ -225,20 +192,18 @@ class Demo:
         import cameras
 
         shot = self.shot
+        self.unit = self.measure_unit()
         if self.is_sample:
-            shot.focus = cameras.ORBIT_FOCUS_M
+            shot.focus = self.unit * cameras.ORBIT_FOCUS_M
         self.press("apply_move", move=cameras.ORBIT_MOVE, amount=cameras.ORBIT_DEGREES, name=cameras.ORBIT_NAME)
         bpy.context.scene.frame_set(shot.first_frame)
         self.press("add_camera", name=cameras.HAND_NAME)
         camera = bpy.context.active_object
         # In another clip the same keys reach as far in proportion, and over its own length.
-        unit = lens_unit = 1.0
-        if not self.is_sample:
-            unit = self.module("scene.moves").focus_depth(bpy.context.scene) / cameras.ORBIT_FOCUS_M
-            lens_unit = camera.data.lens / cameras.SOURCE_LENS_MM
+        lens_unit = 1.0 if self.is_true else camera.data.lens / cameras.SOURCE_LENS_MM
         for key, location, degrees, lens in cameras.HAND_KEYS:
             frame = shot.first_frame + (key - 1) * (shot.shot_frames - 1) / (cameras.FRAMES - 1)
-            camera.location = [unit * value for value in location]
+            camera.location = [self.unit * value for value in location]
             camera.rotation_euler = [math.radians(angle) for angle in degrees]
             camera.data.lens = lens_unit * lens
             camera.keyframe_insert("location", frame=frame)
@@ -246,6 +211,21 @@ class Demo:
             camera.data.keyframe_insert("lens", frame=frame)
         words = f"added {cameras.ORBIT_NAME} by preset and {cameras.HAND_NAME} by hand, with a changing lens"
         self.steps.done("cameras", words)
+
+    @property
+    def is_true(self) -> bool:
+        """Whether depth, lens and scale are those of the sample's scene, not estimated."""
+        return self.is_sample and self.shot.clip.provider == "files"
+
+    def measure_unit(self) -> float:
+        """How many of the geometry's units the cameras' metre is: estimated geometry has a scale of its own."""
+        import bpy
+        import cameras
+
+        if self.is_true:
+            return 1.0
+        middle = self.module("scene.moves").focus_depth(bpy.context.scene)
+        return middle / (cameras.MIDDLE_DEPTH_M if self.is_sample else cameras.ORBIT_FOCUS_M)
 
     def render(self) -> None:
         self.shot.engine = self.chosen.engine
@@ -293,6 +273,7 @@ class Demo:
             "source": str(Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"),
             "cameras": folders,
             "truth": {name: str(self.truth / cameras.file_name(name)) for name in folders} if self.truth else {},
+            "unit": self.unit,
             "sheet": str(self.out / "contact_sheet.png"),
         }
         command = [self.backend_python, HERE / "demo_report.py"]
@@ -303,9 +284,12 @@ class Demo:
             raise DemoError("The pictures could not be judged; see above.")
         found = json.loads(done.stdout)
         self.steps.done("report", "compared with the true renders and drew the contact sheet")
+        notes = [] if self.is_true or not self.truth else [ESTIMATED]
         about = {
             "clip": shot.clip.path,
             "geometry": shot.clip.provider,
+            "geometry_notes": found["geometry"]["notes"],
+            "notes": notes,
             "engine": self.chosen.engine,
             "frames": shot.shot_frames,
             "width": shot.shot_width,
@@ -314,7 +298,7 @@ class Demo:
             "blender": bpy.app.version_string,
             "seconds": {**self.steps.seconds, "total": self.steps.total},
             "cameras": {
-                name: {"folder": Path(folder).relative_to(self.out).as_posix(), **found[name]}
+                name: {"folder": Path(folder).relative_to(self.out).as_posix(), **found["cameras"][name]}
                 for name, folder in folders.items()
             },
         }
@@ -326,6 +310,8 @@ class Demo:
             if camera["psnr"]:
                 figures = ", ".join(f"{what} {value:.1f} dB" for what, value in camera["psnr"].items() if value)
                 print(f"          {name}: PSNR against the true render: {figures}")
+        for note in notes:
+            print(f"          {note}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 """The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
 
 Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), truth (name:
-where its .mp4 and .json lie, without the ending), sheet (the PNG to write). Prints {camera: figures} as JSON.
+where its .mp4 and .json lie, without the ending), unit (the geometry's units in a unit of the truth), sheet (the PNG to
+write). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ GROUND, HOLE, LOUD, QUIET = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 1
 def main() -> None:
     asked = json.load(sys.stdin)
     source = Path(asked["source"])
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = {"cameras": {}}
     blocks = []
     for name, folder in asked["cameras"].items():
         truth = load_truth(asked["truth"].get(name, ""))
-        answer[name], block = judge(name, Path(folder), source, truth)
+        manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
+        answer["geometry"] = manifest["geometry"]
+        answer["cameras"][name], block = judge(name, Path(folder), source, truth, manifest, asked["unit"])
         blocks.append(block)
     draw_sheet(blocks).save(asked["sheet"], optimize=True)
     print(json.dumps(answer))
@@ -53,10 +56,14 @@ def load_truth(stem: str) -> tuple[CameraPath, np.ndarray] | None:
 
 
 def judge(
-    name: str, folder: Path, source: Path, truth: tuple[CameraPath, np.ndarray] | None
+    name: str,
+    folder: Path,
+    source: Path,
+    truth: tuple[CameraPath, np.ndarray] | None,
+    manifest: dict[str, Any],
+    unit: float,
 ) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
     """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one picture a column."""
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     frames = read_images(folder / "frames")
     seen = read_images(folder / "visibility") > 127
     remembered = (read_images(folder / "memory") > 127) & ~seen
@@ -77,7 +84,7 @@ def judge(
         true_frames = images
         error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(frames, images, strict=True)])
         figures["psnr"] = {"all": psnr(error), **{what: psnr(error[mask]) for what, mask in sets.items()}}
-        figures["camera_error_px"] = round(camera_error(manifest, path), 4)
+        figures["camera_error_px"] = round(camera_error(manifest, path, unit), 4)
     picks = np.unique(np.linspace(0, count - 1, COLUMNS).round().astype(int)).tolist()
     clip = sorted(source.glob("*.png"))
     rows = {"source": [read_picture(clip[manifest["clip_frames"][n]]) for n in picks]}
@@ -102,13 +109,17 @@ def psnr(error: np.ndarray) -> float | None:
     return round(float(10 * np.log10(255**2 / max(float(error.mean()), 1e-3))), 2) if error.size else None
 
 
-def camera_error(manifest: dict[str, Any], path: CameraPath) -> float:
-    """Largest distance in pixels between where both cameras see points spread over the true view, 2 to 8 units away."""
+def camera_error(manifest: dict[str, Any], path: CameraPath, unit: float) -> float:
+    """Largest distance in pixels between where both cameras see points spread over the true view, 2 to 8 units away.
+
+    unit: the manifest's units in one of the path's."""
     scale = np.diag([manifest["width"] / path.width, manifest["height"] / path.height, 1.0])
     u, v, z = np.meshgrid((0.05, 0.5, 0.95), (0.05, 0.5, 0.95), (2.0, 5.0, 8.0))
     pixels = np.stack([u.ravel() * manifest["width"], v.ravel() * manifest["height"], np.ones(u.size)])
     worst = 0.0
-    ours = zip(np.array(manifest["K"]), np.array(manifest["world_from_camera"]), strict=True)
+    poses = np.array(manifest["world_from_camera"])
+    poses[:, :3, 3] /= unit
+    ours = zip(np.array(manifest["K"]), poses, strict=True)
     for (K, at), true_K, true_at in zip(ours, scale @ path.intrinsics(), path.extrinsics(), strict=True):
         points = np.linalg.inv(true_K) @ pixels * z.ravel()
         there = np.linalg.inv(at) @ true_at

@@ -27,7 +27,7 @@ from backend.contract import CONTRACT_VERSION, JobEvent, JobId, JobRequest, JobS
 from backend.engines.plan import plan_job
 from backend.errors import UserError
 from backend.jobs import Supervisor
-from backend.models.registry import providers_status
+from backend.models.providers import providers_status
 from backend.version import VERSION
 
 MAX_WAIT_S = 25.0

@@ -62,6 +62,7 @@ def doctor(options: Namespace, output: Output) -> int:
         "server": lambda: _server(data),
         "geometry": lambda: _providers(data),
         "checkpoints": lambda: _checkpoints(data),
+        "suites": lambda: _suites(report["checkpoints"]),
     }
     for name, look in parts.items():
         try:
@@ -176,7 +177,7 @@ def _server(data: Path) -> dict[str, Any] | None:
 
 
 def _providers(data: Path) -> list[Any]:
-    from backend.models.registry import providers_status
+    from backend.models.providers import providers_status
 
     return list(providers_status(data))
 
@@ -185,6 +186,12 @@ def _checkpoints(data: Path) -> list[dict[str, Any]]:
     from backend.models.registry import list_checkpoints
 
     return list_checkpoints(data)
+
+
+def _suites(checkpoints: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    from backend.models.registry import list_suites
+
+    return list_suites(checkpoints) if checkpoints else []
 
 
 def _describe(report: dict[str, Any]) -> str:
@@ -215,6 +222,9 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append("Server     none; start one with `reangle serve`")
     for row in report["geometry"] or []:
         lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
+    for suite in report["suites"] or []:
+        parts = ", ".join(f"{role} {'here' if there else 'missing'}" for role, there in suite["installed"].items())
+        lines.append(f"Suite      {suite['name']}: {parts}")
     if report["checkpoints"]:
         from backend.commands.models import describe_checkpoints
 

@@ -15,11 +15,11 @@ from backend.engines.moves import Move, parse_move
 from backend.errors import UserError
 from backend.geometry.files import collect_geometry_files
 from backend.media.sniff import MOVIES, sniff
-from backend.models.registry import check_provider
+from backend.models.providers import check_provider
 from backend.store import Store
 
 IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
-PROVIDERS: tuple[Literal["dust3r", "depth-anything"], ...] = ("dust3r", "depth-anything")
+PROVIDERS: tuple[Literal["mini", "dust3r", "depth-anything"], ...] = ("mini", "dust3r", "depth-anything")
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
         files = ()
     else:
         raise UserError(
-            f"There is no geometry {options.geometry!r}.", advice="Use dust3r, depth-anything or files:FOLDER."
+            f"There is no geometry {options.geometry!r}.", advice="Use mini, dust3r, depth-anything or files:FOLDER."
         )
     settings = checked(
         "The geometry options",

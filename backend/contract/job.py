@@ -48,13 +48,14 @@ class Clip(WireModel):
 class GeometrySettings(WireModel):
     """Which provider makes depth and cameras.
 
-    files: for provider "files": depth maps and one camera file. checkpoint: a folder or hub name, for the learned ones.
+    mini: the small weights that come with the backend. files: for provider "files": depth maps and one camera file.
+    checkpoint: a folder or hub name, for dust3r and depth-anything.
     horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
     depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
     use_dust3r: depth-anything takes scale and shift from DUSt3R (not for commercial work) where its weights are there.
     """
 
-    provider: Literal["files", "dust3r", "depth-anything"]
+    provider: Literal["files", "mini", "dust3r", "depth-anything"]
     files: tuple[FileRef, ...] = ()
     checkpoint: Annotated[str | None, Field(max_length=1024)] = None
     horizontal_fov_deg: Annotated[float | None, Field(gt=1, lt=170)] = None
@@ -65,6 +66,8 @@ class GeometrySettings(WireModel):
     def _check(self) -> GeometrySettings:
         if (self.provider == "files") != bool(self.files):
             raise ValueError("geometry files go with provider 'files', and only with it")
+        if self.provider == "mini" and self.checkpoint is not None:
+            raise ValueError("provider 'mini' has weights of its own; a checkpoint goes with another one")
         return self
 
 

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from backend.engines.stage import STAGE_FUNCTIONS, Stage, StageContext, StageFunction
 from backend.errors import UserError
-from backend.models.registry import checkpoint_hash
+from backend.models.identity import checkpoint_hash
+from backend.models.registry import check_weights
 from backend.store import Artifact, Store
 
 
@@ -39,6 +40,7 @@ def run_stage(
         for ref in refs:
             if not store.has_blob(ref.sha256):
                 raise UserError(f"The file {ref.name} is no longer in the store.", advice="Send the job again.")
+    check_weights(stage.checkpoint)
     module, name = STAGE_FUNCTIONS[stage.run].split(":")
     function: StageFunction = getattr(importlib.import_module(module), name)
     started = time.monotonic()

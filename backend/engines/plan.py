@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.contract import CameraPath, JobRequest
 from backend.engines.stage import Stage
 from backend.errors import UserError
-from backend.models.registry import check_provider
+from backend.models.providers import check_provider
 
 DECODE_VERSION = 1
 GEOMETRY_VERSION = 1

@@ -27,7 +27,8 @@ from backend.geometry.dust3r_provider import align_footage, describe
 from backend.geometry.footage import Footage, K_from_fov, fov_from_settings
 from backend.geometry.fuse import fuse
 from backend.geometry.video_geometry import VideoGeometry
-from backend.models.registry import licence_of, split_checkpoints
+from backend.models.identity import split_checkpoints
+from backend.models.registry import licence_of
 
 BATCH = {"cuda": 8, "cpu": 1}
 

@@ -29,6 +29,14 @@ class PairOutput:
     second_confidence: np.ndarray
 
 
+def network_class() -> Any:
+    """The class `AsymmetricCroCo3DStereo`."""
+    # Importing it prints advice about compiled CUDA kernels.
+    with contextlib.redirect_stdout(io.StringIO()):
+        from mini_dust3r.model import AsymmetricCroCo3DStereo
+    return AsymmetricCroCo3DStereo
+
+
 class Dust3rNetwork:
     """`AsymmetricCroCo3DStereo` that encodes each frame once, however many pairs it is in.
 
@@ -43,12 +51,9 @@ class Dust3rNetwork:
     def load(cls, folder: Path, device: str) -> Dust3rNetwork:
         """From a checkpoint folder with config.json and model.safetensors. Raises UserError if they do not fit."""
         try:
-            # Importing it prints advice about compiled CUDA kernels.
             with contextlib.redirect_stdout(io.StringIO()):
-                from mini_dust3r.model import AsymmetricCroCo3DStereo
-
                 # These two are for training on mixed picture shapes; all frames of a clip have one shape.
-                model = AsymmetricCroCo3DStereo.from_pretrained(
+                model = network_class().from_pretrained(
                     str(folder), landscape_only=False, patch_embed_cls="PatchEmbedDust3R"
                 )
             with safe_open(folder / "model.safetensors", "pt") as file:

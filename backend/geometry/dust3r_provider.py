@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Provider `dust3r`: point maps of pairs of frames, aligned to one world."""
+"""Providers `dust3r` and `mini`: point maps of pairs of frames, aligned to one world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backend.geometry.dust3r_network import PATCH, Dust3rNetwork
 from backend.geometry.footage import Footage
 from backend.geometry.point_maps import PairMaps, batches, pair_graph
 from backend.geometry.video_geometry import VideoGeometry
-from backend.models.registry import licence_of
+from backend.models.registry import checkpoint_at, licence_of, name_of
 
 BATCH = {"cuda": 8, "cpu": 2}
 
@@ -73,6 +73,7 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
     """See `backend.geometry.provider.Provider`."""
     fov = context.params.get("horizontal_fov_deg")
     alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
+    known = checkpoint_at(Path(context.checkpoint))
     licence = licence_of(context.checkpoint)
     return VideoGeometry(
         depth=alignment.depth,
@@ -81,11 +82,11 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
         K=np.tile(alignment.lens.K, (footage.count, 1, 1)),
         world_from_camera=alignment.world_from_camera,
         scale="relative",
-        provider="dust3r",
-        checkpoint=Path(context.checkpoint).name,
+        provider=context.params["provider"],
+        checkpoint=name_of(context.checkpoint),
         licence=licence,
         dynamic=alignment.dynamic,
-        notes=(*describe(alignment, fov), f"DUSt3R's licence is {licence}: not for commercial work."),
+        notes=(*describe(alignment, fov), *([known.limits] if known and known.limits else []), f"Licence: {licence}."),
     )
 
 
@@ -93,8 +94,9 @@ def describe(alignment: Alignment, fov: float | None) -> tuple[str, ...]:
     """Notes for the artist."""
     lens = alignment.lens
     found = np.degrees(2 * np.arctan(lens.width / 2 / lens.focal))
+    how = "found in the frames" if fov is None else "as set"
     return (
-        f"Lens: a horizontal field of view of {found:.1f} degrees, {'found by DUSt3R' if fov is None else 'as set'}.",
+        f"Lens: a horizontal field of view of {found:.1f} degrees, {how}.",
         "Camera: it stands still."
         if alignment.static_camera
         else f"Camera: it moves; the picture shifts by up to {alignment.shift:.1%} of its width.",

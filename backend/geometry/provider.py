@@ -19,6 +19,7 @@ class Provider(Protocol):
 
 PROVIDERS: dict[str, str] = {
     "files": "backend.geometry.files:provide",
+    "mini": "backend.geometry.dust3r_provider:provide",
     "dust3r": "backend.geometry.dust3r_provider:provide",
     "depth-anything": "backend.geometry.depth_anything:provide",
 }

@@ -1,52 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which checkpoints geometry can use, where they live, and what to say when they are missing.
+"""Where weights are on this machine, and what to say when they are missing.
 
 Nothing is downloaded unless REANGLE_DOWNLOAD=1 is set. Nothing here imports torch: the server asks before it decodes.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from backend.contract import GeometrySettings
 from backend.errors import UserError
-from backend.models.checkpoints import CHECKPOINTS, Checkpoint, Kind, default_checkpoint, known_checkpoint
-from backend.models.identity import CHECKPOINT_SEPARATOR, checkpoint_hash, split_checkpoints
-
-__all__ = [
-    "check_provider",
-    "checkpoint_hash",
-    "find_checkpoint",
-    "licence_of",
-    "list_checkpoints",
-    "models_folder",
-    "providers_status",
-    "split_checkpoints",
-]
+from backend.models.checkpoints import DUST3R, Checkpoint, Kind, size_in_words
+from backend.models.identity import PIPELINE_INDEX, files_in, split_checkpoints
+from backend.models.shipped import check_shipped, shipped_at, shipped_files, shipped_folder
+from backend.models.suites import CHECKPOINTS, SUITES, known_checkpoint, place_of
 
 UNSAFE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")
-WITHOUT_WEIGHTS = "Without it, depth from files works (geometry `files`: EXR Z, 16-bit PNG or npz)"
+WITHOUT_GEOMETRY = (
+    "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)"
+)
+WITHOUT_GENERATION = "Without it, the engine `preview` works, which needs no weights"
 
-
-_PACKAGES: dict[Kind, tuple[str, ...]] = {
-    "dust3r": ("torch", "mini_dust3r"),
-    "depth-anything": ("torch", "transformers"),
-}
-
-
-class ProviderStatus(TypedDict):
-    """One geometry provider as `GET /v1/providers` tells it."""
-
-    name: str
-    available: bool
-    licence: str
-    message: str
-    advice: str
+_PIPELINES: dict[str, Kind] = {"CogVideoXImageToVideoPipeline": "cogvideox", "FluxFillPipeline": "flux-fill"}
 
 
 def models_folder(data: Path) -> Path:
@@ -55,12 +33,16 @@ def models_folder(data: Path) -> Path:
 
 
 def find_checkpoint(name_or_path: str, data: Path) -> Path:
-    """The folder of a checkpoint: a folder, a registered name, or a hub name that is already on this machine.
+    """The folder of a checkpoint: a name that `known_checkpoint` knows, a folder, or a hub name that is here already.
 
-    Looks in `data/models` and in the hub's own cache; goes to the network only if REANGLE_DOWNLOAD=1 is set.
+    Weights that come with the backend are compared with what was shipped. For others it looks in `data/models` and in
+    the hub's own cache; it goes to the network only if REANGLE_DOWNLOAD=1 is set.
     Raises UserError naming the checkpoint, its licence, its size, where to put it and what works without it; also for
-    weights that are not safetensors, and for a folder that lacks files.
+    weights that are not safetensors, for a folder that lacks files, and for shipped weights that have changed.
     """
+    known = known_checkpoint(name_or_path)
+    if known is not None and known.shipped:
+        return check_shipped(known)
     given = Path(name_or_path).expanduser()
     if given.suffix.lower() in UNSAFE_SUFFIXES and not given.is_dir():
         raise _unsafe(given.name)
@@ -69,7 +51,6 @@ def find_checkpoint(name_or_path: str, data: Path) -> Path:
             f"{given} is a file; a checkpoint is a folder with config.json and model.safetensors.",
             advice="Give the folder.",
         )
-    known = known_checkpoint(name_or_path)
     tail = known.name if known else name_or_path.rsplit("/", 1)[-1]
     places = [given, models_folder(data) / tail] if tail not in ("", ".", "..") else [given]
     for folder in places:
@@ -77,152 +58,127 @@ def find_checkpoint(name_or_path: str, data: Path) -> Path:
             _check_folder(folder, known)
             return folder.absolute()
     hub = known.hub if known else name_or_path
-    found = _in_hub_cache(hub)
+    found = _in_hub_cache(hub, known)
     if found is None and os.environ.get("REANGLE_DOWNLOAD") == "1":
-        found = _download(hub)
+        found = _download(hub, known)
     if found is not None:
         _check_folder(found, known)
         return found
     raise _missing(name_or_path, known, models_folder(data) / tail)
 
 
-def check_provider(settings: GeometrySettings, data: Path) -> str:
-    """The checkpoint folders that a stage with these settings loads, joined by CHECKPOINT_SEPARATOR; "" for none.
-
-    For depth-anything a second folder is DUSt3R's, if it is installed and not switched off. Raises UserError for
-    missing packages and missing or wrong weights: before anything is decoded.
-    """
-    if settings.provider == "files":
-        return ""
-    folders = [_checked(settings.provider, settings.checkpoint, data)]
-    if settings.provider == "depth-anything" and settings.use_dust3r and _first_installed("dust3r", data):
-        folders.append(_checked("dust3r", None, data))
-    return CHECKPOINT_SEPARATOR.join(str(folder) for folder in folders)
-
-
-def licence_of(folder: str) -> str:
-    """The licence of a registered checkpoint by its folder's name; DUSt3R's own for any other DUSt3R folder."""
-    path = Path(folder)
-    # A folder in the hub's cache is models--owner--name/snapshots/REVISION.
-    names = [path.name, *(parent.name.rsplit("--", 1)[-1] for parent in path.parents[:2])]
-    known = next((found for name in names if (found := known_checkpoint(name))), None)
-    if known:
-        return known.licence
-    return default_checkpoint("dust3r").licence if _kind_of(path) == "dust3r" else "unknown: see its model card"
-
-
-def list_checkpoints(data: Path) -> list[dict[str, Any]]:
-    """All registered checkpoints: their fields, `installed`, `path` (where it is or goes), `problem` ("" if none)."""
-    rows = []
-    for known in CHECKPOINTS:
-        try:
-            path, installed, problem = _find_installed(known, data), True, ""
-        except UserError as error:
-            path, installed, problem = models_folder(data) / known.name, False, str(error)
-        rows.append({**vars(known), "installed": installed, "path": str(path), "problem": problem})
-    return rows
-
-
-def _find_installed(known: Checkpoint, data: Path) -> Path:
-    folder = models_folder(data) / known.name
-    found = folder if folder.is_dir() else _in_hub_cache(known.hub)
+def find_installed(known: Checkpoint, data: Path) -> Path:
+    """The folder of a registered checkpoint. Raises UserError if it is not here, lacks files or has changed."""
+    if known.shipped:
+        return check_shipped(known)
+    found = locate(known, data)
     if found is None:
-        raise _missing(known.name, known, folder)
+        raise _missing(known.name, known, models_folder(data) / known.name)
     _check_folder(found, known)
     return found.absolute()
 
 
-def _first_installed(kind: Kind, data: Path) -> Checkpoint | None:
-    """The first sound one of its kind on this machine."""
+def locate(known: Checkpoint, data: Path) -> Path | None:
+    """Where a registered checkpoint lies, sound or not; None if it is not on this machine."""
+    folder = shipped_folder(known) if known.shipped else models_folder(data) / known.name
+    return folder if folder.is_dir() or known.shipped else _in_hub_cache(known.hub, known)
+
+
+def check_weights(checkpoint: str) -> None:
+    """Raise UserError if a stage's checkpoint is one that comes with the backend and has changed."""
+    for folder in split_checkpoints(checkpoint):
+        if shipped := shipped_at(Path(folder)):
+            check_shipped(shipped)
+
+
+def checkpoint_at(folder: Path) -> Checkpoint | None:
+    """The registered checkpoint that lies in this folder, told by the folder's name."""
+    if shipped := shipped_at(folder):
+        return shipped
+    # A folder in the hub's cache is models--owner--name/snapshots/REVISION.
+    names = {folder.name.casefold(), *(parent.name.rsplit("--", 1)[-1].casefold() for parent in folder.parents[:2])}
+    return next((known for known in CHECKPOINTS if known.name.casefold() in names), None)
+
+
+def name_of(folder: str) -> str:
+    """What to call the checkpoint in this folder."""
+    known = checkpoint_at(Path(folder))
+    return known.name if known and known.shipped else Path(folder).name
+
+
+def licence_of(folder: str) -> str:
+    """Licence and restriction of the checkpoint in a folder; DUSt3R's own for any DUSt3R that is not registered."""
+    known = checkpoint_at(Path(folder))
+    if known is None and kind_of(Path(folder)) == "dust3r":
+        known = DUST3R
+    return known.terms if known else "unknown: see its model card"
+
+
+def list_checkpoints(data: Path) -> list[dict[str, Any]]:
+    """All registered checkpoints, suites first: their fields, `terms`, `suite` and `role` ("" for none), `installed`,
+    `path` (where it is or goes), `problem` ("" if none). Files and size of shipped ones are those that were shipped."""
+    rows = []
     for known in CHECKPOINTS:
-        if known.kind == kind:
-            try:
-                _find_installed(known, data)
-            except UserError:
-                continue
-            return known
-    return None
-
-
-def providers_status(data: Path) -> list[ProviderStatus]:
-    """The geometry providers and whether each could run now."""
-    rows: list[ProviderStatus] = [
-        {
-            "name": "files",
-            "available": True,
-            "licence": "your own",
-            "message": "Depth maps and cameras that you rendered or solved: EXR Z, 16-bit PNG, npz; JSON, COLMAP.",
-            "advice": "",
-        }
-    ]
-    for kind in ("dust3r", "depth-anything"):
-        default = default_checkpoint(kind)
-        row: ProviderStatus = {
-            "name": kind,
-            "available": False,
-            "licence": default.licence,
-            "message": "",
-            "advice": "",
-        }
+        shipped = bool(known.shipped)
         try:
-            _check_packages(kind)
-            chosen = _first_installed(kind, data) or default
-            _find_installed(chosen, data)
-            use = "" if chosen.commercial_ok else ", not for commercial work"
-            row.update(available=True, licence=chosen.licence, message=f"{chosen.title} ({chosen.licence}{use}).")
+            path, installed, problem = find_installed(known, data), True, ""
         except UserError as error:
-            row.update(message=error.message, advice=error.advice)
+            path = shipped_folder(known) if shipped else models_folder(data) / known.name
+            installed, problem = False, str(error)
+        suite, role = place_of(known)
+        row = {**vars(known), "terms": known.terms, "suite": suite, "role": role, "shipped": shipped}
+        row |= {"installed": installed, "path": str(path), "problem": problem}
+        if shipped and installed:
+            files = shipped_files(known)
+            row |= {"files": tuple(file.path for file in files), "size": sum(file.size for file in files)}
         rows.append(row)
     return rows
 
 
-def _checked(kind: Kind, name_or_path: str | None, data: Path) -> Path:
-    _check_packages(kind)
-    folder = find_checkpoint(name_or_path or (_first_installed(kind, data) or default_checkpoint(kind)).name, data)
-    if _kind_of(folder) != kind:
-        raise UserError(
-            f"{folder} does not hold a checkpoint for {kind}.",
-            advice=f"Use one such as {default_checkpoint(kind).name}.",
-        )
-    return folder
+def list_suites(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Name, title and `installed` (role -> bool) of each suite. rows: of `list_checkpoints`."""
+    return [
+        {
+            "name": suite.name,
+            "title": suite.title,
+            "installed": {row["role"]: row["installed"] for row in rows if row["suite"] == suite.name},
+        }
+        for suite in SUITES
+    ]
 
 
-def _kind_of(folder: Path) -> Kind | None:
-    config = _config(folder)
+def kind_of(folder: Path) -> Kind | None:
+    """Which class reads the weights in a folder, by its configuration. Raises UserError if that cannot be read."""
+    if (folder / PIPELINE_INDEX).is_file():
+        return _PIPELINES.get(str(_config(folder / PIPELINE_INDEX).get("_class_name")))
+    config = _config(folder / "config.json")
     if config.get("model_type") == "depth_anything":
         return "depth-anything"
     return "dust3r" if "model_type" not in config and {"enc_embed_dim", "dec_depth"} & set(config) else None
 
 
-def _config(folder: Path) -> Mapping[str, Any]:
+def _config(path: Path) -> Mapping[str, Any]:
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder / 'config.json'} cannot be read: {error}.", advice="Copy the checkpoint again."
-        ) from error
+        raise UserError(f"{path} cannot be read: {error}.", advice="Copy the checkpoint again.") from error
     return config if isinstance(config, dict) else {}
 
 
-def _check_packages(kind: Kind) -> None:
-    for package in _PACKAGES[kind]:
-        if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"Geometry {kind} needs the Python package {package}, which this backend does not have.",
-                advice="Run scripts/install_backend.py again, or use geometry from files.",
-            )
-
-
 def _check_folder(folder: Path, known: Checkpoint | None) -> None:
-    names = {path.name for path in folder.iterdir()}
+    names = {path.relative_to(folder).as_posix() for path in files_in(folder)}
     if not any(name.endswith(".safetensors") for name in names):
         unsafe = sorted(name for name in names if name.lower().endswith(UNSAFE_SUFFIXES))
         if unsafe:
             raise _unsafe(str(folder / unsafe[0]))
-    missing = [name for name in (known.files if known else ("config.json", "model.safetensors")) if name not in names]
+    usual = (PIPELINE_INDEX,) if PIPELINE_INDEX in names else ("config.json", "model.safetensors")
+    missing = [name for name in (known.files if known else usual) if name not in names]
     if missing:
         where = f" (from https://huggingface.co/{known.hub})" if known else ""
-        raise UserError(f"The checkpoint {folder} lacks {', '.join(missing)}.", advice=f"Copy it there{where}.")
+        more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""
+        raise UserError(
+            f"The checkpoint {folder} lacks {', '.join(missing[:3])}{more}.", advice=f"Copy it there{where}."
+        )
 
 
 def _unsafe(name: str) -> UserError:
@@ -232,23 +188,34 @@ def _unsafe(name: str) -> UserError:
     )
 
 
+def what_to_copy(files: tuple[str, ...]) -> str:
+    """The files that a checkpoint's folder must hold, in words: a pipeline's parts by their folders."""
+    parts = sorted({name.partition("/")[0] for name in files if "/" in name})
+    single = ", ".join(name for name in files if "/" not in name)
+    return f"{single} and the folders {', '.join(parts)}" if parts else single
+
+
 def _missing(asked: str, known: Checkpoint | None, folder: Path) -> UserError:
     if known is None:
+        names = ", ".join(one.name for one in CHECKPOINTS)
         return UserError(
             f"There is no checkpoint {asked!r} on this machine.",
-            advice=f"Put its config.json and model.safetensors into {folder}, or name one of: "
-            f"{', '.join(one.name for one in CHECKPOINTS)}. {WITHOUT_WEIGHTS}.",
+            advice=f"Put its config.json and model.safetensors into {folder}, or name one of: {names}. "
+            f"{WITHOUT_GEOMETRY}.",
         )
-    size = f"{known.size / 1e9:.1f} GB" if known.size >= 1e9 else f"{known.size / 1e6:.0f} MB"
-    use = "" if known.commercial_ok else ", not for commercial work"
     return UserError(
-        f"The weights {known.name} ({known.title}, licence {known.licence}{use}, {size}) are not on this machine.",
-        advice=f"Download {', '.join(known.files)} from https://huggingface.co/{known.hub} into {folder}. "
-        f"{WITHOUT_WEIGHTS}.",
+        f"The weights {known.name} ({known.title}, licence {known.terms}, {size_in_words(known.size)}) are not on this "
+        "machine.",
+        advice=f"Download {what_to_copy(known.files)} from https://huggingface.co/{known.hub} into {folder}. "
+        f"{_without(known)}.",
     )
 
 
-def _in_hub_cache(hub: str) -> Path | None:
+def _without(known: Checkpoint | None) -> str:
+    return WITHOUT_GENERATION if known and known.kind in _PIPELINES.values() else WITHOUT_GEOMETRY
+
+
+def _in_hub_cache(hub: str, known: Checkpoint | None) -> Path | None:
     """The newest complete snapshot in the hub's cache, without asking the network."""
     if hub.count("/") != 1:
         return None
@@ -256,21 +223,21 @@ def _in_hub_cache(hub: str) -> Path | None:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(hub, "config.json")
+        found = try_to_load_from_cache(hub, known.files[0] if known else "config.json")
     except HFValidationError:
         return None
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _download(hub: str) -> Path | None:
+def _download(hub: str, known: Checkpoint | None) -> Path | None:
     if hub.count("/") != 1:
         return None
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub, allow_patterns=["*.json", "*.safetensors"]))
+        return Path(snapshot_download(hub, allow_patterns=list(known.files) if known else ["*.json", "*.safetensors"]))
     except Exception as error:  # any of the hub's, the network's or the disk's errors
         raise UserError(
             f"{hub} could not be downloaded: {str(error).splitlines()[0] if str(error) else type(error).__name__}.",
-            advice=f"Check the network, or copy the files by hand. {WITHOUT_WEIGHTS}.",
+            advice=f"Check the network, or copy the files by hand. {_without(known)}.",
         ) from error

@@ -114,13 +114,14 @@ class Clip:
 class GeometrySettings:
     """Which provider makes depth and cameras.
 
-    files: for provider "files": depth maps and one camera file. checkpoint: folder or hub name, for the learned ones.
+    mini: the small weights that come with the backend. files: for provider "files": depth maps and one camera file.
+    checkpoint: a folder or hub name, for dust3r and depth-anything.
     horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
     depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
     use_dust3r: depth-anything takes scale and shift from DUSt3R (not for commercial work) where its weights are there.
     """
 
-    provider: Literal["files", "dust3r", "depth-anything"]
+    provider: Literal["files", "mini", "dust3r", "depth-anything"]
     files: tuple[FileRef, ...] = ()
     checkpoint: str | None = None
     horizontal_fov_deg: float | None = None
@@ -134,6 +135,8 @@ class GeometrySettings:
         _require(fov is None or 1 < fov < 170, "The field of view must be between 1 and 170 degrees.")
         _require(self.depth_files_scale > 0, "The scale of the depth files must be above zero.")
         _require(self.checkpoint is None or len(self.checkpoint) <= 1024, "The checkpoint's name is too long.")
+        named = self.provider == "mini" and self.checkpoint is not None
+        _require(not named, "The provider 'mini' has weights of its own.", "Name no checkpoint.")
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,17 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     if not clip.path:
         raise UserError("No clip is chosen.", advice="Choose a movie, or an image of a sequence.")
     known = connection.now.provider(clip.provider)
+    if known is None and connection.now.providers:
+        raise UserError(
+            f"The backend, version {connection.now.version}, does not know the geometry {clip.provider!r}.",
+            advice="Install the backend again with this add-on's version, or choose another geometry.",
+        )
     if known is not None and not known.available:
         raise UserError(known.message or f"{clip.provider} is not available.", advice=known.advice)
     words = re.split(r"[^a-z]+", known.licence.casefold()) if known is not None else []
     if known is not None and preferences.get().commercial_only and {"nc", "noncommercial", "non"} & set(words):
         raise UserError(
-            f"The weights of {known.name} are for non-commercial use: {known.licence}.",
+            f"The geometry {known.name!r} is not for commercial work: {known.licence}.",
             advice="Choose another geometry, or allow it in the add-on's preferences.",
         )
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
@@ -58,7 +63,8 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
         provider=clip.provider,
         geometry_folder=Path(folder) if folder else None,
         depth_scale=clip.depth_scale,
-        checkpoint=clip.checkpoint,
+        checkpoint=clip.checkpoint if clip.provider in state.WITH_CHECKPOINT else "",
+        use_dust3r=not preferences.get().commercial_only,
         fov_deg=clip.fov_deg if clip.use_fov else None,
     )
 

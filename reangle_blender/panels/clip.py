@@ -69,7 +69,7 @@ def _draw_provider(layout: UILayout, context: Context, clip: state.ReangleClip) 
     if clip.provider == "files":
         layout.prop(clip, "geometry_folder")
         layout.prop(clip, "depth_scale")
-    else:
+    if clip.provider in state.WITH_CHECKPOINT:
         layout.prop(clip, "checkpoint")
     row = layout.row(heading="Field of View")
     row.prop(clip, "use_fov", text="")

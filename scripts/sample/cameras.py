@@ -20,6 +20,10 @@ SOURCE_LENS_MM = 34.0
 ORBIT_NAME, ORBIT_MOVE, ORBIT_DEGREES, ORBIT_FOCUS_M = "Orbit Left", "orbit-left", 9.0, 5.4
 """The add-on's own move, around a point that far along the source camera's axis, on top of that camera's drift."""
 
+MIDDLE_DEPTH_M = 7.089
+"""The clip's true depth in the middle of its first frame, as the add-on measures a focus. Over it, estimated geometry's
+own measure gives the geometry's units in a metre."""
+
 HAND_NAME = "Push In"
 HAND_KEYS = (
     # scene frame, location in metres, XYZ rotation in degrees, lens in millimetres

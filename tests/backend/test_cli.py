@@ -153,6 +153,7 @@ def test_missing_weights_end_it_at_once_with_what_to_do(place: Path, provider: s
         (["--move", "orbit-left:8", "--view", "orbit-left:8", "--move", "orbit-left:8"], "two cameras are named"),
         (["--move", "orbit-left:8", "--geometry", "files:nowhere"], "no folder nowhere"),
         (["--move", "orbit-left:8", "--geometry", "guess"], "no geometry 'guess'"),
+        (["--move", "orbit-left:8", "--geometry", "mini", "--checkpoint", "x"], "'mini' has weights of its own"),
         (["--move", "orbit-left:8", "--clip", "nowhere.mp4"], "no file nowhere.mp4"),
         ([], "No camera was given"),
     ],
@@ -228,7 +229,10 @@ def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> Non
     report = events(healthy.stdout)[0]["data"]
     assert report["ready"]
     assert report["packages"]["av"]
-    assert {row["name"] for row in report["geometry"]} == {"files", "dust3r", "depth-anything"}
+    assert {row["name"] for row in report["geometry"]} == {"files", "mini", "dust3r", "depth-anything"}
+    assert {suite["name"]: set(suite["installed"]) for suite in report["suites"]} == {
+        name: {"geometry", "video", "image"} for name in ("mini", "cogvideox-5b")
+    }
     assert all(row["licence"] and row["path"] for row in report["checkpoints"])
     for package in ("av", "pydantic", "psutil", "torch", "tqdm"):
         (tmp_path / f"{package}.py").write_text("raise ImportError('not here')", encoding="utf-8")

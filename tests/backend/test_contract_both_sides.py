@@ -85,6 +85,13 @@ def test_a_request_goes_over_and_comes_back_unchanged() -> None:
     assert np.array_equal(understood.paths[0].extrinsics(), sent.paths[0].extrinsics())
 
 
+@pytest.mark.parametrize("provider", ["mini", "dust3r", "depth-anything"])
+def test_both_know_the_learned_providers(provider: Any) -> None:
+    sent = request(geometry=desk.GeometrySettings(provider))
+    understood = workshop.JobRequest.model_validate_json(wire.to_json(sent), strict=True)
+    assert wire.from_json(desk.JobRequest, understood.model_dump_json()).geometry.provider == provider
+
+
 def test_answers_come_over() -> None:
     error = workshop.JobError(message="No depth.", advice="Choose one.", traceback="...")
     status = workshop.JobStatus(id=JOB, title="ü", state="failed", error=error, created=12.5, notes=("a", "b"))
@@ -131,6 +138,8 @@ def _both_refuse(cls: Any, data: Any) -> None:
         (("clip", "files", 0, "sha256"), SHA + "\n"),
         (("clip", "files", 0, "size"), -1),
         (("geometry", "provider"), "dust3r"),
+        (("geometry",), {"provider": "mini", "checkpoint": "naver/other"}),
+        (("geometry",), {"provider": "guess"}),
         (("geometry", "files"), []),
         (("geometry", "horizontal_fov_deg"), 170),
         (("geometry", "depth_files_scale"), 0),

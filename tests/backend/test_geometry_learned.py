@@ -30,7 +30,7 @@ from backend.geometry.footage import Footage
 from backend.geometry.fuse import fit_frames, fit_scale_shift, fuse
 from backend.geometry.stage import estimate
 from backend.geometry.video_geometry import VideoGeometry
-from backend.models.registry import check_provider
+from backend.models.providers import check_provider
 from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 from tests.backend.tiny_checkpoints import context, decoded_clip, save_depth_anything, save_dust3r, textured_frames
 

@@ -14,16 +14,10 @@ import torch
 from backend.contract import GeometrySettings
 from backend.engines.plan import plan_job
 from backend.errors import UserError
-from backend.models.checkpoints import CHECKPOINTS
-from backend.models.registry import (
-    check_provider,
-    checkpoint_hash,
-    find_checkpoint,
-    licence_of,
-    list_checkpoints,
-    providers_status,
-    split_checkpoints,
-)
+from backend.models.identity import checkpoint_hash, split_checkpoints
+from backend.models.providers import check_provider, providers_status
+from backend.models.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
+from backend.models.suites import CHECKPOINTS, SUITES, known_checkpoint
 from tests.backend.tiny_checkpoints import save_depth_anything, save_dust3r
 
 DUST3R = "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
@@ -41,18 +35,59 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("socket.socket.connect", refuse)
 
 
-@pytest.mark.parametrize("known", CHECKPOINTS, ids=lambda known: known.name)
+DOWNLOADED = [known for known in CHECKPOINTS if not known.shipped]
+
+
+@pytest.mark.parametrize("known", DOWNLOADED, ids=lambda known: known.name)
 def test_missing_weights_are_named_with_licence_size_place_and_way_out(known, tmp_path: Path) -> None:
     for name in (known.name, known.hub, known.name.lower()):
         with pytest.raises(UserError) as caught:
             find_checkpoint(name, tmp_path)
         said = str(caught.value)
         assert known.name in said
-        assert known.licence in said
+        assert known.terms in said
         assert " MB" in said or " GB" in said
         assert str(tmp_path / "models" / known.name) in said
-        assert all(file in said for file in known.files)
-        assert "files" in caught.value.advice.rsplit("Without it", 1)[1]
+        assert all(file.partition("/")[0] in said for file in known.files)
+        is_geometry = known.kind in ("dust3r", "depth-anything")
+        assert ("files" if is_geometry else "preview") in caught.value.advice.rsplit("Without it", 1)[1]
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
+def test_a_suites_weights_have_names_by_their_role(suite) -> None:
+    for role, known in suite.checkpoints.items():
+        assert known_checkpoint(f"{suite.name.upper()}/{role}") is known
+        assert known_checkpoint(known.name) is known
+    assert known_checkpoint(suite.name) is suite.geometry
+    assert known_checkpoint(f"{suite.name}/sound") is None
+    assert known_checkpoint("") is None
+
+
+def test_no_licence_is_told_as_freer_than_it_is() -> None:
+    """What may not simply be used in commercial work says so wherever its licence is told."""
+    for known in CHECKPOINTS:
+        assert known.commercial_ok == ("commercial" not in known.terms.lower()), known.name
+    terms = {known.name: known.terms for known in CHECKPOINTS}
+    assert terms["mini-geometry"].startswith("Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0")
+    assert terms["mini-video"] == terms["mini-image"] == "Apache-2.0"
+
+
+def test_a_pipeline_is_found_when_all_its_parts_are_there(tmp_path: Path) -> None:
+    known = known_checkpoint("cogvideox-5b/video")
+    assert known is not None
+    folder = tmp_path / "models" / known.name
+    for name in known.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text('{"_class_name": "CogVideoXImageToVideoPipeline"}', encoding="utf-8")
+    assert find_checkpoint("thudm/cogvideox-5b-i2v", tmp_path) == folder
+    assert kind_of(folder) == "cogvideox"
+    assert what_to_copy(known.files).startswith("model_index.json and the folders scheduler, text_encoder")
+    before = checkpoint_hash(folder)
+    (folder / "tokenizer" / "spiece.model").write_text("other words", encoding="utf-8")
+    assert checkpoint_hash(folder) != before
+    (folder / "transformer" / "diffusion_pytorch_model-00002-of-00003.safetensors").unlink()
+    with pytest.raises(UserError, match=r"lacks transformer/diffusion_pytorch_model-00002-of-00003\.safetensors\."):
+        find_checkpoint("cogvideox-5b/video", tmp_path)
 
 
 @pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
@@ -70,8 +105,8 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
     for name in (DUST3R, f"naver/{DUST3R}", str(folder)):
         assert find_checkpoint(name, tmp_path) == folder
     assert check_provider(GeometrySettings(provider="dust3r"), tmp_path) == str(folder)
-    assert licence_of(str(folder)) == "CC BY-NC-SA 4.0"
-    assert [row["installed"] for row in list_checkpoints(tmp_path)] == [False, False, False, True]
+    assert licence_of(str(folder)) == "CC BY-NC-SA 4.0, not for commercial work"
+    assert [row["name"] for row in list_checkpoints(tmp_path) if row["installed"] and not row["shipped"]] == [DUST3R]
 
 
 def test_depth_anything_takes_dust3r_along_unless_told_not_to(tmp_path: Path) -> None:
@@ -133,17 +168,19 @@ def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
 
 def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backend.models.registry import providers_status, list_checkpoints;"
-        "providers_status(Path(sys.argv[1])); list_checkpoints(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from backend.models.registry import list_checkpoints;"
+        "from backend.models.providers import providers_status; from backend.models.verify import verify;"
+        "data = Path(sys.argv[1]); providers_status(data); list_checkpoints(data); verify(None, data);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=True)
     rows = {row["name"]: row for row in providers_status(tmp_path)}
-    assert list(rows) == ["files", "dust3r", "depth-anything"]
+    assert list(rows) == ["files", "mini", "dust3r", "depth-anything"]
     assert rows["files"]["available"]
     assert not rows["dust3r"]["available"]
     assert DUST3R in rows["dust3r"]["message"]
-    assert rows["dust3r"]["licence"] == "CC BY-NC-SA 4.0"
+    assert rows["dust3r"]["licence"] == "CC BY-NC-SA 4.0, not for commercial work"
+    assert "CC BY-NC-SA 4.0" in rows["mini"]["licence"]
     save_depth_anything(tmp_path / "models" / SMALL)
     assert {row["name"]: row["available"] for row in providers_status(tmp_path)}["depth-anything"]

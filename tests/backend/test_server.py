@@ -237,7 +237,8 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
     submit = document["paths"]["/v1/jobs"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/JobRequest")
     assert {"200", "201", "401", "403", "409", "413", "422"} <= set(submit["responses"])
-    assert [provider["name"] for provider in backend.get("/v1/providers")] == ["files", "dust3r", "depth-anything"]
+    offered = [provider["name"] for provider in backend.get("/v1/providers")]
+    assert offered == ["files", "mini", "dust3r", "depth-anything"]
     for path in ("/docs", "/redoc", "/v1/nothing"):
         answer = backend.ask("GET", path)
         assert answer.status_code == 404

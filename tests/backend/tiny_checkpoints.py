@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,36 @@ def save_dust3r(folder: Path) -> Path:
         landscape_only=False,
     )
     model.save_pretrained(folder)
+    return folder
+
+
+def ship_mini(package: Path) -> Path:
+    """A suite `mini` in `package/mini` as it comes with the backend; returns its folder.
+
+    Geometry is a network that runs; video and image are laid out as pipelines are, and hold no weights.
+    """
+    folder = package / "mini"
+    save_dust3r(folder / "geometry")
+    for role, pipeline in (("video", "CogVideoXImageToVideoPipeline"), ("image", "FluxFillPipeline")):
+        (folder / role / "transformer").mkdir(parents=True)
+        (folder / role / "model_index.json").write_text(json.dumps({"_class_name": pipeline}), encoding="utf-8")
+        (folder / role / "transformer" / "config.json").write_text("{}", encoding="utf-8")
+        (folder / role / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"stands for weights")
+    checkpoints = {}
+    for role in ("geometry", "video", "image"):
+        files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
+        checkpoints[role] = {
+            "files": {
+                path.relative_to(folder / role).as_posix(): {
+                    "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                    "size": path.stat().st_size,
+                }
+                for path in files
+                if path.name != "README.md"
+            }
+        }
+    about = {"suite": "mini", "version": 1, "checkpoints": checkpoints}
+    (folder / "suite.json").write_text(json.dumps(about), encoding="utf-8")
     return folder
 
 

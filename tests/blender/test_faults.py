@@ -112,7 +112,7 @@ def test_a_failure_says_what_to_do(desk: SimpleNamespace, clip: Path, tmp_path: 
     (tmp_path / "depth").mkdir()
     (tmp_path / "depth" / "z.npz").write_bytes(b"this is no depth")
     settings = desk.state.of(scene).clip
-    settings.path, settings.geometry_folder = str(clip), str(tmp_path / "depth")
+    settings.path, settings.provider, settings.geometry_folder = str(clip), "files", str(tmp_path / "depth")
     bpy.ops.reangle.import_clip()
     found = desk.state.of(scene).jobs[0]
     desk.jobs.pump_until(lambda: found.is_final, timeout_s=60)
@@ -136,7 +136,8 @@ def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip
     transfer = desk.reangle("transfer")
     gather, transfer.gather = transfer.gather, broken
     try:
-        desk.state.of(bpy.context.scene).clip.path = str(clip)
+        settings = desk.state.of(bpy.context.scene).clip
+        settings.path, settings.provider = str(clip), "files"
         bpy.ops.reangle.import_clip()
         found = desk.state.of(bpy.context.scene).jobs[0]
         desk.jobs.pump_until(lambda: found.is_final, timeout_s=10)
@@ -202,7 +203,7 @@ def test_files_of_other_versions(reangle: Callable[[str], ModuleType], monkeypat
     state, scene = reangle("state"), bpy.context.scene
     known = state.prepare(scene)
     known.schema = 0
-    monkeypatch.setattr(state, "MIGRATIONS", {0: lambda old: setattr(old.clip, "start", 7)})
+    monkeypatch.setattr(state, "MIGRATIONS", {0: lambda old: setattr(old.clip, "start", 7), **state.MIGRATIONS})
     state.migrate(scene)
     assert (known.schema, known.clip.start) == (state.SCHEMA, 7)
     known.schema = state.SCHEMA + 1

@@ -13,11 +13,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from demo_report import camera_error
 from environments import python_of
+from sample import cameras
 
+from backend.contract import CameraPath
+from backend.geometry.camera_files import read_camera_json
+from backend.geometry.depth_files import read_depth
 from backend.media.decode import decode_frames, select
 from backend.media.probe import probe_clip
 from backend.media.write import write_mp4
+from backend.models.suites import MINI
+from reangle_blender.core.cloud import Cloud
+from tests.backend.tiny_checkpoints import ship_mini
 
 REPO = Path(__file__).resolve().parents[2]
 PICKS = (0, 16, 32, 48)
@@ -43,8 +51,11 @@ print("FOUND", json.dumps({"strips": strips, "nodes": nodes, "cameras": keys, "p
 """
 
 
-def run(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [getattr(sys, "_base_executable", sys.executable), str(REPO / "scripts" / script), *map(str, arguments)]
+def run(
+    script: str, *arguments: str | Path, checkout: Path = REPO, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    path = checkout / "scripts" / script
+    command = [getattr(sys, "_base_executable", sys.executable), str(path), *map(str, arguments)]
     variables = {**os.environ, **environment}
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=400, check=False)
 
@@ -80,10 +91,13 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_clip_goes_in_and_two_new_angles_come_out(small_sample: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    done = run("demo.py", "--sample", small_sample, "--size", f"{WIDTH}x{HEIGHT}", "--out", out)
+    done = run(
+        "demo.py", "--sample", small_sample, "--geometry", "files", "--size", f"{WIDTH}x{HEIGHT}", "--out", out
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert (report["geometry"], report["notes"]) == ("files", [])
     assert (report["frames"], report["width"], report["height"]) == (len(PICKS), WIDTH, HEIGHT)
     assert sorted(report["cameras"]) == ["Orbit Left", "Push In"]
     assert {"install", "start_backend", "import", "cameras", "render", "results", "report", "total"} == set(
@@ -136,9 +150,74 @@ def footage(small_sample: Path) -> Path:
     return real if real.is_file() else small_sample / "clip.mp4"
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this repository that has tiny random weights in place of the shipped ones."""
+    copy = tmp_path_factory.mktemp("checkout")
+    ignore = shutil.ignore_patterns("mini", "footage", "train", "bench")
+    for folder in ("backend", "reangle_blender", "scripts"):
+        shutil.copytree(REPO / folder, copy / folder, ignore=ignore)
+    for name in ("backend.lock", "blender.lock", "blender_manifest.toml"):
+        shutil.copy(REPO / name, copy)
+    ship_mini(copy / "backend" / "models")
+    return copy
+
+
+@pytest.mark.slow
+def test_without_a_word_geometry_comes_from_the_shipped_weights(
+    checkout: Path, small_sample: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    done = run("demo.py", "--sample", small_sample, "--size", "96x64", "--out", out, checkout=checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["geometry"] == "mini"
+    # What such a network can and cannot do is said when it has worked, and kept.
+    for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
+        assert note in report["geometry_notes"]
+        assert note in done.stdout
+    # Random depth: its figures mean nothing here, but the demo gives them, and says what is in them.
+    assert all(camera["psnr"]["all"] and camera["camera_error_px"] for camera in report["cameras"].values())
+    assert "include the geometry's own error" in report["notes"][0]
+    assert report["notes"][0] in done.stdout
+
+
+def test_with_a_broken_suite_the_demo_ends_at_once(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "checkout"
+    shutil.copytree(checkout, broken)
+    (broken / "backend" / "models" / "mini" / "geometry" / "config.json").unlink()
+    done = run("demo.py", "--sample", small_sample, "--out", tmp_path / "demo", checkout=broken)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr + done.stdout
+    for part in ("config.json is missing", "install_backend.py"):
+        assert part in done.stderr
+    assert not (tmp_path / "demo" / "report.json").exists()
+
+
+def test_the_true_middle_depth_is_that_of_the_sample() -> None:
+    folder = REPO / "scripts" / "sample" / "footage" / "depth"
+    track = read_camera_json("camera.json", folder / "camera.json")
+    depth = read_depth("000001.png", folder / "000001.png", track.png)
+    empty = np.zeros((*depth.shape, 3), np.uint8)
+    cloud = Cloud(depth, empty, track.K[:1], track.world_from_camera[:1], depth < 0)
+    assert cloud.focus_depth(0) == pytest.approx(cameras.MIDDLE_DEPTH_M, rel=1e-3)
+
+
+def test_a_camera_is_judged_in_the_geometrys_own_unit() -> None:
+    about = (REPO / "scripts" / "sample" / "footage" / "truth" / "push-in.json").read_text(encoding="utf-8")
+    truth = CameraPath.model_validate_json(about)
+    same = json.loads(about)
+    assert camera_error(same, truth, 1.0) < 1e-6
+    for matrix in same["world_from_camera"]:
+        for row in matrix[:3]:
+            row[3] *= 0.3
+    assert camera_error(same, truth, 0.3) < 1e-6
+    assert camera_error(same, truth, 1.0) > 5
+
+
 def test_without_weights_another_clip_ends_at_once(footage: Path, tmp_path: Path) -> None:
     done = run(
-        "demo.py", "--clip", footage, "--out", tmp_path / "demo",
+        "demo.py", "--clip", footage, "--geometry", "depth-anything", "--out", tmp_path / "demo",
         HF_HOME=str(tmp_path / "empty"), REANGLE_DOWNLOAD="0",
     )  # fmt: skip
     assert done.returncode == 2

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo may be asked for, and how it tells of its steps. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from environments import REPOSITORY
+
+GEOMETRIES = "mini, dust3r, depth-anything or files:DIR"
+
+
+class Steps:
+    """Prints each step when it is done, and remembers how long it took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since = self._start = time.perf_counter()
+
+    def done(self, name: str, words: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._since, 2)
+        print(f"{now - self._since:6.1f} s  {words}", flush=True)
+        self._since = now
+
+    @property
+    def total(self) -> float:
+        return round(time.perf_counter() - self._start, 2)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
+    parser.add_argument("--engine", choices=["preview"], default="preview", help="how the new angles are made")
+    parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
+    parser.add_argument(
+        "--geometry",
+        default="mini",
+        metavar="HOW",
+        help=f"{GEOMETRIES}; mini is the default, and files alone the sample's true depth",
+    )
+    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
+    parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")
+    parser.add_argument("--size", type=size, metavar="WxH", help="working size (default: the clip's)")
+    parser.add_argument(
+        "--sample",
+        type=Path,
+        default=REPOSITORY / "scripts" / "sample" / "footage",
+        metavar="DIR",
+        help="another sample",
+    )
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "out" / "demo", metavar="DIR")
+    return parser.parse_args()
+
+
+def size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    return int(width), int(height)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights that come with the backend: used only as they were shipped, and known by their own name and licence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from backend.contract import GeometrySettings, JobRequest
+from backend.engines.execute import run_stage
+from backend.engines.plan import plan_job
+from backend.errors import UserError
+from backend.geometry.stage import estimate
+from backend.geometry.video_geometry import VideoGeometry
+from backend.models import shipped
+from backend.models.providers import check_provider, providers_status
+from backend.models.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
+from backend.store import Store
+from tests.backend.tiny_checkpoints import context, decoded_clip, ship_mini, textured_frames
+
+REPO = Path(__file__).resolve().parents[2]
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture
+def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a shipped suite with tiny weights, in place of the one in the repository."""
+    monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "package")
+    return ship_mini(tmp_path / "package")
+
+
+def flip(path: Path, *, unseen: bool = False) -> None:
+    """Change one bit in the middle. unseen: size and time stay, as when a disk rots."""
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    time = before.st_mtime_ns if unseen else before.st_mtime_ns + 1_000_000
+    os.utime(path, ns=(before.st_atime_ns, time))
+
+
+def request() -> JobRequest:
+    clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
+    return JobRequest.model_validate({"id": "0" * 32, "clip": clip, "geometry": {"provider": "mini"}})
+
+
+def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path) -> None:
+    for name, role in (("mini", "geometry"), ("mini/video", "video"), ("mini-image", "image")):
+        assert find_checkpoint(name, tmp_path) == mini / role
+    assert [kind_of(mini / role) for role in ("geometry", "video", "image")] == ["dust3r", "cogvideox", "flux-fill"]
+    assert licence_of(str(mini / "video")) == "Apache-2.0"
+    assert "DUSt3R's code, CC BY-NC-SA 4.0" in licence_of(str(mini / "geometry"))
+
+
+def test_no_folder_of_that_name_stands_in_for_what_was_shipped(
+    mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(mini / "geometry", tmp_path / "data" / "models" / "mini-geometry")
+    shutil.copytree(mini / "geometry", tmp_path / "mini-geometry")
+    monkeypatch.chdir(tmp_path)
+    assert check_provider(GeometrySettings(provider="mini"), tmp_path / "data") == str(mini / "geometry")
+
+
+def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
+    clip = decoded_clip(tmp_path / "clip", textured_frames(3, 48, 64))
+    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.run == "geometry")
+    estimate(context(clip, tmp_path / "out", checkpoint=stage.checkpoint, **stage.params))
+    geometry = VideoGeometry.load(tmp_path / "out")
+    assert (geometry.provider, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
+    assert geometry.licence == "Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0, not for commercial work"
+    assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence:"]
+    assert "small network" in geometry.notes[2]
+    assert (tmp_path / "out" / "cloud.npz").is_file()
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
+def test_a_flipped_bit_is_refused_before_any_work(name: str, mini: Path, tmp_path: Path) -> None:
+    assert plan_job(request(), tmp_path)
+    flip(mini / "geometry" / name)
+    with pytest.raises(UserError) as caught:
+        plan_job(request(), tmp_path)
+    assert str(mini / "geometry" / name) in caught.value.message
+    assert "content has changed" in caught.value.message
+    assert "install_backend.py" in caught.value.advice
+    row = {row["name"]: row for row in providers_status(tmp_path)}["mini"]
+    assert (row["available"], name in row["message"]) == (False, True)
+
+
+def test_weights_that_change_after_the_plan_are_not_loaded(mini: Path, tmp_path: Path) -> None:
+    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.run == "geometry")
+    flip(mini / "geometry" / WEIGHTS)
+    with pytest.raises(UserError, match="content has changed"):
+        run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), lambda fraction, message: None)
+
+
+@pytest.mark.parametrize("what", ["suite.json", f"geometry/{WEIGHTS}", "geometry", "."])
+def test_an_incomplete_suite_is_refused_in_words(what: str, mini: Path, tmp_path: Path, capsys) -> None:
+    place = mini / what
+    place.unlink() if place.is_file() else shutil.rmtree(place)
+    with pytest.raises(UserError, match="is missing") as caught:
+        plan_job(request(), tmp_path)
+    assert "install_backend.py" in caught.value.advice
+    # It is what a command takes without being asked, so this is what a first user would read.
+    (tmp_path / "clip.mp4").write_bytes(b"never read")
+    given = ["run", "--clip", str(tmp_path / "clip.mp4"), "--move", "orbit-left:8"]
+    assert main([*given, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "is missing" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"checkpoints": {"geometry": {"files": {}}}}', '{"checkpoints": 1}'])
+def test_a_broken_list_is_refused_in_words(text: str, mini: Path, tmp_path: Path) -> None:
+    (mini / "suite.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"suite\.json does not list the weights mini-geometry"):
+        find_checkpoint("mini", tmp_path)
+
+
+def test_the_list_tells_suites_licences_sizes_and_places(mini: Path, tmp_path: Path, capsys) -> None:
+    assert main(["models", "list", "--data", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    first, second = text.index("Suite mini"), text.index("Suite cogvideox-5b")
+    assert first < second < text.index("Geometry alone")
+    assert text[first:second].count("here: ") == 3
+    assert f"here: {mini / 'video'}" in text[first:second]
+    assert "commercial work only after registering" in text[second:]
+    (row,) = (row for row in list_checkpoints(tmp_path) if row["name"] == "mini-video")
+    assert (row["suite"], row["role"], row["shipped"], row["installed"]) == ("mini", "video", True, True)
+    assert row["size"] == sum(path.stat().st_size for path in (mini / "video").rglob("*") if path.is_file())
+
+
+def test_verify_reads_again_what_a_clock_cannot_tell(mini: Path, tmp_path: Path, capsys) -> None:
+    assert main(["models", "verify", "--data", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 3 + 3
+    assert all(line.startswith("ok ") for line in lines)
+    flip(mini / "video" / "transformer" / "diffusion_pytorch_model.safetensors", unseen=True)
+    assert main(["models", "verify", "mini", "--data", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert [line.split(":")[0] for line in said.out.splitlines() if not line.startswith("ok ")] == [
+        "WRONG mini-video/transformer/diffusion_pytorch_model.safetensors"
+    ]
+    assert "content has changed" in said.err
+    assert "install_backend.py" in said.err
+    assert main(["models", "verify", "mini/geometry", "--data", str(tmp_path)]) == 0
+    # Now that it was read again, this process does not trust its own memory of it either.
+    with pytest.raises(UserError, match="content has changed"):
+        find_checkpoint("mini/video", tmp_path)
+
+
+def test_verify_tells_the_hash_of_weights_that_nobody_published_one_for(mini: Path, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
+    shutil.copytree(mini / "geometry", folder)
+    for name in ([], ["cogvideox-5b/geometry"], [str(folder)]):
+        assert main(["models", "verify", *name, "--data", str(tmp_path)]) == 0
+        assert "no published hash to compare with; content hash is " in capsys.readouterr().out
+    (folder / WEIGHTS).unlink()
+    assert main(["models", "verify", "--data", str(tmp_path)]) == 2
+    assert f"lacks {WEIGHTS}" in capsys.readouterr().err
+    assert main(["models", "verify", "cogvideox-5b", "--data", str(tmp_path)]) == 2
+    assert main(["models", "verify", "nobody/knows", "--data", str(tmp_path)]) == 2
+    assert "no checkpoint 'nobody/knows'" in capsys.readouterr().err
+
+
+def test_a_wheel_holds_the_shipped_weights(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(REPO / "backend", source / "backend", ignore=shutil.ignore_patterns("__pycache__", "mini"))
+    shutil.copy(REPO / "pyproject.toml", source)
+    folder = ship_mini(source / "backend" / "models")
+    shipped_files = {path.relative_to(source).as_posix() for path in folder.rglob("*") if path.is_file()}
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, "--wheel-dir", tmp_path, source], check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert shipped_files <= set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    code = "import json, sys; from backend.models.verify import verify; from pathlib import Path;"
+    code += "print(json.dumps([vars(one) for one in verify('mini', Path(sys.argv[1]))]))"
+    found = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=tmp_path / "installed", env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert [verdict["ok"] for verdict in json.loads(found.stdout)] == [True] * (2 + 3 + 3)
