@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write generated scenes as ground-truth scene folders, for measuring.
+
+    python3.11 scripts/train/write_scenes.py --out DIR --seeds 0-23
+
+Seed n becomes DIR/00000n; what is there already is not rendered again. Networks are trained on seeds from 1000 up.
+The height does not change the lens: a lower picture is the middle rows of a higher one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import enter
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = (int(part) for part in text.split("x"))
+    return width, height
+
+
+def _seeds(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def main() -> int:
+    from scripts.train.scenes.draw import draw_scene
+    from scripts.train.scenes.folders import write_scene
+
+    parser = argparse.ArgumentParser(description="Write generated scenes with true depth, views and visibility.")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--seeds", type=_seeds, required=True, metavar="FIRST-LAST")
+    parser.add_argument("--size", type=_size, default=(224, 128), metavar="WxH")
+    parser.add_argument("--frames", type=int, default=25, metavar="N")
+    chosen = parser.parse_args()
+    width, height = chosen.size
+    for seed in chosen.seeds:
+        folder = chosen.out / f"{seed:06d}"
+        if not folder.exists():
+            write_scene(draw_scene(seed, frames=chosen.frames, width=width, height=height), folder)
+            print(folder, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    enter("backend")
+    sys.exit(main())
