@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good and how fast the small weights are that come with Reangle, beside what needs no learning.
+
+    python3.11 scripts/bench/mini.py [--scenes 24] [--only geometry vae fill video]
+
+Judged on generated scenes of seeds that training never uses, and on the Blender sample. All weights are loaded as the
+product loads them: from the package, hashes checked, with each library's own `from_pretrained`, in float32 on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)]
+from environments import enter
+
+enter("backend")
+
+import cv2
+import numpy as np
+import torch
+from mini_data import (
+    FRAMES,
+    HEIGHT,
+    HELD_OUT,
+    SAMPLE_PROMPT,
+    WIDTH,
+    Shot,
+    decode_sample,
+    held_out,
+    psnr,
+    sample_shot,
+)
+from mini_geometry import judge_clip, judge_sample
+
+from backend.models.shipped import check_shipped
+from backend.models.suites import MINI
+from scripts.train.disocclusion import disocclusion
+
+STEPS = 20
+GUIDANCE = 1.5
+TEXT_TOKENS = 64
+PARTS = ("geometry", "vae", "fill", "video")
+
+Rows = dict[str, list[dict[str, float]]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Judge the mini suite.")
+    parser.add_argument("--scenes", type=int, default=HELD_OUT, metavar="N", help="held-out scenes (default: all 24)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep what was made, to look at")
+    chosen = parser.parse_args()
+    if chosen.pictures:
+        chosen.pictures.mkdir(parents=True, exist_ok=True)
+    shots = [held_out(seed) for seed in range(chosen.scenes)]
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = decode_sample(Path(folder) / "sample")
+        sample = sample_shot(decoded)
+        if "geometry" in chosen.only:
+            figures |= geometry(shots, decoded, Path(folder))
+        if "vae" in chosen.only:
+            figures |= autoencoder(shots, sample)
+        if "fill" in chosen.only:
+            figures |= fill(shots, sample, chosen.pictures)
+        if "video" in chosen.only:
+            figures |= video(shots, sample, chosen.pictures)
+    print(json.dumps({"bench": "mini", "figures": {key: round(value, 4) for key, value in figures.items()}}))
+    return 0
+
+
+def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, float]:
+    rows = [judge_clip(shot, folder) for shot in shots]
+    means = {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]}
+    seconds = float(np.median([row["25_s"] for row in rows]))
+    sample = judge_sample(decoded)
+    print(f"\nGeometry, {len(rows)} held-out clips of {FRAMES} frames, and the sample's 49")
+    print(f"{'':26}{'learned':>9}{'constant':>10}{'plane':>8}{'sample':>9}{'constant':>10}{'plane':>8}")
+    for key, words in (("abs_rel", "AbsRel"), ("delta", "delta < 1.25")):
+        cells = [part[name] for part in (means, sample) for name in (key, f"{key}_constant", f"{key}_plane")]
+        print(f"{words:26}{cells[0]:9.3f}{cells[1]:10.3f}{cells[2]:8.3f}{cells[3]:9.3f}{cells[4]:10.3f}{cells[5]:8.3f}")
+    for key, words in (
+        ("focal", "focal error, share"),
+        ("rotation", "rotation error, deg"),
+        ("path", "path error, share"),
+        ("still", "still cameras found"),
+    ):
+        print(f"{words:26}{means[key]:9.3f}{'':18}{sample[key]:9.3f}")
+    print(f"{FRAMES} frames: {seconds:.1f} s")
+    return {
+        **{f"geometry_{key}": value for key, value in means.items()},
+        **{f"geometry_sample_{key}": value for key, value in sample.items()},
+        "geometry_25_s": seconds,
+    }
+
+
+def autoencoder(shots: Sequence[Shot], sample: Shot) -> dict[str, float]:
+    from diffusers import AutoencoderKLCogVideoX
+
+    folder = check_shipped(MINI.video)
+    model = AutoencoderKLCogVideoX.from_pretrained(folder, subfolder="vae").eval()
+    found, seconds = [], []
+    for shot in (*shots, sample):
+        clip = torch.from_numpy(shot.rgb.astype(np.float32) / 127.5 - 1).permute(3, 0, 1, 2)[None]
+        started = time.perf_counter()
+        with torch.inference_mode():
+            shown = model.decode(model.encode(clip).latent_dist.mode()).sample[0]
+        seconds.append(time.perf_counter() - started)
+        found.append(psnr(_pixels(shown.permute(1, 2, 3, 0)), shot.rgb))
+    result = {
+        "vae_psnr": float(np.mean(found[:-1])),
+        "vae_sample_psnr": found[-1],
+        "vae_25_s": float(np.median(seconds)),
+    }
+    print(f"\nVideo autoencoder: {result['vae_psnr']:.1f} dB on held-out clips (worst {min(found[:-1]):.1f}),")
+    print(f"{found[-1]:.1f} dB on the sample; {FRAMES} frames there and back: {result['vae_25_s']:.1f} s")
+    return result
+
+
+def _pixels(values: torch.Tensor) -> np.ndarray:
+    """-1..1 to uint8."""
+    return (values * 127.5 + 127.5).round().clamp(0, 255).byte().numpy()
+
+
+def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
+    from diffusers import FluxFillPipeline
+    from PIL import Image
+
+    pipe = FluxFillPipeline.from_pretrained(check_shipped(MINI.image), torch_dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    rows: Rows = {"held-out": [], "sample": []}
+    seconds = []
+    for shot in (*shots, sample):
+        for index, target in enumerate(shot.targets):
+            place = target.frame
+            warped, hole = disocclusion(
+                shot.rgb[place], shot.depth[place], shot.K[place], shot.world_from_camera[place],
+                target.world_from_camera, target.K,
+            )  # fmt: skip
+            if hole.sum() < 50:
+                continue
+            started = time.perf_counter()
+            made = pipe(
+                prompt=shot.caption,
+                image=Image.fromarray(warped),
+                mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
+                height=HEIGHT,
+                width=WIDTH,
+                num_inference_steps=STEPS,
+                max_sequence_length=TEXT_TOKENS,
+                generator=torch.Generator().manual_seed(0),
+                output_type="np",
+            ).images[0]
+            seconds.append(time.perf_counter() - started)
+            learned = np.where(hole[..., None], (made * 255).round().astype(np.uint8), warped)
+            telea = cv2.inpaint(warped, hole.astype(np.uint8), 5, cv2.INPAINT_TELEA)
+            kind = "sample" if shot is sample else "held-out"
+            rows[kind].append(
+                {
+                    "learned": psnr(learned, target.rgb, hole),
+                    "opencv": psnr(telea, target.rgb, hole),
+                    "hole": hole.mean(),
+                }
+            )
+            if pictures:
+                shown = np.concatenate([warped, learned, telea, target.rgb], axis=1)
+                Image.fromarray(shown).save(pictures / f"fill_{shot.name.replace(' ', '_')}_{index}.png")
+    means = {kind: {key: float(np.mean([row[key] for row in part])) for key in part[0]} for kind, part in rows.items()}
+    print(
+        f"\nImage fill, PSNR in the hole, {len(rows['held-out'])} pictures; {STEPS} steps: {np.median(seconds):.1f} s"
+    )
+    for kind, row in means.items():
+        print(
+            f"{kind:12} learned {row['learned']:.2f} dB, OpenCV's Telea {row['opencv']:.2f} dB, hole {row['hole']:.1%}"
+        )
+    return {
+        "fill_psnr": means["held-out"]["learned"],
+        "fill_psnr_opencv": means["held-out"]["opencv"],
+        "fill_sample_psnr": means["sample"]["learned"],
+        "fill_sample_psnr_opencv": means["sample"]["opencv"],
+        "fill_20_s": float(np.median(seconds)),
+    }
+
+
+def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
+    from diffusers import CogVideoXImageToVideoPipeline
+    from PIL import Image
+
+    pipe = CogVideoXImageToVideoPipeline.from_pretrained(check_shipped(MINI.video), torch_dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    rows: Rows = {"held-out": [], "sample": []}
+    seconds = []
+    for shot in (*shots, sample):
+        started = time.perf_counter()
+        made = pipe(
+            image=Image.fromarray(shot.rgb[0]),
+            prompt=SAMPLE_PROMPT if shot is sample else shot.prompt,
+            height=HEIGHT,
+            width=WIDTH,
+            num_frames=FRAMES,
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            max_sequence_length=TEXT_TOKENS,
+            generator=torch.Generator().manual_seed(0),
+            output_type="np",
+        ).frames[0]
+        seconds.append(time.perf_counter() - started)
+        frames = (made * 255).round().astype(np.uint8)
+        row = {
+            "learned": psnr(frames[1:], shot.rgb[1:]),
+            "repeat": psnr(np.broadcast_to(shot.rgb[:1], shot.rgb[1:].shape), shot.rgb[1:]),
+            "moving": float(shot.moving_camera),
+        }
+        rows["sample" if shot is sample else "held-out"].append(row)
+        if pictures:
+            shown = [np.concatenate([part[index] for index in (0, 8, 16, 24)], axis=1) for part in (shot.rgb, frames)]
+            Image.fromarray(np.concatenate(shown)).save(pictures / f"video_{shot.name.replace(' ', '_')}.png")
+    held = rows["held-out"]
+    groups = {"held-out": held, "moving camera": [row for row in held if row["moving"]], "sample": rows["sample"]}
+    groups["still camera"] = [row for row in held if not row["moving"]]
+    means = {
+        name: {key: float(np.mean([row[key] for row in part])) for key in part[0]}
+        for name, part in groups.items()
+        if part
+    }
+    print(
+        f"\nVideo, PSNR of frames 2 to {FRAMES}, {STEPS} steps, guidance {GUIDANCE}; {np.median(seconds):.1f} s a clip"
+    )
+    for name, row in means.items():
+        print(f"{name:14} learned {row['learned']:.2f} dB, the first frame repeated {row['repeat']:.2f} dB")
+    result = {"sample_20_s": float(np.median(seconds))}
+    for name, row in means.items():
+        key = "" if name == "held-out" else "_" + name.replace(" ", "_")
+        result |= {f"video{key}_psnr": row["learned"], f"video{key}_psnr_repeat": row["repeat"]}
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

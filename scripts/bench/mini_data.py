@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the mini suite is judged on: generated scenes that it never saw, and the Blender sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from backend.contract import CameraPath, FileRef, GeometrySettings
+from backend.engines.stage import StageContext
+from backend.geometry.footage import Footage
+from backend.geometry.provider import provider_named
+from backend.geometry.video_geometry import VideoGeometry
+from backend.media.decode import decode_frames, select
+from backend.media.probe import probe_clip
+from backend.media.stage import decode
+from backend.media.write import read_images
+from backend.models.providers import check_provider
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.raycast import render
+
+HELD_OUT = 24
+FRAMES, WIDTH, HEIGHT = 25, 224, 128
+SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "footage"
+SAMPLE_PROMPT = (
+    "CAMERA_TRUCK_LEFT Camera movement truck left, an orange person walks right and a red box in a room with a brown "
+    "wooden floor and beige walls"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A second camera's picture of one frame: frame (0-based), K 3 x 3, world_from_camera, rgb h x w x 3."""
+
+    frame: int
+    K: np.ndarray
+    world_from_camera: np.ndarray
+    rgb: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A clip with the truth. rgb: T x h x w x 3; depth: T x h x w planar z; floor: T x h x w, pixels of the ground.
+
+    world_from_camera: T x 4 x 4. targets: pictures from other cameras.
+    """
+
+    name: str
+    prompt: str
+    caption: str
+    rgb: np.ndarray
+    depth: np.ndarray
+    floor: np.ndarray
+    K: np.ndarray
+    world_from_camera: np.ndarray
+    moving_camera: bool
+    targets: tuple[Target, ...]
+
+
+def held_out(seed: int) -> Shot:
+    """A generated scene of a seed that training never uses, at the suite's working size."""
+    scene = draw_scene(seed)
+    source = scene.source.cropped(HEIGHT)
+    seen = render(scene, source)
+    targets = []
+    for camera, frame in zip(scene.targets.values(), (0, FRAMES - 1), strict=True):
+        view = camera.cropped(HEIGHT)
+        picture = render(scene, view, [frame]).rgb[0]
+        targets.append(Target(frame, view.K[frame], view.world_from_camera[frame], picture))
+    height = points_of(seen.depth, source.K, source.world_from_camera)[..., 1]
+    return Shot(
+        name=f"scene {seed}",
+        prompt=scene.prompt,
+        caption=scene.caption,
+        rgb=seen.rgb,
+        depth=seen.depth,
+        floor=(seen.objects == 0) & (np.abs(height) < 1e-2),
+        K=source.K,
+        world_from_camera=source.world_from_camera,
+        moving_camera=scene.camera_words != "static",
+        targets=tuple(targets),
+    )
+
+
+def points_of(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -> np.ndarray:
+    """World points of all pixels: T x h x w x 3."""
+    rows, columns = np.mgrid[0 : depth.shape[1], 0 : depth.shape[2]] + 0.5
+    rays = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ np.linalg.inv(K).transpose(0, 2, 1)[:, None]
+    points = rays * depth[..., None]
+    R, t = world_from_camera[:, :3, :3], world_from_camera[:, :3, 3]
+    return points @ R.transpose(0, 2, 1)[:, None] + t[:, None, None]
+
+
+def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
+    """The decoded sample's geometry, from its own files (the truth) or from a learned provider."""
+    settings = GeometrySettings(
+        provider=provider, files=(FileRef(name="x", sha256="0" * 64, size=1),) * (provider == "files")
+    )
+    files = {}
+    if provider == "files":
+        files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
+    checkpoint = "" if provider == "files" else check_provider(settings, Path())
+    params = {**settings.model_dump(exclude={"files", "checkpoint"}), "start": 0}
+    context = StageContext(params, {"decode": decoded}, files, decoded, checkpoint, lambda share, words: None)
+    return provider_named(provider)(Footage.open(decoded), context)
+
+
+def decode_sample(folder: Path) -> Path:
+    """The sample as the first stage leaves it."""
+    clip = (("clip.mp4", SAMPLE / "clip.mp4"),)
+    params = {"start": 0, "frames": None, "width": None, "height": None}
+    decode(StageContext(params, {}, {"clip": clip}, folder, "", lambda share, words: None))
+    return folder
+
+
+def write_decoded(shot: Shot, folder: Path) -> Path:
+    """A generated clip as the first stage would leave it."""
+    import json
+
+    (folder / "frames").mkdir(parents=True)
+    for index, frame in enumerate(shot.rgb):
+        cv2.imwrite(str(folder / "frames" / f"{index + 1:06d}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    about = {"fps": 12, "frames": len(shot.rgb), "width": WIDTH, "height": HEIGHT}
+    (folder / "clip.json").write_text(json.dumps(about), encoding="utf-8")
+    return folder
+
+
+def sample_shot(decoded: Path) -> Shot:
+    """Every second frame of the sample at the suite's working size, with true renders of both demo cameras."""
+    truth = sample_geometry(decoded, "files")
+    frames = read_images(decoded / "frames")
+    chosen = np.arange(0, 2 * FRAMES, 2)
+    tall = round(frames.shape[1] * WIDTH / frames.shape[2])
+    top = (tall - HEIGHT) // 2
+    depth = np.stack([cv2.resize(truth.depth[k], (WIDTH, tall), interpolation=cv2.INTER_NEAREST) for k in chosen])
+    K = truth.K_at(WIDTH, tall)
+    K[:, 1, 2] -= top
+    targets = []
+    for name in ("orbit-left", "push-in"):
+        path = CameraPath.model_validate_json((SAMPLE / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+        pictures = at_working_size(_movie(SAMPLE / "truth" / f"{name}.mp4"))
+        view = np.diag([WIDTH / path.width, tall / path.height, 1.0]) @ np.array(path.K)
+        view[:, 1, 2] -= top
+        for frame in (12, 24):
+            pose = np.array(path.world_from_camera)[2 * frame]
+            targets.append(Target(frame, view[2 * frame], pose, pictures[2 * frame]))
+    return Shot(
+        name="sample",
+        prompt=SAMPLE_PROMPT,
+        caption=SAMPLE_PROMPT.split(", ", 1)[1],
+        rgb=at_working_size(frames[chosen]),
+        depth=depth[:, top : top + HEIGHT],
+        floor=np.zeros((FRAMES, HEIGHT, WIDTH), bool),
+        K=K[chosen],
+        world_from_camera=truth.world_from_camera[chosen],
+        moving_camera=True,
+        targets=tuple(targets),
+    )
+
+
+def _movie(path: Path) -> np.ndarray:
+    info = probe_clip([(path.name, path)])
+    return np.stack([frame.rgb for frame in decode_frames(info, select(info))])
+
+
+def at_working_size(frames: np.ndarray) -> np.ndarray:
+    """T x h x w x 3 frames brought to the suite's width, middle rows kept."""
+    tall = round(frames.shape[1] * WIDTH / frames.shape[2])
+    small = np.stack([cv2.resize(frame, (WIDTH, tall), interpolation=cv2.INTER_AREA) for frame in frames])
+    top = (tall - HEIGHT) // 2
+    return small[:, top : top + HEIGHT]
+
+
+def psnr(found: np.ndarray, truth: np.ndarray, where: np.ndarray | None = None) -> float:
+    """PSNR in dB of uint8 pictures, over the pixels `where` if given; NaN where there are none."""
+    squared = (found.astype(np.float64) - truth.astype(np.float64)) ** 2
+    mean = squared[where].mean() if where is not None and where.any() else squared.mean() if where is None else np.nan
+    return float(10 * np.log10(255**2 / max(mean, 1e-9)))

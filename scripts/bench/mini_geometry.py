@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Geometry's figures against the truth, and what needs no learning beside them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mini_data import Shot, points_of, sample_geometry, write_decoded
+from scipy.spatial.transform import Rotation
+
+from backend.geometry.video_geometry import VideoGeometry
+
+FLOOR_Y_M = 0.0
+
+
+def judge_clip(shot: Shot, folder: Path) -> dict[str, float]:
+    """The learned geometry of a generated clip, run as the product runs it."""
+    decoded = write_decoded(shot, folder / "clip")
+    started = time.perf_counter()
+    found = sample_geometry(decoded, "mini")
+    seconds = time.perf_counter() - started
+    shutil.rmtree(decoded)
+    row = _judge(found, shot.depth, shot.K, shot.world_from_camera, shot.floor, shot.moving_camera)
+    return {**row, "25_s": seconds}
+
+
+def judge_sample(decoded: Path) -> dict[str, float]:
+    """The learned geometry of the whole sample at its own size."""
+    truth, found = sample_geometry(decoded, "files"), sample_geometry(decoded, "mini")
+    size = found.depth.shape[2], found.depth.shape[1]
+    depth = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_NEAREST) for one in truth.depth])
+    K = truth.K_at(*size)
+    points = points_of(depth, K, truth.world_from_camera)
+    # The floor is the plane that most of what lies below the picture's middle is on.
+    low = points[..., 1] > 0.92 * np.percentile(points[..., 1], 99)
+    return _judge(found, depth, K, truth.world_from_camera, low, True)
+
+
+def _judge(
+    found: VideoGeometry,
+    depth: np.ndarray,
+    K: np.ndarray,
+    world_from_camera: np.ndarray,
+    floor: np.ndarray,
+    moving: bool,
+) -> dict[str, float]:
+    """All figures; each method's depth is brought to the truth's unit by one factor for the whole clip.
+
+    focal: relative error. rotation, path: of moving cameras that were found to move, against the first frame: mean
+    angle in degrees; root mean square distance over the path's length. still: of still cameras, whether found still.
+    """
+    size = depth.shape[2], depth.shape[1]
+    estimate = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found.depth])
+    row = {}
+    rivals = {"": estimate, "_constant": np.ones_like(depth), "_plane": ground_plane(depth, floor)}
+    for name, one in rivals.items():
+        scaled = one * np.median(depth / np.maximum(one, 1e-9))
+        row[f"abs_rel{name}"] = float(np.mean(np.abs(scaled / depth - 1)))
+        ratio = np.maximum(scaled / depth, depth / np.maximum(scaled, 1e-9))
+        row[f"delta{name}"] = float(np.mean(ratio < 1.25))
+    row["focal"] = abs(float(found.K_at(*size)[0, 0, 0] / K[0, 0, 0]) - 1)
+    first = np.linalg.inv(world_from_camera[0])
+    true_poses, poses = first @ world_from_camera, np.linalg.inv(found.world_from_camera[0]) @ found.world_from_camera
+    turned = Rotation.from_matrix(true_poses[:, :3, :3].transpose(0, 2, 1) @ poses[:, :3, :3]).magnitude()
+    unit = float(np.median(depth / np.maximum(estimate, 1e-9)))
+    apart = np.linalg.norm(poses[:, :3, 3] * unit - true_poses[:, :3, 3], axis=1)
+    length = float(np.linalg.norm(np.diff(true_poses[:, :3, 3], axis=0), axis=1).sum())
+    row["rotation"] = float(np.degrees(turned.mean())) if moving else np.nan
+    row["path"] = float(np.sqrt((apart**2).mean()) / length) if moving and length > 0.05 else np.nan
+    row["still"] = np.nan if moving else float(np.allclose(poses, np.eye(4)))
+    return row
+
+
+def ground_plane(depth: np.ndarray, floor: np.ndarray) -> np.ndarray:
+    """What a plane through the true ground says of every pixel: inverse depth is affine in the picture.
+
+    Fitted to the truth's own ground pixels, frame by frame: better than any estimate of a ground could be. Above its
+    horizon everything is as far as the clip's farthest 2 %.
+    """
+    rows, columns = np.mgrid[0 : depth.shape[1], 0 : depth.shape[2]] + 0.5
+    design = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
+    far = np.percentile(depth, 98)
+    planes = []
+    for one, ground in zip(depth, floor, strict=True):
+        if ground.sum() < 50:
+            planes.append(np.full_like(one, np.median(one)))
+            continue
+        fit = np.linalg.lstsq(design[ground], 1 / one[ground], rcond=None)[0]
+        planes.append(1 / np.maximum(design @ fit, 1 / far))
+    return np.stack(planes).astype(np.float32)

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write the model cards beside the shipped weights, from the runs and from what the benchmark printed.
+
+python3.11 scripts/bench/mini.py > out/train/mini.txt
+python3.11 scripts/train/cards.py --figures out/train/mini.txt --machine "2 CPU cores, no GPU"
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import REPOSITORY, enter
+
+enter("backend")
+
+from safetensors import safe_open
+
+RUNS = REPOSITORY / "out" / "train"
+SUITE = REPOSITORY / "backend" / "models" / "mini"
+
+TEMPLATES = Path(__file__).resolve().parent / "cards"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the model cards.")
+    parser.add_argument("--figures", type=Path, required=True, help="what scripts/bench/mini.py printed")
+    parser.add_argument("--machine", required=True, help="what the training ran on")
+    chosen = parser.parse_args()
+    figures = json.loads(chosen.figures.read_text(encoding="utf-8").strip().splitlines()[-1])["figures"]
+    facts = {**figures, **_runs(), **_weights(), **_verdicts(figures), "machine": chosen.machine}
+    facts["data"] = (TEMPLATES / "data.md").read_text(encoding="utf-8")
+    for role in ("geometry", "video", "image"):
+        text = (TEMPLATES / f"{role}.md").read_text(encoding="utf-8").format(**facts)
+        (SUITE / role / "README.md").write_text(text, encoding="utf-8")
+    return 0
+
+
+def _runs() -> dict[str, str]:
+    """Steps and minutes of each run, from the last line of its log."""
+    words = {}
+    names = {
+        "geometry": "geometry",
+        "vae": "video_autoencoder",
+        "video": "video",
+        "ae": "image_autoencoder",
+        "image": "image",
+    }
+    for key, name in names.items():
+        last = json.loads((RUNS / name / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        words[f"{key}_run"] = f"{last['step']:,} steps in {last['minutes']:.0f} minutes"
+    return words
+
+
+def _weights() -> dict[str, str]:
+    places = {
+        "geometry_weights": "geometry/model.safetensors",
+        "video_weights": "video/transformer/diffusion_pytorch_model.safetensors",
+        "vae_weights": "video/vae/diffusion_pytorch_model.safetensors",
+        "image_weights": "image/transformer/diffusion_pytorch_model.safetensors",
+        "ae_weights": "image/vae/diffusion_pytorch_model.safetensors",
+    }
+    counts = {}
+    for key, path in places.items():
+        with safe_open(SUITE / path, "pt") as file:
+            counts[key] = f"{sum(file.get_tensor(name).numel() for name in file.keys()) / 1e6:.1f}"  # noqa: SIM118
+    return counts
+
+
+def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
+    """In words, whether each network is worth using: decided by the figures, not by hope."""
+
+    def against(learned: float, plain: float, what: str) -> str:
+        gain = learned - plain
+        if gain < 0:
+            return f"**Too weak to help yet:** {-gain:.1f} dB below {what}."
+        return f"{gain:.1f} dB above {what}."
+
+    def share(rival: str) -> str:
+        return f"{figures['geometry_abs_rel'] / figures[f'geometry_abs_rel_{rival}']:.0%} of the {rival}'s"
+
+    return {
+        "geometry_verdict": f"The error on held-out clips is {share('constant')} and {share('plane')}; half was the "
+        "aim. Big shapes and the layout are there; patches of 16 pixels show, thin things blur into what is behind them, "
+        "and camera motion is judged roughly.",
+        "video_verdict": "Held-out clips: "
+        + against(figures["video_psnr"], figures["video_psnr_repeat"], "repeating the first frame")
+        + f" The autoencoder {'reaches' if figures['vae_psnr'] >= 30 else 'stays below'} the 30 dB that were the aim.",
+        "image_verdict": "Held-out scenes: "
+        + against(figures["fill_psnr"], figures["fill_psnr_opencv"], "OpenCV's inpainting"),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the mini geometry network: DUSt3R's class on pairs of frames of generated clips.
+
+    python3.11 scripts/train/geometry.py --minutes 60
+
+Pairs are of different times and cameras, with things that move in between. Both point maps are in the first camera;
+what moves is where it is in its own frame (as MonST3R, ICLR 2025, teaches DUSt3R).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import REPOSITORY, enter
+
+enter("backend")
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from backend.geometry.dust3r_network import network_class
+from scripts.train.harness import Run, arguments
+from scripts.train.pool import TARGET_FRAMES, Clip, clips
+
+OUT = REPOSITORY / "out" / "train" / "geometry"
+HEIGHTS = (160, 128)
+
+
+def network() -> Any:
+    """The network at the size that ships, untrained."""
+    infinity = float("inf")
+    return network_class()(
+        output_mode="pts3d",
+        head_type="linear",
+        depth_mode=("exp", -infinity, infinity),
+        conf_mode=("exp", 1, infinity),
+        pos_embed="RoPE100",
+        img_size=(160, 224),
+        enc_embed_dim=256,
+        enc_depth=6,
+        enc_num_heads=4,
+        dec_embed_dim=192,
+        dec_depth=4,
+        dec_num_heads=4,
+        landscape_only=False,
+        patch_embed_cls="PatchEmbedDust3R",
+    )
+
+
+def quickened(model: Any) -> Any:
+    """The same network with its rotary positions looked up from one table, and its blocks compiled: for training."""
+
+    class Rotary(torch.nn.Module):
+        """RoPE in two dimensions (Heo et al., ECCV 2024), base 100: half of the channels for y, half for x."""
+
+        tables: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}  # noqa: RUF012
+
+        def forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+            cos, sin = self.tables[tokens.shape[2], tokens.shape[3]]
+            a, b, c, d = tokens.chunk(4, dim=-1)
+            turned = torch.cat((-b, a, -d, c), dim=-1)
+            return tokens * cos.to(tokens.dtype) + turned * sin.to(tokens.dtype)
+
+    for height in set(HEIGHTS):
+        rows, columns = torch.meshgrid(torch.arange(height // 16), torch.arange(14), indexing="ij")
+        for channels in (64, 48):
+            rates = 100.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))
+            y, x = (place.reshape(-1, 1) * rates for place in (rows, columns))
+            angles = torch.cat((y, y, x, x), dim=1)
+            Rotary.tables[len(angles), channels] = (angles.cos(), angles.sin())
+    for module in model.modules():
+        if hasattr(module, "rope"):
+            module.rope = Rotary()
+    for block in (*model.enc_blocks, *model.dec_blocks, *model.dec_blocks2):
+        block.compile(dynamic=False)
+    return model
+
+
+def main() -> int:
+    chosen = arguments("Train the mini geometry network.", batch=16, rate=6e-4, out=OUT).parse_args()
+    torch.manual_seed(chosen.seed)
+    run = Run(chosen, {"model": network()})
+    model, pool = quickened(run.modules["model"]), clips()
+
+    def view(rng: np.random.Generator, clip: Clip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A random frame of a random camera: picture, depth, world_from_camera."""
+        if rng.random() < 0.6:
+            frame = int(rng.integers(len(clip.rgb)))
+            return clip.rgb[frame], clip.depth[frame], clip.cameras["source_poses"][frame]
+        camera, place = int(rng.integers(2)), int(rng.integers(len(TARGET_FRAMES)))
+        pose = clip.cameras["target_poses"][camera, TARGET_FRAMES[place]]
+        return clip.target_rgb[camera, place], clip.target_depth[camera, place], pose
+
+    def batch(rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
+        """Pictures n x 2 x 3 x h x w in [-1, 1]; points n x 2 x h x w x 3 in the first camera."""
+        height = int(rng.choice(HEIGHTS))
+        pictures, points = [], []
+        for _ in range(chosen.batch):
+            clip = pool[int(rng.integers(len(pool)))]
+            pair = [view(rng, clip), view(rng, clip)]
+            flip = rng.random() < 0.5
+            look = augmentation(rng)
+            both = [lifted(depth, clip.cameras["K"], height, flip) for _, depth, _ in pair]
+            mirror = np.diag([-1.0 if flip else 1.0, 1, 1, 1])
+            first_from_second = mirror @ np.linalg.inv(pair[0][2]) @ pair[1][2] @ mirror
+            both[1] = both[1] @ first_from_second[:3, :3].T.astype(np.float32) + first_from_second[:3, 3].astype(
+                np.float32
+            )
+            points.append(np.stack(both))
+            top = (pair[0][0].shape[0] - height) // 2
+            shown = [rgb[top : top + height, :: -1 if flip else 1] for rgb, _, _ in pair]
+            pictures.append(np.stack([look(picture) for picture in shown]))
+        tensor = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
+        return tensor.to(run.device), torch.from_numpy(np.stack(points)).to(run.device)
+
+    def predict(net: torch.nn.Module, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Points n x 2 x h x w x 3 and confidences n x 2 x h x w."""
+        shape = torch.tensor([pictures.shape[-2:]] * len(pictures))
+        # Pairs whose instances are each other's count as one pair seen both ways, and are then encoded only once.
+        first, second = net(
+            *(
+                {"img": pictures[:, k], "true_shape": shape, "instance": [f"{k} {n}" for n in range(len(pictures))]}
+                for k in (0, 1)
+            )
+        )
+        points = torch.stack([first["pts3d"], second["pts3d_in_other_view"]], 1)
+        return points.float(), torch.stack([first["conf"], second["conf"]], 1).float()
+
+    def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures, truth = batch(rng)
+        with run.autocast():
+            points, confidence = predict(model, pictures)
+        loss, relative = confidence_loss(points, confidence, truth)
+        return loss, {"relative": float(relative), "confidence": float(confidence.detach().mean())}
+
+    def sample(path: Path) -> None:
+        pictures, truth = batch(np.random.default_rng(1))
+        points, _ = predict(run.averages["model"], pictures)
+        rows = []
+        for index in range(min(6, len(pictures))):
+            cells = [pictures[index, k].permute(1, 2, 0).cpu().numpy() * 127.5 + 127.5 for k in (0, 1)]
+            middle = float(truth[index, ..., 2].median())
+            ratio = middle / float(points[index, ..., 2].median())
+            for depth in (*truth[index, ..., 2], *(points[index, ..., 2] * ratio)):
+                cells.append(np.repeat((255 / (1 + depth.cpu().numpy() / middle))[..., None], 3, 2))
+            rows.append(np.concatenate(cells, axis=1))
+        Image.fromarray(np.concatenate(rows).clip(0, 255).astype(np.uint8)).save(path)
+
+    run.go(loss_of, sample)
+    return 0
+
+
+def lifted(depth: np.ndarray, K: np.ndarray, height: int, flip: bool) -> np.ndarray:
+    """h x w x 3 points in the camera from the middle rows of a depth map."""
+    top = (depth.shape[0] - height) // 2
+    z = np.asarray(depth[top : top + height, :: -1 if flip else 1], np.float32)
+    rows, columns = np.mgrid[0:height, 0 : z.shape[1]].astype(np.float32) + 0.5
+    x = (columns - z.shape[1] / 2) / np.float32(K[0, 0])
+    y = (rows - height / 2) / np.float32(K[1, 1])
+    return np.stack([x * z, y * z, z], axis=-1)
+
+
+def augmentation(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """One look for both pictures of a pair: light, colour, sharpness and noise, as cameras differ in them."""
+    gain = np.exp(rng.normal(0, 0.09, 3) + rng.normal(0, 0.2))
+    gamma = np.exp(rng.normal(0, 0.2))
+    table = (np.clip(np.arange(256)[:, None] / 255 * gain, 0, 1) ** gamma * 255).round().astype(np.uint8)[:, None]
+    grey = rng.random() < 0.15
+    blur = rng.uniform(0.3, 1.0) if rng.random() < 0.35 else 0.0
+    noise = rng.uniform(0, 0.08) if rng.random() < 0.3 else 0.0
+
+    def look(picture: np.ndarray) -> np.ndarray:
+        shown = cv2.LUT(np.ascontiguousarray(picture), table)
+        if grey:
+            shown = cv2.cvtColor(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        if blur:
+            shown = cv2.GaussianBlur(shown, (0, 0), blur)
+        values = shown.astype(np.float32) / 127.5 - 1
+        if noise:
+            values += noise * rng.standard_normal(values.shape, np.float32)
+        return values
+
+    return look
+
+
+def confidence_loss(
+    points: torch.Tensor, confidence: torch.Tensor, truth: torch.Tensor, alpha: float = 0.4
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """DUSt3R's loss (Wang et al., CVPR 2024, equations 2 to 4), with two changes for scenes that reach from a metre to
+    a horizon: each pair's unit is the geometric mean of its distances, and an error counts relative to its depth.
+
+    points, truth: n x 2 x h x w x 3 in the first camera; confidence: n x 2 x h x w, from 1 up. Returns the loss and the
+    mean relative error.
+    """
+
+    def unit(values: torch.Tensor) -> torch.Tensor:
+        return values.norm(dim=-1).clamp_min(1e-6).log().mean(dim=(1, 2, 3)).exp()[:, None, None, None, None]
+
+    truth = truth / unit(truth)
+    error = (points / unit(points) - truth).norm(dim=-1) / (0.15 + truth.norm(dim=-1))
+    return (confidence * error - alpha * confidence.log()).mean(), error.detach().mean()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every training run shares: budget, schedule, moving average, log, checkpoints to go on from.
+
+Start a script again with the same `--out` and it goes on where the last checkpoint was written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+SAVE_EVERY_S = 120.0
+LOG_EVERY_S = 20.0
+SAMPLE_EVERY_S = 300.0
+
+
+def arguments(description: str, *, batch: int, rate: float, out: Path) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description)
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, default=30.0, help="time budget; the schedule fits into it")
+    budget.add_argument("--steps", type=int, help="steps instead of minutes, for a run that repeats exactly")
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
+    parser.add_argument("--start-from", type=Path, metavar="DIR", help="begin with the weights of that run")
+    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="checkpoints, log and sample pictures")
+    return parser
+
+
+class Run:
+    """One training run of `modules`, which learn together.
+
+    Mixed precision: `with run.autocast():`. Weights stay float32. The moving average of all weights is what is kept.
+    """
+
+    def __init__(
+        self, chosen: argparse.Namespace, modules: Mapping[str, nn.Module], *, ema: float = 0.999, decay: float = 0.02
+    ) -> None:
+        if chosen.threads:
+            torch.set_num_threads(chosen.threads)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.chosen, self.ema_decay = chosen, ema
+        self.modules = {name: module.to(self.device).train() for name, module in modules.items()}
+        self.averages = {name: copy.deepcopy(module).eval().requires_grad_(False) for name, module in modules.items()}
+        if chosen.start_from:
+            for name, module in self.modules.items():
+                module.load_state_dict(load_average(self.averages[name], chosen.start_from, name).state_dict())
+        self.optimizers = _optimizers(self.modules.values(), chosen.rate, decay)
+        self.step, self.seconds = 0, 0.0
+        self.rng = np.random.default_rng(chosen.seed)
+        torch.manual_seed(chosen.seed)
+        self.folder: Path = chosen.out
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        if (self.folder / "state.pt").exists():
+            self._resume()
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up."""
+        if self.chosen.steps:
+            return self.step / self.chosen.steps
+        return self.seconds / (60 * self.chosen.minutes)
+
+    def go(
+        self,
+        loss_of: Callable[[np.random.Generator], tuple[torch.Tensor, dict[str, float]]],
+        sample: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Train until the budget is used up. loss_of: draws a batch; gives the loss and figures for the log."""
+        last_save = last_log = last_sample = time.perf_counter()
+        before = time.perf_counter()
+        while self.progress < 1:
+            groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+            for group in groups:
+                group["lr"] = self.chosen.rate * _schedule(self.progress, self.step)
+            loss, figures = loss_of(self.rng)
+            if not torch.isfinite(loss):
+                raise SystemExit(f"The loss is {loss.item()} at step {self.step}: lower --rate.")
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], 1.0)
+            for optimizer in self.optimizers:
+                if torch.isfinite(norm):
+                    optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+            self._average()
+            now = time.perf_counter()
+            self.seconds, before = self.seconds + now - before, now
+            self._note({"loss": loss.item(), **figures})
+            if now - last_log > LOG_EVERY_S:
+                self._log()
+                last_log = now
+            if now - last_save > SAVE_EVERY_S:
+                self.save()
+                last_save = now
+            if sample and now - last_sample > SAMPLE_EVERY_S:
+                with torch.no_grad():
+                    sample(self.folder / f"sample_{self.step:06d}.png")
+                last_sample = before = time.perf_counter()
+        self._log()
+        self.save()
+        if sample:
+            with torch.no_grad():
+                sample(self.folder / "sample_last.png")
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.ema_decay, (1 + self.step) / (10 + self.step))
+        for name, module in self.modules.items():
+            average = self.averages[name]
+            torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - keep)
+            for mine, theirs in zip(average.buffers(), module.buffers(), strict=True):
+                mine.copy_(theirs)
+
+    def _note(self, figures: Mapping[str, float]) -> None:
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+
+    def _log(self) -> None:
+        if not self._count:
+            return
+        line: dict[str, Any] = {"step": self.step, "minutes": round(self.seconds / 60, 2)}
+        line |= {name: round(value / self._count, 5) for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(line, flush=True)
+
+    def save(self) -> None:
+        """Write the state to go on from, and nothing half-written: a new file takes the old one's name."""
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "averages": {name: module.state_dict() for name, module in self.averages.items()},
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "torch_rng": torch.get_rng_state(),
+            "numpy_rng": json.dumps(self.rng.bit_generator.state),
+        }
+        part = self.folder / "state.part"
+        torch.save(state, part)
+        os.replace(part, self.folder / "state.pt")
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
+        self.step, self.seconds = state["step"], state["seconds"]
+        for name in self.modules:
+            self.modules[name].load_state_dict(state["modules"][name])
+            self.averages[name].load_state_dict(state["averages"][name])
+        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
+        torch.set_rng_state(state["torch_rng"].cpu())
+        self.rng.bit_generator.state = json.loads(state["numpy_rng"])
+        print(f"going on from step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
+
+
+def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
+    """Put a run's moving average into a module of the same shape. Raises FileNotFoundError if the run has none."""
+    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    module.load_state_dict(state["averages"][name])
+    return module.eval()
+
+
+def _optimizers(modules: Iterable[nn.Module], rate: float, decay: float) -> list[torch.optim.Optimizer]:
+    """Muon for matrices inside a network, AdamW for embeddings, convolutions, norms and biases.
+
+    Muon's steps are scaled to be as large as AdamW's (Liu et al., arXiv 2502.16982), so one learning rate serves both.
+    """
+    matrices, others, plain = [], [], []
+    for module in modules:
+        embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+        for weights in module.parameters():
+            if weights.requires_grad:
+                kind = plain if weights.ndim < 2 else matrices if weights.ndim == 2 else others
+                (others if id(weights) in embeddings else kind).append(weights)
+    adam = torch.optim.AdamW(
+        [{"params": others, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.95)
+    )
+    if not matrices:
+        return [adam]
+    return [adam, torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
+
+
+def _schedule(progress: float, step: int) -> float:
+    """Warm-up over 200 steps, level until 30 % of the budget, then a cosine down to a fiftieth."""
+    down = max(0.0, (progress - 0.3) / 0.7)
+    return min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(down, 1.0))))

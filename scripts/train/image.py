@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the mini image model: FLUX's transformer filling holes in pictures, with its two text encoders.
+
+    python3.11 scripts/train/image.py --minutes 20
+
+Wants a trained image autoencoder (`image_autoencoder.py`). Holes are what cameras of the pool do not see of the source,
+found by the product's own warper, and boxes and strokes.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import REPOSITORY, enter
+
+enter("backend")
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxFillPipeline, FluxTransformer2DModel
+from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
+
+from scripts.train import image_autoencoder, text
+from scripts.train.disocclusion import disocclusion, scribbles
+from scripts.train.harness import Run, arguments, load_average
+from scripts.train.pool import TARGET_FRAMES, clips
+
+OUT = REPOSITORY / "out" / "train" / "image"
+HEIGHT, WIDTH = 128, 224
+LATENT, REDUCTION = 8, 4
+TEXT_WIDTH, TEXT_TOKENS = 128, 64
+NO_TEXT, SCRIBBLED, WARPED = 0.1, 0.35, 0.5
+HOLE_WEIGHT, REST_WEIGHT = 1.0, 0.1
+
+
+def network() -> FluxTransformer2DModel:
+    """The transformer at the size that ships, untrained."""
+    return FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=4 * (2 * LATENT + REDUCTION**2),
+        out_channels=4 * LATENT,
+        num_layers=2,
+        num_single_layers=4,
+        attention_head_dim=32,
+        num_attention_heads=5,
+        joint_attention_dim=TEXT_WIDTH,
+        pooled_projection_dim=TEXT_WIDTH,
+        guidance_embeds=False,
+        axes_dims_rope=(8, 12, 12),
+    )
+
+
+def text_parts() -> tuple[CLIPTokenizer, CLIPTextModel, T5Tokenizer, T5EncoderModel]:
+    """CLIP's tokenizer and encoder, T5's tokenizer and encoder, untrained, for the pool's words."""
+    words = [clip.prompt for clip in clips()]
+    clip_words, t5_words = text.clip_tokenizer(words), text.t5_tokenizer(words, TEXT_TOKENS)
+    clip = text.clip_encoder(len(clip_words), TEXT_WIDTH, 1)
+    return clip_words, clip, t5_words, text.t5_encoder(len(t5_words), TEXT_WIDTH, 2)
+
+
+def assembled(
+    autoencoder: AutoencoderKL,
+    clip_words: CLIPTokenizer,
+    clip: CLIPTextModel,
+    t5_words: T5Tokenizer,
+    t5: T5EncoderModel,
+    transformer: FluxTransformer2DModel,
+    about: dict[str, float],
+) -> FluxFillPipeline:
+    """The real pipeline around these parts. about: scaling_factor and shift_factor of the autoencoder's latents."""
+    autoencoder.register_to_config(**about)
+    return FluxFillPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=autoencoder,
+        text_encoder=clip,
+        tokenizer=clip_words,
+        text_encoder_2=t5,
+        tokenizer_2=t5_words,
+        transformer=transformer,
+    )
+
+
+def pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
+    """The pipeline from two runs' moving averages."""
+    clip_words, clip, t5_words, t5 = text_parts()
+    return assembled(
+        load_average(image_autoencoder.network(), autoencoder_out, "model"),
+        clip_words,
+        load_average(clip, out, "clip"),
+        t5_words,
+        load_average(t5, out, "t5"),
+        load_average(network(), out, "transformer"),
+        json.loads((out / "latents.json").read_text(encoding="utf-8")),
+    )
+
+
+def main() -> int:
+    chosen = arguments("Train the mini image model.", batch=8, rate=7e-4, out=OUT).parse_args()
+    torch.manual_seed(chosen.seed)
+    pool = clips()
+    clip_words, clip, t5_words, t5 = text_parts()
+    captions = [json.loads((one.folder / "words.json").read_text(encoding="utf-8"))["caption"] for one in pool]
+    autoencoder = load_average(image_autoencoder.network(), image_autoencoder.OUT, "model").requires_grad_(False)
+    run = Run(chosen, {"transformer": network(), "clip": clip, "t5": t5})
+    autoencoder.to(run.device, memory_format=torch.channels_last)
+    model = run.modules["transformer"]
+    top = (160 - HEIGHT) // 2
+
+    def example(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+        """What is known (h x w x 3), where it is not (h x w), the truth, and the caption."""
+        index = int(rng.integers(len(pool)))
+        one = pool[index]
+        words = "" if rng.random() < NO_TEXT else captions[index]
+        if rng.random() < SCRIBBLED:
+            truth = one.rgb[int(rng.integers(len(one.rgb))), top : top + HEIGHT]
+            return truth, scribbles(rng, HEIGHT, WIDTH), truth, words
+        camera, place = int(rng.integers(2)), int(rng.integers(len(TARGET_FRAMES)))
+        frame = TARGET_FRAMES[place]
+        K, poses = one.cameras["K"], one.cameras
+        views = poses["source_poses"][frame], poses["target_poses"][camera, frame]
+        warped, hole = disocclusion(one.rgb[frame], one.depth[frame], K, *views, K)
+        truth = one.target_rgb[camera, place][top : top + HEIGHT]
+        known = warped[top : top + HEIGHT] if rng.random() < WARPED else truth
+        return known, hole[top : top + HEIGHT], truth, words
+
+    def encode(pictures: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), run.autocast():
+            values = pictures.contiguous(memory_format=torch.channels_last)
+            return autoencoder.encode(values).latent_dist.mode().float()
+
+    def pixels(pictures: list[np.ndarray]) -> torch.Tensor:
+        values = torch.from_numpy(np.stack(pictures).astype(np.float32) / 127.5 - 1)
+        return values.permute(0, 3, 1, 2).to(run.device)
+
+    measured = encode(pixels([one.rgb[0, top : top + HEIGHT] for one in pool[:64]]))
+    about = {"scaling_factor": float(1 / measured.std()), "shift_factor": float(measured.mean())}
+    (run.folder / "latents.json").write_text(json.dumps(about), encoding="utf-8")
+    averages = run.averages
+    whole = assembled(
+        autoencoder, clip_words, averages["clip"], t5_words, averages["t5"], averages["transformer"], about
+    )
+    rows, columns = HEIGHT // REDUCTION, WIDTH // REDUCTION
+
+    def packed(latents: torch.Tensor) -> torch.Tensor:
+        return FluxFillPipeline._pack_latents(latents, len(latents), latents.shape[1], rows, columns)
+
+    def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        known, holes, truths, words = zip(*(example(rng) for _ in range(chosen.batch)), strict=True)
+        hole = torch.from_numpy(np.stack(holes).astype(np.float32))[:, None].to(run.device)
+        shifted = [
+            (encode(values) - about["shift_factor"]) * about["scaling_factor"]
+            for values in (pixels(list(truths)), pixels(list(known)) * (1 - hole))
+        ]
+        clean, masked = (packed(latents) for latents in shifted)
+        # The mask's pixels become channels of their latent pixel, as FluxFillPipeline.prepare_mask_latents has it.
+        cells = hole[:, 0].view(len(hole), rows, REDUCTION, columns, REDUCTION).permute(0, 2, 4, 1, 3)
+        mask = packed(cells.reshape(len(hole), REDUCTION**2, rows, columns))
+        sigma = torch.from_numpy(rng.random(len(hole)).astype(np.float32)).to(run.device)
+        noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
+        level = sigma[:, None, None]
+        noisy = (1 - level) * clean + level * noise
+        ids = clip_words(
+            list(words), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
+        ).input_ids
+        t5_ids = t5_words(
+            list(words), padding="max_length", max_length=TEXT_TOKENS, truncation=True, return_tensors="pt"
+        ).input_ids
+        with run.autocast():
+            pooled = run.modules["clip"](ids.to(run.device)).pooler_output
+            told = run.modules["t5"](t5_ids.to(run.device))[0]
+            found = model(
+                hidden_states=torch.cat([noisy, masked, mask], dim=2),
+                timestep=sigma,
+                pooled_projections=pooled,
+                encoder_hidden_states=told,
+                txt_ids=torch.zeros(TEXT_TOKENS, 3, device=run.device),
+                img_ids=FluxFillPipeline._prepare_latent_image_ids(
+                    1, rows // 2, columns // 2, run.device, torch.float32
+                ),
+                return_dict=False,
+            )[0]
+        error = (found.float() - (noise - clean)).square().mean(dim=2)
+        inside = mask.amax(dim=2)
+        weight = REST_WEIGHT + (HOLE_WEIGHT - REST_WEIGHT) * inside
+        figures = {"hole": ((error * inside).sum() / inside.sum().clamp_min(1)).item()}
+        return (error * weight).sum() / weight.sum(), figures
+
+    def sample(path: Path) -> None:
+        rng = np.random.default_rng(3)
+        shown = []
+        for _ in range(5):
+            known, hole, truth, words = example(rng)
+            made = whole(
+                prompt=words,
+                image=Image.fromarray(np.ascontiguousarray(known)),
+                mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
+                height=HEIGHT,
+                width=WIDTH,
+                num_inference_steps=10,
+                max_sequence_length=TEXT_TOKENS,
+                generator=torch.Generator().manual_seed(0),
+                output_type="np",
+            ).images[0]
+            filled = np.where(hole[..., None], (made * 255).round().astype(np.uint8), known)
+            shown.append(np.concatenate([np.where(hole[..., None], 0, known), filled, truth], axis=1).astype(np.uint8))
+        Image.fromarray(np.concatenate(shown)).save(path)
+
+    for block in (*model.transformer_blocks, *model.single_transformer_blocks):
+        block.compile(dynamic=False)
+    run.go(loss_of, sample)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the mini image autoencoder: the class that FLUX uses, 4 x in space, 8 channels.
+
+python3.11 scripts/train/image_autoencoder.py --minutes 8
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import REPOSITORY, enter
+
+enter("backend")
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from scripts.train.harness import Run, arguments
+from scripts.train.pool import clips
+
+OUT = REPOSITORY / "out" / "train" / "image_autoencoder"
+CHANNELS, SIDE = 8, 80
+KL_WEIGHT = 2e-4
+
+
+def network() -> AutoencoderKL:
+    """The autoencoder at the size that ships, untrained."""
+    widths = (32, 64, 64)
+    model = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
+        layers_per_block=1,
+        latent_channels=CHANNELS,
+        norm_num_groups=2,
+        mid_block_add_attention=False,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+        sample_size=128,
+        scaling_factor=1.0,
+        shift_factor=0.0,
+    )
+    for name, module in model.named_modules():
+        if name.endswith("conv2"):
+            torch.nn.init.zeros_(module.weight)
+            torch.nn.init.zeros_(module.bias)
+    return model
+
+
+def main() -> int:
+    chosen = arguments("Train the mini image autoencoder.", batch=8, rate=1e-3, out=OUT).parse_args()
+    torch.manual_seed(chosen.seed)
+    run = Run(chosen, {"model": network()}, decay=0.0)
+    model, pool = run.modules["model"].to(memory_format=torch.channels_last), clips()
+
+    def batch(rng: np.random.Generator) -> torch.Tensor:
+        taken = []
+        for _ in range(chosen.batch):
+            clip = pool[int(rng.integers(len(pool)))]
+            picture = clip.rgb[int(rng.integers(len(clip.rgb)))]
+            top, left = int(rng.integers(160 - SIDE + 1)), int(rng.integers(224 - SIDE + 1))
+            taken.append(picture[top : top + SIDE, left : left + SIDE][..., :: -1 if rng.random() < 0.3 else 1])
+        values = torch.from_numpy(np.stack(taken).astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+        return values.contiguous(memory_format=torch.channels_last).to(run.device)
+
+    def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures = batch(rng)
+        with run.autocast():
+            posterior = model.encode(pictures).latent_dist
+            shown = model.decode(posterior.sample()).sample.float()
+        mean, logvar = posterior.mean.float(), posterior.logvar.float()
+        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
+        squared = (shown - pictures).square().mean()
+        loss = (shown - pictures).abs().mean() + squared + KL_WEIGHT * kl
+        return loss, {"psnr": float(10 * torch.log10(4 / squared.detach())), "kl": kl.item(), "std": mean.std().item()}
+
+    def sample(path: Path) -> None:
+        picture = pool[0].rgb[0, 16:144]
+        values = torch.from_numpy(picture.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None].to(run.device)
+        average = run.averages["model"]
+        shown = average.decode(average.encode(values).latent_dist.mode()).sample[0].permute(1, 2, 0).cpu().numpy()
+        pair = np.concatenate([picture, (shown * 127.5 + 127.5).clip(0, 255).astype(np.uint8)], axis=1)
+        Image.fromarray(pair).save(path)
+
+    run.go(loss_of, sample)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Put what was trained into the package: half precision, hashes, sizes.
+
+    python3.11 scripts/train/ship.py [geometry video image]
+
+Takes the moving averages of the runs under out/train. The model cards beside the weights are written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+
+from environments import REPOSITORY, enter
+
+enter("backend")
+
+import torch
+from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
+
+from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
+from scripts.train.harness import load_average
+
+SUITE = REPOSITORY / "backend" / "models" / "mini"
+ROLES = ("geometry", "video", "image")
+LIMIT = 48 * 2**20
+CARD = "README.md"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Put trained weights into the package.")
+    parser.add_argument("roles", nargs="*", choices=[*ROLES, []], metavar="ROLE", help="which (default: all)")
+    chosen = parser.parse_args()
+    for role in chosen.roles or ROLES:
+        ship(role)
+    write_list()
+    return 0
+
+
+def ship(role: str) -> None:
+    """Replace one role's weights; its card stays."""
+    folder = SUITE / role
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != CARD:
+            path.unlink()
+    made = {"geometry": _geometry, "video": _video, "image": _image}[role]()
+    made.to(torch.float16).save_pretrained(folder)
+    print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
+
+
+def _geometry() -> torch.nn.Module:
+    return load_average(geometry.network(), geometry.OUT, "model")
+
+
+def _video() -> CogVideoXImageToVideoPipeline:
+    return video.trained(video.OUT, video_autoencoder.OUT)
+
+
+def _image() -> FluxFillPipeline:
+    return image.pipeline(image_autoencoder.OUT, image.OUT)
+
+
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def write_list() -> None:
+    """suite.json: every file that a role needs, with size and SHA-256. Ends the script if all is more than may ship."""
+    checkpoints = {}
+    for role in ROLES:
+        files = sorted(path for path in (SUITE / role).rglob("*") if path.is_file() and path.name != CARD)
+        checkpoints[role] = {
+            "files": {
+                path.relative_to(SUITE / role).as_posix(): {
+                    "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                    "size": path.stat().st_size,
+                }
+                for path in files
+            }
+        }
+    about = {"suite": "mini", "version": 1, "checkpoints": checkpoints}
+    (SUITE / "suite.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    total = size_of(SUITE)
+    print(f"altogether {total / 2**20:.1f} MiB")
+    if total > LIMIT:
+        sys.exit(f"That is more than {LIMIT / 2**20:.0f} MiB: make the networks smaller.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
