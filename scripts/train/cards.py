@@ -86,8 +86,8 @@ def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
 
     return {
         "geometry_verdict": f"The error on held-out clips is {share('constant')} and {share('plane')}; half was the "
-        "aim. Big shapes and the layout are there; patches of 16 pixels show, thin things blur into what is behind them, "
-        "and camera motion is judged roughly.",
+        "aim. Big shapes and the layout are there; patches of 16 pixels show, thin things blur into what is behind "
+        "them, and camera motion is judged roughly.",
         "video_verdict": "Held-out clips: "
         + against(figures["video_psnr"], figures["video_psnr_repeat"], "repeating the first frame")
         + f" The autoencoder {'reaches' if figures['vae_psnr'] >= 30 else 'stays below'} the 30 dB that were the aim.",

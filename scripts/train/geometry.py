@@ -120,19 +120,6 @@ def main() -> int:
         tensor = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
         return tensor.to(run.device), torch.from_numpy(np.stack(points)).to(run.device)
 
-    def predict(net: torch.nn.Module, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Points n x 2 x h x w x 3 and confidences n x 2 x h x w."""
-        shape = torch.tensor([pictures.shape[-2:]] * len(pictures))
-        # Pairs whose instances are each other's count as one pair seen both ways, and are then encoded only once.
-        first, second = net(
-            *(
-                {"img": pictures[:, k], "true_shape": shape, "instance": [f"{k} {n}" for n in range(len(pictures))]}
-                for k in (0, 1)
-            )
-        )
-        points = torch.stack([first["pts3d"], second["pts3d_in_other_view"]], 1)
-        return points.float(), torch.stack([first["conf"], second["conf"]], 1).float()
-
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         pictures, truth = batch(rng)
         with run.autocast():
@@ -155,6 +142,20 @@ def main() -> int:
 
     run.go(loss_of, sample)
     return 0
+
+
+def predict(net: Any, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Points n x 2 x h x w x 3 in the first camera, and confidences n x 2 x h x w, of pairs n x 2 x 3 x h x w."""
+    shape = torch.tensor([pictures.shape[-2:]] * len(pictures))
+    # Pairs whose instances are each other's count as one pair seen both ways, and are then encoded only once.
+    first, second = net(
+        *(
+            {"img": pictures[:, k], "true_shape": shape, "instance": [f"{k} {n}" for n in range(len(pictures))]}
+            for k in (0, 1)
+        )
+    )
+    points = torch.stack([first["pts3d"], second["pts3d_in_other_view"]], 1)
+    return points.float(), torch.stack([first["conf"], second["conf"]], 1).float()
 
 
 def lifted(depth: np.ndarray, K: np.ndarray, height: int, flip: bool) -> np.ndarray:

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: runs that go on where they stopped, batches whose examples do not leak into each other, what is shipped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from scripts.train import disocclusion, geometry, harness, ship
+from tests.backend.tiny_checkpoints import save_dust3r
+
+
+def chosen(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
+    parser = harness.arguments("", batch=2, rate=1e-2, out=out)
+    return argparse.Namespace(**{**vars(parser.parse_args([])), "steps": steps, "threads": 0, **more})
+
+
+class StoppedError(Exception):
+    pass
+
+
+def train(out: Path, stop_at: int | None = None) -> harness.Run:
+    torch.manual_seed(0)
+    run = harness.Run(chosen(out), {"model": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))})
+
+    def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        if run.step == stop_at:
+            raise StoppedError
+        given = torch.from_numpy(rng.standard_normal((2, 3), np.float32))
+        return (run.modules["model"](given + torch.randn(2, 3)) - 1).square().mean(), {}
+
+    run.go(loss_of)
+    return run
+
+
+def test_a_run_that_was_stopped_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "SAVE_EVERY_S", 0)
+    whole = train(tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(tmp_path / "parts", stop_at=3)
+    parts = train(tmp_path / "parts")
+    assert parts.step == whole.step == 6
+    for name in ("modules", "averages"):
+        for mine, theirs in zip(
+            getattr(parts, name)["model"].parameters(), getattr(whole, name)["model"].parameters(), strict=True
+        ):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert steps[-1] == 6
+
+
+def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+    first = train(tmp_path / "first")
+    again = harness.Run(
+        chosen(tmp_path / "again", start_from=tmp_path / "first"),
+        {"model": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))},
+    )
+    assert again.step == 0
+    for mine, theirs in zip(again.modules["model"].parameters(), first.averages["model"].parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_pairs_of_a_batch_do_not_leak_into_each_other(tmp_path: Path) -> None:
+    """The library encodes every second picture only, if pairs look as if they were one pair seen both ways."""
+    model = geometry.network_class().from_pretrained(
+        str(save_dust3r(tmp_path / "tiny")), landscape_only=False, patch_embed_cls="PatchEmbedDust3R"
+    )
+    pictures = torch.randn(4, 2, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        together, _ = geometry.predict(model.eval(), pictures)
+        for index in range(4):
+            alone, _ = geometry.predict(model, pictures[index : index + 1])
+            torch.testing.assert_close(together[index], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_knows_no_unit_and_is_least_for_the_truth() -> None:
+    truth = torch.rand(2, 2, 8, 8, 3) + 0.5
+    sure = torch.full((2, 2, 8, 8), 3.0)
+    best, error = geometry.confidence_loss(truth * 7, sure, truth)
+    assert float(error) == pytest.approx(0, abs=1e-5)
+    worse, error = geometry.confidence_loss(truth + 0.2 * torch.rand_like(truth), sure, truth)
+    assert worse > best
+    assert float(error) > 0.01
+
+
+def test_a_lifted_depth_map_mirrors_with_its_picture() -> None:
+    depth = np.arange(1, 1 + 6 * 8, dtype=np.float32).reshape(6, 8)
+    K = np.array([[5.0, 0, 4], [0, 5, 3], [0, 0, 1]])
+    plain, mirrored = (geometry.lifted(depth, K, 4, flip) for flip in (False, True))
+    np.testing.assert_allclose(mirrored[:, ::-1] * (-1, 1, 1), plain, rtol=1e-6)
+    np.testing.assert_allclose(plain[0, 0], np.array([(0.5 - 4) / 5, (0.5 - 2) / 5, 1]) * depth[1, 0], rtol=1e-6)
+
+
+def test_a_disocclusion_is_where_the_new_camera_looks_behind() -> None:
+    """A near square before a far wall: a camera that steps right looks behind the square's right edge."""
+    depth = np.full((48, 64), 8.0, np.float32)
+    depth[16:32, 24:40] = 2.0
+    rgb = np.where(depth[..., None] < 4, np.uint8((200, 0, 0)), np.uint8((0, 0, 200)))
+    K = np.array([[40.0, 0, 32], [0, 40, 24], [0, 0, 1]])
+    aside = np.eye(4)
+    aside[0, 3] = 0.4
+    warped, hole = disocclusion.disocclusion(rgb, depth, K, np.eye(4), aside, K)
+    # The square moves 8 pixels left, the wall 2: 6 pixels of wall beside the square's right edge are unknown.
+    assert hole[20:28, 33:37].all()
+    assert not hole[20:28, 12:30].any()
+    assert (warped[24, 20] == (200, 0, 0)).all()
+    assert (warped[hole] == 0).all()
+
+
+def test_what_ships_is_listed_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ship, "SUITE", tmp_path)
+    for role in ship.ROLES:
+        (tmp_path / role / "part").mkdir(parents=True)
+        (tmp_path / role / "part" / "a.json").write_text("{}")
+        (tmp_path / role / "README.md").write_text("a card")
+    ship.write_list()
+    listed = json.loads((tmp_path / "suite.json").read_text())["checkpoints"]
+    assert set(listed) == set(ship.ROLES)
+    assert list(listed["video"]["files"]) == ["part/a.json"]
+    assert listed["video"]["files"]["part/a.json"]["size"] == 2
+    monkeypatch.setattr(ship, "LIMIT", 10)
+    with pytest.raises(SystemExit, match="more than"):
+        ship.write_list()
