@@ -16,6 +16,7 @@ from backend.models.identity import file_hash
 from backend.models.suites import CHECKPOINTS
 
 PACKAGE = Path(__file__).parent
+LATER = "Nothing in this version needs them; they come with a later one."
 RESTORE = "Restore it from the repository, or run scripts/install_backend.py again."
 
 
@@ -44,7 +45,10 @@ def shipped_files(known: Checkpoint) -> tuple[ShippedFile, ...]:
     suite, _, role = known.shipped.partition("/")
     path = PACKAGE / suite / "suite.json"
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["checkpoints"][role]["files"]
+        checkpoints = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
+        if role not in checkpoints:
+            raise UserError(f"The weights {known.name} are not part of this version yet.", advice=LATER)
+        listed = checkpoints[role]["files"]
         files = tuple(ShippedFile(name, about["sha256"], about["size"]) for name, about in listed.items())
         if not files:
             raise KeyError(role)
@@ -53,6 +57,15 @@ def shipped_files(known: Checkpoint) -> tuple[ShippedFile, ...]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} does not list the weights {known.name}: {error!r}.", advice=RESTORE) from error
     return files
+
+
+def comes_later(known: Checkpoint) -> bool:
+    """Whether a shipped checkpoint is not in this version's list at all."""
+    try:
+        shipped_files(known)
+    except UserError as error:
+        return error.advice == LATER
+    return False
 
 
 def problem_of(file: ShippedFile, folder: Path, *, read_again: bool = False) -> str:

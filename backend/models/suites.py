@@ -58,7 +58,7 @@ MINI = Suite(
         "dust3r",
         "Reangle mini geometry",
         restriction=f"but needs DUSt3R's code, CC BY-NC-SA 4.0, {NOT_COMMERCIAL}",
-        limits="This is a small network of 8 to 9 million weights, trained on generated scenes: the layout of rooms, "
+        limits="This is a small network of 10 million weights, trained on generated scenes: the layout of rooms, "
         "grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or depth "
         "from files give more.",
     ),

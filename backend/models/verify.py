@@ -10,7 +10,7 @@ from backend.errors import UserError
 from backend.models.checkpoints import Checkpoint
 from backend.models.identity import checkpoint_hash
 from backend.models.registry import find_checkpoint, find_installed, locate, name_of
-from backend.models.shipped import RESTORE, problem_of, shipped_files, shipped_folder
+from backend.models.shipped import RESTORE, comes_later, problem_of, shipped_files, shipped_folder
 from backend.models.suites import CHECKPOINTS, known_checkpoint, suite_named
 
 
@@ -34,7 +34,12 @@ def verify(name: str | None, data: Path) -> list[Verdict]:
     if name is None:
         return [verdict for known in CHECKPOINTS if locate(known, data) for verdict in _verify_known(known, data)]
     if suite := suite_named(name):
-        return [verdict for known in suite.checkpoints.values() for verdict in _verify_known(known, data)]
+        return [
+            verdict
+            for known in suite.checkpoints.values()
+            if not (known.shipped and comes_later(known))
+            for verdict in _verify_known(known, data)
+        ]
     if known := known_checkpoint(name):
         return _verify_known(known, data)
     folder = find_checkpoint(name, data)

@@ -74,9 +74,12 @@ def size_of(folder: Path) -> int:
 
 
 def write_list() -> None:
-    """suite.json: every file that a role needs, with size and SHA-256. Ends the script if all is more than may ship."""
+    """suite.json: every file of the roles that are there, with size and SHA-256.
+
+    Ends the script if all is more than may ship.
+    """
     checkpoints = {}
-    for role in ROLES:
+    for role in (one for one in ROLES if (SUITE / one).is_dir()):
         files = sorted(path for path in (SUITE / role).rglob("*") if path.is_file() and path.name != CARD)
         checkpoints[role] = {
             "files": {

@@ -64,3 +64,17 @@ def test_with_depth_given_it_runs_to_the_end(tmp_path: Path, clip: Path) -> None
     assert (result / "preview.mp4").is_file()
     # The finished picture is no darker than what was seen: nothing was left empty.
     assert (frames.reshape(FRAMES, -1).mean(axis=1) > 10).all()
+
+
+def test_with_the_weights_that_come_along_it_runs_to_the_end(tmp_path: Path, clip: Path) -> None:
+    done = reangle(
+        "run", "--clip", clip, "--start", "40", "--frames", str(FRAMES), "--size", f"{WIDTH}x{HEIGHT}",
+        "--move", "orbit-left:8", "--data", tmp_path / "data", "--out", tmp_path / "out",
+        environment={},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "small network" in done.stdout + done.stderr
+    assert "CC BY-NC-SA 4.0" in done.stdout + done.stderr
+    result = tmp_path / "out" / "orbit-left-8"
+    assert read_images(result / "frames").shape == (FRAMES, HEIGHT, WIDTH, 3)
+    assert (read_images(result / "visibility") > 0).mean() > 0.6

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weights that come with the backend: sound, small, opened by the libraries' own loaders, better than nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backend.geometry.stage import estimate
+from backend.geometry.video_geometry import VideoGeometry
+from backend.models import shipped
+from backend.models.checkpoints import Checkpoint
+from backend.models.suites import MINI
+from backend.models.verify import verify
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.raycast import render
+from tests.backend.tiny_checkpoints import context, decoded_clip
+
+WIDTH, HEIGHT, FRAMES = 224, 128, 9
+SHIPPED = [known for known in MINI.checkpoints.values() if not shipped.comes_later(known)]
+
+
+def needs(known: Checkpoint) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(known not in SHIPPED, reason=f"{known.name} is not part of this version yet")
+
+
+def test_all_is_there_as_listed_and_small_enough(tmp_path: Path) -> None:
+    for known in SHIPPED:
+        folder = shipped.check_shipped(known)
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert "Apache-2.0" in card
+        assert "## Training" in card
+        assert "scripts/bench/mini.py" in card
+    assert sum(path.stat().st_size for path in (shipped.PACKAGE / "mini").rglob("*")) <= 48 * 2**20
+    assert all(verdict.ok for verdict in verify("mini", tmp_path))
+
+
+def test_geometry_knows_more_than_a_constant() -> None:
+    errors = []
+    for seed in (0, 1, 3):
+        scene = draw_scene(seed, frames=2, height=HEIGHT, targets=0)
+        seen = render(scene, scene.source)
+        errors.append((_error(_depth(seen.rgb), seen.depth), _error(np.ones_like(seen.depth), seen.depth)))
+    learned, constant = np.mean(errors, axis=0)
+    assert learned < 0.7 * constant
+
+
+def _depth(frames: np.ndarray) -> np.ndarray:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        clip = decoded_clip(Path(folder) / "clip", list(frames))
+        checkpoint = str(shipped.check_shipped(MINI.geometry))
+        estimate(context(clip, Path(folder) / "out", checkpoint=checkpoint, provider="mini"))
+        return VideoGeometry.load(Path(folder) / "out").depth
+
+
+def _error(depth: np.ndarray, truth: np.ndarray) -> float:
+    import cv2
+
+    size = truth.shape[2], truth.shape[1]
+    full = np.stack([cv2.resize(one, size) for one in depth])
+    return float(np.mean(np.abs(full * np.median(truth / full) / truth - 1)))
+
+
+@pytest.fixture(scope="module")
+def first_frame() -> Image.Image:
+    scene = draw_scene(3, frames=2, height=HEIGHT, targets=0)
+    return Image.fromarray(render(scene, scene.source, [0]).rgb[0])
+
+
+@needs(MINI.video)
+def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_frame: Image.Image) -> None:
+    from diffusers import CogVideoXImageToVideoPipeline
+
+    pipe = CogVideoXImageToVideoPipeline.from_pretrained(shipped.check_shipped(MINI.video))
+    pipe.set_progress_bar_config(disable=True)
+    made = pipe(
+        image=first_frame,
+        prompt="a ball slides left",
+        height=HEIGHT,
+        width=WIDTH,
+        num_frames=FRAMES,
+        num_inference_steps=4,
+        guidance_scale=1.0,
+        max_sequence_length=pipe.transformer.config.max_text_seq_length,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).frames[0]
+    assert made.shape == (FRAMES, HEIGHT, WIDTH, 3)
+    given = np.asarray(first_frame, np.float32) / 255
+    assert np.abs(made[0] - given).mean() < 0.5 * np.abs(given - given.mean((0, 1))).mean()
+
+
+@needs(MINI.image)
+def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: Image.Image) -> None:
+    from diffusers import FluxFillPipeline
+
+    pipe = FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image))
+    pipe.set_progress_bar_config(disable=True)
+    hole = np.zeros((HEIGHT, WIDTH), np.uint8)
+    hole[40:80, 90:130] = 255
+    made = pipe(
+        prompt="a ball in a room",
+        image=first_frame,
+        mask_image=Image.fromarray(hole),
+        height=HEIGHT,
+        width=WIDTH,
+        num_inference_steps=4,
+        max_sequence_length=64,
+        generator=torch.Generator().manual_seed(0),
+        output_type="np",
+    ).images[0]
+    given = np.asarray(first_frame, np.float32) / 255
+    known = hole == 0
+    assert np.abs(made - given)[known].mean() < 0.5 * np.abs(given - given.mean((0, 1)))[known].mean()
