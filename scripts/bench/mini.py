@@ -39,7 +39,8 @@ from mini_data import (
 )
 from mini_geometry import judge_clip, judge_sample
 
-from backend.models.shipped import check_shipped
+from backend.models.checkpoints import Checkpoint
+from backend.models.shipped import check_shipped, comes_later
 from backend.models.suites import MINI
 from scripts.train.disocclusion import disocclusion
 
@@ -66,14 +67,21 @@ def main() -> int:
         sample = sample_shot(decoded)
         if "geometry" in chosen.only:
             figures |= geometry(shots, decoded, Path(folder))
-        if "vae" in chosen.only:
+        if "vae" in chosen.only and _here(MINI.video):
             figures |= autoencoder(shots, sample)
-        if "fill" in chosen.only:
+        if "fill" in chosen.only and _here(MINI.image):
             figures |= fill(shots, sample, chosen.pictures)
-        if "video" in chosen.only:
+        if "video" in chosen.only and _here(MINI.video):
             figures |= video(shots, sample, chosen.pictures)
     print(json.dumps({"bench": "mini", "figures": {key: round(value, 4) for key, value in figures.items()}}))
     return 0
+
+
+def _here(known: Checkpoint) -> bool:
+    if comes_later(known):
+        print(f"\n{known.title}: not part of this version yet")
+        return False
+    return True
 
 
 def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, float]:

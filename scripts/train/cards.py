@@ -93,8 +93,8 @@ def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
     if "geometry_abs_rel" in figures:
         words["geometry_verdict"] = (
             f"The error on held-out clips is {share('constant')} and {share('plane')}; half was the aim. Big shapes "
-            "and the layout are there; patches of 16 pixels show, thin things blur into what is behind them, and camera "
-            "motion is judged roughly."
+            "and the layout are there; patches of 16 pixels show, thin things blur into what is behind them, and "
+            "camera motion is judged roughly."
         )
     if "video_psnr" in figures:
         rival = against(figures["video_psnr"], figures["video_psnr_repeat"], "repeating the first frame")

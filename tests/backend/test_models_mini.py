@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import cv2
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -21,6 +25,7 @@ from scripts.train.scenes.raycast import render
 from tests.backend.tiny_checkpoints import context, decoded_clip
 
 WIDTH, HEIGHT, FRAMES = 224, 128, 9
+libraries: Any = diffusers  # its pipelines are annotated as what they are not
 SHIPPED = [known for known in MINI.checkpoints.values() if not shipped.comes_later(known)]
 
 
@@ -50,8 +55,6 @@ def test_geometry_knows_more_than_a_constant() -> None:
 
 
 def _depth(frames: np.ndarray) -> np.ndarray:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         clip = decoded_clip(Path(folder) / "clip", list(frames))
         checkpoint = str(shipped.check_shipped(MINI.geometry))
@@ -60,8 +63,6 @@ def _depth(frames: np.ndarray) -> np.ndarray:
 
 
 def _error(depth: np.ndarray, truth: np.ndarray) -> float:
-    import cv2
-
     size = truth.shape[2], truth.shape[1]
     full = np.stack([cv2.resize(one, size) for one in depth])
     return float(np.mean(np.abs(full * np.median(truth / full) / truth - 1)))
@@ -75,9 +76,7 @@ def first_frame() -> Image.Image:
 
 @needs(MINI.video)
 def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_frame: Image.Image) -> None:
-    from diffusers import CogVideoXImageToVideoPipeline
-
-    pipe = CogVideoXImageToVideoPipeline.from_pretrained(shipped.check_shipped(MINI.video))
+    pipe = libraries.CogVideoXImageToVideoPipeline.from_pretrained(shipped.check_shipped(MINI.video))
     pipe.set_progress_bar_config(disable=True)
     made = pipe(
         image=first_frame,
@@ -98,9 +97,7 @@ def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_fram
 
 @needs(MINI.image)
 def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: Image.Image) -> None:
-    from diffusers import FluxFillPipeline
-
-    pipe = FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image))
+    pipe = libraries.FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image))
     pipe.set_progress_bar_config(disable=True)
     hole = np.zeros((HEIGHT, WIDTH), np.uint8)
     hole[40:80, 90:130] = 255

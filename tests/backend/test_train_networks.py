@@ -100,7 +100,7 @@ def test_a_disocclusion_is_where_the_new_camera_looks_behind() -> None:
     """A near square before a far wall: a camera that steps right looks behind the square's right edge."""
     depth = np.full((48, 64), 8.0, np.float32)
     depth[16:32, 24:40] = 2.0
-    rgb = np.where(depth[..., None] < 4, np.uint8((200, 0, 0)), np.uint8((0, 0, 200)))
+    rgb = np.where(depth[..., None] < 4, np.array((200, 0, 0), np.uint8), np.array((0, 0, 200), np.uint8))
     K = np.array([[40.0, 0, 32], [0, 40, 24], [0, 0, 1]])
     aside = np.eye(4)
     aside[0, 3] = 0.4
