@@ -19,6 +19,7 @@ from environments import REPOSITORY, enter
 
 enter("backend")
 
+import cv2
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxFillPipeline, FluxTransformer2DModel
@@ -100,12 +101,14 @@ def pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
 
 
 def main() -> int:
-    chosen = arguments("Train the mini image model.", batch=8, rate=7e-4, out=OUT).parse_args()
+    parser = arguments("Train the mini image model.", batch=8, rate=7e-4, out=OUT)
+    parser.add_argument("--autoencoder", type=Path, default=image_autoencoder.OUT, metavar="DIR", help="its run")
+    chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
     pool = clips()
     clip_words, clip, t5_words, t5 = text_parts()
     captions = [json.loads((one.folder / "words.json").read_text(encoding="utf-8"))["caption"] for one in pool]
-    autoencoder = load_average(image_autoencoder.network(), image_autoencoder.OUT, "model").requires_grad_(False)
+    autoencoder = load_average(image_autoencoder.network(), chosen.autoencoder, "model").requires_grad_(False)
     run = Run(chosen, {"transformer": network(), "clip": clip, "t5": t5})
     autoencoder.to(run.device, memory_format=torch.channels_last)
     model = run.modules["transformer"]
@@ -125,13 +128,17 @@ def main() -> int:
         views = poses["source_poses"][frame], poses["target_poses"][camera, frame]
         warped, hole = disocclusion(one.rgb[frame], one.depth[frame], K, *views, K)
         truth = one.target_rgb[camera, place][top : top + HEIGHT]
+        # An estimated depth is wrong along edges, so what lies right beside a hole is not to be trusted.
+        reach = int(rng.integers(1, 4))
+        hole = cv2.dilate(hole.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
         known = warped[top : top + HEIGHT] if rng.random() < WARPED else truth
         return known, hole[top : top + HEIGHT], truth, words
 
-    def encode(pictures: torch.Tensor) -> torch.Tensor:
+    def encode(pictures: torch.Tensor, *, drawn: bool = False) -> torch.Tensor:
         with torch.no_grad(), run.autocast():
             values = pictures.contiguous(memory_format=torch.channels_last)
-            return autoencoder.encode(values).latent_dist.mode().float()
+            posterior = autoencoder.encode(values).latent_dist
+            return (posterior.sample() if drawn else posterior.mode()).float()
 
     def pixels(pictures: list[np.ndarray]) -> torch.Tensor:
         values = torch.from_numpy(np.stack(pictures).astype(np.float32) / 127.5 - 1)
@@ -153,8 +160,9 @@ def main() -> int:
         known, holes, truths, words = zip(*(example(rng) for _ in range(chosen.batch)), strict=True)
         hole = torch.from_numpy(np.stack(holes).astype(np.float32))[:, None].to(run.device)
         shifted = [
-            (encode(values) - about["shift_factor"]) * about["scaling_factor"]
-            for values in (pixels(list(truths)), pixels(list(known)) * (1 - hole))
+            (latents - about["shift_factor"]) * about["scaling_factor"]
+            # FluxFillPipeline draws the latents of the masked picture too.
+            for latents in (encode(pixels(list(truths))), encode(pixels(list(known)) * (1 - hole), drawn=True))
         ]
         clean, masked = (packed(latents) for latents in shifted)
         # The mask's pixels become channels of their latent pixel, as FluxFillPipeline.prepare_mask_latents has it.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the mini image autoencoder: the class that FLUX uses, 4 x in space, 8 channels.
 
-python3.11 scripts/train/image_autoencoder.py --minutes 8
+python3.11 scripts/train/image_autoencoder.py --minutes 12
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scripts.train.harness import Run, arguments
 from scripts.train.pool import clips
 
 OUT = REPOSITORY / "out" / "train" / "image_autoencoder"
-CHANNELS, SIDE = 8, 80
+CHANNELS, SIDE = 8, 96
 KL_WEIGHT = 2e-4
 
 
@@ -53,7 +53,9 @@ def network() -> AutoencoderKL:
 
 
 def main() -> int:
-    chosen = arguments("Train the mini image autoencoder.", batch=8, rate=1e-3, out=OUT).parse_args()
+    parser = arguments("Train the mini image autoencoder.", batch=8, rate=1e-3, out=OUT)
+    parser.set_defaults(minutes=12.0)
+    chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
     run = Run(chosen, {"model": network()}, decay=0.0)
     model, pool = run.modules["model"].to(memory_format=torch.channels_last), clips()
@@ -62,7 +64,9 @@ def main() -> int:
         taken = []
         for _ in range(chosen.batch):
             clip = pool[int(rng.integers(len(pool)))]
-            picture = clip.rgb[int(rng.integers(len(clip.rgb)))]
+            others = clip.target_rgb.reshape(-1, *clip.rgb.shape[1:])
+            frame = int(rng.integers(len(clip.rgb) + len(others)))
+            picture = clip.rgb[frame] if frame < len(clip.rgb) else others[frame - len(clip.rgb)]
             top, left = int(rng.integers(160 - SIDE + 1)), int(rng.integers(224 - SIDE + 1))
             taken.append(picture[top : top + SIDE, left : left + SIDE][..., :: -1 if rng.random() < 0.3 else 1])
         values = torch.from_numpy(np.stack(taken).astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
