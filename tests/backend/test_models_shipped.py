@@ -60,6 +60,19 @@ def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path)
     assert "DUSt3R's code, CC BY-NC-SA 4.0" in licence_of(str(mini / "geometry"))
 
 
+def test_a_role_that_is_not_listed_comes_later_and_is_nothing_wrong(
+    mini: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = json.loads((mini / "suite.json").read_text())
+    del listed["checkpoints"]["video"]
+    (mini / "suite.json").write_text(json.dumps(listed))
+    with pytest.raises(UserError, match="not part of this version yet"):
+        find_checkpoint("mini/video", tmp_path)
+    assert main(["models", "verify", "mini", "--data", str(tmp_path)]) == 0
+    assert "mini-video" not in capsys.readouterr().out
+    assert check_provider(GeometrySettings(provider="mini"), tmp_path) == str(mini / "geometry")
+
+
 def test_no_folder_of_that_name_stands_in_for_what_was_shipped(
     mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
