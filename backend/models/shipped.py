@@ -20,6 +20,10 @@ LATER = "Nothing in this version needs them; they come with a later one."
 RESTORE = "Restore it from the repository, or run scripts/install_backend.py again."
 
 
+class NotShippedYetError(UserError):
+    """A role that this version's list does not have."""
+
+
 @dataclass(frozen=True)
 class ShippedFile:
     """path: relative to the checkpoint's folder, with forward slashes. size: bytes."""
@@ -47,7 +51,7 @@ def shipped_files(known: Checkpoint) -> tuple[ShippedFile, ...]:
     try:
         checkpoints = json.loads(path.read_text(encoding="utf-8"))["checkpoints"]
         if role not in checkpoints:
-            raise UserError(f"The weights {known.name} are not part of this version yet.", advice=LATER)
+            raise NotShippedYetError(f"The weights {known.name} are not part of this version yet.", advice=LATER)
         listed = checkpoints[role]["files"]
         files = tuple(ShippedFile(name, about["sha256"], about["size"]) for name, about in listed.items())
         if not files:
@@ -60,11 +64,14 @@ def shipped_files(known: Checkpoint) -> tuple[ShippedFile, ...]:
 
 
 def comes_later(known: Checkpoint) -> bool:
-    """Whether a shipped checkpoint is not in this version's list at all."""
+    """Whether a checkpoint is to come with the backend, and is not in this version's list at all."""
     try:
-        shipped_files(known)
-    except UserError as error:
-        return error.advice == LATER
+        if known.shipped:
+            shipped_files(known)
+    except NotShippedYetError:
+        return True
+    except UserError:
+        return False
     return False
 
 

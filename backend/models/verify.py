@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,18 +33,18 @@ def verify(name: str | None, data: Path) -> list[Verdict]:
     published to compare with: the hash of their content is told. Raises UserError for a name that is not known.
     """
     if name is None:
-        return [verdict for known in CHECKPOINTS if locate(known, data) for verdict in _verify_known(known, data)]
+        return _verify_all([known for known in CHECKPOINTS if locate(known, data)], data)
     if suite := suite_named(name):
-        return [
-            verdict
-            for known in suite.checkpoints.values()
-            if not (known.shipped and comes_later(known))
-            for verdict in _verify_known(known, data)
-        ]
+        return _verify_all(suite.checkpoints.values(), data)
     if known := known_checkpoint(name):
         return _verify_known(known, data)
     folder = find_checkpoint(name, data)
     return [_hashed(name_of(str(folder)), folder)]
+
+
+def _verify_all(checkpoints: Iterable[Checkpoint], data: Path) -> list[Verdict]:
+    due = (known for known in checkpoints if not comes_later(known))
+    return [verdict for known in due for verdict in _verify_known(known, data)]
 
 
 def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
