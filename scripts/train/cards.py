@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the model cards beside the shipped weights, from the runs and from what the benchmark printed.
 
-python3.11 scripts/bench/mini.py > out/train/mini.txt
-python3.11 scripts/train/cards.py --figures out/train/mini.txt --machine "2 CPU cores, no GPU"
+    python3.11 scripts/bench/mini.py > out/train/mini.txt
+    python3.11 scripts/train/cards.py --figures out/train/mini.txt --machine "2 CPU cores, no GPU"
+
+What a network is said to be good for is decided by the figures.
 """
 
 from __future__ import annotations
@@ -21,10 +23,9 @@ enter("backend")
 
 from safetensors import safe_open
 
-RUNS = REPOSITORY / "out" / "train"
-ROLES = ("geometry", "video", "image")
-SUITE = REPOSITORY / "backend" / "models" / "mini"
+from scripts.train.ship import CARD, ROLES, SUITE
 
+RUNS = REPOSITORY / "out" / "train"
 TEMPLATES = Path(__file__).resolve().parent / "cards"
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     facts["data"] = (TEMPLATES / "data.md").read_text(encoding="utf-8")
     for role in (one for one in ROLES if (SUITE / one).is_dir()):
         text = (TEMPLATES / f"{role}.md").read_text(encoding="utf-8").format(**facts)
-        (SUITE / role / "README.md").write_text(text, encoding="utf-8")
+        (SUITE / role / CARD).write_text(text, encoding="utf-8")
     return 0
 
 

@@ -66,7 +66,7 @@ def quickened(model: Any) -> Any:
             cos, sin = self.tables[tokens.shape[2], tokens.shape[3]]
             a, b, c, d = tokens.chunk(4, dim=-1)
             turned = torch.cat((-b, a, -d, c), dim=-1)
-            return tokens * cos.to(tokens.dtype) + turned * sin.to(tokens.dtype)
+            return tokens * cos.to(tokens) + turned * sin.to(tokens)
 
     for height in set(HEIGHTS):
         rows, columns = torch.meshgrid(torch.arange(height // 16), torch.arange(14), indexing="ij")

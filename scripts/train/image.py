@@ -107,7 +107,6 @@ def main() -> int:
     torch.manual_seed(chosen.seed)
     pool = clips()
     clip_words, clip, t5_words, t5 = text_parts()
-    captions = [json.loads((one.folder / "words.json").read_text(encoding="utf-8"))["caption"] for one in pool]
     autoencoder = load_average(image_autoencoder.network(), chosen.autoencoder, "model").requires_grad_(False)
     run = Run(chosen, {"transformer": network(), "clip": clip, "t5": t5})
     autoencoder.to(run.device, memory_format=torch.channels_last)
@@ -116,9 +115,8 @@ def main() -> int:
 
     def example(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
         """What is known (h x w x 3), where it is not (h x w), the truth, and the caption."""
-        index = int(rng.integers(len(pool)))
-        one = pool[index]
-        words = "" if rng.random() < NO_TEXT else captions[index]
+        one = pool[int(rng.integers(len(pool)))]
+        words = "" if rng.random() < NO_TEXT else one.words["caption"]
         if rng.random() < SCRIBBLED:
             truth = one.rgb[int(rng.integers(len(one.rgb))), top : top + HEIGHT]
             return truth, scribbles(rng, HEIGHT, WIDTH), truth, words
@@ -172,14 +170,10 @@ def main() -> int:
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
         level = sigma[:, None, None]
         noisy = (1 - level) * clean + level * noise
-        ids = clip_words(
-            list(words), padding="max_length", max_length=77, truncation=True, return_tensors="pt"
-        ).input_ids
-        t5_ids = t5_words(
-            list(words), padding="max_length", max_length=TEXT_TOKENS, truncation=True, return_tensors="pt"
-        ).input_ids
+        clip_ids = text.token_ids(clip_words, words, text.CLIP_LENGTH)
+        t5_ids = text.token_ids(t5_words, words, TEXT_TOKENS)
         with run.autocast():
-            pooled = run.modules["clip"](ids.to(run.device)).pooler_output
+            pooled = run.modules["clip"](clip_ids.to(run.device)).pooler_output
             told = run.modules["t5"](t5_ids.to(run.device))[0]
             found = model(
                 hidden_states=torch.cat([noisy, masked, mask], dim=2),

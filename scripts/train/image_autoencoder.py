@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the mini image autoencoder: the class that FLUX uses, 4 x in space, 8 channels.
 
-python3.11 scripts/train/image_autoencoder.py --minutes 12
+    python3.11 scripts/train/image_autoencoder.py --minutes 12
+
+The image model wants it (`image.py`).
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from PIL import Image
 
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import clips
+from scripts.train.reconstruction import begin_as_identity, reconstruction_loss
 
 OUT = REPOSITORY / "out" / "train" / "image_autoencoder"
 CHANNELS, SIDE = 8, 96
-KL_WEIGHT = 2e-4
 
 
 def network() -> AutoencoderKL:
@@ -45,10 +47,7 @@ def network() -> AutoencoderKL:
         scaling_factor=1.0,
         shift_factor=0.0,
     )
-    for name, module in model.named_modules():
-        if name.endswith("conv2"):
-            torch.nn.init.zeros_(module.weight)
-            torch.nn.init.zeros_(module.bias)
+    begin_as_identity(model)
     return model
 
 
@@ -76,12 +75,8 @@ def main() -> int:
         pictures = batch(rng)
         with run.autocast():
             posterior = model.encode(pictures).latent_dist
-            shown = model.decode(posterior.sample()).sample.float()
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        squared = (shown - pictures).square().mean()
-        loss = (shown - pictures).abs().mean() + squared + KL_WEIGHT * kl
-        return loss, {"psnr": float(10 * torch.log10(4 / squared.detach())), "kl": kl.item(), "std": mean.std().item()}
+            shown = model.decode(posterior.sample()).sample
+        return reconstruction_loss(posterior, shown, pictures)
 
     def sample(path: Path) -> None:
         picture = pool[0].rgb[0, 16:144]

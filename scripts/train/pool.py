@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pool of generated clips on disk, from which all networks learn.
 
-    python3.11 scripts/train/pool.py --scenes 1500
+    python3.11 scripts/train/pool.py --scenes 1600
 
 Goes on where it was stopped. Scene n is drawn from seed FIRST_SEED + n; smaller seeds are never trained on.
 """
@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
@@ -70,8 +71,13 @@ class Clip:
             return dict(file)
 
     @cached_property
+    def words(self) -> dict[str, Any]:
+        """seed, prompt, camera and caption."""
+        return json.loads((self.folder / "words.json").read_text(encoding="utf-8"))
+
+    @property
     def prompt(self) -> str:
-        return json.loads((self.folder / "words.json").read_text(encoding="utf-8"))["prompt"]
+        return self.words["prompt"]
 
 
 def clips(pool: Path = POOL) -> list[Clip]:
@@ -111,7 +117,7 @@ def add_scene(index: int, pool: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Render a pool of clips for training.")
-    parser.add_argument("--scenes", type=int, default=1500, metavar="N")
+    parser.add_argument("--scenes", type=int, default=1600, metavar="N")
     parser.add_argument("--pool", type=Path, default=POOL, metavar="DIR")
     chosen = parser.parse_args()
     started, frames = time.perf_counter(), 0

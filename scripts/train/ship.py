@@ -3,13 +3,12 @@
 
     python3.11 scripts/train/ship.py [geometry video image]
 
-Takes the moving averages of the runs under out/train. The model cards beside the weights are written by hand.
+Takes the moving averages of the runs under out/train. The model cards beside the weights come from `cards.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
@@ -24,6 +23,7 @@ enter("backend")
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
 
+from backend.models.identity import file_hash
 from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
 from scripts.train.harness import load_average
 
@@ -44,7 +44,8 @@ def main() -> int:
 
 
 def ship(role: str) -> None:
-    """Replace one role's weights; its card stays."""
+    """Replace one role's weights; its card stays, and so does all if the run cannot be loaded."""
+    made = {"geometry": _geometry, "video": _video, "image": _image}[role]()
     folder = SUITE / role
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
@@ -52,7 +53,6 @@ def ship(role: str) -> None:
             shutil.rmtree(path)
         elif path.name != CARD:
             path.unlink()
-    made = {"geometry": _geometry, "video": _video, "image": _image}[role]()
     made.to(torch.float16).save_pretrained(folder)
     print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
 
@@ -84,7 +84,7 @@ def write_list() -> None:
         checkpoints[role] = {
             "files": {
                 path.relative_to(SUITE / role).as_posix(): {
-                    "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                    "sha256": file_hash(path, read_again=True),
                     "size": path.stat().st_size,
                 }
                 for path in files

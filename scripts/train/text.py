@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     CLIPTextConfig,
@@ -30,6 +31,12 @@ PRINTABLE = string.digits + string.ascii_letters + string.punctuation
 WORD_END = "</w>"
 CLIP_START = "<|startoftext|>"
 CLIP_END = "<|endoftext|>"
+
+
+def token_ids(tokenizer: CLIPTokenizer | T5Tokenizer, texts: Sequence[str], length: int) -> torch.Tensor:
+    """Ids n x length, cut and padded as the pipelines do."""
+    taken = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    return taken.input_ids
 
 
 def caption_words(captions: Sequence[str]) -> list[str]:

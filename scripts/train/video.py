@@ -134,6 +134,7 @@ def main() -> int:
     look_along_time(model)
     run = Run(chosen, {"transformer": model, "text": text.t5_encoder(len(tokenizer), TEXT_WIDTH, 2)})
     model, encoder = run.modules["transformer"], run.modules["text"]
+    autoencoder.to(run.device)
     averages = run.averages["text"], autoencoder, run.averages["transformer"]
     whole = pipeline(tokenizer, *averages, scaling_factor=scale)
     tables = whole._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, data.shape[1], run.device)
@@ -142,10 +143,6 @@ def main() -> int:
         block.compile(dynamic=False)
     about = {"scaling_factor": scale, "shape": [data.shape[2], *data.shape[3:]]}
     (run.folder / "latents.json").write_text(json.dumps(about), encoding="utf-8")
-
-    def tokens_of(words: list[str]) -> torch.Tensor:
-        taken = tokenizer(words, padding="max_length", max_length=TEXT_TOKENS, truncation=True, return_tensors="pt")
-        return taken.input_ids.to(run.device)
 
     def condition(image: torch.Tensor, frames: int) -> torch.Tensor:
         """n x c x h x w to n x frames x c x h x w with nothing after the first."""
@@ -162,7 +159,7 @@ def main() -> int:
         noisy = noising.add_noise(clean, noise, times)
         target = noising.get_velocity(clean, noise, times)
         with run.autocast():
-            told = encoder(tokens_of(words))[0]
+            told = encoder(text.token_ids(tokenizer, words, TEXT_TOKENS).to(run.device))[0]
             shown = torch.cat([noisy, condition(image, clean.shape[1])], dim=2)
             found = model(shown, told, times, image_rotary_emb=tables, return_dict=False)[0]
         error = (found.float() - target).square().mean(dim=(1, 2, 3, 4))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the mini video autoencoder: CogVideoX's class, 4 x in time and 4 x in space, 8 channels.
 
-python3.11 scripts/train/video_autoencoder.py --minutes 30
+    python3.11 scripts/train/video_autoencoder.py --minutes 30
+
+The video model wants it (`video.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from PIL import Image
 
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import clips
+from scripts.train.reconstruction import begin_as_identity, reconstruction_loss
 
 OUT = REPOSITORY / "out" / "train" / "video_autoencoder"
 CHANNELS = 8
@@ -35,7 +38,6 @@ SHAPES = (((9, 64, 64), 0.9), ((1, 80, 112), 0.1))
 torch 2.13 on CPUs with AMX: the bfloat16 gradient of a 3D convolution is wrong for 9 x 128 x 224 and corrupts memory
 for one frame; at 9 x 64 x 64 and 9 x 80 x 80 it agrees with float32 within 3 %, and single frames are done in float32.
 """
-KL_WEIGHT = 2e-4
 
 
 def network() -> AutoencoderKLCogVideoX:
@@ -56,11 +58,7 @@ def network() -> AutoencoderKLCogVideoX:
         sample_width=224,
         scaling_factor=1.0,
     )
-    # Blocks begin as the identity, so colours find their way through from the first step.
-    for name, module in model.named_modules():
-        if name.endswith("conv2"):
-            torch.nn.init.zeros_(module.conv.weight)
-            torch.nn.init.zeros_(module.conv.bias)
+    begin_as_identity(model)
     return model
 
 
@@ -99,11 +97,7 @@ def main() -> int:
         with run.autocast() if clip.shape[2] > 1 else contextlib.nullcontext():
             posterior = model.encode(clip).latent_dist
             shown = model.decode(posterior.sample()).sample
-        mean, logvar = posterior.mean.float(), posterior.logvar.float()
-        kl = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-        squared = (shown.float() - clip).square().mean()
-        loss = (shown.float() - clip).abs().mean() + squared + KL_WEIGHT * kl
-        return loss, {"psnr": float(10 * torch.log10(4 / squared.detach())), "kl": kl.item(), "std": mean.std().item()}
+        return reconstruction_loss(posterior, shown, clip)
 
     def sample(path: Path) -> None:
         clip = pool[0].rgb[:9, 16:144]
