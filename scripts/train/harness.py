@@ -57,7 +57,7 @@ class Run:
         if chosen.start_from:
             for name, module in self.modules.items():
                 module.load_state_dict(load_average(self.averages[name], chosen.start_from, name).state_dict())
-        self.optimizers = _optimizers(self.modules.values(), chosen.rate, decay)
+        self.optimizers, self._kernels = _optimizers(self.modules.values(), chosen.rate, decay)
         self.step, self.seconds = 0, 0.0
         self.rng = np.random.default_rng(chosen.seed)
         torch.manual_seed(chosen.seed)
@@ -94,6 +94,9 @@ class Run:
             if not torch.isfinite(loss):
                 raise SystemExit(f"The loss is {loss.item()} at step {self.step}: lower --rate.")
             loss.backward()
+            for kernel, matrix in self._kernels:
+                if kernel.grad is not None:
+                    matrix.grad, kernel.grad = _as_matrix(kernel.grad, like=kernel), None
             norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], 1.0)
             for optimizer in self.optimizers:
                 if torch.isfinite(norm):
@@ -179,24 +182,39 @@ def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
     return module.eval()
 
 
-def _optimizers(modules: Iterable[nn.Module], rate: float, decay: float) -> list[torch.optim.Optimizer]:
-    """Muon for matrices inside a network, AdamW for embeddings, convolutions, norms and biases.
+def _optimizers(
+    modules: Iterable[nn.Module], rate: float, decay: float
+) -> tuple[list[torch.optim.Optimizer], list[tuple[nn.Parameter, nn.Parameter]]]:
+    """Muon for matrices inside a network and for convolutions, AdamW for embeddings, norms and biases.
 
     Muon's steps are scaled to be as large as AdamW's (Liu et al., arXiv 2502.16982), so one learning rate serves both.
+    A kernel learns as the matrix of its outputs by all of its inputs; the second result pairs each kernel with that
+    matrix, which lies in the same memory and wants the kernel's gradient.
     """
-    matrices, others, plain = [], [], []
+    matrices, others, plain, kernels = [], [], [], []
     for module in modules:
         embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
         for weights in module.parameters():
-            if weights.requires_grad:
-                kind = plain if weights.ndim < 2 else matrices if weights.ndim == 2 else others
+            if not weights.requires_grad:
+                continue
+            if weights.ndim > 2:
+                kernels.append((weights, nn.Parameter(_as_matrix(weights.detach(), like=weights))))
+                matrices.append(kernels[-1][1])
+            else:
+                kind = plain if weights.ndim < 2 else matrices
                 (others if id(weights) in embeddings else kind).append(weights)
     adam = torch.optim.AdamW(
         [{"params": others, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.95)
     )
     if not matrices:
-        return [adam]
-    return [adam, torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
+        return [adam], kernels
+    muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    return [adam, muon], kernels
+
+
+def _as_matrix(kernel: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
+    """Outputs x all inputs of a convolution's kernel, in the order in which `like` lies in memory."""
+    return (kernel if like.is_contiguous() else kernel.movedim(1, -1)).flatten(1)
 
 
 def _schedule(progress: float, step: int) -> float:

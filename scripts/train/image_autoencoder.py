@@ -56,8 +56,8 @@ def main() -> int:
     parser.set_defaults(minutes=12.0)
     chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
-    run = Run(chosen, {"model": network()}, decay=0.0)
-    model, pool = run.modules["model"].to(memory_format=torch.channels_last), clips()
+    run = Run(chosen, {"model": network().to(memory_format=torch.channels_last)}, decay=0.0)
+    model, pool = run.modules["model"], clips()
 
     def batch(rng: np.random.Generator) -> torch.Tensor:
         taken = []

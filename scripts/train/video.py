@@ -195,10 +195,10 @@ def latents_of(autoencoder: Any, pool: Sequence[Clip], folder: Path) -> tuple[np
     """Latents of each clip and of its first frame alone, clean and with noise as CogVideoX adds it to conditions.
 
     n x 7 x c x h x w and n x 2 x c x h x w float16, and the factor that brings them to unit size. Kept in the folder
-    with the autoencoder's fingerprint; goes on where it was stopped.
+    with the encoder's fingerprint; goes on where it was stopped.
     """
     digest = hashlib.sha256()
-    for weights in autoencoder.parameters():
+    for weights in autoencoder.encoder.parameters():
         digest.update(weights.detach().numpy().tobytes())
     place = folder / digest.hexdigest()[:12]
     place.mkdir(parents=True, exist_ok=True)

@@ -71,10 +71,14 @@ def quickened(model: torch.nn.Module) -> Any:
 
 
 def main() -> int:
-    chosen = arguments("Train the mini video autoencoder.", batch=2, rate=5e-4, out=OUT).parse_args()
+    parser = arguments("Train the mini video autoencoder.", batch=2, rate=1e-3, out=OUT)
+    parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so all latents, as they are")
+    chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
-    run = Run(chosen, {"model": network()}, decay=0.0)
-    model, pool = quickened(run.modules["model"]), clips()
+    untrained = quickened(network())
+    untrained.encoder.requires_grad_(not chosen.decoder_only)
+    run = Run(chosen, {"model": untrained}, decay=0.0)
+    model, pool = run.modules["model"], clips()
 
     def batch(rng: np.random.Generator) -> torch.Tensor:
         """n x 3 x frames x height x width in [-1, 1]."""
