@@ -46,7 +46,14 @@ from scripts.train.disocclusion import disocclusion
 
 STEPS = 20
 GUIDANCE = 1.5
-TEXT_TOKENS = 64
+SAMPLING = {
+    "height": HEIGHT,
+    "width": WIDTH,
+    "num_inference_steps": STEPS,
+    "max_sequence_length": 64,
+    "output_type": "np",
+}
+"""What both pipelines are called with."""
 PARTS = ("geometry", "vae", "fill", "video")
 
 Rows = dict[str, list[dict[str, float]]]
@@ -159,12 +166,8 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
                 prompt=shot.caption,
                 image=Image.fromarray(warped),
                 mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
-                height=HEIGHT,
-                width=WIDTH,
-                num_inference_steps=STEPS,
-                max_sequence_length=TEXT_TOKENS,
                 generator=torch.Generator().manual_seed(0),
-                output_type="np",
+                **SAMPLING,
             ).images[0]
             seconds.append(time.perf_counter() - started)
             learned = np.where(hole[..., None], (made * 255).round().astype(np.uint8), warped)
@@ -210,14 +213,10 @@ def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[st
         made = pipe(
             image=Image.fromarray(shot.rgb[0]),
             prompt=SAMPLE_PROMPT if shot is sample else shot.prompt,
-            height=HEIGHT,
-            width=WIDTH,
             num_frames=FRAMES,
-            num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            max_sequence_length=TEXT_TOKENS,
             generator=torch.Generator().manual_seed(0),
-            output_type="np",
+            **SAMPLING,
         ).frames[0]
         seconds.append(time.perf_counter() - started)
         frames = (made * 255).round().astype(np.uint8)

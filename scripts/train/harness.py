@@ -96,7 +96,7 @@ class Run:
             loss.backward()
             for kernel, matrix in self._kernels:
                 if kernel.grad is not None:
-                    matrix.grad, kernel.grad = _as_matrix(kernel.grad, like=kernel), None
+                    matrix.grad, kernel.grad = _as_matrix(kernel.grad), None
             norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], 1.0)
             for optimizer in self.optimizers:
                 if torch.isfinite(norm):
@@ -168,8 +168,14 @@ class Run:
         for name in self.modules:
             self.modules[name].load_state_dict(state["modules"][name])
             self.averages[name].load_state_dict(state["averages"][name])
-        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(stored)
+        try:
+            for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(stored)
+        except ValueError:
+            raise SystemExit(
+                f"{self.folder} holds a run in which other weights learn: choose another folder with --out, and begin "
+                f"with these weights by --start-from {self.folder}."
+            ) from None
         torch.set_rng_state(state["torch_rng"].cpu())
         self.rng.bit_generator.state = json.loads(state["numpy_rng"])
         print(f"going on from step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
@@ -198,7 +204,7 @@ def _optimizers(
             if not weights.requires_grad:
                 continue
             if weights.ndim > 2:
-                kernels.append((weights, nn.Parameter(_as_matrix(weights.detach(), like=weights))))
+                kernels.append((weights, nn.Parameter(_as_matrix(weights.detach()))))
                 matrices.append(kernels[-1][1])
             else:
                 kind = plain if weights.ndim < 2 else matrices
@@ -212,9 +218,13 @@ def _optimizers(
     return [adam, muon], kernels
 
 
-def _as_matrix(kernel: torch.Tensor, *, like: torch.Tensor) -> torch.Tensor:
-    """Outputs x all inputs of a convolution's kernel, in the order in which `like` lies in memory."""
-    return (kernel if like.is_contiguous() else kernel.movedim(1, -1)).flatten(1)
+def _as_matrix(kernel: torch.Tensor) -> torch.Tensor:
+    """A convolution's kernel, or its gradient, as outputs x all inputs, in the same memory.
+
+    Raises RuntimeError for one that lies neither as torch makes it nor with channels last.
+    """
+    rows = kernel if kernel.is_contiguous() else kernel.movedim(1, -1)
+    return rows.view(len(kernel), -1)
 
 
 def _schedule(progress: float, step: int) -> float:

@@ -38,7 +38,7 @@ TEXT_WIDTH, TEXT_TOKENS = 128, 64
 NO_TEXT, SCRIBBLED, WARPED = 0.1, 0.35, 0.5
 HOLE_WEIGHT, REST_WEIGHT = 1.0, 0.1
 DRAWS = 4
-"""Noises and levels for each example of a step: to encode its pictures costs more than to learn from them."""
+"""Noises for each example of a step: to encode its pictures costs more than to learn from them."""
 
 
 def network() -> FluxTransformer2DModel:
@@ -103,7 +103,7 @@ def pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
 
 
 def main() -> int:
-    parser = arguments("Train the mini image model.", batch=16, rate=7e-4, out=OUT)
+    parser = arguments("Train the mini image model.", batch=4, rate=7e-4, out=OUT)
     parser.add_argument("--autoencoder", type=Path, default=image_autoencoder.OUT, metavar="DIR", help="its run")
     chosen = parser.parse_args()
     torch.manual_seed(chosen.seed)
@@ -154,21 +154,22 @@ def main() -> int:
     rows, columns = HEIGHT // REDUCTION, WIDTH // REDUCTION
 
     def packed(latents: torch.Tensor) -> torch.Tensor:
-        return FluxFillPipeline._pack_latents(latents, len(latents), latents.shape[1], rows, columns)
+        """Tokens of latents, once for each noise."""
+        tokens = FluxFillPipeline._pack_latents(latents, len(latents), latents.shape[1], rows, columns)
+        return tokens.repeat(DRAWS, 1, 1)
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        drawn = [example(rng) for _ in range(max(1, chosen.batch // DRAWS))]
-        known, holes, truths, words = zip(*drawn, strict=True)
+        known, holes, truths, words = zip(*(example(rng) for _ in range(chosen.batch)), strict=True)
         hole = torch.from_numpy(np.stack(holes).astype(np.float32))[:, None].to(run.device)
         shifted = [
             (latents - about["shift_factor"]) * about["scaling_factor"]
             # FluxFillPipeline draws the latents of the masked picture too.
             for latents in (encode(pixels(list(truths))), encode(pixels(list(known)) * (1 - hole), drawn=True))
         ]
-        clean, masked = (packed(latents).repeat(DRAWS, 1, 1) for latents in shifted)
+        clean, masked = (packed(latents) for latents in shifted)
         # The mask's pixels become channels of their latent pixel, as FluxFillPipeline.prepare_mask_latents has it.
         cells = hole[:, 0].view(len(hole), rows, REDUCTION, columns, REDUCTION).permute(0, 2, 4, 1, 3)
-        mask = packed(cells.reshape(len(hole), REDUCTION**2, rows, columns)).repeat(DRAWS, 1, 1)
+        mask = packed(cells.reshape(len(hole), REDUCTION**2, rows, columns))
         sigma = torch.from_numpy(rng.random(len(clean)).astype(np.float32)).to(run.device)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
         level = sigma[:, None, None]

@@ -24,15 +24,23 @@ class StoppedError(Exception):
     pass
 
 
-def train(out: Path, stop_at: int | None = None) -> harness.Run:
+def tiny(layout: torch.memory_format = torch.channels_last) -> torch.nn.Sequential:
+    """Convolutions of three channels and a matrix: 3 x 5 x 5 to 2."""
+    convolutions = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3))
+    for kernel in (weights for weights in convolutions.parameters() if weights.ndim == 4):
+        kernel.data = kernel.data.contiguous(memory_format=layout)
+    return torch.nn.Sequential(convolutions, torch.nn.Flatten(), torch.nn.Linear(4, 2))
+
+
+def train(out: Path, stop_at: int | None = None, layout: torch.memory_format = torch.channels_last) -> harness.Run:
     torch.manual_seed(0)
-    run = harness.Run(chosen(out), {"model": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))})
+    run = harness.Run(chosen(out), {"model": tiny(layout)})
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         if run.step == stop_at:
             raise StoppedError
-        given = torch.from_numpy(rng.standard_normal((2, 3), np.float32))
-        return (run.modules["model"](given + torch.randn(2, 3)) - 1).square().mean(), {}
+        given = torch.from_numpy(rng.standard_normal((2, 3, 5, 5), np.float32))
+        return (run.modules["model"](given + torch.randn(2, 3, 5, 5)) - 1).square().mean(), {}
 
     run.go(loss_of)
     return run
@@ -58,11 +66,30 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
     first = train(tmp_path / "first")
     again = harness.Run(
         chosen(tmp_path / "again", start_from=tmp_path / "first"),
-        {"model": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 2))},
+        {"model": tiny()},
     )
     assert again.step == 0
     for mine, theirs in zip(again.modules["model"].parameters(), first.averages["model"].parameters(), strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_convolutions_learn_alike_however_they_lie_in_memory(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    untrained = tiny().state_dict()
+    last = train(tmp_path / "last").modules["model"].state_dict()
+    first = train(tmp_path / "first", layout=torch.contiguous_format).modules["model"].state_dict()
+    for name, weights in untrained.items():
+        moved, alike = ((after[name] - weights).flatten() for after in (last, first))
+        assert moved.abs().max() > 1e-5
+        assert torch.cosine_similarity(moved, alike, dim=0) > 0.98
+
+
+def test_a_run_of_other_weights_is_not_gone_on_with(tmp_path: Path) -> None:
+    train(tmp_path)
+    frozen = tiny()
+    frozen[0].requires_grad_(False)
+    with pytest.raises(SystemExit, match=r"other weights learn.*--start-from"):
+        harness.Run(chosen(tmp_path), {"model": frozen})
 
 
 def test_pairs_of_a_batch_do_not_leak_into_each_other(tmp_path: Path) -> None:

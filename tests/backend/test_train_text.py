@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from train import text
 from transformers import CLIPTokenizer, T5Tokenizer
+
+from scripts.train import text, video
 
 # Untyped: a type checker cannot follow the package's lazy exports, and `tuple[int]` there means tuples of any length.
 diffusers: Any = import_module("diffusers")
@@ -171,21 +172,12 @@ def _image_to_video(t5: T5Tokenizer) -> Any:
         sample_height=ROWS,
         sample_width=COLUMNS,
     )
-    scheduler = diffusers.CogVideoXDPMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        snr_shift_scale=1.0,
-        timestep_spacing="trailing",
-    )
     return diffusers.CogVideoXImageToVideoPipeline(
         tokenizer=t5,
         text_encoder=text.t5_encoder(len(t5), WIDTH, 1).eval(),
         vae=vae.eval(),
         transformer=transformer.eval(),
-        scheduler=scheduler,
+        scheduler=video.scheduler(),
     )
 
 
