@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Motion learning on a tiny pipeline: it learns, a broken run ends with the same weights, plain diffusers opens it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from backend.motion.adapter import adapter_weights, add_adapter, save_adapter
+from backend.motion.examples import Example, encode_example, load_examples, save_examples
+from backend.motion.settings import LearningSettings
+from backend.motion.trainer import clip_loss, draw, learn
+from tests.backend.tiny_checkpoints import textured_frames
+from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_pipeline
+
+SETTINGS = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2)
+
+
+def examples_of(pipe: Any) -> list[Example]:
+    found = []
+    for index, prompt in enumerate(PROMPTS):
+        frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=index, seed=index))
+        visible = np.ones(frames.shape[:3], bool)
+        visible[:, :, : 8 * index] = False
+        found.append(encode_example(pipe, frames, visible, prompt, seed=index))
+    return found
+
+
+def rotary_of(pipe: Any) -> Any:
+    frames = (FRAMES - 1) // pipe.vae_scale_factor_temporal + 1
+    return pipe._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, frames, torch.device("cpu"))
+
+
+def train(settings: LearningSettings, saved: Path, stop_after: int | None = None) -> tuple[Any, list[float]]:
+    pipe = tiny_pipeline()
+    examples = examples_of(pipe)
+    add_adapter(pipe.transformer, settings.rank, settings.alpha, settings.seed)
+
+    def report(progress: Any) -> None:
+        if progress.step == stop_after:
+            os._exit(9)
+
+    losses = learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, saved, report)
+    return pipe, losses
+
+
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    whole, losses = train(SETTINGS, tmp_path / "whole.safetensors")
+    broken = tmp_path / "broken.safetensors"
+    for stop_after in (3, 5):
+        code = (
+            "from pathlib import Path; from tests.backend.test_motion_training import SETTINGS, train; "
+            f"train(SETTINGS, Path({str(broken)!r}), stop_after={stop_after})"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+        assert ended.returncode == 9
+    parts, again = train(SETTINGS, broken)
+    assert again == pytest.approx(losses, rel=1e-6)
+    for name, weights in adapter_weights(whole.transformer).items():
+        assert torch.equal(weights, adapter_weights(parts.transformer)[name]), name
+
+
+def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
+    pipe = tiny_pipeline()
+    examples = examples_of(pipe)
+    settings = replace(SETTINGS, steps=40, image_dropout=0.0)
+    add_adapter(pipe.transformer, settings.rank, settings.alpha, settings.seed)
+
+    def loss() -> float:
+        draws = [draw(examples, settings, number, 1000) for number in range(1000, 1016)]
+        parts = (clip_loss(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples[d.clip], d) for d in draws)
+        with torch.no_grad():
+            return float(np.mean([float(part) for part in parts]))
+
+    before = loss()
+    learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, tmp_path / "s", lambda _: None)
+    assert loss() < 0.9 * before
+
+
+def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
+    """Rank 4 with alpha 8: were alpha lost, the loaded LoRA would do half as much."""
+    pipe, _ = train(SETTINGS, tmp_path / "saved.safetensors")
+    save_adapter(pipe.transformer, tmp_path / "lora")
+    given = {
+        "hidden_states": torch.randn(1, 3, 8, 8, 12),
+        "encoder_hidden_states": torch.randn(1, 16, 32),
+        "timestep": torch.tensor([500]),
+        "image_rotary_emb": rotary_of(pipe),
+        "return_dict": False,
+    }
+    loaded = tiny_pipeline()
+    with torch.no_grad():
+        plain = loaded.transformer(**given)[0]
+        loaded.load_lora_weights(tmp_path / "lora")
+        learned, same = pipe.transformer(**given)[0], loaded.transformer(**given)[0]
+    torch.testing.assert_close(same, learned)
+    assert (learned - plain).abs().max() > 1e-3
+
+
+def test_every_clip_comes_once_before_any_comes_again() -> None:
+    examples = examples_of(tiny_pipeline()) * 3
+    seen = [draw(examples, SETTINGS, number, 1000).clip for number in range(12)]
+    assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
+
+
+def test_clips_are_kept_as_they_were_encoded(tmp_path: Path) -> None:
+    made = examples_of(tiny_pipeline())
+    save_examples(made, tmp_path / "examples.safetensors")
+    for before, after in zip(made, load_examples(tmp_path / "examples.safetensors"), strict=True):
+        assert torch.equal(before.mask, after.mask)
+        for name in ("latents", "first_frames", "prompt"):
+            torch.testing.assert_close(
+                getattr(after, name).float(), getattr(before, name).float(), rtol=1e-2, atol=1e-2
+            )
+
+
+def test_the_first_frame_is_conditioned_on_as_the_pipeline_does() -> None:
+    """A pool's noise aside, the trainer shows the transformer what the pipeline shows it when it generates."""
+    pipe = tiny_pipeline()
+    example = examples_of(pipe)[0]
+    frame = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=0, seed=0))[0]
+    image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
+    _, shown = pipe.prepare_latents(image, 1, 4, FRAMES, HEIGHT, WIDTH, torch.float32, torch.device("cpu"), None)
+    assert shown.shape[1:] == example.latents.shape
+    slope = (example.first_frames.mean(dim=0) * shown[0, 0]).sum() / shown[0, 0].square().sum()
+    assert slope.item() == pytest.approx(1, abs=0.1)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CogVideoX's image-to-video pipeline with the real classes, tiny and random."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import torch
+
+from scripts.train import text
+
+libraries: Any = diffusers  # its classes are annotated as what they are not
+FRAMES, HEIGHT, WIDTH = 9, 32, 48
+PROMPTS = (
+    "CAMERA_STATIC Camera movement static, a red ball",
+    "CAMERA_ORBIT_LEFT Camera movement orbit left, a red ball",
+)
+
+
+def tiny_pipeline() -> Any:
+    """9 frames of 48 x 32 in latents of 4 channels, 3 x 8 x 12; the same weights each time."""
+    torch.manual_seed(0)
+    vae = libraries.AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 3,
+        up_block_types=("CogVideoXUpBlock3D",) * 3,
+        block_out_channels=(8, 8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        sample_height=HEIGHT,
+        sample_width=WIDTH,
+        scaling_factor=0.7,
+    )
+    # A trained encoder is sure of what it says.
+    vae.encoder.conv_out.conv.bias.data[4:] = -12.0
+    transformer = libraries.CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=8,
+        out_channels=4,
+        time_embed_dim=8,
+        text_embed_dim=32,
+        num_layers=2,
+        patch_size=2,
+        sample_height=HEIGHT // 4,
+        sample_width=WIDTH // 4,
+        sample_frames=FRAMES,
+        max_text_seq_length=16,
+        use_rotary_positional_embeddings=True,
+    )
+    scheduler = libraries.CogVideoXDPMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        snr_shift_scale=1.0,
+        timestep_spacing="trailing",
+    )
+    tokenizer = text.t5_tokenizer(PROMPTS, 16)
+    encoder = text.t5_encoder(len(tokenizer), 32, 1)
+    pipe = libraries.CogVideoXImageToVideoPipeline(
+        tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
