@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Camera paths in words, against paths whose words are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from backend.contract import CameraPath
+from backend.engines.moves import KINDS, Move, move_path
+from backend.geometry.video_geometry import VideoGeometry
+from backend.motion.words import camera_prompt, path_words
+from scripts.train.scenes.cameras import MOVES, Rig, moved
+
+FOCUS = 4.0
+
+
+def geometry(poses: np.ndarray, K: np.ndarray) -> VideoGeometry:
+    shape = (len(poses), 8, 14)
+    return VideoGeometry(
+        depth=np.full(shape, FOCUS, np.float32),
+        valid=np.ones(shape, bool),
+        confidence=np.ones(shape, np.float32),
+        K=np.tile(K, (len(poses), 1, 1)),
+        world_from_camera=poses,
+        scale="metric",
+        provider="files",
+        checkpoint="",
+        licence="",
+    )
+
+
+@pytest.fixture
+def source() -> VideoGeometry:
+    """A camera that travels by itself."""
+    poses = np.tile(np.eye(4), (5, 1, 1))
+    poses[:, 0, 3] = np.linspace(0, 0.4, 5)
+    return geometry(poses, np.array([[12.0, 0, 7], [0, 12.0, 4], [0, 0, 1]]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("held", [True, False])
+def test_every_preset_is_called_by_its_name(source: VideoGeometry, kind: str, held: bool) -> None:
+    amount = 8 if "orbit" in kind else 20
+    path = move_path(Move(kind, amount, held), source, 14, 8, 24, FOCUS)
+    assert path_words(path, source, FOCUS) == kind.replace("-", " ")
+
+
+@pytest.mark.parametrize("words", [name for name in MOVES if name != "handheld"])
+def test_moves_that_the_small_weights_were_taught_are_called_the_same(words: str) -> None:
+    rng = np.random.default_rng(1)
+    rig = Rig.draw(rng, 14, 8)
+    camera = moved(rng, rig, words, 5)
+    still = geometry(np.tile(rig.world_from_camera, (5, 1, 1)), camera.K[0])
+    path = CameraPath(
+        name="x",
+        fps=24,
+        width=14,
+        height=8,
+        frames=tuple(range(5)),
+        world_from_camera=camera.world_from_camera.tolist(),
+        K=camera.K.tolist(),
+    )
+    assert path_words(path, still, rig.focus) == words
+
+
+def test_the_source_camera_itself_is_static(source: VideoGeometry) -> None:
+    path = move_path(Move("orbit-left", 0.01, False), source, 14, 8, 24, FOCUS)
+    assert path_words(path, source, FOCUS) == "static"
+
+
+def test_prompts_begin_with_the_token() -> None:
+    assert camera_prompt("orbit left", "a dog") == "CAMERA_ORBIT_LEFT Camera movement orbit left, a dog"
