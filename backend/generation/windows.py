@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips of any length from a model that makes a fixed number of frames at once.
+
+A latent holds one frame if it is a window's first, else `GROUP`. Windows begin at multiples of GROUP, so from its
+second latent on, a window's latents hold the same frames as the whole clip's; its first is a picture to begin with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+GROUP = 4
+OVERLAP = 2
+"""Latents that two windows share, besides the frame that the later one begins with."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """starts: first frame of each window. length: frames of a window. count: frames of the clip."""
+
+    starts: tuple[int, ...]
+    length: int
+    count: int
+
+    def frames(self, index: int) -> np.ndarray:
+        """The clip's frame of each of a window's frames; past the end the last one is held."""
+        return np.minimum(np.arange(self.starts[index], self.starts[index] + self.length), self.count - 1)
+
+    def is_held(self, index: int) -> np.ndarray:
+        """length bool: frames past the clip's end."""
+        return np.arange(self.starts[index], self.starts[index] + self.length) >= self.count
+
+
+def plan_windows(count: int, length: int, overlap: int = OVERLAP) -> Windows:
+    """As few windows as cover `count` frames. length: GROUP * k + 1 with k > overlap; else ValueError."""
+    if (length - 1) % GROUP or (length - 1) // GROUP <= overlap or count < 1:
+        raise ValueError(f"{count} frames cannot be done in windows of {length} that share {overlap} latents")
+    starts = [0]
+    while starts[-1] + length < count:
+        starts.append(starts[-1] + length - 1 - GROUP * overlap)
+    return Windows(tuple(starts), length, count)
+
+
+def join_windows(parts: list[torch.Tensor], windows: Windows) -> torch.Tensor:
+    """Latents of the whole clip, 1 x frames x c x h x w, from those of each window; shared ones are cross-faded."""
+    whole = parts[0]
+    for part, (before, start) in zip(parts[1:], pairwise(windows.starts), strict=True):
+        shared = (before + windows.length - 1 - start) // GROUP
+        fade = torch.arange(1, shared + 1, dtype=torch.float32) / (shared + 1)
+        fade = fade.to(whole.device, whole.dtype)[None, :, None, None, None]
+        mixed = torch.lerp(whole[:, -shared:], part[:, 1 : shared + 1].to(whole), fade)
+        whole = torch.cat([whole[:, :-shared], mixed, part[:, shared + 1 :].to(whole)], dim=1)
+    return whole

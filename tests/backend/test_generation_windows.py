@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips of any length and aspect through a model of one length and one aspect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend.contract import CameraPath
+from backend.generation.model_view import ModelView
+from backend.generation.windows import GROUP, join_windows, plan_windows
+
+
+@given(st.integers(1, 400), st.integers(3, 12), st.integers(1, 2))
+def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups: int, overlap: int) -> None:
+    windows = plan_windows(count, GROUP * groups + 1, overlap)
+    covered = set()
+    for index, start in enumerate(windows.starts):
+        assert start % GROUP == 0
+        held = windows.is_held(index)
+        covered |= set(windows.frames(index)[~held].tolist())
+        assert (windows.frames(index)[held] == count - 1).all()
+        assert not held[0]
+    assert covered == set(range(count))
+    steps = set(np.diff(windows.starts).tolist())
+    assert steps <= {GROUP * (groups - overlap)}
+
+
+@given(st.integers(1, 120))
+@settings(deadline=None)
+def test_windows_that_agree_join_to_what_they_are_parts_of(count: int) -> None:
+    windows = plan_windows(count, 25)
+    total = windows.starts[-1] // GROUP + 7
+    whole = torch.arange(total, dtype=torch.float32)[None, :, None, None, None].expand(1, total, 2, 1, 1)
+    parts = [whole[:, start // GROUP : start // GROUP + 7] for start in windows.starts]
+    torch.testing.assert_close(join_windows(parts, windows), whole)
+
+
+def test_shared_latents_fade_from_one_window_to_the_next() -> None:
+    windows = plan_windows(33, 25)
+    assert windows.starts == (0, 16)
+    parts = [torch.zeros(1, 7, 1, 1, 1), torch.ones(1, 7, 1, 1, 1)]
+    joined = join_windows(parts, windows).flatten()
+    torch.testing.assert_close(joined, torch.tensor([0, 0, 0, 0, 0, 1 / 3, 2 / 3, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize(("count", "length"), [(10, 24), (10, 9), (0, 25)])
+def test_impossible_windows_are_refused(count: int, length: int) -> None:
+    with pytest.raises(ValueError, match="cannot be done"):
+        plan_windows(count, length)
+
+
+@given(st.integers(16, 2000), st.integers(16, 2000), st.floats(-3, 3), st.floats(-2, 2))
+@settings(deadline=None)
+def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int, x: float, y: float) -> None:
+    view = ModelView.of(width, height, 224, 128)
+    K = [[width * 0.9, 0, width * 0.45], [0, width * 0.9, height / 2], [0, 0, 1]]
+    path = CameraPath.model_validate(
+        {
+            "name": "x",
+            "fps": 24,
+            "width": width,
+            "height": height,
+            "frames": [0],
+            "world_from_camera": [np.eye(4).tolist()],
+            "K": [K],
+        }
+    )
+    point = np.array([x, y, 4.0])
+    asked, model = (one.intrinsics()[0] @ point for one in (path, view.path(path)))
+    columns, rows = asked[:2] / asked[2], model[:2] / model[2]
+    left, top = view.rim
+    inner = (rows - (left, top)) / (view.inner_width, view.inner_height)
+    np.testing.assert_allclose(inner, columns / (width, height), atol=1e-9)
+    assert 224 in (view.inner_width, view.inner_width + 2 * left)
+    assert min(left, top) <= 1
+
+
+def test_a_picture_comes_back_at_the_asked_size_without_the_rim() -> None:
+    view = ModelView.of(480, 480, 224, 128)
+    assert (view.inner_width, view.inner_height) == (128, 128)
+    picture = np.zeros((128, 224, 3), np.uint8)
+    picture[:, 48:176] = 200
+    assert (view.cut(picture) == 200).all()
+    assert view.cut(picture).shape == (480, 480, 3)
