@@ -15,11 +15,11 @@ from backend.commands.output import Output
 from backend.commands.request import checked, read_cameras, read_clip, read_geometry
 from backend.contract import CameraPath, JobRequest, PreviewSettings
 from backend.engines.execute import run_plan
-from backend.engines.moves import Move, move_path
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
 from backend.geometry.video_geometry import VideoGeometry
 from backend.store import Artifact, Store, data_folder
+from backend.warping.moves import Move, move_path
 
 
 def geometry(options: Namespace, output: Output) -> int:

@@ -11,12 +11,12 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from backend.contract import CameraPath, Clip, FileRef, GeometrySettings
-from backend.engines.moves import Move, parse_move
 from backend.errors import UserError
 from backend.geometry.files import collect_geometry_files
 from backend.media.sniff import MOVIES, sniff
 from backend.models.providers import check_provider
 from backend.store import Store
+from backend.warping.moves import Move, parse_move
 
 IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
 PROVIDERS: tuple[Literal["mini", "dust3r", "depth-anything"], ...] = ("mini", "dust3r", "depth-anything")

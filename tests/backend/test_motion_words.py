@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from backend.contract import CameraPath
-from backend.engines.moves import KINDS, Move, move_path
 from backend.geometry.video_geometry import VideoGeometry
 from backend.motion.words import camera_prompt, path_words
+from backend.warping.moves import KINDS, Move, move_path
 from scripts.train.scenes.cameras import MOVES, Rig, moved
 
 FOCUS = 4.0

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.contract import CameraPath
-from backend.generation.model_view import ModelView
-from backend.generation.windows import GROUP, join_windows, plan_windows
+from backend.motion.model_view import ModelView
+from backend.motion.windows import GROUP, join_windows, plan_windows
 
 
 @given(st.integers(1, 400), st.integers(3, 12), st.integers(1, 2))
