@@ -56,12 +56,14 @@ def run_stage(
                 out=out,
                 checkpoint=stage.checkpoint,
                 report=report,
+                unfinished=store.unfinished(key),
             )
         )
         seconds = round(time.monotonic() - started, 3)
-        return store.publish(
-            key, out, {"stage": stage.name, "run": stage.run, "version": stage.version, "seconds": seconds}
-        )
+        about = {"stage": stage.name, "run": stage.run, "version": stage.version, "seconds": seconds}
+        artifact = store.publish(key, out, about)
+        store.finished(key)
+        return artifact
 
 
 def run_plan(

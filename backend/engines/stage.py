@@ -54,6 +54,7 @@ class StageContext:
 
     inputs: role -> folder of that artifact. files: role -> (original name, path) in order.
     report(fraction, message): progress of this stage, 0 to 1; message is "" or one line for the artist's log.
+    unfinished: a folder that is still there when the same stage runs again after a kill; None keeps nothing.
     """
 
     params: Mapping[str, Any]
@@ -62,6 +63,7 @@ class StageContext:
     out: Path
     checkpoint: str
     report: Callable[[float, str], None]
+    unfinished: Path | None = None
 
 
 StageFunction = Callable[[StageContext], None]

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import CogVideoXImageToVideoPipeline
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from backend.motion.masks import latent_mask
+from backend.store.folders import write_atomically
 
 FIRST_FRAMES = 4
 NOISE_LOG_MEAN, NOISE_LOG_DEVIATION = -3.0, 0.5
@@ -71,7 +72,7 @@ def save_examples(examples: Sequence[Example], path: Path) -> None:
         for index, example in enumerate(examples)
         for field in fields(Example)
     }
-    save_file({name: t.bfloat16() if t.is_floating_point() else t for name, t in tensors.items()}, path)
+    write_atomically(path, save({name: t.bfloat16() if t.is_floating_point() else t for name, t in tensors.items()}))
 
 
 def load_examples(path: Path) -> list[Example]:

@@ -63,3 +63,15 @@ class ModelView:
         shrinks = self.width <= self.inner_width and self.height <= self.inner_height
         way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         return cv2.resize(np.ascontiguousarray(inner), (self.width, self.height), interpolation=way)
+
+    def paste(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A height x width x 3 picture at its place in the model's, and where that is (bool); elsewhere black."""
+        x, y = self.rim
+        shrinks = self.inner_width <= self.width and self.inner_height <= self.height
+        way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+        whole = np.zeros((self.model_height, self.model_width, 3), np.uint8)
+        within = np.zeros(whole.shape[:2], bool)
+        inner = slice(y, y + self.inner_height), slice(x, x + self.inner_width)
+        whole[inner] = cv2.resize(picture, (self.inner_width, self.inner_height), interpolation=way)
+        within[inner] = True
+        return whole, within

@@ -15,7 +15,7 @@ import torch
 
 GROUP = 4
 OVERLAP = 2
-"""Latents that two windows share, besides the frame that the later one begins with."""
+"""Latents that two windows share, besides the frame that the later one begins with; fewer in very short windows."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,15 @@ class Windows:
         return np.arange(self.starts[index], self.starts[index] + self.length) >= self.count
 
 
-def plan_windows(count: int, length: int, overlap: int = OVERLAP) -> Windows:
-    """As few windows as cover `count` frames. length: GROUP * k + 1 with k > overlap; else ValueError."""
-    if (length - 1) % GROUP or (length - 1) // GROUP <= overlap or count < 1:
-        raise ValueError(f"{count} frames cannot be done in windows of {length} that share {overlap} latents")
+def plan_windows(count: int, length: int) -> Windows:
+    """As few windows as cover `count` frames. length: GROUP * k + 1 with k > 0; else ValueError."""
+    groups, rest = divmod(length - 1, GROUP)
+    if rest or groups < 1 or count < 1:
+        raise ValueError(f"{count} frames cannot be done in windows of {length}")
+    stride = GROUP * (groups - min(OVERLAP, groups - 1))
     starts = [0]
     while starts[-1] + length < count:
-        starts.append(starts[-1] + length - 1 - GROUP * overlap)
+        starts.append(starts[-1] + stride)
     return Windows(tuple(starts), length, count)
 
 
@@ -50,6 +52,9 @@ def join_windows(parts: list[torch.Tensor], windows: Windows) -> torch.Tensor:
     whole = parts[0]
     for part, (before, start) in zip(parts[1:], pairwise(windows.starts), strict=True):
         shared = (before + windows.length - 1 - start) // GROUP
+        if not shared:
+            whole = torch.cat([whole, part[:, 1:].to(whole)], dim=1)
+            continue
         fade = torch.arange(1, shared + 1, dtype=torch.float32) / (shared + 1)
         fade = fade.to(whole.device, whole.dtype)[None, :, None, None, None]
         mixed = torch.lerp(whole[:, -shared:], part[:, 1 : shared + 1].to(whole), fade)

@@ -13,10 +13,11 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,9 @@ from backend.store.folders import disk_errors, sync_file, sync_folder
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCHEMA = 1
 _CHUNK = 1 << 20
+
+UNFINISHED_S = 14 * 86400
+"""Work that nobody went on with for so long is given up."""
 
 
 def hash_file(path: Path) -> str:
@@ -83,8 +87,9 @@ class Store:
         self._blobs = root / "blobs"
         self._artifacts = root / "artifacts"
         self._scratch = root / "tmp"
+        self._unfinished = root / "unfinished"
         with disk_errors(root):
-            for folder in (self._blobs, self._artifacts, self._scratch):
+            for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
 
     def blob_path(self, sha256: str) -> Path:
@@ -206,8 +211,25 @@ class Store:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def unfinished(self, key: str) -> Path:
+        """Where a long stage keeps what it would go on from after a kill; `finished` removes it."""
+        folder = self._place(self._unfinished, key)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def finished(self, key: str) -> None:
+        folder = self._place(self._unfinished, key)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others may still keep something beside it
+            folder.parent.rmdir()
+
     def sweep(self) -> None:
-        """Remove what processes that no longer run left in the scratch folder."""
+        """Remove what processes that no longer run left in the scratch folder, and old unfinished work."""
+        for folder in self._unfinished.glob("*/*"):
+            with suppress(OSError):
+                if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > UNFINISHED_S:
+                    self.finished(folder.name)
         for leftover in self._scratch.iterdir():
             pid = leftover.name.split("-")[0]
             if pid.isdecimal() and psutil.pid_exists(int(pid)):

@@ -22,7 +22,7 @@ def warper() -> Warper:
 
 
 def clips(warper: Warper, view: ModelView, length: int) -> list[TrainingClip]:
-    return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length, 1), "a room"))
+    return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length), "a room"))
 
 
 def test_the_clip_itself_is_among_them_bit_for_bit(warper: Warper) -> None:

@@ -14,9 +14,9 @@ from backend.motion.model_view import ModelView
 from backend.motion.windows import GROUP, join_windows, plan_windows
 
 
-@given(st.integers(1, 400), st.integers(3, 12), st.integers(1, 2))
-def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups: int, overlap: int) -> None:
-    windows = plan_windows(count, GROUP * groups + 1, overlap)
+@given(st.integers(1, 400), st.integers(1, 12))
+def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups: int) -> None:
+    windows = plan_windows(count, GROUP * groups + 1)
     covered = set()
     for index, start in enumerate(windows.starts):
         assert start % GROUP == 0
@@ -26,16 +26,16 @@ def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups
         assert not held[0]
     assert covered == set(range(count))
     steps = set(np.diff(windows.starts).tolist())
-    assert steps <= {GROUP * (groups - overlap)}
+    assert steps <= {GROUP * max(1, groups - 2)}
 
 
-@given(st.integers(1, 120))
+@given(st.integers(1, 120), st.integers(1, 7))
 @settings(deadline=None)
-def test_windows_that_agree_join_to_what_they_are_parts_of(count: int) -> None:
-    windows = plan_windows(count, 25)
-    total = windows.starts[-1] // GROUP + 7
+def test_windows_that_agree_join_to_what_they_are_parts_of(count: int, groups: int) -> None:
+    windows = plan_windows(count, GROUP * groups + 1)
+    total = windows.starts[-1] // GROUP + groups + 1
     whole = torch.arange(total, dtype=torch.float32)[None, :, None, None, None].expand(1, total, 2, 1, 1)
-    parts = [whole[:, start // GROUP : start // GROUP + 7] for start in windows.starts]
+    parts = [whole[:, start // GROUP : start // GROUP + groups + 1] for start in windows.starts]
     torch.testing.assert_close(join_windows(parts, windows), whole)
 
 
@@ -47,7 +47,7 @@ def test_shared_latents_fade_from_one_window_to_the_next() -> None:
     torch.testing.assert_close(joined, torch.tensor([0, 0, 0, 0, 0, 1 / 3, 2 / 3, 1, 1, 1, 1]))
 
 
-@pytest.mark.parametrize(("count", "length"), [(10, 24), (10, 9), (0, 25)])
+@pytest.mark.parametrize(("count", "length"), [(10, 24), (10, 1), (0, 25)])
 def test_impossible_windows_are_refused(count: int, length: int) -> None:
     with pytest.raises(ValueError, match="cannot be done"):
         plan_windows(count, length)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage `generate`: the clip from a new camera, made by the video model that learned its motion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from diffusers import CogVideoXImageToVideoPipeline
+
+from backend.contract import CameraPath
+from backend.engines.stage import StageContext
+from backend.generation.guide import WarpGuide
+from backend.generation.video import Task, generate_video
+from backend.generation.window import SamplingSettings
+from backend.media.write import ImageWriter, read_images
+from backend.motion.dataset import TrainingClip, infilled, training_clips
+from backend.motion.examples import encode_example
+from backend.motion.model_view import ModelView
+from backend.motion.pipeline import open_video_pipeline
+from backend.motion.stage import LORA, model_size, warper_of
+from backend.motion.windows import plan_windows
+
+OPENING = 0.1
+"""Share of the stage's progress that opening and warping take."""
+
+
+def generate(context: StageContext) -> None:
+    """Write generated/000001.png ..., as many and as large as the path asks for, into `context.out`.
+
+    params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance, 0 to 1; seed. inputs:
+    decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA). checkpoint: the
+    video model.
+    """
+    path = CameraPath.model_validate(context.params["path"])
+    pipe = open_video_pipeline(Path(context.checkpoint))
+    pipe.load_lora_weights(str(context.inputs["learned"] / LORA))
+    settings = SamplingSettings(**context.params["sampling"])
+    view = ModelView.of(path.width, path.height, *model_size(pipe))
+    windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)
+    warper, _ = warper_of(context)
+    clips = list(training_clips(warper, [path], view, windows, context.params["caption"]))
+    seed, strength = context.params["seed"], context.params["warp_guidance"]
+    task = Task(
+        first_frame=_first_frame(clips[0], view, read_images(context.inputs["preview"] / "frames", 0, 1)[0]),
+        prompt=clips[0].prompt,
+        windows=windows,
+        guides=[_guide(pipe, clip, strength, seed) for clip in clips] if strength > 0 else [],
+        seed=seed,
+    )
+    context.report(OPENING, "")
+    frames = generate_video(pipe, task, settings, lambda share: context.report(OPENING + (1 - OPENING) * share, ""))
+    with ImageWriter(context.out / "generated") as writer:
+        for frame in frames:
+            writer.add(view.cut(frame))
+
+
+def _first_frame(clip: TrainingClip, view: ModelView, preview: np.ndarray) -> np.ndarray:
+    """What was seen, as it was seen; the preview's fill in holes; beyond the asked picture's rim, continued from it."""
+    filled, within = view.paste(preview)
+    seen = clip.visible[0]
+    picture = np.where(seen[..., None], clip.frames[0], filled)
+    return infilled(picture, seen | within)
+
+
+def _guide(pipe: CogVideoXImageToVideoPipeline, clip: TrainingClip, strength: float, seed: int) -> WarpGuide:
+    example = encode_example(pipe, clip.frames, clip.visible, clip.prompt, seed)
+    return WarpGuide(example.latents, example.mask, strength)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage `learn`: a clip's motion, as a LoRA of the video model.
+
+It runs twice: on the clip and its warps to preset moves, for all cameras of the clip together; then, from there, on one
+camera's own warp.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from diffusers import CogVideoXImageToVideoPipeline
+from safetensors.torch import load_file
+
+from backend.contract import CameraPath
+from backend.engines.stage import StageContext
+from backend.errors import UserError
+from backend.geometry.video_geometry import VideoGeometry
+from backend.media.write import read_images
+from backend.motion.adapter import WEIGHTS, add_adapter, put_adapter_weights, save_adapter
+from backend.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, training_clips
+from backend.motion.examples import Example, encode_example, load_examples, save_examples
+from backend.motion.model_view import ModelView
+from backend.motion.pipeline import open_video_pipeline
+from backend.motion.settings import LearningSettings
+from backend.motion.trainer import Progress, learn
+from backend.motion.windows import plan_windows
+from backend.store.folders import write_atomically
+from backend.warping.memory import Memory
+from backend.warping.video import Warper, check_clip
+
+ENCODING = 0.25
+"""Share of the stage's progress that warping and encoding take."""
+LORA = "lora"
+
+
+def learn_motion(context: StageContext) -> None:
+    """Write lora/, in diffusers' format, and learning.json (losses, clips and what was left out) into `context.out`.
+
+    params: caption; path, a CameraPath, or None for the presets; learning, fields of LearningSettings. inputs: decode,
+    geometry, and learned, an earlier output to go on from, if there is one. checkpoint: the video model.
+    """
+    assert context.unfinished is not None
+    kept = context.unfinished
+    pipe = open_video_pipeline(Path(context.checkpoint))
+    settings = learning_settings(context.params["learning"])
+    examples, about = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
+    transformer, scheduler = pipe.transformer, pipe.scheduler
+    width, height = model_size(pipe)
+    rotary = None
+    if transformer.config.use_rotary_positional_embeddings:
+        rotary = pipe._prepare_rotary_positional_embeddings(  # pyright: ignore[reportPrivateUsage]
+            height, width, len(examples[0].latents), transformer.device
+        )
+    # Nothing but the transformer is needed from here on.
+    pipe.register_modules(vae=None, text_encoder=None)
+    del pipe
+    gc.collect()
+    add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
+    if "learned" in context.inputs:
+        before = load_file(context.inputs["learned"] / LORA / WEIGHTS)
+        put_adapter_weights(
+            transformer, {name.removeprefix("transformer."): weights for name, weights in before.items()}
+        )
+
+    def report(progress: Progress) -> None:
+        share = ENCODING + (1 - ENCODING) * progress.step / settings.steps
+        context.report(min(share, 1.0), _news(progress, settings.steps))
+
+    try:
+        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report)
+    except FloatingPointError as error:
+        raise UserError(
+            f"Learning the motion went astray: {error}.", advice="Choose a lower learning rate, or another seed."
+        ) from error
+    save_adapter(transformer, context.out / LORA)
+    about["losses"] = [round(loss, 6) for loss in losses]
+    (context.out / "learning.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def learning_settings(values: Mapping[str, Any]) -> LearningSettings:
+    """From JSON; what is not said is the default."""
+    known = {field.name for field in fields(LearningSettings)}
+    given = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in known
+    }
+    return LearningSettings(**given)
+
+
+def model_size(pipe: CogVideoXImageToVideoPipeline) -> tuple[int, int]:
+    """Width and height in pixels that the model was trained for."""
+    config, factor = pipe.transformer.config, pipe.vae_scale_factor_spatial
+    return config.sample_width * factor, config.sample_height * factor
+
+
+def _examples(
+    context: StageContext, pipe: CogVideoXImageToVideoPipeline, kept: Path, seed: int
+) -> tuple[list[Example], dict[str, Any]]:
+    """The clips to learn from, encoded, and what learning.json says of them."""
+    beside = kept.with_suffix(".json")
+    if beside.exists():
+        return load_examples(kept), json.loads(beside.read_text(encoding="utf-8"))
+    clips = _clips(context, pipe)
+    enough = [clip for clip in clips if clip.coverage >= LEAST_COVERAGE]
+    if not enough:
+        raise UserError(
+            "There is nothing to learn the motion from: this camera sees too little of the clip "
+            f"({max(clip.coverage for clip in clips):.0%} of its picture).",
+            advice="Keep the camera nearer to where the clip was filmed from.",
+        )
+    for clip in clips:
+        if clip.coverage < LEAST_COVERAGE:
+            context.report(0.0, f"{clip.name} shows only {clip.coverage:.0%} of its picture and is left out.")
+    examples = []
+    for index, clip in enumerate(enough):
+        examples.append(encode_example(pipe, clip.frames, clip.visible, clip.prompt, seed + index))
+        context.report(ENCODING * (index + 1) / len(enough), "")
+    about = {
+        "clips": [
+            {"name": clip.name, "prompt": clip.prompt, "coverage": round(clip.coverage, 4), "used": clip in enough}
+            for clip in clips
+        ]
+    }
+    save_examples(examples, kept)
+    write_atomically(beside, json.dumps(about).encode())
+    # Read back, so that a broken run and an unbroken one learn from the same numbers.
+    return load_examples(kept), about
+
+
+def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
+    warper, fps = warper_of(context)
+    given = context.params["path"]
+    paths = preset_paths(warper, fps) if given is None else [CameraPath.model_validate(given)]
+    first = paths[0]
+    view = ModelView.of(first.width, first.height, *model_size(pipe))
+    windows = plan_windows(len(first.frames), pipe.transformer.config.sample_frames)
+    return list(training_clips(warper, paths, view, windows, context.params["caption"]))
+
+
+def warper_of(context: StageContext) -> tuple[Warper, float]:
+    """What warps the clip, and the clip's frames per second. inputs: decode, geometry."""
+    frames = read_images(context.inputs["decode"] / "frames")
+    fps = json.loads((context.inputs["decode"] / "clip.json").read_text(encoding="utf-8"))["fps"]
+    geometry = VideoGeometry.load(context.inputs["geometry"])
+    check_clip(frames, geometry)
+    return Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry)), fps
+
+
+def _news(progress: Progress, steps: int) -> str:
+    """A line for the log now and then."""
+    if progress.step % max(1, steps // 8) and progress.step != steps:
+        return ""
+    return (
+        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, {progress.eta_s:.0f} s left."
+    )

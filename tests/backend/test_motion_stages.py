@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages that learn a clip's motion and generate with it, on a tiny checkpoint that is opened from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from preview_scene import BOX, MOVER, WALL, camera, film, make_path
+from safetensors.torch import load_file
+
+from backend.engines.stage import StageContext
+from backend.errors import UserError
+from backend.finishing.composite import over
+from backend.generation.stage import generate
+from backend.media.write import ImageWriter, read_images
+from backend.motion.adapter import WEIGHTS
+from backend.motion.dataset import MOVES
+from backend.motion.stage import LORA, learn_motion
+from tests.backend.tiny_checkpoints import decoded_clip
+from tests.backend.tiny_video import tiny_pipeline
+
+COUNT = 12
+LEARNING = {"steps": 4, "rank": 2, "alpha": 2.0, "rate": 1e-2, "save_every": 1}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A clip of 12 frames of 96 x 64 with its geometry, and a model of 9 frames of 48 x 32."""
+
+    folder: Path
+
+    def run(
+        self,
+        function: Callable[[StageContext], None],
+        out: str,
+        report: Callable[[float, str], None] = lambda share, words: None,
+        *,
+        inputs: dict[str, str] | None = None,
+        **params: Any,
+    ) -> Path:
+        folders = [self.folder / part for part in (out, f"{out} unfinished")]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        found = {
+            role: self.folder / name
+            for role, name in ({"decode": "decode", "geometry": "geometry"} | (inputs or {})).items()
+        }
+        checkpoint = str(self.folder / "checkpoint")
+        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1]))
+        return folders[0]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    folder = tmp_path_factory.mktemp("desk")
+    frames, geometry = film((WALL, BOX, MOVER), COUNT)
+    decoded_clip(folder / "decode", list(frames))
+    (folder / "geometry").mkdir()
+    geometry.save(folder / "geometry")
+    tiny_pipeline().save_pretrained(folder / "checkpoint")
+    with ImageWriter(folder / "preview" / "frames") as writer:
+        writer.add(frames[0])
+    return Desk(folder)
+
+
+def aside(amount: float = 0.15) -> dict[str, Any]:
+    cameras = np.stack([camera(amount * index / (COUNT - 1)) for index in range(COUNT)])
+    return make_path(cameras).model_dump(mode="json")
+
+
+@pytest.fixture(scope="module")
+def shared(desk: Desk) -> Path:
+    return desk.run(learn_motion, "shared", caption="a room", path=None, learning=LEARNING)
+
+
+@pytest.fixture(scope="module")
+def own(desk: Desk, shared: Path) -> Path:
+    return desk.run(
+        learn_motion, "own", inputs={"learned": shared.name}, caption="a room", path=aside(), learning=LEARNING
+    )
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / LORA / WEIGHTS)
+
+
+def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
+    about = json.loads((shared / "learning.json").read_text())
+    windows = 2
+    assert len(about["clips"]) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
+    assert about["clips"][0] | {"coverage": 1} == {
+        "name": "source from 1",
+        "prompt": "CAMERA_STATIC Camera movement static, a room",
+        "coverage": 1,
+        "used": True,
+    }
+    assert len(about["losses"]) == LEARNING["steps"]
+
+
+def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:
+    about = json.loads((own / "learning.json").read_text())
+    assert [clip["prompt"].split()[0] for clip in about["clips"]] == ["CAMERA_TRUCK_RIGHT"] * 2
+    before, after = weights(shared), weights(own)
+    apart = max(float((after[name] - before[name]).abs().max()) for name in before)
+    assert 0 < apart < 0.2
+    assert any(float(value.abs().max()) > 0 for name, value in before.items() if "lora_B" in name)
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_stage_that_was_stopped_ends_with_the_same_lora(desk: Desk, shared: Path) -> None:
+    steps: list[float] = []
+
+    def stop(share: float, words: str) -> None:
+        steps.append(share)
+        if len(steps) == 28:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        desk.run(learn_motion, "broken", stop, caption="a room", path=None, learning=LEARNING)
+    assert not (desk.folder / "broken" / LORA).exists()
+    broken = desk.run(learn_motion, "broken", caption="a room", path=None, learning=LEARNING)
+    for name, value in weights(shared).items():
+        assert torch.equal(weights(broken)[name], value), name
+
+
+def test_a_camera_that_sees_too_little_is_told_so(desk: Desk) -> None:
+    with pytest.raises(UserError, match=r"sees too little of the clip \(\d+%"):
+        desk.run(learn_motion, "blind", caption="", path=aside(900.0), learning=LEARNING)
+
+
+@pytest.mark.parametrize("guided", [0.0, 1.0])
+def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(desk: Desk, own: Path, guided: float) -> None:
+    sampling = {"steps": 2, "guidance": 2.0}
+    out = desk.run(
+        generate,
+        f"made {guided}",
+        inputs={"learned": own.name, "preview": "preview"},
+        path=aside(),
+        caption="a room",
+        sampling=sampling,
+        warp_guidance=guided,
+        seed=3,
+    )
+    frames = read_images(out / "generated")
+    assert frames.shape == (COUNT, 64, 96, 3)
+    assert frames.std() > 1
+
+
+def test_what_was_seen_lies_over_what_was_made() -> None:
+    rng = np.random.default_rng(0)
+    warped, generated = rng.integers(0, 256, (2, 40, 200, 3)).astype(np.uint8)
+    known = np.ones((40, 200), bool)
+    known[:, 150:] = False
+    mixed = over(warped, known, generated)
+    assert np.array_equal(mixed[:, :147], warped[:, :147])
+    assert np.array_equal(mixed[:, 150:], generated[:, 150:])
+    edge = mixed[:, 149].astype(float) - generated[:, 149]
+    assert np.abs(edge).mean() < 0.7 * np.abs(warped[:, 149].astype(float) - generated[:, 149]).mean()
+    assert np.array_equal(over(warped, np.ones_like(known), generated), warped)
