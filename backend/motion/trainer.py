@@ -15,6 +15,7 @@ from diffusers import CogVideoXDPMScheduler, CogVideoXTransformer3DModel
 from backend.motion.checkpoint import resume_training, save_training
 from backend.motion.examples import Example
 from backend.motion.loss import masked_velocity_loss
+from backend.motion.precision import keep_float32
 from backend.motion.settings import LearningSettings
 
 Rotary = tuple[torch.Tensor, torch.Tensor] | None
@@ -78,6 +79,8 @@ def learn(
     losses = resume_training(saved, transformer, optimizer)
     if settings.checkpointing:
         transformer.enable_gradient_checkpointing()
+    if transformer.device.type == "cpu":
+        keep_float32(transformer.patch_embed.proj)
     transformer.train()
     began, before = time.monotonic(), len(losses)
     while len(losses) < settings.steps:

@@ -33,6 +33,7 @@ from diffusers import (
 from PIL import Image
 from transformers import T5EncoderModel, T5Tokenizer
 
+from backend.motion.precision import keep_float32
 from scripts.train import text, video_autoencoder
 from scripts.train.harness import Run, arguments, load_average
 from scripts.train.pool import Clip, clips
@@ -139,6 +140,7 @@ def main() -> int:
     whole = pipeline(tokenizer, *averages, scaling_factor=scale)
     tables = whole._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, data.shape[1], run.device)
     noising = scheduler()
+    keep_float32(model.patch_embed.proj)
     for block in model.transformer_blocks:
         block.compile(dynamic=False)
     about = {"scaling_factor": scale, "shape": [data.shape[2], *data.shape[3:]]}

@@ -16,6 +16,7 @@ import torch
 
 from backend.motion.adapter import adapter_weights, add_adapter, save_adapter
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
+from backend.motion.precision import keep_float32
 from backend.motion.settings import LearningSettings
 from backend.motion.trainer import clip_loss, draw, learn
 from tests.backend.tiny_checkpoints import textured_frames
@@ -132,3 +133,41 @@ def test_the_first_frame_is_conditioned_on_as_the_pipeline_does() -> None:
     assert shown.shape[1:] == example.latents.shape
     slope = (example.first_frames.mean(dim=0) * shown[0, 0]).sum() / shown[0, 0].square().sum()
     assert slope.item() == pytest.approx(1, abs=0.1)
+
+
+def test_patches_are_embedded_in_float32() -> None:
+    """On some CPUs the bfloat16 convolution of these sizes is plainly wrong."""
+    torch.manual_seed(0)
+    layer, values = torch.nn.Conv2d(16, 8, 4, stride=4), torch.randn(2, 16, 8, 12)
+    exact = layer(values)
+    keep_float32(layer)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(layer(values), exact, rtol=0, atol=0)
+
+
+def test_a_step_in_mixed_precision_sees_the_loss_that_float32_has(tmp_path: Path) -> None:
+    pipe = tiny_pipeline(channels=8, patch=4)
+    examples = examples_of(pipe)
+    add_adapter(pipe.transformer, 4, 8.0, 0)
+    settings = replace(SETTINGS, steps=2)
+    plain = []
+    for number in range(2):
+        chosen = draw(examples, settings, number, 1000)
+        example = examples[chosen.clip]
+        times = torch.tensor([chosen.time])
+        clean, noise = example.latents[None], chosen.noise[None]
+        shown = torch.zeros_like(clean)
+        shown[0, 0] = example.first_frames[chosen.first_frame] * float(chosen.shown)
+        with torch.no_grad():
+            found = pipe.transformer(
+                torch.cat([pipe.scheduler.add_noise(clean, noise, times), shown], dim=2),
+                example.prompt[None],
+                times,
+                image_rotary_emb=rotary_of(pipe),
+                return_dict=False,
+            )[0]
+        error = (found - pipe.scheduler.get_velocity(clean, noise, times)) ** 2 * example.mask[None, :, None]
+        plain.append(error.mean().item())
+    still = replace(settings, rate=0.0, weight_decay=0.0)
+    losses = learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, still, tmp_path / "s", lambda _: None)
+    assert losses == pytest.approx(plain, rel=0.02)

@@ -18,14 +18,14 @@ PROMPTS = (
 )
 
 
-def tiny_pipeline() -> Any:
-    """9 frames of 48 x 32 in latents of 4 channels, 3 x 8 x 12; the same weights each time."""
+def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
+    """9 frames of 48 x 32 in latents of 3 x 8 x 12; the same weights each time."""
     torch.manual_seed(0)
     vae = libraries.AutoencoderKLCogVideoX(
         down_block_types=("CogVideoXDownBlock3D",) * 3,
         up_block_types=("CogVideoXUpBlock3D",) * 3,
         block_out_channels=(8, 8, 8),
-        latent_channels=4,
+        latent_channels=channels,
         layers_per_block=1,
         norm_num_groups=2,
         sample_height=HEIGHT,
@@ -33,16 +33,16 @@ def tiny_pipeline() -> Any:
         scaling_factor=0.7,
     )
     # A trained encoder is sure of what it says.
-    vae.encoder.conv_out.conv.bias.data[4:] = -12.0
+    vae.encoder.conv_out.conv.bias.data[channels:] = -12.0
     transformer = libraries.CogVideoXTransformer3DModel(
         num_attention_heads=2,
         attention_head_dim=16,
-        in_channels=8,
-        out_channels=4,
+        in_channels=2 * channels,
+        out_channels=channels,
         time_embed_dim=8,
         text_embed_dim=32,
         num_layers=2,
-        patch_size=2,
+        patch_size=patch,
         sample_height=HEIGHT // 4,
         sample_width=WIDTH // 4,
         sample_frames=FRAMES,
