@@ -88,6 +88,7 @@ def main() -> int:
     torch.manual_seed(chosen.seed)
     run = Run(chosen, {"model": network()})
     model, pool = quickened(run.modules["model"]), clips()
+    compiled_loss = torch.compile(confidence_loss, dynamic=False)
 
     def view(rng: np.random.Generator, clip: Clip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A random frame of a random camera: picture, depth, world_from_camera."""
@@ -124,7 +125,7 @@ def main() -> int:
         pictures, truth = batch(rng)
         with run.autocast():
             points, confidence = predict(model, pictures)
-        loss, relative = confidence_loss(points, confidence, truth)
+        loss, relative = compiled_loss(points, confidence, truth)
         return loss, {"relative": float(relative), "confidence": float(confidence.detach().mean())}
 
     def sample(path: Path) -> None:
