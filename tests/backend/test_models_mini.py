@@ -76,7 +76,9 @@ def first_frame() -> Image.Image:
 
 @needs(MINI.video)
 def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_frame: Image.Image) -> None:
-    pipe = libraries.CogVideoXImageToVideoPipeline.from_pretrained(shipped.check_shipped(MINI.video))
+    pipe = libraries.CogVideoXImageToVideoPipeline.from_pretrained(
+        shipped.check_shipped(MINI.video), dtype=torch.float32
+    )
     pipe.set_progress_bar_config(disable=True)
     made = pipe(
         image=first_frame,
@@ -97,7 +99,7 @@ def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_fram
 
 @needs(MINI.image)
 def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: Image.Image) -> None:
-    pipe = libraries.FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image))
+    pipe = libraries.FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image), dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     hole = np.zeros((HEIGHT, WIDTH), np.uint8)
     hole[40:80, 90:130] = 255
