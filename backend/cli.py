@@ -76,8 +76,14 @@ def _parser() -> argparse.ArgumentParser:
     cameras = _camera_options()
 
     run = commands.add_parser("run", parents=[scene, cameras, shared, talk], help="a clip from new cameras, finished")
-    run.add_argument("--engine", choices=["preview"], default="preview", help="how holes are filled")
+    run.add_argument(
+        "--engine",
+        choices=["preview", "reangle"],
+        default="preview",
+        help="how holes are filled: from around, or by a video model that learns the clip's motion",
+    )
     run.add_argument("--no-memory", action="store_true", help="do not fill holes from other frames")
+    _add_learning_options(run)
     commands.add_parser("geometry", parents=[scene, shared, talk], help="depth and source camera of a clip")
     commands.add_parser("warp", parents=[scene, cameras, shared, talk], help="a clip from new cameras, with its holes")
 
@@ -133,6 +139,24 @@ def _camera_options() -> argparse.ArgumentParser:
         "--method", choices=["lookup", "splat", "mesh"], default="lookup", help="how the clip is seen from the camera"
     )
     return options
+
+
+def _add_learning_options(parser: argparse.ArgumentParser) -> None:
+    learning = parser.add_argument_group("engine reangle", "What is not given is what suits the weights.")
+    learning.add_argument("--suite", metavar="NAME", help="mini (default), cogvideox-5b, or a folder of a video model")
+    learning.add_argument("--caption", metavar="TEXT", help="what the clip shows")
+    learning.add_argument("--shared-steps", type=_natural, metavar="N", help="of learning that all cameras share")
+    learning.add_argument("--path-steps", type=_natural, metavar="N", help="of learning of each camera's own")
+    learning.add_argument("--sampling-steps", type=_positive, metavar="N", help="of generation")
+    learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
+    learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
+    learning.add_argument(
+        "--generate-all",
+        dest="exact_where_seen",
+        action="store_const",
+        const=False,
+        help="show generated pixels also where the camera saw the clip's own",
+    )
 
 
 def _natural(text: str) -> int:

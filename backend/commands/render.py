@@ -13,7 +13,7 @@ from backend.commands import interruption
 from backend.commands.export import check_target, export
 from backend.commands.output import Output
 from backend.commands.request import checked, read_cameras, read_clip, read_geometry
-from backend.contract import CameraPath, JobRequest, PreviewSettings
+from backend.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings
 from backend.engines.execute import run_plan
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
@@ -76,10 +76,18 @@ def _request(options: Namespace, store: Store) -> JobRequest:
     clip = read_clip(options, store)
     given = vars(options)
     preview = PreviewSettings(method=given.get("method", "lookup"), memory=not given.get("no_memory", False))
+    said = {name: given[name] for name in ReangleSettings.model_fields if given.get(name) is not None}
     return checked(
         "The job",
         lambda: JobRequest(
-            id=uuid4().hex, title=clip.files[0].name, clip=clip, geometry=settings, preview=preview, seed=options.seed
+            id=uuid4().hex,
+            title=clip.files[0].name,
+            clip=clip,
+            geometry=settings,
+            engine=given.get("engine", "preview"),
+            preview=preview,
+            reangle=ReangleSettings(**said),
+            seed=options.seed,
         ),
     )
 
