@@ -19,6 +19,7 @@ _COMMANDS = {
     "run": "backend.commands.render:run",
     "geometry": "backend.commands.render:geometry",
     "warp": "backend.commands.render:warp",
+    "evaluate": "backend.commands.evaluate:evaluate",
     "doctor": "backend.commands.doctor:doctor",
     "models": "backend.commands.models:models",
 }
@@ -76,10 +77,17 @@ def _parser() -> argparse.ArgumentParser:
     cameras = _camera_options()
 
     run = commands.add_parser("run", parents=[scene, cameras, shared, talk], help="a clip from new cameras, finished")
-    run.add_argument("--engine", choices=["preview"], default="preview", help="how holes are filled")
     run.add_argument("--no-memory", action="store_true", help="do not fill holes from other frames")
+    _add_engine_options(run)
     commands.add_parser("geometry", parents=[scene, shared, talk], help="depth and source camera of a clip")
     commands.add_parser("warp", parents=[scene, cameras, shared, talk], help="a clip from new cameras, with its holes")
+
+    evaluate = commands.add_parser("evaluate", parents=[shared, talk], help="scenes whose truth is known, judged")
+    evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
+    evaluate.add_argument("--geometry", choices=["files", "mini"], default="files", help="true depth, or estimated")
+    evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
+    evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
+    _add_engine_options(evaluate)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
     serve.add_argument("--port", type=int, default=0, metavar="N", help="wished port; a free one is taken if in use")
@@ -133,6 +141,30 @@ def _camera_options() -> argparse.ArgumentParser:
         "--method", choices=["lookup", "splat", "mesh"], default="lookup", help="how the clip is seen from the camera"
     )
     return options
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=["preview", "reangle"],
+        default="preview",
+        help="how holes are filled: from around, or by a video model that learns the clip's motion",
+    )
+    learning = parser.add_argument_group("engine reangle", "What is not given is what suits the weights.")
+    learning.add_argument("--suite", metavar="NAME", help="mini (default), cogvideox-5b, or a folder of a video model")
+    learning.add_argument("--caption", metavar="TEXT", help="what the clip shows")
+    learning.add_argument("--shared-steps", type=_natural, metavar="N", help="of learning that all cameras share")
+    learning.add_argument("--path-steps", type=_natural, metavar="N", help="of learning of each camera's own")
+    learning.add_argument("--sampling-steps", type=_positive, metavar="N", help="of generation")
+    learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
+    learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
+    learning.add_argument(
+        "--generate-all",
+        dest="exact_where_seen",
+        action="store_const",
+        const=False,
+        help="show generated pixels also where the camera saw the clip's own",
+    )
 
 
 def _natural(text: str) -> int:

@@ -158,6 +158,59 @@ def _offer_amount(shot: ReangleScene, _context: bpy.types.Context) -> None:
     setattr(shot, amount_property(shot.move), moves.KINDS[shot.move].default)
 
 
+class ReangleLearning(PropertyGroup):
+    """The engine `reangle`: which weights, and how they learn and generate where the artist wants to say so."""
+
+    suite: EnumProperty(
+        name="Weights",
+        items=(
+            ("mini", "Mini", "Small weights that come with the backend; a rough preview of the method on any machine"),
+            ("cogvideox-5b", "CogVideoX 5B", "Large weights that you install; wants a GPU"),
+        ),
+    )
+    caption: StringProperty(name="Shows", description="What the clip shows, in a few words, for the video model")
+    exact: BoolProperty(
+        name="Keep the Clip's Pixels",
+        description="Wherever a new camera sees the clip, show its own pixels; the video model makes the rest",
+        default=True,
+    )
+    use_own: BoolProperty(name="Advanced", description="Use these numbers instead of what suits the weights")
+    shared_steps: IntProperty(
+        name="Shared Steps",
+        description="Steps of learning from the clip and its warps to preset moves, once for all cameras",
+        default=400,
+        min=0,
+        max=100_000,
+    )
+    path_steps: IntProperty(
+        name="Camera Steps",
+        description="Steps of learning from each camera's own warp",
+        default=100,
+        min=0,
+        max=100_000,
+    )
+    rank: IntProperty(name="Rank", description="Rank of the LoRA", default=128, min=1, max=1024)
+    alpha: FloatProperty(name="Alpha", description="Strength of the LoRA", default=128, min=0.01, max=4096)
+    rate: FloatProperty(name="Learning Rate", default=1e-4, min=1e-7, max=1, precision=6)
+    sampling_steps: IntProperty(
+        name="Sampling Steps", description="Steps in which a video is made", default=50, min=1, max=1000
+    )
+    guidance: FloatProperty(
+        name="Guidance", description="How closely the description is followed", default=6, min=1, max=50
+    )
+    dynamic_guidance: BoolProperty(
+        name="Dynamic", description="Let the guidance change while the video is made", default=True
+    )
+    warp_guidance: FloatProperty(
+        name="Warp Guidance",
+        description="How long, while the video is made, what the camera saw is held to the clip",
+        default=0,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+    )
+
+
 class ReangleScene(PropertyGroup):
     """All that Reangle knows about a scene."""
 
@@ -166,8 +219,12 @@ class ReangleScene(PropertyGroup):
     clip: PointerProperty(type=ReangleClip)
     engine: EnumProperty(
         name="Engine",
-        items=(("preview", "Preview", "Moves the pixels of the clip; no diffusion and no weights"),),
+        items=(
+            ("preview", "Preview", "Moves the pixels of the clip; no diffusion and no weights"),
+            ("reangle", "Reangle", "Learns the clip's motion and lets a video model make what nobody saw"),
+        ),
     )
+    learning: PointerProperty(type=ReangleLearning)
     method: EnumProperty(
         name="Method",
         description="How the clip is looked at from the new camera",
@@ -232,7 +289,7 @@ class ReangleObject(PropertyGroup):
     render: BoolProperty(name="Render", description="Render the clip from this camera", default=False)
 
 
-CLASSES = (ReangleClip, ReangleCamera, ReangleJob, ReangleScene, ReangleObject)
+CLASSES = (ReangleClip, ReangleCamera, ReangleJob, ReangleLearning, ReangleScene, ReangleObject)
 
 
 def of(scene: Scene) -> ReangleScene:

@@ -13,7 +13,7 @@ from bpy.types import Object, Scene
 
 from . import connection, jobs, ledger, preferences, state, transfer
 from .core.client import Client, RefusedError, UnreachableError
-from .core.contract import CameraPath, JobRequest, JobStatus, PreviewSettings, new_job_id
+from .core.contract import CameraPath, JobRequest, JobStatus, PreviewSettings, ReangleSettings, new_job_id
 from .core.errors import UserError
 from .core.files import CanceledError, Progress
 from .core.wire import from_json, to_json
@@ -69,6 +69,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         paths=tuple(paths),
         engine=shot.engine,
         preview=PreviewSettings(method=shot.method, memory=shot.use_memory),
+        reangle=learning_of(shot),
     )
     ledger.write(entry)
     # What is no longer where it was is most likely on the backend already.
@@ -79,6 +80,25 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         failed=partial(_failed, entry),
     )
     return entry.id
+
+
+def learning_of(shot: state.ReangleScene) -> ReangleSettings:
+    """The settings of the engine reangle: numbers only where the artist wants their own."""
+    chosen = shot.learning
+    own = {}
+    if chosen.use_own:
+        own = {
+            "shared_steps": chosen.shared_steps,
+            "path_steps": chosen.path_steps,
+            "rank": chosen.rank,
+            "alpha": chosen.alpha,
+            "rate": chosen.rate,
+            "sampling_steps": chosen.sampling_steps,
+            "guidance": chosen.guidance,
+            "dynamic_guidance": chosen.dynamic_guidance,
+            "warp_guidance": chosen.warp_guidance,
+        }
+    return ReangleSettings(suite=chosen.suite, caption=chosen.caption[:2000], exact_where_seen=chosen.exact, **own)
 
 
 def cancel(job: str) -> None:

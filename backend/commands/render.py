@@ -13,7 +13,7 @@ from backend.commands import interruption
 from backend.commands.export import check_target, export
 from backend.commands.output import Output
 from backend.commands.request import checked, read_cameras, read_clip, read_geometry
-from backend.contract import CameraPath, JobRequest, PreviewSettings
+from backend.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings
 from backend.engines.execute import run_plan
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
@@ -27,9 +27,9 @@ def geometry(options: Namespace, output: Output) -> int:
     out = Path(options.out).expanduser()
     check_target(out / "source")
     check_target(out / "geometry")
-    store = Store(_data(options))
+    store = Store(data_of(options))
     request = _request(options, store)
-    done = _run(output, "Geometry", plan_job(request, store.root), store)
+    done = run_stages(output, "Geometry", plan_job(request, store.root), store)
     for name in ("source", "geometry"):
         export(done["decode" if name == "source" else name], out / name)
         output.result(name, out / name)
@@ -52,17 +52,17 @@ def _cameras(options: Namespace, output: Output, *, last: str, skip: Collection[
     paths, moves = read_cameras(options)
     for name in [item.name for item in (*paths, *moves)]:
         check_target(out / name)
-    store = Store(_data(options))
+    store = Store(data_of(options))
     request = _request(options, store)
     # Named moves turn about the scene's focus, so the geometry has to be known before the cameras are.
     done: dict[str, Artifact] = {}
     if moves:
-        done = _run(output, "Geometry", plan_job(request, store.root), store)
+        done = run_stages(output, "Geometry", plan_job(request, store.root), store)
         paths += _moved(moves, done)
     values = {**request.model_dump(), "paths": tuple(paths)}
     request = checked("The cameras", lambda: JobRequest.model_validate(values))
     stages = [stage for stage in plan_job(request, store.root) if stage.run not in skip and stage.name not in done]
-    done = _run(output, "Cameras", stages, store, done)
+    done = run_stages(output, "Cameras", stages, store, done)
     for path in paths:
         export(done[f"{last} {path.name}"], out / path.name)
         output.result(path.name, out / path.name)
@@ -79,14 +79,29 @@ def _request(options: Namespace, store: Store) -> JobRequest:
     return checked(
         "The job",
         lambda: JobRequest(
-            id=uuid4().hex, title=clip.files[0].name, clip=clip, geometry=settings, preview=preview, seed=options.seed
+            id=uuid4().hex,
+            title=clip.files[0].name,
+            clip=clip,
+            geometry=settings,
+            engine=given.get("engine", "preview"),
+            preview=preview,
+            reangle=reangle_settings(options),
+            seed=options.seed,
         ),
     )
 
 
-def _run(
+def reangle_settings(options: Namespace) -> ReangleSettings:
+    """What was said of the engine reangle."""
+    given = vars(options)
+    said = {name: given[name] for name in ReangleSettings.model_fields if given.get(name) is not None}
+    return checked("The engine's options", lambda: ReangleSettings(**said))
+
+
+def run_stages(
     output: Output, title: str, stages: list[Stage], store: Store, before: dict[str, Artifact] | None = None
 ) -> dict[str, Artifact]:
+    """Run a plan in this process and show how it goes."""
     with output.plan(title, stages) as report:
 
         def listening(stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
@@ -102,5 +117,5 @@ def _moved(moves: list[Move], done: dict[str, Artifact]) -> list[CameraPath]:
     return [move_path(move, scene, about["width"], about["height"], about["fps"]) for move in moves]
 
 
-def _data(options: Namespace) -> Path:
+def data_of(options: Namespace) -> Path:
     return Path(options.data).expanduser().absolute() if options.data else data_folder()

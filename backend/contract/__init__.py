@@ -18,6 +18,7 @@ from backend.contract.job import (
     ResultFile,
 )
 from backend.contract.names import FileName, JobId, Sha256, check_file_name
+from backend.contract.reangle import ReangleSettings
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -36,6 +37,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "PreviewSettings",
+    "ReangleSettings",
     "Result",
     "ResultFile",
     "Sha256",

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from backend.contract.camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
 from backend.contract.names import FileName, JobId, Sha256, WireModel
+from backend.contract.reangle import ReangleSettings
 
 CONTRACT_VERSION = 1
 
@@ -72,7 +73,7 @@ class GeometrySettings(WireModel):
 
 
 class PreviewSettings(WireModel):
-    """Settings of engine `preview`.
+    """Settings of engine `preview`, by which engine `reangle` warps, too.
 
     method: how the clip is looked at from the new camera. memory: fill from other frames where the scene is static.
     """
@@ -91,8 +92,9 @@ class JobRequest(WireModel):
     clip: Clip
     geometry: GeometrySettings
     paths: Annotated[tuple[CameraPath, ...], Field(max_length=64)] = ()
-    engine: Literal["preview"] = "preview"
+    engine: Literal["preview", "reangle"] = "preview"
     preview: PreviewSettings = PreviewSettings()
+    reangle: ReangleSettings = ReangleSettings()
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
 
     @model_validator(mode="after")

@@ -6,14 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.contract import CameraPath, JobRequest
+from backend.engines.preview import warp_and_fill
+from backend.engines.reangle import generation, shared_learning, video_checkpoint
 from backend.engines.stage import Stage
 from backend.errors import UserError
 from backend.models.providers import check_provider
 
 DECODE_VERSION = 1
 GEOMETRY_VERSION = 1
-WARP_VERSION = 2
-PREVIEW_VERSION = 1
 DELIVER_VERSION = 2
 
 
@@ -47,49 +47,39 @@ def plan_job(request: JobRequest, data: Path) -> list[Stage]:
             publishes="geometry",
         ),
     ]
+    video = video_checkpoint(request, data) if request.engine == "reangle" else ""
+    if video and request.paths:
+        stages += shared_learning(request, video)
     for path in request.paths:
         _check_frames(path, clip.frames)
-        stages += _preview_stages(request, path)
+        stages += warp_and_fill(request, path)
+        if video:
+            stages += generation(request, path, video)
+        stages.append(_deliver(request, path, stages[-1].name))
     return stages
 
 
-def _preview_stages(request: JobRequest, path: CameraPath) -> list[Stage]:
-    camera = path.model_dump(mode="json", exclude={"name"})
+def _deliver(request: JobRequest, path: CameraPath, frames: str) -> Stage:
+    """frames: the stage that wrote the finished frames."""
     settings = request.preview.model_dump()
-    warp, fill, deliver = (f"{step} {path.name}" for step in ("warp", "fill", "deliver"))
-    return [
-        Stage(
-            name=warp,
-            run="warp",
-            version=WARP_VERSION,
-            params={"path": {**camera, "name": "camera"}, **settings},
-            inputs={"decode": "decode", "geometry": "geometry"},
-            weight=10,
-        ),
-        Stage(
-            name=fill,
-            run="preview",
-            version=PREVIEW_VERSION,
-            params={"path": {**camera, "name": "camera"}},
-            inputs={"warp": warp, "decode": "decode", "geometry": "geometry"},
-            weight=8,
-        ),
-        Stage(
-            name=deliver,
-            run="deliver",
-            version=DELIVER_VERSION,
-            params={
-                "path": path.model_dump(mode="json"),
-                "engine": request.engine,
-                "settings": settings,
-                "seed": request.seed,
-                "title": request.title,
-            },
-            inputs={"warp": warp, "preview": fill, "decode": "decode", "geometry": "geometry"},
-            weight=3,
-            publishes=f"cameras/{path.name}",
-        ),
-    ]
+    if request.engine == "reangle":
+        settings |= request.reangle.model_dump()
+    inputs = {"warp": f"warp {path.name}", "preview": frames, "decode": "decode", "geometry": "geometry"}
+    return Stage(
+        name=f"deliver {path.name}",
+        run="deliver",
+        version=DELIVER_VERSION,
+        params={
+            "path": path.model_dump(mode="json"),
+            "engine": request.engine,
+            "settings": settings,
+            "seed": request.seed,
+            "title": request.title,
+        },
+        inputs=inputs,
+        weight=3,
+        publishes=f"cameras/{path.name}",
+    )
 
 
 def _check_frames(path: CameraPath, count: int | None) -> None:

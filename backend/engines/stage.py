@@ -73,6 +73,9 @@ STAGE_FUNCTIONS: dict[str, str] = {
     "geometry": "backend.geometry.stage:estimate",
     "warp": "backend.warping.stage:warp",
     "preview": "backend.finishing.stage:fill",
+    "learn": "backend.motion.stage:learn_motion",
+    "generate": "backend.generation.stage:generate",
+    "finish": "backend.finishing.stage:finish",
     "deliver": "backend.finishing.stage:deliver",
 }
 """Imported only in the process that runs the stage, so that the server never imports torch."""

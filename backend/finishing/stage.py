@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages `preview` and `deliver`: filled frames, and the folder that the artist gets."""
+"""Stages `preview`, `finish` and `deliver`: filled frames, generated frames, and the folder that the artist gets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from backend.contract import CameraPath
 from backend.engines.stage import StageContext
+from backend.finishing.composite import over
 from backend.finishing.fill import Filler
 from backend.finishing.manifest import write_manifest
 from backend.media.write import ImageWriter, read_images, write_mp4
@@ -47,6 +48,27 @@ def fill(context: StageContext) -> None:
             for n, frame in enumerate(in_order(finish, items), start=start + 1):
                 writer.add(frame)
                 context.report(n / len(cameras), "")
+
+
+def finish(context: StageContext) -> None:
+    """Write frames/ into `context.out`: what was generated, with what the camera saw over it if that is to be exact.
+
+    params: exact_where_seen. inputs: warp, generated.
+    """
+    source, generated = context.inputs["warp"], context.inputs["generated"] / "generated"
+    count = len(list(generated.iterdir()))
+    with ImageWriter(context.out / "frames") as writer:
+        for start in range(0, count, CHUNK):
+            made = read_images(generated, start, min(CHUNK, count - start))
+            if context.params["exact_where_seen"]:
+                parts = (read_images(source / name, start, len(made)) for name in ("warped", "visibility", "memory"))
+                made = [
+                    over(warped, (seen | known) > 0, frame)
+                    for warped, seen, known, frame in zip(*parts, made, strict=True)
+                ]
+            for n, frame in enumerate(made, start=start + 1):
+                writer.add(frame)
+                context.report(n / count, "")
 
 
 def deliver(context: StageContext) -> None:

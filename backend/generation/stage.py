@@ -29,12 +29,13 @@ def generate(context: StageContext) -> None:
     """Write generated/000001.png ..., as many and as large as the path asks for, into `context.out`.
 
     params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance, 0 to 1; seed. inputs:
-    decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA). checkpoint: the
-    video model.
+    decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if there is one).
+    checkpoint: the video model.
     """
     path = CameraPath.model_validate(context.params["path"])
     pipe = open_video_pipeline(Path(context.checkpoint))
-    pipe.load_lora_weights(str(context.inputs["learned"] / LORA))
+    if "learned" in context.inputs:
+        pipe.load_lora_weights(str(context.inputs["learned"] / LORA))
     settings = SamplingSettings(**context.params["sampling"])
     view = ModelView.of(path.width, path.height, *model_size(pipe))
     windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)

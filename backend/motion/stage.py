@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from diffusers import CogVideoXImageToVideoPipeline
 from safetensors.torch import load_file
 
@@ -42,8 +43,9 @@ LORA = "lora"
 def learn_motion(context: StageContext) -> None:
     """Write lora/, in diffusers' format, and learning.json (losses, clips and what was left out) into `context.out`.
 
-    params: caption; path, a CameraPath, or None for the presets; learning, fields of LearningSettings. inputs: decode,
-    geometry, and learned, an earlier output to go on from, if there is one. checkpoint: the video model.
+    params: caption; path, a CameraPath, or None for the presets; learning, fields of LearningSettings; warps, whether
+    to learn from the presets' warps besides the clip itself; masked, whether what was not seen is hidden from the loss.
+    inputs: decode, geometry, and learned, an earlier output to go on from, if there is one. checkpoint: a video model.
     """
     assert context.unfinished is not None
     kept = context.unfinished
@@ -118,7 +120,8 @@ def _examples(
             context.report(0.0, f"{clip.name} shows only {clip.coverage:.0%} of its picture and is left out.")
     examples = []
     for index, clip in enumerate(enough):
-        examples.append(encode_example(pipe, clip.frames, clip.visible, clip.prompt, seed + index))
+        visible = clip.visible if context.params["masked"] else np.ones_like(clip.visible)
+        examples.append(encode_example(pipe, clip.frames, visible, clip.prompt, seed + index))
         context.report(ENCODING * (index + 1) / len(enough), "")
     about = {
         "clips": [
@@ -136,6 +139,8 @@ def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[T
     warper, fps = warper_of(context)
     given = context.params["path"]
     paths = preset_paths(warper, fps) if given is None else [CameraPath.model_validate(given)]
+    if given is None and not context.params["warps"]:
+        paths = paths[:1]
     first = paths[0]
     view = ModelView.of(first.width, first.height, *model_size(pipe))
     windows = plan_windows(len(first.frames), pipe.transformer.config.sample_frames)

@@ -141,13 +141,56 @@ class GeometrySettings:
 
 @dataclass(frozen=True)
 class PreviewSettings:
-    """Settings of engine `preview`.
+    """Settings of engine `preview`, by which engine `reangle` warps, too.
 
     method: how the clip is looked at from the new camera. memory: fill from other frames where the scene is static.
     """
 
     method: Literal["lookup", "splat", "mesh"] = "lookup"
     memory: bool = True
+
+
+@dataclass(frozen=True)
+class ReangleSettings:
+    """Settings of engine `reangle`; None takes what suits the chosen weights.
+
+    suite: a suite's name, or a folder with a video checkpoint. caption: what the clip shows, for the video model.
+    shared_steps: of learning from the clip and its warps to preset moves, once for all cameras of a clip;
+    path_steps: of each camera's own; 0 leaves a phase out. rank, alpha, rate: of the LoRA and its learning.
+    sampling_steps, guidance, dynamic_guidance: of generation. warp_guidance: share of the steps in which what was seen
+    is held to the warp. exact_where_seen: the result shows the clip's own pixels wherever the camera saw them.
+    """
+
+    suite: str = "mini"
+    caption: str = ""
+    shared_steps: int | None = None
+    path_steps: int | None = None
+    rank: int | None = None
+    alpha: float | None = None
+    rate: float | None = None
+    sampling_steps: int | None = None
+    guidance: float | None = None
+    dynamic_guidance: bool | None = None
+    warp_guidance: float | None = None
+    exact_where_seen: bool = True
+
+    def __post_init__(self) -> None:
+        _require(1 <= len(self.suite) <= 1024, "The suite's name must have 1 to 1024 characters.")
+        _require(len(self.caption) <= 2000, "The description is longer than 2000 characters.")
+        ranges: dict[str, tuple[float, float]] = {
+            "shared_steps": (0, 100_000),
+            "path_steps": (0, 100_000),
+            "rank": (1, 1024),
+            "alpha": (1e-9, 4096),
+            "rate": (1e-12, 1),
+            "sampling_steps": (1, 1000),
+            "guidance": (1, 50),
+            "warp_guidance": (0, 1),
+        }
+        for name, (least, most) in ranges.items():
+            value = getattr(self, name)
+            words = name.replace("_", " ")
+            _require(value is None or least <= value <= most, f"The {words} must be within {least:g} and {most:g}.")
 
 
 @dataclass(frozen=True)
@@ -241,8 +284,9 @@ class JobRequest:
     geometry: GeometrySettings
     paths: tuple[CameraPath, ...] = ()
     title: str = ""
-    engine: Literal["preview"] = "preview"
+    engine: Literal["preview", "reangle"] = "preview"
     preview: PreviewSettings = PreviewSettings()
+    reangle: ReangleSettings = ReangleSettings()
     seed: int = 42
     contract: Literal[1] = CONTRACT_VERSION
 

@@ -27,6 +27,10 @@ class REANGLE_PT_render(Panel):
         column.prop(shot, "engine")
         column.prop(shot, "method")
         column.prop(shot, "use_memory")
+        if shot.engine == "reangle":
+            column.prop(shot.learning, "suite")
+            column.prop(shot.learning, "caption")
+            column.prop(shot.learning, "exact")
         cameras = artist_cameras(context.scene)
         box = layout.box().column(align=True)
         for camera in cameras:
@@ -48,4 +52,31 @@ class REANGLE_PT_render(Panel):
                 _job.draw(layout, context, job)
 
 
-register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render,))
+class REANGLE_PT_learning(Panel):
+    bl_label = ""
+    bl_parent_id = "REANGLE_PT_render"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return state.of(context.scene).engine == "reangle"
+
+    def draw_header(self, context: Context) -> None:
+        self.layout.prop(state.of(context.scene).learning, "use_own")
+
+    def draw(self, context: Context) -> None:
+        chosen = state.of(context.scene).learning
+        column = self.layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.active = chosen.use_own
+        for name in ("shared_steps", "path_steps", "rank", "alpha", "rate"):
+            column.prop(chosen, name)
+        column.separator()
+        for name in ("sampling_steps", "guidance", "dynamic_guidance", "warp_guidance"):
+            column.prop(chosen, name)
+
+
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render, REANGLE_PT_learning))

@@ -18,6 +18,7 @@ import pytest
 from backend.cli import main
 from backend.media.write import read_images, write_images, write_mp4
 from tests.backend.clips import probe
+from tests.backend.tiny_video import tiny_pipeline
 
 REPO = Path(__file__).resolve().parents[2]
 COUNT, HEIGHT, WIDTH = 5, 48, 64
@@ -84,6 +85,32 @@ def test_a_movie_is_rendered_to_the_end_and_kept(place: Path) -> None:
     assert all(event["cached"] for event in events(again.stdout) if event["event"] == "stage")
     assert (results["orbit-left-8"] / "manifest.json").read_bytes() == manifest
     assert sorted(path.name for path in (place / "out").iterdir()) == sorted(results)
+
+
+def test_motion_is_learned_and_a_second_camera_goes_on_from_it(place: Path) -> None:
+    tiny_pipeline().save_pretrained(place / "video model")
+    arguments = (
+        "run", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
+        "--engine", "reangle", "--suite", place / "video model", "--caption", "stripes", "--shared-steps", "2",
+        "--path-steps", "1", "--sampling-steps", "2", "--data", place / "data", "--out", place / "out", "--json",
+    )  # fmt: skip
+    first = reangle(*arguments, "--move", "orbit-left:8")
+    assert first.returncode == 0, first.stderr
+    folder = place / "out" / "orbit-left-8"
+    frames, seen = read_images(folder / "frames"), read_images(folder / "visibility") + read_images(folder / "memory")
+    assert frames.shape == (COUNT, HEIGHT, WIDTH, 3)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["engine"] == "reangle"
+    assert manifest["settings"]["shared_steps"] == 2
+    # The move begins at the source camera, which saw all of it.
+    assert (seen[0] == 255).all()
+    assert np.array_equal(frames[0], read_images(folder / "warped")[0])
+
+    again = reangle(*arguments, "--move", "orbit-left:8", "--move", "orbit-right:8")
+    assert again.returncode == 0, again.stderr
+    ran = {event["stage"] for event in events(again.stdout) if event["event"] == "stage" and not event["cached"]}
+    steps = ("warp", "fill", "learn", "generate", "finish", "deliver")
+    assert ran == {f"{step} orbit-right-8" for step in steps}
 
 
 def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:

@@ -26,6 +26,7 @@ PAIRS = {
     "Clip": workshop.Clip,
     "GeometrySettings": workshop.GeometrySettings,
     "PreviewSettings": workshop.PreviewSettings,
+    "ReangleSettings": workshop.ReangleSettings,
     "CameraPath": workshop.CameraPath,
     "JobRequest": workshop.JobRequest,
     "JobError": workshop.JobError,
@@ -73,9 +74,9 @@ def path(name: str = "left") -> desk.CameraPath:
 def request(**change: Any) -> desk.JobRequest:
     clip = desk.Clip((desk.FileRef("größe 1.mp4", SHA, 12),), start=3, frames=5, width=720, height=480)
     geometry = desk.GeometrySettings("files", files=(desk.FileRef("z.exr", SHA, 0),), depth_files_scale=0.001)
-    return desk.JobRequest(
-        **{"id": JOB, "clip": clip, "geometry": geometry, "paths": (path(),), "title": "Shot 1", **change}
-    )
+    reangle = desk.ReangleSettings(caption="ein Hund", path_steps=0, rate=1e-4, warp_guidance=0.5)
+    values = {"id": JOB, "clip": clip, "geometry": geometry, "paths": (path(),), "title": "Shot 1"}
+    return desk.JobRequest(**{**values, "engine": "reangle", "reangle": reangle, **change})
 
 
 def test_a_request_goes_over_and_comes_back_unchanged() -> None:
@@ -127,7 +128,7 @@ def _both_refuse(cls: Any, data: Any) -> None:
         (("seed",), -1),
         (("seed",), 2**63),
         (("contract",), 2),
-        (("engine",), "reangle"),
+        (("engine",), "guess"),
         (("clip", "files"), []),
         (("clip", "start"), -1),
         (("clip", "frames"), 0),
@@ -144,6 +145,18 @@ def _both_refuse(cls: Any, data: Any) -> None:
         (("geometry", "horizontal_fov_deg"), 170),
         (("geometry", "depth_files_scale"), 0),
         (("preview", "method"), "guess"),
+        (("reangle", "suite"), ""),
+        (("reangle", "caption"), "x" * 2001),
+        (("reangle", "shared_steps"), -1),
+        (("reangle", "path_steps"), 1.5),
+        (("reangle", "rank"), 0),
+        (("reangle", "alpha"), 0),
+        (("reangle", "rate"), 0),
+        (("reangle", "rate"), float("nan")),
+        (("reangle", "sampling_steps"), 0),
+        (("reangle", "guidance"), 0.5),
+        (("reangle", "warp_guidance"), 1.1),
+        (("reangle", "exact_where_seen"), None),
         (("paths", 0, "fps"), 0),
         (("paths", 0, "fps"), float("nan")),
         (("paths", 0, "width"), 8193),

@@ -53,6 +53,7 @@ class Desk:
             for role, name in ({"decode": "decode", "geometry": "geometry"} | (inputs or {})).items()
         }
         checkpoint = str(self.folder / "checkpoint")
+        params = {"warps": True, "masked": True} | params
         function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1]))
         return folders[0]
 
@@ -91,26 +92,39 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / LORA / WEIGHTS)
 
 
+def about(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "learning.json").read_text())
+
+
 def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
-    about = json.loads((shared / "learning.json").read_text())
     windows = 2
-    assert len(about["clips"]) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
-    assert about["clips"][0] | {"coverage": 1} == {
+    assert len(about(shared)["clips"]) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
+    assert about(shared)["clips"][0] | {"coverage": 1} == {
         "name": "source from 1",
         "prompt": "CAMERA_STATIC Camera movement static, a room",
         "coverage": 1,
         "used": True,
     }
-    assert len(about["losses"]) == LEARNING["steps"]
+    assert len(about(shared)["losses"]) == LEARNING["steps"]
 
 
 def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:
-    about = json.loads((own / "learning.json").read_text())
-    assert [clip["prompt"].split()[0] for clip in about["clips"]] == ["CAMERA_TRUCK_RIGHT"] * 2
+    assert [clip["prompt"].split()[0] for clip in about(own)["clips"]] == ["CAMERA_TRUCK_RIGHT"] * 2
     before, after = weights(shared), weights(own)
     apart = max(float((after[name] - before[name]).abs().max()) for name in before)
     assert 0 < apart < 0.2
     assert any(float(value.abs().max()) > 0 for name, value in before.items() if "lora_B" in name)
+
+
+def test_the_clip_alone_can_be_learned_from_and_holes_can_be_left_in(desk: Desk) -> None:
+    one = {**LEARNING, "steps": 1}
+    alone = about(desk.run(learn_motion, "alone", caption="a room", path=None, learning=one, warps=False))
+    assert {clip["name"].split()[0] for clip in alone["clips"]} == {"source"}
+    masked, open_ = (
+        about(desk.run(learn_motion, f"masked {masked}", caption="", path=aside(0.6), learning=one, masked=masked))
+        for masked in (True, False)
+    )
+    assert open_["losses"][0] > 1.05 * masked["losses"][0]
 
 
 class KilledError(Exception):

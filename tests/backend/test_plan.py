@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,3 +100,58 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
 def test_a_stage_crosses_to_its_process_unchanged() -> None:
     for stage in plan_job(job(path("a")), Path("unused")):
         assert stage_from_json(stage_to_json(stage)) == stage
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> str:
+    """A folder that looks like a video model."""
+    folder = tmp_path / "video model"
+    for part in ("transformer", "vae", "text_encoder"):
+        (folder / part).mkdir(parents=True)
+        (folder / part / "model.safetensors").write_bytes(b"weights")
+    (folder / "model_index.json").write_text('{"_class_name": "CogVideoXImageToVideoPipeline"}', encoding="utf-8")
+    return str(folder)
+
+
+def learning(*paths: CameraPath, video: str, seed: int = 42, **said: Any) -> JobRequest:
+    return job(*paths, engine="reangle", seed=seed, reangle={"suite": video, **said})
+
+
+def test_a_changed_camera_learns_only_its_own(video: str) -> None:
+    before = learning(path("a"), path("b", 1.0), video=video)
+    own = {f"{step} b" for step in ("warp", "fill", "learn", "generate", "finish", "deliver")}
+    assert changed(before, learning(path("a"), path("b", 0.5), video=video)) == own
+    assert changed(learning(path("a"), video=video), before) == own
+
+
+def test_what_is_asked_of_generation_learns_nothing_again(video: str) -> None:
+    before = learning(path("a"), video=video)
+    later = {"finish a", "deliver a"}
+    assert changed(before, learning(path("a"), video=video, sampling_steps=7)) == {"generate a", *later}
+    assert changed(before, learning(path("a"), video=video, exact_where_seen=False)) == later
+    everything = {"learn the motion", "learn a", "generate a", *later}
+    assert changed(before, learning(path("a"), video=video, caption="a dog")) == everything
+    assert changed(before, learning(path("a"), video=video, seed=1)) == everything
+
+
+def test_phases_of_no_steps_are_left_out(video: str) -> None:
+    stages = {stage.name: stage for stage in plan_job(learning(path("a"), video=video, path_steps=0), Path("x"))}
+    assert "learn a" not in stages
+    assert stages["generate a"].inputs["learned"] == "learn the motion"
+    none = learning(path("a"), video=video, shared_steps=0, path_steps=0)
+    stages = {stage.name: stage for stage in plan_job(none, Path("x"))}
+    assert not any(stage.run == "learn" for stage in stages.values())
+    assert "learned" not in stages["generate a"].inputs
+
+
+def test_the_same_warp_serves_both_engines(video: str) -> None:
+    assert changed(job(path("a")), learning(path("a"), video=video)).isdisjoint(
+        {"decode", "geometry", "warp a", "fill a"}
+    )
+
+
+def test_a_checkpoint_that_makes_no_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "depth_anything"}', encoding="utf-8")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(UserError, match="does not hold a video model"):
+        plan_job(learning(path("a"), video=str(tmp_path)), Path("unused"))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle evaluate`: scenes whose truth is known, rendered and judged."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from uuid import uuid4
+
+from backend.commands.export import check_target, export
+from backend.commands.output import Output
+from backend.commands.render import data_of, reangle_settings, run_stages
+from backend.commands.request import checked
+from backend.contract import Clip, GeometrySettings, JobRequest
+from backend.engines.plan import plan_job
+from backend.errors import UserError
+from backend.evaluation.judge import judge, mean_of
+from backend.evaluation.truth import TrueScene, open_scenes
+from backend.geometry.files import collect_geometry_files
+from backend.media.write import read_images
+from backend.models.providers import check_provider
+from backend.store import Store
+
+
+def evaluate(options: Namespace, output: Output) -> int:
+    """Render every target camera of every scene and compare; leaves OUT/figures.json and OUT/SCENE/CAMERA."""
+    out = Path(options.out).expanduser()
+    scenes = open_scenes(Path(options.scenes).expanduser())
+    for scene in scenes:
+        for view in scene.views:
+            check_target(out / scene.name / view.path.name)
+    store = Store(data_of(options))
+    rows = []
+    for scene in scenes:
+        request = _request(options, scene, store)
+        done = run_stages(output, scene.name, plan_job(request, store.root), store)
+        for view in scene.views:
+            folder = out / scene.name / view.path.name
+            export(done[f"deliver {view.path.name}"], folder)
+            truth, seen = view.frames(), view.seen()
+            parts = {} if seen is None else {"visible": seen, "occluded": ~seen}
+            found = read_images(folder / "frames")
+            if found.shape != truth.shape:
+                raise UserError(
+                    f"{view.folder} holds pictures of {truth.shape}, the result of {found.shape}.",
+                    advice="Correct the scene's size or the number of its frames.",
+                )
+            rows.append({"scene": scene.name, "camera": view.path.name, **judge(found, truth, parts)})
+    figures = mean_of({name: value for name, value in row.items() if isinstance(value, float)} for row in rows)
+    about = {"engine": options.engine, "views": rows, "mean": figures}
+    (out / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    output.result("figures", out / "figures.json")
+    output.data(figures, "\n".join(f"{name:18}{value:9.3f}" for name, value in sorted(figures.items())))
+    output.done()
+    return 0
+
+
+def _request(options: Namespace, scene: TrueScene, store: Store) -> JobRequest:
+    geometry = GeometrySettings(provider="mini")
+    if options.geometry == "files":
+        depth = collect_geometry_files(scene.folder / "depth")
+        files = tuple(store.add_file(path) for path in (*depth, scene.folder / "scene.json"))
+        geometry = GeometrySettings(provider="files", files=files)
+    check_provider(geometry, store.root)
+    pictures = sorted((scene.folder / "source").iterdir())
+    settings = reangle_settings(options)
+    if not settings.caption:
+        settings = settings.model_copy(update={"caption": scene.caption})
+    return checked(
+        f"The scene {scene.folder}",
+        lambda: JobRequest(
+            id=uuid4().hex,
+            title=scene.name,
+            clip=Clip(files=tuple(store.add_file(path) for path in pictures), fps=scene.fps),
+            geometry=geometry,
+            paths=tuple(view.path for view in scene.views),
+            engine=options.engine,
+            reangle=settings,
+            seed=options.seed,
+        ),
+    )

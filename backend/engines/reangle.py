@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engine `reangle`: the clip's motion is learned, and a video model makes what the camera did not see."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from backend.contract import CameraPath, JobRequest
+from backend.engines.preview import unnamed
+from backend.engines.stage import Stage
+from backend.errors import UserError
+from backend.models.recipes import RECIPES, Recipe
+from backend.models.registry import find_checkpoint, kind_of
+from backend.models.suites import suite_named
+
+LEARN_VERSION = 1
+GENERATE_VERSION = 1
+FINISH_VERSION = 1
+SHARED = "learn the motion"
+
+
+def video_checkpoint(request: JobRequest, data: Path) -> str:
+    """The folder of the video model. Raises UserError if it is not on this machine or is of another kind."""
+    asked = request.reangle.suite
+    suite = suite_named(asked)
+    folder = find_checkpoint(suite.video.name if suite else asked, data)
+    if kind_of(folder) != "cogvideox":
+        raise UserError(
+            f"{folder} does not hold a video model that the engine reangle can use.",
+            advice="Choose the suite mini or cogvideox-5b.",
+        )
+    return str(folder)
+
+
+def recipe(request: JobRequest) -> Recipe:
+    """The suite's recipe with what the artist said."""
+    said = request.reangle.model_dump(include={field.name for field in fields(Recipe)}, exclude_none=True)
+    return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **said)
+
+
+def shared_learning(request: JobRequest, checkpoint: str) -> list[Stage]:
+    """Learning from the clip and its warps to preset moves, once for all cameras."""
+    steps = recipe(request).shared_steps
+    return [_learn(request, checkpoint, SHARED, None, steps, {})] if steps else []
+
+
+def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[Stage]:
+    """One camera's stages after `warp` and `fill`: learning from its own warp, generating, finishing."""
+    chosen = recipe(request)
+    learned = {"learned": SHARED} if chosen.shared_steps else {}
+    stages = []
+    if chosen.path_steps:
+        own = f"learn {path.name}"
+        stages.append(_learn(request, checkpoint, own, path, chosen.path_steps, learned))
+        learned = {"learned": own}
+    generate, finish = f"generate {path.name}", f"finish {path.name}"
+    fill = f"fill {path.name}"
+    return [
+        *stages,
+        Stage(
+            name=generate,
+            run="generate",
+            version=GENERATE_VERSION,
+            params={
+                "path": unnamed(path),
+                "caption": request.reangle.caption,
+                "sampling": {
+                    "steps": chosen.sampling_steps,
+                    "guidance": chosen.guidance,
+                    "dynamic_guidance": chosen.dynamic_guidance,
+                },
+                "warp_guidance": chosen.warp_guidance,
+                "seed": request.seed,
+            },
+            inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},
+            checkpoint=checkpoint,
+            weight=40,
+        ),
+        Stage(
+            name=finish,
+            run="finish",
+            version=FINISH_VERSION,
+            params={"exact_where_seen": request.reangle.exact_where_seen},
+            inputs={"warp": f"warp {path.name}", "generated": generate},
+            weight=3,
+        ),
+    ]
+
+
+def _learn(
+    request: JobRequest,
+    checkpoint: str,
+    name: str,
+    path: CameraPath | None,
+    steps: int,
+    learned: dict[str, str],
+) -> Stage:
+    chosen = recipe(request)
+    learning: dict[str, Any] = {
+        "steps": steps,
+        "rank": chosen.rank,
+        "alpha": chosen.alpha,
+        "rate": chosen.rate,
+        "seed": request.seed % 2**32,
+    }
+    return Stage(
+        name=name,
+        run="learn",
+        version=LEARN_VERSION,
+        params={
+            "path": unnamed(path) if path else None,
+            "caption": request.reangle.caption,
+            "learning": learning,
+            "warps": True,
+            "masked": True,
+        },
+        inputs={"decode": "decode", "geometry": "geometry", **learned},
+        checkpoint=checkpoint,
+        weight=steps / 2,
+    )

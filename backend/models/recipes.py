@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each suite's video model wants to learn and to generate, where the artist does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Fields as in `contract.ReangleSettings`. The defaults are the paper's for CogVideoX-5B (Reangle-A-Video, section
+    4); it has one phase of 400 steps, here the shared one, and no warp guidance.
+    """
+
+    shared_steps: int = 400
+    path_steps: int = 100
+    rank: int = 128
+    alpha: float = 128.0
+    rate: float = 1e-4
+    sampling_steps: int = 50
+    guidance: float = 6.0
+    dynamic_guidance: bool = True
+    warp_guidance: float = 0.0
+
+
+RECIPES = {
+    "mini": Recipe(
+        shared_steps=150,
+        path_steps=40,
+        rank=32,
+        alpha=32.0,
+        rate=1e-3,
+        sampling_steps=20,
+        guidance=1.5,
+        dynamic_guidance=False,
+    ),
+}
+"""By suite; the paper's serves all others."""

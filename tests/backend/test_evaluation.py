@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures against the truth: exact small cases, and `reangle evaluate` on a generated scene."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backend.cli import main
+from backend.errors import UserError
+from backend.evaluation.judge import judge, mean_of
+from backend.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
+from backend.evaluation.truth import open_scenes
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.folders import write_scene
+
+
+def noise(seed: int = 0, shape: tuple[int, ...] = (40, 60, 3)) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def test_decibels_are_what_they_are() -> None:
+    grey = np.full((8, 8, 3), 100, np.uint8)
+    error = squared_error(grey, grey + np.uint8(10))
+    assert (error == 100).all()
+    assert psnr_of(100) == pytest.approx(28.1308, abs=1e-4)
+    assert psnr_of(0) == 100
+
+
+def test_equal_pictures_are_equal_and_others_are_not() -> None:
+    picture = noise()
+    assert np.allclose(ssim_map(picture, picture), 1)
+    assert np.allclose(gradient_difference(picture, picture), 0)
+    assert ssim_map(picture, noise(1)).mean() < 0.2
+    assert gradient_difference(picture, noise(1)).mean() > 0.1
+
+
+def test_structural_similarity_is_the_published_one() -> None:
+    """One pixel, written out: its window of 11 pixels, weighed by a Gaussian of deviation 1.5."""
+    a, b = noise(2), np.clip(noise(2).astype(int) // 2 + 40, 0, 255).astype(np.uint8)
+    luma = [picture @ np.array([0.299, 0.587, 0.114]) for picture in (a, b)]
+    x, y = 30, 20
+    offsets = np.arange(-5, 6)
+    weights = np.exp(-(offsets**2) / (2 * 1.5**2))
+    window = np.outer(weights, weights) / np.outer(weights, weights).sum()
+    p, q = (one[y - 5 : y + 6, x - 5 : x + 6] for one in luma)
+    mean_p, mean_q = (window * p).sum(), (window * q).sum()
+    var_p, var_q = (window * (p - mean_p) ** 2).sum(), (window * (q - mean_q) ** 2).sum()
+    both = (window * (p - mean_p) * (q - mean_q)).sum()
+    c1, c2 = 6.5025, 58.5225
+    expected = (2 * mean_p * mean_q + c1) * (2 * both + c2) / ((mean_p**2 + mean_q**2 + c1) * (var_p + var_q + c2))
+    assert ssim_map(a, b)[y, x] == pytest.approx(expected, abs=0.01)
+
+
+def test_parts_are_judged_apart() -> None:
+    truth = np.stack([noise(3)] * 2)
+    found = truth.copy()
+    left = np.zeros(truth.shape[:3], bool)
+    left[:, :, :30] = True
+    found[:, :, 30:] = np.clip(found[:, :, 30:].astype(int) + 16, 0, 255)
+    figures = judge(found, truth, {"left": left, "right": ~left, "none": np.zeros_like(left)})
+    assert figures["psnr_left"] == 100
+    assert 23 < figures["psnr_right"] < 30
+    assert figures["psnr_right"] < figures["psnr_all"] < 30
+    assert not any(name.endswith("none") for name in figures)
+    assert mean_of([{"a": 1.0}, {"a": 3.0, "b": 5.0}]) == {"a": 2.0, "b": 5.0}
+
+
+def test_scenes_are_rendered_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_scene(draw_scene(1, frames=5, width=96, height=64), tmp_path / "scenes" / "000001")
+    status = main(
+        ["evaluate", str(tmp_path / "scenes"), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "o")]
+    )
+    assert status == 0, capsys.readouterr().err
+    about = json.loads((tmp_path / "o" / "figures.json").read_text())
+    cameras = {view["camera"] for view in about["views"]}
+    assert len(cameras) == 2
+    assert all((tmp_path / "o" / "000001" / name / "manifest.json").is_file() for name in cameras)
+    mean = about["mean"]
+    assert mean["psnr_visible"] > mean["psnr_occluded"] > 8
+    assert mean["psnr_visible"] > 20
+    assert "psnr_visible" in capsys.readouterr().out
+
+
+def test_what_is_no_scene_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no ground-truth scene"):
+        open_scenes(tmp_path)
+    (tmp_path / "scene.json").write_text('{"fps": 24}')
+    with pytest.raises(UserError, match=r"scene\.json does not describe a ground-truth scene: 'targets'"):
+        open_scenes(tmp_path)
