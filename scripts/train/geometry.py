@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the mini geometry network: DUSt3R's class on pairs of frames of generated clips.
+"""Train the mini geometry network: DUSt3R's class on pairs of frames of generated scenes.
 
     python3.11 scripts/train/geometry.py --minutes 60
 
 Pairs are of different times and cameras, with things that move in between. Both point maps are in the first camera;
 what moves is where it is in its own frame (as MonST3R, ICLR 2025, teaches DUSt3R).
+
+Every pair is of a scene of its own, drawn and rendered as it is needed, which costs a fifth of a step's time. From a pool
+of 1,600 scenes the network learned the scenes: a mean relative error of 0.06 there, of 0.11 on others.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ enter("backend")
 import cv2
 import numpy as np
 import torch
+from numba import set_num_threads
 from PIL import Image
 
 from backend.geometry.dust3r_network import network_class
 from scripts.train.harness import Run, arguments
-from scripts.train.pool import TARGET_FRAMES, Clip, clips
+from scripts.train.pool import FIRST_SEED
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.raycast import render
 
 OUT = REPOSITORY / "out" / "train" / "geometry"
 HEIGHTS = (160, 128)
@@ -87,36 +93,44 @@ def main() -> int:
     chosen = arguments("Train the mini geometry network.", batch=16, rate=6e-4, out=OUT).parse_args()
     torch.manual_seed(chosen.seed)
     run = Run(chosen, {"model": network()})
-    model, pool = quickened(run.modules["model"]), clips()
+    model = quickened(run.modules["model"])
     compiled_loss = torch.compile(confidence_loss, dynamic=False)
 
-    def view(rng: np.random.Generator, clip: Clip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A random frame of a random camera: picture, depth, world_from_camera."""
-        if rng.random() < 0.6:
-            frame = int(rng.integers(len(clip.rgb)))
-            return clip.rgb[frame], clip.depth[frame], clip.cameras["source_poses"][frame]
-        camera, place = int(rng.integers(2)), int(rng.integers(len(TARGET_FRAMES)))
-        pose = clip.cameras["target_poses"][camera, TARGET_FRAMES[place]]
-        return clip.target_rgb[camera, place], clip.target_depth[camera, place], pose
+    def pair_of_views(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Two random frames of random cameras of a new scene: picture, depth, K, world_from_camera of each."""
+        scene = draw_scene(FIRST_SEED + int(rng.integers(2**31)))
+        views = []
+        for _ in range(2):
+            others = list(scene.targets.values())
+            camera = scene.source if rng.random() < 0.6 else others[int(rng.integers(len(others)))]
+            frame = int(rng.integers(scene.count))
+            seen = render(scene, camera, [frame])
+            views.append((seen.rgb[0], seen.depth[0], camera.K[frame], camera.world_from_camera[frame]))
+        return views
+
+    if chosen.threads:
+        set_num_threads(chosen.threads)
+        pair_of_views(np.random.default_rng(0))
+        # Numba's first parallel loop sets OpenMP's number of threads for the whole process.
+        torch.set_num_threads(chosen.threads)
 
     def batch(rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
         """Pictures n x 2 x 3 x h x w in [-1, 1]; points n x 2 x h x w x 3 in the first camera."""
         height = int(rng.choice(HEIGHTS))
         pictures, points = [], []
         for _ in range(chosen.batch):
-            clip = pool[int(rng.integers(len(pool)))]
-            pair = [view(rng, clip), view(rng, clip)]
+            pair = pair_of_views(rng)
             flip = rng.random() < 0.5
             look = augmentation(rng)
-            both = [lifted(depth, clip.cameras["K"], height, flip) for _, depth, _ in pair]
+            both = [lifted(depth, K, height, flip) for _, depth, K, _ in pair]
             mirror = np.diag([-1.0 if flip else 1.0, 1, 1, 1])
-            first_from_second = mirror @ np.linalg.inv(pair[0][2]) @ pair[1][2] @ mirror
+            first_from_second = mirror @ np.linalg.inv(pair[0][3]) @ pair[1][3] @ mirror
             both[1] = both[1] @ first_from_second[:3, :3].T.astype(np.float32) + first_from_second[:3, 3].astype(
                 np.float32
             )
             points.append(np.stack(both))
             top = (pair[0][0].shape[0] - height) // 2
-            shown = [rgb[top : top + height, :: -1 if flip else 1] for rgb, _, _ in pair]
+            shown = [rgb[top : top + height, :: -1 if flip else 1] for rgb, *_ in pair]
             pictures.append(np.stack([look(picture) for picture in shown]))
         tensor = torch.from_numpy(np.stack(pictures)).permute(0, 1, 4, 2, 3).contiguous()
         return tensor.to(run.device), torch.from_numpy(np.stack(points)).to(run.device)
