@@ -33,9 +33,17 @@ def inputs_of(stage: Stage, done: Mapping[str, Artifact]) -> dict[str, Artifact]
 
 
 def run_stage(
-    stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: Callable[[float, str], None]
+    stage: Stage,
+    key: str,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    report: Callable[[float, str], None],
+    show: Callable[[float, bytes], None] = lambda loss, picture: None,
 ) -> Artifact:
-    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published."""
+    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published.
+
+    report, show: see StageContext.
+    """
     for refs in stage.files.values():
         for ref in refs:
             if not store.has_blob(ref.sha256):
@@ -57,6 +65,7 @@ def run_stage(
                 checkpoint=stage.checkpoint,
                 report=report,
                 unfinished=store.unfinished(key),
+                show=show,
             )
         )
         seconds = round(time.monotonic() - started, 3)

@@ -24,6 +24,7 @@ POLL_S = 0.1
 EVENT_GAP_S = 0.2
 QUIET_GAP_S = 2.0
 SMALLEST_STEP = 0.002
+LOSS_GAP_S = 1.0
 
 
 class JobInterruptedError(Exception):
@@ -133,12 +134,17 @@ class JobRun:
 
     def _listen(self, process: StageProcess, stage: Stage, progress: Progress) -> Artifact | None:
         """Follow a stage to its end. None if it died without a word."""
-        last_time, last_value = 0.0, -1.0
+        last_time, last_value, last_loss = 0.0, -1.0, 0.0
         for line in self._lines(process):
             if "error" in line:
                 raise StageFailedError(JobError.model_validate(line["error"]))
             if "artifact" in line:
                 return self._store.artifact(line["artifact"])
+            if "loss" in line:
+                if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
+                    last_loss = time.monotonic()
+                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["picture"])
+                continue
             if message := line.get("message"):
                 self._database.add_note(self._request.id, stage.name, message)
             fraction = line.get("progress", 0.0)

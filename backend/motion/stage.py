@@ -29,6 +29,7 @@ from backend.motion.examples import Example, encode_example, load_examples, save
 from backend.motion.model_view import ModelView
 from backend.motion.pipeline import open_video_pipeline
 from backend.motion.settings import LearningSettings
+from backend.motion.sight import colours_of, sight
 from backend.motion.trainer import Progress, learn
 from backend.motion.windows import plan_windows
 from backend.store.folders import write_atomically
@@ -38,6 +39,8 @@ from backend.warping.video import Warper, check_clip
 ENCODING = 0.25
 """Share of the stage's progress that warping and encoding take."""
 LORA = "lora"
+PICTURES = 8
+"""How often learning is put into words and a picture."""
 
 
 def learn_motion(context: StageContext) -> None:
@@ -51,7 +54,7 @@ def learn_motion(context: StageContext) -> None:
     kept = context.unfinished
     pipe = open_video_pipeline(Path(context.checkpoint))
     settings = learning_settings(context.params["learning"])
-    examples, about = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
+    examples, about, colours = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
     transformer, scheduler = pipe.transformer, pipe.scheduler
     width, height = model_size(pipe)
     rotary = None
@@ -72,7 +75,10 @@ def learn_motion(context: StageContext) -> None:
 
     def report(progress: Progress) -> None:
         share = ENCODING + (1 - ENCODING) * progress.step / settings.steps
-        context.report(min(share, 1.0), _news(progress, settings.steps))
+        now_and_then = not progress.step % max(1, settings.steps // PICTURES) or progress.step == settings.steps
+        context.report(min(share, 1.0), _news(progress, settings.steps) if now_and_then else "")
+        picture = sight(transformer, scheduler, rotary, examples[0], colours) if now_and_then else b""
+        context.show(progress.loss, picture)
 
     try:
         losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report)
@@ -102,11 +108,12 @@ def model_size(pipe: CogVideoXImageToVideoPipeline) -> tuple[int, int]:
 
 def _examples(
     context: StageContext, pipe: CogVideoXImageToVideoPipeline, kept: Path, seed: int
-) -> tuple[list[Example], dict[str, Any]]:
-    """The clips to learn from, encoded, and what learning.json says of them."""
+) -> tuple[list[Example], dict[str, Any], np.ndarray]:
+    """The clips to learn from, encoded; what learning.json says of them; and `colours_of` the first."""
     beside = kept.with_suffix(".json")
     if beside.exists():
-        return load_examples(kept), json.loads(beside.read_text(encoding="utf-8"))
+        known = json.loads(beside.read_text(encoding="utf-8"))
+        return load_examples(kept), known["about"], np.array(known["colours"], np.float32)
     clips = _clips(context, pipe)
     enough = [clip for clip in clips if clip.coverage >= LEAST_COVERAGE]
     if not enough:
@@ -129,10 +136,11 @@ def _examples(
             for clip in clips
         ]
     }
+    colours = colours_of(examples[0].latents, enough[0].frames)
     save_examples(examples, kept)
-    write_atomically(beside, json.dumps(about).encode())
+    write_atomically(beside, json.dumps({"about": about, "colours": colours.tolist()}).encode())
     # Read back, so that a broken run and an unbroken one learn from the same numbers.
-    return load_examples(kept), about
+    return load_examples(kept), about, colours
 
 
 def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
@@ -157,9 +165,7 @@ def warper_of(context: StageContext) -> tuple[Warper, float]:
 
 
 def _news(progress: Progress, steps: int) -> str:
-    """A line for the log now and then."""
-    if progress.step % max(1, steps // 8) and progress.step != steps:
-        return ""
     return (
-        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, {progress.eta_s:.0f} s left."
+        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, "
+        f"{progress.rate:.2f} steps a second, {progress.eta_s:.0f} s left."
     )

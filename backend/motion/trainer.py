@@ -117,18 +117,30 @@ def clip_loss(
     """The loss of one clip under one draw."""
     device = transformer.device
     clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
+    found = predicted_velocity(transformer, scheduler, rotary, example, chosen)
+    velocity = scheduler.get_velocity(clean, noise, torch.tensor([chosen.time], device=device))
+    return masked_velocity_loss(found, velocity, example.mask[None].to(device))
+
+
+def predicted_velocity(
+    transformer: CogVideoXTransformer3DModel,
+    scheduler: CogVideoXDPMScheduler,
+    rotary: Rotary,
+    example: Example,
+    chosen: Draw,
+) -> torch.Tensor:
+    """What the model says of one clip under one draw: v, 1 x frames x c x h x w."""
+    device = transformer.device
+    clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
     times = torch.tensor([chosen.time], device=device)
-    first = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
     shown = torch.zeros_like(clean)
-    shown[0, 0] = first
+    shown[0, 0] = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
     noisy = scheduler.add_noise(clean, noise, times)
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        found = transformer(
+        return transformer(
             hidden_states=torch.cat([noisy, shown], dim=2),
             encoder_hidden_states=example.prompt[None].to(device),
             timestep=times,
             image_rotary_emb=rotary,
             return_dict=False,
         )[0]
-    velocity = scheduler.get_velocity(clean, noise, times)
-    return masked_velocity_loss(found, velocity, example.mask[None].to(device))

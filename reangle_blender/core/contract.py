@@ -341,7 +341,8 @@ class JobStatus:
 class JobEvent:
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
-    state: `state` is set. stage: `stage` begins, or was `cached`. progress: `progress`, `eta_s`.
+    state: `state` is set. stage: `stage` begins, or was `cached`. progress: `stage` with `progress` and `eta_s`, or,
+    while a model learns, with `loss` and now and then `picture`: a PNG in base 64 of what it makes by now.
     note: `message` for the artist. result: `name` was published. error: `error` is set.
     """
 
@@ -354,6 +355,8 @@ class JobEvent:
     cached: bool | None = None
     progress: float | None = None
     eta_s: float | None = None
+    loss: float | None = None
+    picture: str | None = None
     message: str | None = None
     name: str | None = None
     error: JobError | None = None

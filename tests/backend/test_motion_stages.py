@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -22,6 +23,7 @@ from backend.generation.stage import generate
 from backend.media.write import ImageWriter, read_images
 from backend.motion.adapter import WEIGHTS
 from backend.motion.dataset import MOVES
+from backend.motion.sight import colours_of
 from backend.motion.stage import LORA, learn_motion
 from tests.backend.tiny_checkpoints import decoded_clip
 from tests.backend.tiny_video import tiny_pipeline
@@ -42,6 +44,7 @@ class Desk:
         out: str,
         report: Callable[[float, str], None] = lambda share, words: None,
         *,
+        show: Callable[[float, bytes], None] = lambda loss, picture: None,
         inputs: dict[str, str] | None = None,
         **params: Any,
     ) -> Path:
@@ -54,7 +57,7 @@ class Desk:
         }
         checkpoint = str(self.folder / "checkpoint")
         params = {"warps": True, "masked": True} | params
-        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1]))
+        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1], show))
         return folders[0]
 
 
@@ -106,6 +109,32 @@ def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
         "used": True,
     }
     assert len(about(shared)["losses"]) == LEARNING["steps"]
+
+
+def test_learning_is_shown(desk: Desk, shared: Path) -> None:
+    told: list[tuple[float, bytes]] = []
+
+    def show(loss: float, picture: bytes) -> None:
+        told.append((loss, picture))
+
+    again = desk.run(learn_motion, "shown", show=show, caption="a room", path=None, learning=LEARNING)
+    assert [round(loss, 6) for loss, _ in told] == about(again)["losses"] == about(shared)["losses"]
+    picture = cv2.imdecode(np.frombuffer(told[-1][1], np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    clip, found = np.split(picture.astype(float), 2)
+    assert clip.shape == found.shape
+    assert clip.std() > 5
+    assert np.abs(clip - found).mean() > 1
+
+
+def test_colours_are_found_again() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (5, 8, 12, 3), np.uint8)
+    mixed = rng.normal(size=(3, 4))
+    small = np.stack([frames[0], frames[1:].mean(axis=0)])
+    latents = torch.from_numpy((small @ mixed).transpose(0, 3, 1, 2))
+    colours = colours_of(latents, frames)
+    assert np.allclose(latents.numpy().transpose(0, 2, 3, 1) @ colours[:4] + colours[4], small, atol=0.5)
 
 
 def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:

@@ -27,6 +27,9 @@ def _stage(run: str, context: StageContext) -> None:
         print(json.dumps({"run": run, "pid": os.getpid(), "child": child and child.pid}), file=log, flush=True)
     if f"raise-{run}" in orders:
         raise RuntimeError("the first line\nand the second")
+    if f"learn-{run}" in orders:
+        context.show(0.5, b"")
+        context.show(0.25, b"a picture")
     if f"fill-{run}" in orders:
         (context.out / "large.bin").write_bytes(bytes(8 << 20))
     steps = 0
