@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from backend.engines.stage import STAGE_FUNCTIONS, Stage, StageContext, StageFunction
-from backend.errors import UserError
+from backend.errors import RunAgainError, UserError
 from backend.models.identity import checkpoint_hash
 from backend.models.registry import check_weights
 from backend.store import Artifact, Store
@@ -93,6 +93,10 @@ def run_plan(
             def report_stage(fraction: float, message: str, stage: Stage = stage) -> None:
                 report(stage, fraction, message, cached=False)
 
-            artifact = run_stage(stage, key, inputs, store, report_stage)
+            while artifact is None:
+                try:
+                    artifact = run_stage(stage, key, inputs, store, report_stage)
+                except RunAgainError as again:
+                    report_stage(0.0, str(again))
         done[stage.name] = artifact
     return done

@@ -4,7 +4,8 @@
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text} and {"loss": number,
 "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest.
+{"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest, or
+{"again": why} and exit status 3 if the stage wants a fresh process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from backend.contract import FileRef
 from backend.engines.execute import run_stage
 from backend.engines.stage import Stage
-from backend.errors import UserError
+from backend.errors import RunAgainError, UserError
 from backend.store import Store
 
 
@@ -62,6 +63,9 @@ def main() -> int:
     except UserError as error:
         say(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})
         return 2
+    except RunAgainError as error:
+        say(again=str(error))
+        return 3
     except MemoryError:
         advice = "Close other programs, use a smaller size or fewer frames, and start again."
         say(error={"message": "There was not enough memory.", "advice": advice, "traceback": traceback.format_exc()})

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,18 @@ from diffusers import CogVideoXImageToVideoPipeline
 
 from backend.contract import CameraPath
 from backend.engines.stage import StageContext
+from backend.finishing.manifest import GENERATION
 from backend.generation.guide import WarpGuide
 from backend.generation.video import Task, generate_video
 from backend.generation.window import SamplingSettings
 from backend.media.write import ImageWriter, read_images
+from backend.models.memory import Tier
 from backend.motion.dataset import TrainingClip, infilled, training_clips
+from backend.motion.device_memory import in_tier
 from backend.motion.examples import encode_example
 from backend.motion.model_view import ModelView
 from backend.motion.pipeline import open_video_pipeline
-from backend.motion.stage import LORA, model_size, warper_of
+from backend.motion.stage import LORA, model_size, video_model, warper_of
 from backend.motion.windows import plan_windows
 
 OPENING = 0.1
@@ -26,14 +31,18 @@ OPENING = 0.1
 
 
 def generate(context: StageContext) -> None:
-    """Write generated/000001.png ..., as many and as large as the path asks for, into `context.out`.
+    """Write generated/000001.png ..., as many and as large as the path asks for, and generation.json.
 
     params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance, 0 to 1; seed. inputs:
     decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if there is one).
     checkpoint: the video model.
     """
+    in_tier(context, 0, partial(_generate, context))
+
+
+def _generate(context: StageContext, tier: Tier) -> None:
     path = CameraPath.model_validate(context.params["path"])
-    pipe = open_video_pipeline(Path(context.checkpoint))
+    pipe = open_video_pipeline(Path(context.checkpoint), tier)
     if "learned" in context.inputs:
         pipe.load_lora_weights(str(context.inputs["learned"] / LORA))
     settings = SamplingSettings(**context.params["sampling"])
@@ -54,6 +63,11 @@ def generate(context: StageContext) -> None:
     with ImageWriter(context.out / "generated") as writer:
         for frame in frames:
             writer.add(view.cut(frame))
+    about = {"prompt": task.prompt, **video_model(context, tier)}
+    if "learned" in context.inputs:
+        learning = json.loads((context.inputs["learned"] / "learning.json").read_text(encoding="utf-8"))
+        about |= {"learned_from": learning["clips"], "losses": learning["losses"]}
+    (context.out / GENERATION).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def _first_frame(clip: TrainingClip, view: ModelView, preview: np.ndarray) -> np.ndarray:

@@ -77,5 +77,5 @@ def generate_latents(
 @torch.inference_mode()
 def decode_frames(pipe: CogVideoXImageToVideoPipeline, latents: torch.Tensor) -> np.ndarray:
     """T x H x W x 3 uint8 of latents 1 x frames x c x h x w, scaled."""
-    frames = pipe.decode_latents(latents.to(pipe.vae.device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
+    frames = pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
     return (frames.float() * 127.5 + 127.5).round().clamp(0, 255).byte().cpu().numpy()

@@ -75,6 +75,7 @@ class JobRun:
     ) -> None:
         self._request, self._database, self._store = request, database, store
         self._interrupted, self._only_one = interrupted, only_one
+        self._again = False
 
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
@@ -104,6 +105,7 @@ class JobRun:
         }
         deaths = 0
         while True:
+            self._again = False
             if self._interrupted():
                 raise JobInterruptedError
             process = StageProcess()
@@ -117,6 +119,8 @@ class JobRun:
                 self._store.sweep()
             if artifact is not None:
                 return artifact
+            if self._again:
+                continue
             deaths += 1
             why = _how_it_ended(process.exit_code)
             if deaths < MAX_DEATHS:
@@ -138,6 +142,10 @@ class JobRun:
         for line in self._lines(process):
             if "error" in line:
                 raise StageFailedError(JobError.model_validate(line["error"]))
+            if "again" in line:
+                self._again = True
+                self._database.add_note(self._request.id, stage.name, line["again"])
+                return None
             if "artifact" in line:
                 return self._store.artifact(line["artifact"])
             if "loss" in line:

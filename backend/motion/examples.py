@@ -42,15 +42,15 @@ def encode_example(
     The first frame is encoded FIRST_FRAMES times, each with noise of its own whose strength's logarithm is normal, as
     CogVideoX adds it to conditions: a pool to draw from, so that the autoencoder is not needed while training.
     """
-    vae, random = pipe.vae, torch.Generator().manual_seed(seed)
+    vae, device, random = pipe.vae, pipe._execution_device, torch.Generator().manual_seed(seed)
     video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    latents = vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode()[0].transpose(0, 1)
+    latents = vae.encode(video.to(device, vae.dtype)).latent_dist.mode()[0].transpose(0, 1)
     strengths = torch.exp(NOISE_LOG_MEAN + NOISE_LOG_DEVIATION * torch.randn(FIRST_FRAMES, 1, 1, generator=random))
     noise = torch.randn((FIRST_FRAMES, *video.shape[1:2], *video.shape[3:]), generator=random)
     first_frames = []
     for strength, one in zip(strengths, noise, strict=True):
         noisy = (video[0, :, 0] + strength * one)[None, :, None]
-        posterior = vae.encode(noisy.to(vae.device, vae.dtype)).latent_dist
+        posterior = vae.encode(noisy.to(device, vae.dtype)).latent_dist
         # CogVideoX's pipeline and its trainer draw the condition's latents, too.
         first_frames.append(posterior.sample(random)[0, :, 0])
     factor = pipe.vae_scaling_factor_image

@@ -7,10 +7,10 @@ camera's own warp.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ from backend.engines.stage import StageContext
 from backend.errors import UserError
 from backend.geometry.video_geometry import VideoGeometry
 from backend.media.write import read_images
+from backend.models.memory import Tier
+from backend.models.registry import licence_of, name_of
 from backend.motion.adapter import WEIGHTS, add_adapter, put_adapter_weights, save_adapter
 from backend.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, training_clips
+from backend.motion.device_memory import in_tier
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
 from backend.motion.model_view import ModelView
-from backend.motion.pipeline import open_video_pipeline
+from backend.motion.pipeline import alone, open_video_pipeline
 from backend.motion.settings import LearningSettings
 from backend.motion.sight import colours_of, sight
 from backend.motion.trainer import Progress, learn
@@ -50,22 +53,26 @@ def learn_motion(context: StageContext) -> None:
     to learn from the presets' warps besides the clip itself; masked, whether what was not seen is hidden from the loss.
     inputs: decode, geometry, and learned, an earlier output to go on from, if there is one. checkpoint: a video model.
     """
+    settings = learning_settings(context.params["learning"])
+    in_tier(context, settings.rank, partial(_learn, context, settings))
+
+
+def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> None:
     assert context.unfinished is not None
     kept = context.unfinished
-    pipe = open_video_pipeline(Path(context.checkpoint))
-    settings = learning_settings(context.params["learning"])
+    pipe = open_video_pipeline(Path(context.checkpoint), tier)
     examples, about, colours = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
-    transformer, scheduler = pipe.transformer, pipe.scheduler
+    scheduler = pipe.scheduler
     width, height = model_size(pipe)
     rotary = None
-    if transformer.config.use_rotary_positional_embeddings:
+    if pipe.transformer.config.use_rotary_positional_embeddings:
         rotary = pipe._prepare_rotary_positional_embeddings(  # pyright: ignore[reportPrivateUsage]
-            height, width, len(examples[0].latents), transformer.device
+            height,
+            width,
+            len(examples[0].latents),
+            pipe._execution_device,  # pyright: ignore[reportPrivateUsage]
         )
-    # Nothing but the transformer is needed from here on.
-    pipe.register_modules(vae=None, text_encoder=None)
-    del pipe
-    gc.collect()
+    transformer = alone(pipe)
     add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
     if "learned" in context.inputs:
         before = load_file(context.inputs["learned"] / LORA / WEIGHTS)
@@ -81,14 +88,21 @@ def learn_motion(context: StageContext) -> None:
         context.show(progress.loss, picture)
 
     try:
-        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report)
+        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report, tier)
     except FloatingPointError as error:
         raise UserError(
             f"Learning the motion went astray: {error}.", advice="Choose a lower learning rate, or another seed."
         ) from error
     save_adapter(transformer, context.out / LORA)
+    about |= video_model(context, tier)
     about["losses"] = [round(loss, 6) for loss in losses]
     (context.out / "learning.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def video_model(context: StageContext, tier: Tier) -> dict[str, str]:
+    """What a manifest says of the model that a stage ran: its name, its licence, and how memory was saved."""
+    name, licence = name_of(context.checkpoint), licence_of(context.checkpoint)
+    return {"checkpoint": name, "licence": licence, "memory": f"{tier.name}: {tier.words}"}
 
 
 def learning_settings(values: Mapping[str, Any]) -> LearningSettings:
