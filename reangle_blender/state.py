@@ -211,6 +211,14 @@ class ReangleLearning(PropertyGroup):
         max=1,
         subtype="FACTOR",
     )
+    fill_guidance: FloatProperty(
+        name="Fill Guidance",
+        description="How long, while the video is made, what the camera did not see is held to the preview's fill",
+        default=0,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+    )
 
 
 class ReangleScene(PropertyGroup):

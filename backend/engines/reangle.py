@@ -72,6 +72,7 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
                     "dynamic_guidance": chosen.dynamic_guidance,
                 },
                 "warp_guidance": chosen.warp_guidance,
+                "fill_guidance": chosen.fill_guidance,
                 "seed": request.seed,
             },
             inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},

@@ -70,7 +70,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     geometry.save(folder / "geometry")
     tiny_pipeline().save_pretrained(folder / "checkpoint")
     with ImageWriter(folder / "preview" / "frames") as writer:
-        writer.add(frames[0])
+        for frame in frames:
+            writer.add(frame)
     return Desk(folder)
 
 
@@ -192,6 +193,7 @@ def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(desk: Desk, ow
         caption="a room",
         sampling=sampling,
         warp_guidance=guided,
+        fill_guidance=guided / 2,
         seed=3,
     )
     frames = read_images(out / "generated")
