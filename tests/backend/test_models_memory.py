@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -27,6 +28,7 @@ from backend.models.shipped import shipped_folder
 from backend.models.suites import MINI
 from backend.motion.device_memory import in_tier
 from backend.motion.pipeline import open_video_pipeline
+from tests.backend.tiny_checkpoints import textured_frames
 
 NAMED = {"80 GB": 80, "48 GB": 48, "24 GB": 24, "16 GB": 16, "12 GB": 12}
 
@@ -69,6 +71,18 @@ def test_a_model_on_disk_is_measured() -> None:
     assert weights_in(folder / "vae") == sum(weights.numel() for weights in pipe.vae.parameters())
     assert (size.layers, size.width, size.tokens) == (6, 256, 7 * 8 * 14 + 64)
     assert choose_tier(size, 32, DeviceMemory(4e9, bytes_each=4, apart=False)) == TIERS[0]
+
+
+def test_tiles_give_the_same_clip_but_at_their_seams() -> None:
+    whole, tiled = (open_video_pipeline(shipped_folder(MINI.video), tier, "cpu").vae for tier in (TIERS[0], TIERS[2]))
+    clip = torch.from_numpy(np.stack(textured_frames(9, 128, 224))).permute(3, 0, 1, 2)[None] / 127.5 - 1
+    with torch.no_grad():
+        latents, found = (vae.encode(clip).latent_dist.mode() for vae in (whole, tiled))
+        assert found.shape == latents.shape == (1, 8, 3, 32, 56)
+        pictures, again = (vae.decode(latents).sample for vae in (whole, tiled))
+    assert again.shape == pictures.shape == clip.shape
+    assert (found - latents).std() < 0.5 * latents.std()
+    assert (again - pictures).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize("tier", [TIERS[0], TIERS[2]], ids=lambda tier: tier.name)

@@ -21,6 +21,7 @@ from backend.errors import UserError
 from backend.finishing.composite import over
 from backend.generation.stage import generate
 from backend.media.write import ImageWriter, read_images
+from backend.models.memory import tier_named
 from backend.motion.adapter import WEIGHTS
 from backend.motion.dataset import MOVES
 from backend.motion.sight import colours_of
@@ -182,12 +183,32 @@ def test_a_camera_that_sees_too_little_is_told_so(desk: Desk) -> None:
         desk.run(learn_motion, "blind", caption="", path=aside(900.0), learning=LEARNING)
 
 
-@pytest.mark.parametrize("guided", [0.0, 1.0])
-def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(desk: Desk, own: Path, guided: float) -> None:
+def in_tier_of(desk: Desk, out: str, tier: str) -> None:
+    """As if memory had run out in the tiers before."""
+    folder = desk.folder / f"{out} unfinished"
+    folder.mkdir(exist_ok=True)
+    (folder / "memory.json").write_text(json.dumps({"tier": tier}))
+
+
+@pytest.mark.parametrize("tier", ["16 GB", "12 GB"])
+def test_small_weights_learn_what_whole_ones_open(desk: Desk, tier: str) -> None:
+    in_tier_of(desk, f"small {tier}", tier)
+    small = desk.run(learn_motion, f"small {tier}", caption="a room", path=aside(), learning=LEARNING)
+    assert about(small)["memory"].startswith(f"{tier}: {(tier_named(tier).base == 'int8' and 8) or 4}-bit weights")
+    pipe = tiny_pipeline()
+    pipe.load_lora_weights(small / LORA)
+    assert any(float(value.abs().max()) > 0 for name, value in weights(small).items() if "lora_B" in name)
+
+
+@pytest.mark.parametrize(("guided", "tier"), [(0.0, "ample"), (1.0, "ample"), (0.0, "16 GB"), (0.0, "12 GB")])
+def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
+    desk: Desk, own: Path, guided: float, tier: str
+) -> None:
     sampling = {"steps": 2, "guidance": 2.0}
+    in_tier_of(desk, f"made {guided} {tier}", tier)
     out = desk.run(
         generate,
-        f"made {guided}",
+        f"made {guided} {tier}",
         inputs={"learned": own.name, "preview": "preview"},
         path=aside(),
         caption="a room",
@@ -199,6 +220,10 @@ def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(desk: Desk, ow
     frames = read_images(out / "generated")
     assert frames.shape == (COUNT, 64, 96, 3)
     assert frames.std() > 1
+    made = json.loads((out / "generation.json").read_text())
+    assert made["losses"] == about(own)["losses"]
+    assert made["prompt"] == about(own)["clips"][0]["prompt"]
+    assert made["memory"].startswith(tier)
 
 
 def test_what_was_seen_lies_over_what_was_made() -> None:

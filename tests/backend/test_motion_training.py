@@ -78,6 +78,26 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
         assert torch.equal(weights, adapter_weights(parts.transformer)[name]), name
 
 
+def test_accumulated_steps_are_one_step_of_their_mean(tmp_path: Path) -> None:
+    two = replace(SETTINGS, steps=1, accumulation=2)
+    found, losses = train(two, tmp_path / "saved.safetensors")
+    pipe = tiny_pipeline()
+    examples, rotary = examples_of(pipe), rotary_of(pipe)
+    trained = add_adapter(pipe.transformer, two.rank, two.alpha, two.seed)
+    pipe.transformer.train()
+    keep_float32(pipe.transformer.patch_embed.proj)
+    draws = [draw(examples, two, number, 1000) for number in (0, 1)]
+    parts = [clip_loss(pipe.transformer, pipe.scheduler, rotary, examples[d.clip], d) for d in draws]
+    mean = torch.stack(parts).mean()
+    mean.backward()
+    torch.nn.utils.clip_grad_norm_(trained, two.gradient_clip)
+    torch.optim.AdamW(trained, lr=two.rate, betas=two.betas, weight_decay=two.weight_decay).step()
+    assert losses == pytest.approx([mean.item()])
+    for name, weights in adapter_weights(pipe.transformer).items():
+        # Gradients are summed in another order; AdamW's first step is the rate whatever their size.
+        torch.testing.assert_close(adapter_weights(found.transformer)[name], weights, atol=2e-4, rtol=1e-3)
+
+
 def test_every_tier_learns_about_the_same(tmp_path: Path) -> None:
     found = {
         tier.name: np.mean(train(replace(SETTINGS, steps=8), tmp_path / f"{tier.name}.safetensors", tier.name)[1])
