@@ -28,7 +28,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "sample")]
 
-from demo_options import GEOMETRIES, Steps, arguments
+from demo_options import GEOMETRIES, SAMPLE_CAPTION, Steps, arguments
 from environments import REPOSITORY, SetupError, environment_variables, python_of
 
 MODULE = "bl_ext.user_default.reangle"
@@ -234,7 +234,7 @@ class Demo:
             # To be looked at beside it; the two share all stages but the last.
             self.render_with("preview")
             self.previews = self.folders()
-            self.shot.learning.caption = self.chosen.caption
+            self.shot.learning.caption = self.chosen.caption or (SAMPLE_CAPTION if self.is_sample else "")
         self.render_with(self.chosen.engine)
 
     def render_with(self, engine: str) -> None:

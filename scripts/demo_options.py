@@ -33,10 +33,9 @@ class Steps:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
-    parser.add_argument(
-        "--engine", choices=["preview", "reangle"], default="preview", help="how the new angles are made"
-    )
-    parser.add_argument("--caption", default=SAMPLE_CAPTION, help="what the clip shows, for the engine reangle")
+    engines = ["preview", "reangle"]
+    parser.add_argument("--engine", choices=engines, default="preview", help="how the new angles are made")
+    parser.add_argument("--caption", metavar="TEXT", help="what your clip shows, for the engine reangle")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
     parser.add_argument(
         "--geometry",

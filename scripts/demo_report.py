@@ -2,9 +2,9 @@
 """The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
 
 Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), previews
-(name: folder of the same by the engine preview, if there is one), truth (name: where its .mp4 and .json lie, without the
-ending), unit (the geometry's units in a unit of the truth), sheet and losses (the PNGs to write; losses where a model
-learned). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
+(name: folder of the same by the engine preview, if there is one), truth (name: where its .mp4 and .json lie, without
+the ending), unit (the geometry's units in a unit of the truth), sheet and losses (the PNGs to write; losses where a
+model learned). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from backend.media.write import read_images
 
 COLUMNS = 4
 CELL_WIDTH, GAP, MARGIN, LABELS = 400, 6, 28, 118
+COLOURS = ((236, 234, 228), (240, 160, 70), (90, 180, 240))
 GROUND, HOLE, LOUD, QUIET = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 150, 154)
 
 
@@ -192,9 +193,8 @@ def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
         y = place(0, share * most)[1]
         pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
         pen.text((left - 10, y), f"{share * most:.2f}", QUIET, text, anchor="rm")
-    for row, ((name, one), colour) in enumerate(
-        zip(losses.items(), (LOUD, (240, 160, 70), (90, 180, 240)), strict=False)
-    ):
+    for row, (name, one) in enumerate(losses.items()):
+        colour = COLOURS[row % len(COLOURS)]
         for step, loss in enumerate(one):
             x, y = place(step, loss)
             pen.ellipse([x - 2, y - 2, x + 2, y + 2], tuple(part // 2 for part in colour))
