@@ -159,6 +159,9 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
     learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
     learning.add_argument(
+        "--fill-guidance", type=float, metavar="X", help="how long the preview's fill of holes is held to, 0 to 1"
+    )
+    learning.add_argument(
         "--generate-all",
         dest="exact_where_seen",
         action="store_const",

@@ -17,3 +17,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()
+
+
+class RunAgainError(Exception):
+    """A stage has to begin again in a fresh process; the message says why, and goes to the artist's log."""

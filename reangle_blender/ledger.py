@@ -17,6 +17,7 @@ import bpy
 from . import state
 from .core.contract import FINAL_STATES, CameraPath, JobStatus
 from .jobs import Failure
+from .transfer import Sight
 
 
 @dataclass
@@ -52,6 +53,8 @@ class Entry:
     stage: str = ""
     progress: float = 0.0
     eta_s: float = -1.0
+    loss: float = -1.0
+    picture: str = ""
     message: str = ""
     advice: str = ""
     traceback: str = ""
@@ -75,6 +78,8 @@ _COPIED = (
     "stage",
     "progress",
     "eta_s",
+    "loss",
+    "picture",
     "message",
     "advice",
     "traceback",
@@ -167,6 +172,12 @@ def heard(entry: Entry, status: JobStatus) -> None:
     entry.message, entry.advice, entry.traceback = (
         (error.message, error.advice, error.traceback) if error else ("", "", "")
     )
+    write(entry)
+
+
+def learning(entry: Entry, sight: Sight) -> None:
+    """Take over how a model's learning goes."""
+    entry.loss, entry.picture = sight.loss, str(sight.picture or entry.picture)
     write(entry)
 
 

@@ -131,6 +131,8 @@ class ReangleJob(PropertyGroup):
     stage: StringProperty()
     progress: FloatProperty(min=0, max=1)
     eta_s: FloatProperty(description="Seconds to go; below zero while unknown", default=-1)
+    loss: FloatProperty(description="Of the model that learns; below zero if none has learned yet", default=-1)
+    picture: StringProperty(description="Where the last picture of what the model makes was put")
     message: StringProperty()
     advice: StringProperty()
     traceback: StringProperty()
@@ -204,6 +206,14 @@ class ReangleLearning(PropertyGroup):
     warp_guidance: FloatProperty(
         name="Warp Guidance",
         description="How long, while the video is made, what the camera saw is held to the clip",
+        default=0,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+    )
+    fill_guidance: FloatProperty(
+        name="Fill Guidance",
+        description="How long, while the video is made, what the camera did not see is held to the preview's fill",
         default=0,
         min=0,
         max=1,

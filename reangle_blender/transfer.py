@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +15,7 @@ from typing import Literal
 from .core.camera import scale_intrinsics
 from .core.client import Client, RefusedError
 from .core.cloud import Cloud
-from .core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus
+from .core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus
 from .core.errors import UserError
 from .core.files import Progress, check_cancel, file_refs
 
@@ -52,6 +54,14 @@ class Shot:
     frames: Path
     path: CameraPath
     cloud: Cloud
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How a model's learning goes: its loss, and where the latest picture of what it makes lies, if one came."""
+
+    loss: float
+    picture: Path | None
 
 
 @dataclass(frozen=True)
@@ -207,3 +217,24 @@ def fetch_cameras(
         )  # fmt: skip
         done += sum(file.size for file in result.files)
     return places
+
+
+def learning(events: Sequence[JobEvent], folder: Path) -> Sight | None:
+    """The last that is said of learning, its picture put into the folder; None if nothing is.
+
+    A picture is a courtesy: one that cannot be written is left out.
+    """
+    told = [event for event in events if event.loss is not None]
+    if not told:
+        return None
+    picture = None
+    for event in told:
+        if event.picture is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                place = folder / f"learning-{event.n:06d}.png"
+                place.write_bytes(base64.b64decode(event.picture))
+            except (OSError, ValueError):
+                continue
+            picture = place
+    return Sight(told[-1].loss or 0.0, picture)

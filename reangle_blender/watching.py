@@ -97,6 +97,7 @@ def learning_of(shot: state.ReangleScene) -> ReangleSettings:
             "guidance": chosen.guidance,
             "dynamic_guidance": chosen.dynamic_guidance,
             "warp_guidance": chosen.warp_guidance,
+            "fill_guidance": chosen.fill_guidance,
         }
     return ReangleSettings(suite=chosen.suite, caption=chosen.caption[:2000], exact_where_seen=chosen.exact, **own)
 
@@ -197,7 +198,7 @@ def _watch(client: Client, entry: Entry) -> None:
     _watched.add(entry.id)
 
     def follow() -> JobStatus:
-        tries = 0
+        tries, seen = 0, -1
         while True:
             if entry.stop.is_set():
                 raise CanceledError
@@ -208,7 +209,10 @@ def _watch(client: Client, entry: Entry) -> None:
                     return status
                 jobs.post(lambda status=status: ledger.heard(entry, status))
                 entry.stop.wait(NEWS_EVERY_S)
-                client.events(entry.id, status.last_event, wait_s=WAIT_S)
+                news = client.events(entry.id, status.last_event if seen < 0 else seen, wait_s=WAIT_S)
+                seen = news.last
+                if (sight := transfer.learning(news.events, entry.folder)) is not None:
+                    jobs.post(lambda sight=sight: ledger.learning(entry, sight))
             except UnreachableError:
                 tries += 1
                 if tries == TRIES:

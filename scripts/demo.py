@@ -4,10 +4,11 @@
 
     python3.11 scripts/demo.py                       the sample, into out/demo
     python3.11 scripts/demo.py --geometry files      the sample with its true depth
+    python3.11 scripts/demo.py --engine reangle      the same angles, made by a video model that learned the clip
     python3.11 scripts/demo.py --clip FILE           a clip of yours
 
 Runs the real add-on in the real Blender, which starts the real backend. Leaves demo.blend, the image sequences of both
-cameras, report.json and contact_sheet.png.
+cameras, report.json and contact_sheet.png; with the engine reangle, losses.png, too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "sample")]
 
-from demo_options import GEOMETRIES, Steps, arguments
+from demo_options import GEOMETRIES, SAMPLE_CAPTION, Steps, arguments
 from environments import REPOSITORY, SetupError, environment_variables, python_of
 
 MODULE = "bl_ext.user_default.reangle"
@@ -50,7 +51,7 @@ def main() -> int:
     clear(work)
     (work / "backend").mkdir(parents=True, exist_ok=True)
     shutil.rmtree(out / "results", ignore_errors=True)
-    for name in ("demo.blend", "report.json", "contact_sheet.png"):
+    for name in ("demo.blend", "report.json", "contact_sheet.png", "losses.png"):
         (out / name).unlink(missing_ok=True)
     # Blender reads this once, when it is imported: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
@@ -86,6 +87,7 @@ class Demo:
         self.backend_python = python_of("backend")
         self.is_sample = chosen.clip is None
         self.unit = 1.0
+        self.previews: dict[str, str] = {}
         self.truth = (
             chosen.sample.absolute() / "truth" if self.is_sample and not (chosen.start or chosen.frames) else None
         )
@@ -228,11 +230,26 @@ class Demo:
         return middle / (cameras.MIDDLE_DEPTH_M if self.is_sample else cameras.ORBIT_FOCUS_M)
 
     def render(self) -> None:
-        self.shot.engine = self.chosen.engine
+        if self.chosen.engine == "reangle":
+            # To be looked at beside it; the two share all stages but the last.
+            self.render_with("preview")
+            self.previews = self.folders()
+            self.shot.learning.caption = self.chosen.caption or (SAMPLE_CAPTION if self.is_sample else "")
+        self.render_with(self.chosen.engine)
+
+    def render_with(self, engine: str) -> None:
+        self.shot.engine = engine
         self.press("render")
         self.wait()
         count = len(self.job.cameras)
-        self.steps.done("render", f"rendered {count} cameras with the engine {self.chosen.engine!r} and fetched them")
+        name = "render" if engine == self.chosen.engine else f"render_{engine}"
+        self.steps.done(name, f"rendered {count} cameras with the engine {engine!r} and fetched them")
+
+    def folders(self) -> dict[str, str]:
+        """Where the results of the newest job are, by camera."""
+        import bpy
+
+        return {camera.name: bpy.path.abspath(camera.folder) for camera in self.job.cameras}
 
     @property
     def job(self) -> Any:
@@ -268,13 +285,15 @@ class Demo:
         import cameras
 
         shot = self.shot
-        folders = {camera.name: bpy.path.abspath(camera.folder) for camera in self.job.cameras}
+        folders = self.folders()
         asked = {
             "source": str(Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"),
             "cameras": folders,
+            "previews": self.previews,
             "truth": {name: str(self.truth / cameras.file_name(name)) for name in folders} if self.truth else {},
             "unit": self.unit,
             "sheet": str(self.out / "contact_sheet.png"),
+            "losses": str(self.out / "losses.png"),
         }
         command = [self.backend_python, HERE / "demo_report.py"]
         done = subprocess.run(
@@ -310,6 +329,9 @@ class Demo:
             if camera["psnr"]:
                 figures = ", ".join(f"{what} {value:.1f} dB" for what, value in camera["psnr"].items() if value)
                 print(f"          {name}: PSNR against the true render: {figures}")
+            if camera["preview_psnr"]:
+                figures = ", ".join(f"{what} {value:.1f} dB" for what, value in camera["preview_psnr"].items() if value)
+                print(f"          {name}: the engine 'preview': {figures}")
         for note in notes:
             print(f"          {note}")
 

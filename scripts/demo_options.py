@@ -9,6 +9,7 @@ from pathlib import Path
 
 from environments import REPOSITORY
 
+SAMPLE_CAPTION = "an orange person walks right and a red box in a room with a brown wooden floor and beige walls"
 GEOMETRIES = "mini, dust3r, depth-anything or files:DIR"
 
 
@@ -32,7 +33,9 @@ class Steps:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
-    parser.add_argument("--engine", choices=["preview"], default="preview", help="how the new angles are made")
+    engines = ["preview", "reangle"]
+    parser.add_argument("--engine", choices=engines, default="preview", help="how the new angles are made")
+    parser.add_argument("--caption", metavar="TEXT", help="what your clip shows, for the engine reangle")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
     parser.add_argument(
         "--geometry",

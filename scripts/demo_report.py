@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
 
-Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), truth (name:
-where its .mp4 and .json lie, without the ending), unit (the geometry's units in a unit of the truth), sheet (the PNG to
-write). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
+Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), previews
+(name: folder of the same by the engine preview, if there is one), truth (name: where its .mp4 and .json lie, without
+the ending), unit (the geometry's units in a unit of the truth), sheet and losses (the PNGs to write; losses where a
+model learned). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from backend.media.write import read_images
 
 COLUMNS = 4
 CELL_WIDTH, GAP, MARGIN, LABELS = 400, 6, 28, 118
+COLOURS = ((236, 234, 228), (240, 160, 70), (90, 180, 240))
 GROUND, HOLE, LOUD, QUIET = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 150, 154)
 
 
@@ -34,13 +36,20 @@ def main() -> None:
     asked = json.load(sys.stdin)
     source = Path(asked["source"])
     answer: dict[str, Any] = {"cameras": {}}
-    blocks = []
+    blocks, losses = [], {}
     for name, folder in asked["cameras"].items():
         truth = load_truth(asked["truth"].get(name, ""))
         manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
         answer["geometry"] = manifest["geometry"]
-        answer["cameras"][name], block = judge(name, Path(folder), source, truth, manifest, asked["unit"])
+        preview = asked["previews"].get(name)
+        answer["cameras"][name], block = judge(
+            name, Path(folder), source, truth, manifest, asked["unit"], Path(preview) if preview else None
+        )
         blocks.append(block)
+        if manifest["generation"]:
+            losses[name] = manifest["generation"].get("losses", [])
+    if any(losses.values()):
+        draw_losses(losses).save(asked["losses"], optimize=True)
     draw_sheet(blocks).save(asked["sheet"], optimize=True)
     print(json.dumps(answer))
 
@@ -62,6 +71,7 @@ def judge(
     truth: tuple[CameraPath, np.ndarray] | None,
     manifest: dict[str, Any],
     unit: float,
+    preview: Path | None,
 ) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
     """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one picture a column."""
     frames = read_images(folder / "frames")
@@ -74,6 +84,7 @@ def judge(
         "coverage": {what: round(float(mask.mean()), 4) for what, mask in sets.items()},
         "seconds": manifest["seconds"],
         "psnr": None,
+        "preview_psnr": None,
         "camera_error_px": None,
     }
     true_frames = None
@@ -82,8 +93,9 @@ def judge(
         if images.shape[1:3] != (height, width):
             images = np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images])
         true_frames = images
-        error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(frames, images, strict=True)])
-        figures["psnr"] = {"all": psnr(error), **{what: psnr(error[mask]) for what, mask in sets.items()}}
+        figures["psnr"] = psnr_of_parts(frames, images, sets)
+        if preview:
+            figures["preview_psnr"] = psnr_of_parts(read_images(preview / "frames"), images, sets)
         figures["camera_error_px"] = round(camera_error(manifest, path, unit), 4)
     picks = np.unique(np.linspace(0, count - 1, COLUMNS).round().astype(int)).tolist()
     clip = sorted(source.glob("*.png"))
@@ -94,6 +106,9 @@ def judge(
         picture = read_picture(warped[n])
         picture[sets["filled"][n]] = HOLE
         rows["warp"].append(picture)
+    if preview:
+        drawn = sorted((preview / "frames").glob("*.png"))
+        rows["preview"] = [read_picture(drawn[n]) for n in picks]
     rows["result"] = [frames[n] for n in picks]
     if true_frames is not None:
         rows["truth"] = [true_frames[n] for n in picks]
@@ -102,6 +117,12 @@ def judge(
     if figures["psnr"]:
         subtitle += f"   ·   {figures['psnr']['seen']:.1f} dB where seen"
     return figures, (name, f"{subtitle}   ·   frames {', '.join(str(n + 1) for n in picks)}", rows)
+
+
+def psnr_of_parts(found: np.ndarray, truth: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, float | None]:
+    """Of all pixels, and of each part, a T x h x w mask."""
+    error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(found, truth, strict=True)])
+    return {"all": psnr(error), **{what: psnr(error[mask]) for what, mask in parts.items()}}
 
 
 def psnr(error: np.ndarray) -> float | None:
@@ -154,6 +175,35 @@ def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Im
                 small = Image.fromarray(picture).resize(cell, Image.Resampling.LANCZOS)
                 sheet.paste(small, (MARGIN + LABELS + column * (cell[0] + GAP), y))
         top += height + MARGIN
+    return sheet
+
+
+def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
+    """How the loss went in each camera's last learning: dots for steps, a line for their running mean."""
+    width, height, left, bottom = 1100, 420, 90, 60
+    sheet = Image.new("RGB", (width, height), GROUND)
+    pen, text = ImageDraw.Draw(sheet), ImageFont.load_default(21)
+    most, longest = max(max(one) for one in losses.values() if one), max(len(one) for one in losses.values())
+
+    def place(step: float, loss: float) -> tuple[float, float]:
+        across = step / max(1, longest - 1) * (width - left - MARGIN)
+        return left + across, height - bottom - loss / most * (height - bottom - 2 * MARGIN)
+
+    for share in (0, 0.5, 1):
+        y = place(0, share * most)[1]
+        pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
+        pen.text((left - 10, y), f"{share * most:.2f}", QUIET, text, anchor="rm")
+    for row, (name, one) in enumerate(losses.items()):
+        colour = COLOURS[row % len(COLOURS)]
+        for step, loss in enumerate(one):
+            x, y = place(step, loss)
+            pen.ellipse([x - 2, y - 2, x + 2, y + 2], tuple(part // 2 for part in colour))
+        window = max(1, len(one) // 8)
+        means = [float(np.mean(one[max(0, step - window) : step + 1])) for step in range(len(one))]
+        if len(means) > 1:
+            pen.line([place(step, mean) for step, mean in enumerate(means)], colour, 3)
+        pen.text((width - MARGIN, MARGIN + 26 * row), name, colour, text, anchor="rm")
+    pen.text((left, height - 20), f"loss over {longest} steps of each camera's own learning", QUIET, text, anchor="lm")
     return sheet
 
 

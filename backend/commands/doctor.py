@@ -34,10 +34,18 @@ ESSENTIAL = {
     "uvicorn": "uvicorn",
     "psutil": "psutil",
 }
-LEARNED = {"torch": "torch", "transformers": "transformers", "mini-dust3r": "mini_dust3r", "safetensors": "safetensors"}
+LEARNED = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "diffusers": "diffusers",
+    "peft": "peft",
+    "bitsandbytes": "bitsandbytes",
+    "mini-dust3r": "mini_dust3r",
+    "safetensors": "safetensors",
+}
 CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
 CODEC_OUT = "libx264"
-SLOW = ("transformers", "mini_dust3r")
+SLOW = ("transformers", "mini_dust3r", "diffusers", "peft", "bitsandbytes")
 LOW_SPACE = 5e9
 INSTALL = "Run scripts/install_backend.py again."
 
@@ -53,7 +61,7 @@ def doctor(options: Namespace, output: Output) -> int:
     data = _data_folder(options.data, problems)
     parts: dict[str, Callable[[], Any]] = {
         "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
-        "learned": lambda: _packages(LEARNED, problems, "learned geometry"),
+        "learned": lambda: _packages(LEARNED, problems, "what is learned"),
         "memory": _memory,
         "devices": _devices,
         "numba": _numba,
@@ -62,6 +70,7 @@ def doctor(options: Namespace, output: Output) -> int:
         "server": lambda: _server(data),
         "geometry": lambda: _providers(data),
         "checkpoints": lambda: _checkpoints(data),
+        "learning": lambda: _learning(data),
         "suites": lambda: _suites(report["checkpoints"]),
     }
     for name, look in parts.items():
@@ -188,6 +197,34 @@ def _checkpoints(data: Path) -> list[dict[str, Any]]:
     return list_checkpoints(data)
 
 
+def _learning(data: Path) -> list[dict[str, Any]]:
+    """For each suite: how its video model would learn and generate in the memory that is free now."""
+    from backend.models.memory import COGVIDEOX_5B_SIZE, choose_tier, needed_bytes, size_of
+    from backend.models.recipes import RECIPES, Recipe
+    from backend.models.registry import locate
+    from backend.models.suites import SUITES
+    from backend.motion.device_memory import device_memory
+
+    device = device_memory()
+    rows = []
+    for suite in SUITES:
+        folder = locate(suite.video, data)
+        # What is not here yet is told with the size of what would be.
+        size = size_of(folder, bytes_each=device.bytes_each) if folder else COGVIDEOX_5B_SIZE
+        rank = RECIPES.get(suite.name, Recipe()).rank
+        tier = choose_tier(size, rank, device)
+        rows.append(
+            {
+                "suite": suite.name,
+                "free_gb": round(device.free / 1e9, 1),
+                "needs_gb": round(needed_bytes(size, tier, rank, device) / 1e9, 1) if tier else None,
+                "tier": tier.name if tier else None,
+                "words": tier.words if tier else "not enough memory is free",
+            }
+        )
+    return rows
+
+
 def _suites(checkpoints: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     from backend.models.registry import list_suites
 
@@ -225,6 +262,9 @@ def _describe(report: dict[str, Any]) -> str:
     for suite in report["suites"] or []:
         parts = ", ".join(f"{role} {'here' if there else 'missing'}" for role, there in suite["installed"].items())
         lines.append(f"Suite      {suite['name']}: {parts}")
+    for row in report["learning"] or []:
+        needs = f"{row['needs_gb']} of " if row["needs_gb"] is not None else ""
+        lines.append(f"Learning   {row['suite']}: {needs}{row['free_gb']} GB free: {row['words']}")
     if report["checkpoints"]:
         from backend.commands.models import describe_checkpoints
 

@@ -15,6 +15,7 @@ from backend.commands.request import checked
 from backend.contract import Clip, GeometrySettings, JobRequest
 from backend.engines.plan import plan_job
 from backend.errors import UserError
+from backend.evaluation.camera import camera_error
 from backend.evaluation.judge import judge, mean_of
 from backend.evaluation.truth import TrueScene, open_scenes
 from backend.geometry.files import collect_geometry_files
@@ -38,15 +39,15 @@ def evaluate(options: Namespace, output: Output) -> int:
         for view in scene.views:
             folder = out / scene.name / view.path.name
             export(done[f"deliver {view.path.name}"], folder)
-            truth, seen = view.frames(), view.seen()
-            parts = {} if seen is None else {"visible": seen, "occluded": ~seen}
+            truth, parts = view.frames(), view.parts()
             found = read_images(folder / "frames")
             if found.shape != truth.shape:
                 raise UserError(
                     f"{view.folder} holds pictures of {truth.shape}, the result of {found.shape}.",
                     advice="Correct the scene's size or the number of its frames.",
                 )
-            rows.append({"scene": scene.name, "camera": view.path.name, **judge(found, truth, parts)})
+            figures = {**judge(found, truth, parts), **camera_error(found, truth, parts.get("static"))}
+            rows.append({"scene": scene.name, "camera": view.path.name, **figures})
     figures = mean_of({name: value for name, value in row.items() if isinstance(value, float)} for row in rows)
     about = {"engine": options.engine, "views": rows, "mean": figures}
     (out / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")

@@ -133,7 +133,8 @@ class JobEvent(WireModel):
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
     state: `state` is set. stage: `stage` began or, with `cached`, was found done.
-    progress: `progress`, `eta_s`, `stage`. note: `message` for the artist.
+    progress: `stage` with `progress` and `eta_s`, or, while a model learns, with `loss` and now and then `picture`: a
+    PNG in base 64 of what it makes by now, under what it is to make. note: `message` for the artist.
     result: `name` was published. error: `error` is set.
     """
 
@@ -146,6 +147,8 @@ class JobEvent(WireModel):
     cached: bool | None = None
     progress: float | None = None
     eta_s: float | None = None
+    loss: float | None = None
+    picture: Annotated[str | None, Field(max_length=2**20)] = None
     message: str | None = None
     name: str | None = None
     error: JobError | None = None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from backend.engines.stage import STAGE_FUNCTIONS, Stage, StageContext, StageFunction
-from backend.errors import UserError
+from backend.errors import RunAgainError, UserError
 from backend.models.identity import checkpoint_hash
 from backend.models.registry import check_weights
 from backend.store import Artifact, Store
@@ -33,9 +33,17 @@ def inputs_of(stage: Stage, done: Mapping[str, Artifact]) -> dict[str, Artifact]
 
 
 def run_stage(
-    stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: Callable[[float, str], None]
+    stage: Stage,
+    key: str,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    report: Callable[[float, str], None],
+    show: Callable[[float, bytes], None] = lambda loss, picture: None,
 ) -> Artifact:
-    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published."""
+    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published.
+
+    report, show: see StageContext.
+    """
     for refs in stage.files.values():
         for ref in refs:
             if not store.has_blob(ref.sha256):
@@ -57,6 +65,7 @@ def run_stage(
                 checkpoint=stage.checkpoint,
                 report=report,
                 unfinished=store.unfinished(key),
+                show=show,
             )
         )
         seconds = round(time.monotonic() - started, 3)
@@ -84,6 +93,10 @@ def run_plan(
             def report_stage(fraction: float, message: str, stage: Stage = stage) -> None:
                 report(stage, fraction, message, cached=False)
 
-            artifact = run_stage(stage, key, inputs, store, report_stage)
+            while artifact is None:
+                try:
+                    artifact = run_stage(stage, key, inputs, store, report_stage)
+                except RunAgainError as again:
+                    report_stage(0.0, str(again))
         done[stage.name] = artifact
     return done

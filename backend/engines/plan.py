@@ -14,7 +14,7 @@ from backend.models.providers import check_provider
 
 DECODE_VERSION = 1
 GEOMETRY_VERSION = 1
-DELIVER_VERSION = 2
+DELIVER_VERSION = 3
 
 
 def plan_job(request: JobRequest, data: Path) -> list[Stage]:

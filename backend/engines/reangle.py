@@ -15,9 +15,9 @@ from backend.models.recipes import RECIPES, Recipe
 from backend.models.registry import find_checkpoint, kind_of
 from backend.models.suites import suite_named
 
-LEARN_VERSION = 1
-GENERATE_VERSION = 1
-FINISH_VERSION = 1
+LEARN_VERSION = 2
+GENERATE_VERSION = 2
+FINISH_VERSION = 2
 SHARED = "learn the motion"
 
 
@@ -72,6 +72,7 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
                     "dynamic_guidance": chosen.dynamic_guidance,
                 },
                 "warp_guidance": chosen.warp_guidance,
+                "fill_guidance": chosen.fill_guidance,
                 "seed": request.seed,
             },
             inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},

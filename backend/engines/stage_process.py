@@ -2,13 +2,15 @@
 """`python -m backend.engines.stage_process`: one stage in a process of its own.
 
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
-"inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text}, then {"artifact": key} and
-exit status 0, or {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for
-the rest.
+"inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text} and {"loss": number,
+"picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
+{"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest, or
+{"again": why} and exit status 3 if the stage wants a fresh process.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -20,7 +22,7 @@ from typing import Any
 from backend.contract import FileRef
 from backend.engines.execute import run_stage
 from backend.engines.stage import Stage
-from backend.errors import UserError
+from backend.errors import RunAgainError, UserError
 from backend.store import Store
 
 
@@ -47,6 +49,9 @@ def main() -> int:
     def report(fraction: float, message: str) -> None:
         say(progress=min(max(fraction, 0.0), 1.0), message=message)
 
+    def show(loss: float, picture: bytes) -> None:
+        say(loss=loss, picture=base64.b64encode(picture).decode())
+
     try:
         store = Store(Path(spec["root"]))
         inputs = {}
@@ -54,10 +59,13 @@ def main() -> int:
             inputs[role] = store.artifact(key)
             if inputs[role] is None:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
-        artifact = run_stage(stage_from_json(spec["stage"]), spec["key"], inputs, store, report)
+        artifact = run_stage(stage_from_json(spec["stage"]), spec["key"], inputs, store, report, show)
     except UserError as error:
         say(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})
         return 2
+    except RunAgainError as error:
+        say(again=str(error))
+        return 3
     except MemoryError:
         advice = "Close other programs, use a smaller size or fewer frames, and start again."
         say(error={"message": "There was not enough memory.", "advice": advice, "traceback": traceback.format_exc()})

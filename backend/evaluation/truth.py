@@ -20,20 +20,26 @@ from backend.media.write import read_images
 @dataclass(frozen=True)
 class TrueView:
     """One target camera. folder: its true pictures. visible: folder of white where the source saw the pixel's point in
-    the same frame, or None.
+    the same frame, or None. moving: folder of white where it shows what moves by itself, or None.
     """
 
     path: CameraPath
     folder: Path
     visible: Path | None
+    moving: Path | None
 
     def frames(self) -> np.ndarray:
         """N x H x W x 3 uint8."""
         return read_images(self.folder)
 
-    def seen(self) -> np.ndarray | None:
-        """N x H x W bool."""
-        return None if self.visible is None else read_images(self.visible) > 0
+    def parts(self) -> dict[str, np.ndarray]:
+        """N x H x W bool of "visible", "occluded", "moving" and "static" pixels, as far as the scene tells them."""
+        parts = {}
+        for folder, yes, no in ((self.visible, "visible", "occluded"), (self.moving, "moving", "static")):
+            if folder is not None:
+                parts[yes] = read_images(folder) > 0
+                parts[no] = ~parts[yes]
+        return parts
 
 
 @dataclass(frozen=True)
@@ -77,8 +83,9 @@ def _view(folder: Path, scene: Mapping[str, Any], target: Mapping[str, Any]) -> 
             "K": target["K"],
         }
     )
-    visible = folder / "visibility" / path.name
-    return TrueView(path, folder / "targets" / path.name, visible if visible.is_dir() else None)
+    told = (folder / part / path.name for part in ("visibility", "moving"))
+    visible, moving = (place if place.is_dir() else None for place in told)
+    return TrueView(path, folder / "targets" / path.name, visible, moving)
 
 
 def open_scenes(folder: Path) -> list[TrueScene]:

@@ -32,6 +32,7 @@ def write_manifest(context: StageContext, path: CameraPath) -> None:
         "world_from_camera": path.world_from_camera,
         "clip": _clip(inputs["decode"]),
         "geometry": _geometry(inputs["geometry"]),
+        "generation": _generation(inputs["preview"]),
         "coverage": warp["coverage"],
         "coverage_by_frame": warp["coverage_by_frame"],
         "notes": warp["notes"],
@@ -44,6 +45,7 @@ def write_manifest(context: StageContext, path: CameraPath) -> None:
     (context.out / "manifest.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
+GENERATION = "generation.json"
 CLIP_KEYS = ("start", "fps", "fps_is_variable", "timestamps", "width", "height", "frames", "notes")
 
 
@@ -55,6 +57,12 @@ def _clip(decode: Path) -> dict[str, Any]:
 def _geometry(folder: Path) -> dict[str, Any]:
     about = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
     return {key: about[key] for key in ("provider", "checkpoint", "licence", "scale", "notes")}
+
+
+def _generation(folder: Path) -> dict[str, Any] | None:
+    """Which video model made the frames, what it had learned from, and how; None where none did."""
+    about = folder / GENERATION
+    return json.loads(about.read_text(encoding="utf-8")) if about.exists() else None
 
 
 def _seconds(folder: Path) -> float | None:

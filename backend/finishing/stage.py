@@ -15,7 +15,7 @@ from backend.contract import CameraPath
 from backend.engines.stage import StageContext
 from backend.finishing.composite import over
 from backend.finishing.fill import Filler
-from backend.finishing.manifest import write_manifest
+from backend.finishing.manifest import GENERATION, write_manifest
 from backend.media.write import ImageWriter, read_images, write_mp4
 from backend.warping.stage import FOLDERS, load_views
 from backend.warping.video import in_order
@@ -51,7 +51,8 @@ def fill(context: StageContext) -> None:
 
 
 def finish(context: StageContext) -> None:
-    """Write frames/ into `context.out`: what was generated, with what the camera saw over it if that is to be exact.
+    """Write frames/ and generation.json into `context.out`: what was generated, with what the camera saw over it if
+    that is to be exact.
 
     params: exact_where_seen. inputs: warp, generated.
     """
@@ -69,6 +70,7 @@ def finish(context: StageContext) -> None:
             for n, frame in enumerate(made, start=start + 1):
                 writer.add(frame)
                 context.report(n / count, "")
+    shutil.copyfile(context.inputs["generated"] / GENERATION, context.out / GENERATION)
 
 
 def deliver(context: StageContext) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,18 @@ from diffusers import CogVideoXImageToVideoPipeline
 
 from backend.contract import CameraPath
 from backend.engines.stage import StageContext
+from backend.finishing.manifest import GENERATION
 from backend.generation.guide import WarpGuide
 from backend.generation.video import Task, generate_video
 from backend.generation.window import SamplingSettings
 from backend.media.write import ImageWriter, read_images
+from backend.models.memory import Tier
 from backend.motion.dataset import TrainingClip, infilled, training_clips
+from backend.motion.device_memory import in_tier
 from backend.motion.examples import encode_example
 from backend.motion.model_view import ModelView
 from backend.motion.pipeline import open_video_pipeline
-from backend.motion.stage import LORA, model_size, warper_of
+from backend.motion.stage import LORA, model_size, video_model, warper_of
 from backend.motion.windows import plan_windows
 
 OPENING = 0.1
@@ -26,14 +31,19 @@ OPENING = 0.1
 
 
 def generate(context: StageContext) -> None:
-    """Write generated/000001.png ..., as many and as large as the path asks for, into `context.out`.
+    """Write generated/000001.png ..., as many and as large as the path asks for, and generation.json.
 
-    params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance, 0 to 1; seed. inputs:
-    decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if there is one).
+    params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance and fill_guidance, 0 to 1;
+    seed. inputs: decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if
+    there is one).
     checkpoint: the video model.
     """
+    in_tier(context, 0, partial(_generate, context))
+
+
+def _generate(context: StageContext, tier: Tier) -> None:
     path = CameraPath.model_validate(context.params["path"])
-    pipe = open_video_pipeline(Path(context.checkpoint))
+    pipe = open_video_pipeline(Path(context.checkpoint), tier)
     if "learned" in context.inputs:
         pipe.load_lora_weights(str(context.inputs["learned"] / LORA))
     settings = SamplingSettings(**context.params["sampling"])
@@ -41,12 +51,19 @@ def generate(context: StageContext) -> None:
     windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)
     warper, _ = warper_of(context)
     clips = list(training_clips(warper, [path], view, windows, context.params["caption"]))
-    seed, strength = context.params["seed"], context.params["warp_guidance"]
+    seed, strengths = context.params["seed"], (context.params["warp_guidance"], context.params["fill_guidance"])
+    guided = max(strengths) > 0
+    preview = read_images(context.inputs["preview"] / "frames", 0, len(path.frames) if guided else 1)
+    filled = [
+        _filled(clip, view, preview[windows.frames(index)] if guided else preview) for index, clip in enumerate(clips)
+    ]
     task = Task(
-        first_frame=_first_frame(clips[0], view, read_images(context.inputs["preview"] / "frames", 0, 1)[0]),
+        first_frame=filled[0][0],
         prompt=clips[0].prompt,
         windows=windows,
-        guides=[_guide(pipe, clip, strength, seed) for clip in clips] if strength > 0 else [],
+        guides=[_guide(pipe, clip, frames, strengths, seed) for clip, frames in zip(clips, filled, strict=True)]
+        if guided
+        else [],
         seed=seed,
     )
     context.report(OPENING, "")
@@ -54,16 +71,30 @@ def generate(context: StageContext) -> None:
     with ImageWriter(context.out / "generated") as writer:
         for frame in frames:
             writer.add(view.cut(frame))
+    about = {"prompt": task.prompt, **video_model(context, tier)}
+    if "learned" in context.inputs:
+        learning = json.loads((context.inputs["learned"] / "learning.json").read_text(encoding="utf-8"))
+        about |= {"learned_from": learning["clips"], "losses": learning["losses"]}
+    (context.out / GENERATION).write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
-def _first_frame(clip: TrainingClip, view: ModelView, preview: np.ndarray) -> np.ndarray:
-    """What was seen, as it was seen; the preview's fill in holes; beyond the asked picture's rim, continued from it."""
-    filled, within = view.paste(preview)
-    seen = clip.visible[0]
-    picture = np.where(seen[..., None], clip.frames[0], filled)
-    return infilled(picture, seen | within)
+def _filled(clip: TrainingClip, view: ModelView, preview: np.ndarray) -> np.ndarray:
+    """The clip's first frames, as many as the preview's: what was seen, as it was seen; the preview's fill in holes;
+    beyond the asked picture's rim, continued from it.
+    """
+    frames = []
+    for seen, warped, one in zip(clip.visible, clip.frames, preview, strict=False):
+        filled, within = view.paste(one)
+        frames.append(infilled(np.where(seen[..., None], warped, filled), seen | within))
+    return np.stack(frames)
 
 
-def _guide(pipe: CogVideoXImageToVideoPipeline, clip: TrainingClip, strength: float, seed: int) -> WarpGuide:
-    example = encode_example(pipe, clip.frames, clip.visible, clip.prompt, seed)
-    return WarpGuide(example.latents, example.mask, strength)
+def _guide(
+    pipe: CogVideoXImageToVideoPipeline,
+    clip: TrainingClip,
+    frames: np.ndarray,
+    strengths: tuple[float, float],
+    seed: int,
+) -> WarpGuide:
+    example = encode_example(pipe, frames, clip.visible, clip.prompt, seed)
+    return WarpGuide(example.latents, example.mask, *strengths)

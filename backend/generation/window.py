@@ -46,10 +46,10 @@ def generate_latents(
     pipe.scheduler.set_timesteps(settings.steps)
 
     def held(latents: torch.Tensor, done: int) -> torch.Tensor:
-        if guide is None or not guide.holds_after(done, settings.steps):
+        if guide is None or not (which := guide.held_after(done, settings.steps)).any():
             return latents
         times = pipe.scheduler.timesteps
-        return guide.held(latents, pipe.scheduler, times[done] if done < len(times) else None, noise)
+        return guide.held(latents, which, pipe.scheduler, times[done] if done < len(times) else None, noise)
 
     def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         report((step + 1) / settings.steps)
@@ -77,5 +77,5 @@ def generate_latents(
 @torch.inference_mode()
 def decode_frames(pipe: CogVideoXImageToVideoPipeline, latents: torch.Tensor) -> np.ndarray:
     """T x H x W x 3 uint8 of latents 1 x frames x c x h x w, scaled."""
-    frames = pipe.decode_latents(latents.to(pipe.vae.device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
+    frames = pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
     return (frames.float() * 127.5 + 127.5).round().clamp(0, 255).byte().cpu().numpy()

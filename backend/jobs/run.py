@@ -24,6 +24,7 @@ POLL_S = 0.1
 EVENT_GAP_S = 0.2
 QUIET_GAP_S = 2.0
 SMALLEST_STEP = 0.002
+LOSS_GAP_S = 1.0
 
 
 class JobInterruptedError(Exception):
@@ -74,6 +75,7 @@ class JobRun:
     ) -> None:
         self._request, self._database, self._store = request, database, store
         self._interrupted, self._only_one = interrupted, only_one
+        self._again = False
 
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
@@ -103,6 +105,7 @@ class JobRun:
         }
         deaths = 0
         while True:
+            self._again = False
             if self._interrupted():
                 raise JobInterruptedError
             process = StageProcess()
@@ -116,6 +119,8 @@ class JobRun:
                 self._store.sweep()
             if artifact is not None:
                 return artifact
+            if self._again:
+                continue
             deaths += 1
             why = _how_it_ended(process.exit_code)
             if deaths < MAX_DEATHS:
@@ -133,12 +138,21 @@ class JobRun:
 
     def _listen(self, process: StageProcess, stage: Stage, progress: Progress) -> Artifact | None:
         """Follow a stage to its end. None if it died without a word."""
-        last_time, last_value = 0.0, -1.0
+        last_time, last_value, last_loss = 0.0, -1.0, 0.0
         for line in self._lines(process):
             if "error" in line:
                 raise StageFailedError(JobError.model_validate(line["error"]))
+            if "again" in line:
+                self._again = True
+                self._database.add_note(self._request.id, stage.name, line["again"])
+                return None
             if "artifact" in line:
                 return self._store.artifact(line["artifact"])
+            if "loss" in line:
+                if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
+                    last_loss = time.monotonic()
+                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["picture"])
+                continue
             if message := line.get("message"):
                 self._database.add_note(self._request.id, stage.name, message)
             fraction = line.get("progress", 0.0)

@@ -21,6 +21,7 @@ class Recipe:
     guidance: float = 6.0
     dynamic_guidance: bool = True
     warp_guidance: float = 0.0
+    fill_guidance: float = 0.0
 
 
 RECIPES = {

@@ -22,8 +22,9 @@ def save_training(
     All draws of a step follow from the seed and the step's number, so there is no state of random numbers to keep.
     """
     tensors = {f"lora/{name}": weights for name, weights in adapter_weights(transformer).items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{index}/{name}": value for name, value in moments.items()}
+    for index, weights in enumerate(_trained(optimizer)):
+        for name, value in optimizer.state[weights].items():
+            tensors[f"optimizer/{index}/{name}"] = torch.as_tensor(value)
     tensors["losses"] = torch.tensor(losses, dtype=torch.float32)
     write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
@@ -38,10 +39,17 @@ def resume_training(
     put_adapter_weights(
         transformer, {name.removeprefix("lora/"): t for name, t in tensors.items() if name.startswith("lora/")}
     )
-    moments: dict[int, dict[str, torch.Tensor]] = {}
+    trained = _trained(optimizer)
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
-            moments.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+            weights = trained[int(index)]
+            # Steps are counted in Python by bitsandbytes, in a tensor of floats that stays on the CPU by torch.
+            counted = tensor.ndim == 0 and not tensor.is_floating_point()
+            value = tensor.item() if counted else tensor.to(weights.device) if tensor.ndim else tensor
+            optimizer.state[weights][key] = value
     return tensors["losses"].tolist()
+
+
+def _trained(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    return [weights for group in optimizer.param_groups for weights in group["params"]]

@@ -35,24 +35,29 @@ class Example:
 
 @torch.inference_mode()
 def encode_example(
-    pipe: CogVideoXImageToVideoPipeline, frames: np.ndarray, visible: np.ndarray, prompt: str, seed: int
+    pipe: CogVideoXImageToVideoPipeline,
+    frames: np.ndarray,
+    visible: np.ndarray,
+    prompt: str,
+    seed: int,
+    first_frames: int = FIRST_FRAMES,
 ) -> Example:
     """frames: T x H x W x 3 uint8 with T = 4 k + 1, at the model's size; visible: T x H x W bool.
 
-    The first frame is encoded FIRST_FRAMES times, each with noise of its own whose strength's logarithm is normal, as
+    The first frame is encoded several times, each with noise of its own whose strength's logarithm is normal, as
     CogVideoX adds it to conditions: a pool to draw from, so that the autoencoder is not needed while training.
     """
-    vae, random = pipe.vae, torch.Generator().manual_seed(seed)
+    vae, device, random = pipe.vae, pipe._execution_device, torch.Generator().manual_seed(seed)
     video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1
-    latents = vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode()[0].transpose(0, 1)
-    strengths = torch.exp(NOISE_LOG_MEAN + NOISE_LOG_DEVIATION * torch.randn(FIRST_FRAMES, 1, 1, generator=random))
-    noise = torch.randn((FIRST_FRAMES, *video.shape[1:2], *video.shape[3:]), generator=random)
-    first_frames = []
+    latents = vae.encode(video.to(device, vae.dtype)).latent_dist.mode()[0].transpose(0, 1)
+    strengths = torch.exp(NOISE_LOG_MEAN + NOISE_LOG_DEVIATION * torch.randn(first_frames, 1, 1, generator=random))
+    noise = torch.randn((first_frames, *video.shape[1:2], *video.shape[3:]), generator=random)
+    begins = []
     for strength, one in zip(strengths, noise, strict=True):
         noisy = (video[0, :, 0] + strength * one)[None, :, None]
-        posterior = vae.encode(noisy.to(vae.device, vae.dtype)).latent_dist
+        posterior = vae.encode(noisy.to(device, vae.dtype)).latent_dist
         # CogVideoX's pipeline and its trainer draw the condition's latents, too.
-        first_frames.append(posterior.sample(random)[0, :, 0])
+        begins.append(posterior.sample(random)[0, :, 0])
     factor = pipe.vae_scaling_factor_image
     # CogVideoX 1.5 was trained with the first frame divided by the factor.
     image_factor = 1 / factor if vae.config.invert_scale_latents else factor
@@ -61,7 +66,7 @@ def encode_example(
     )
     assert told is not None
     mask = latent_mask(visible, *latents.shape[2:], frames_per_latent=pipe.vae_scale_factor_temporal)
-    parts = latents * factor, torch.from_numpy(mask), torch.stack(first_frames) * image_factor, told[0]
+    parts = latents * factor, torch.from_numpy(mask), torch.stack(begins) * image_factor, told[0]
     return Example(*(part.cpu().contiguous() for part in parts))
 
 

@@ -3,18 +3,25 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import torch
-from diffusers import CogVideoXImageToVideoPipeline
+from diffusers import CogVideoXImageToVideoPipeline, CogVideoXTransformer3DModel
 
 from backend.errors import UserError
+from backend.models.memory import TIERS, Tier
+from backend.motion.device_memory import is_out_of_memory
+from backend.motion.quantized import quantize
 
 
-def open_video_pipeline(folder: Path, device: str | None = None) -> CogVideoXImageToVideoPipeline:
+def open_video_pipeline(
+    folder: Path, tier: Tier = TIERS[0], device: str | None = None
+) -> CogVideoXImageToVideoPipeline:
     """The pipeline, ready to run: bfloat16 on a GPU, float32 on a CPU.
 
-    device: None takes the GPU if there is one. Raises UserError if the folder does not hold one.
+    tier: how memory is saved. device: None takes the GPU if there is one. Raises UserError if the folder does not hold
+    one.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -22,9 +29,46 @@ def open_video_pipeline(folder: Path, device: str | None = None) -> CogVideoXIma
             folder, dtype=torch.bfloat16 if device == "cuda" else torch.float32, local_files_only=True
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).splitlines()[0] if str(error) else repr(error)
         raise UserError(
             f"The video checkpoint {folder} cannot be opened: {reason}.", advice="Copy all of its folders again."
         ) from error
     pipe.set_progress_bar_config(disable=True)
+    quantize(pipe.transformer, tier.base)
+    if tier.tiled:
+        _tile(pipe)
+    if tier.parts_apart and device == "cuda":
+        pipe.enable_model_cpu_offload()
+        return pipe
     return pipe.to(device)
+
+
+def alone(pipe: CogVideoXImageToVideoPipeline) -> CogVideoXTransformer3DModel:
+    """The pipeline's transformer on the device that the pipeline works on, all else out of memory."""
+    transformer, device = pipe.transformer, pipe._execution_device
+    pipe.remove_all_hooks()
+    pipe.register_modules(vae=None, text_encoder=None, transformer=None)
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return transformer.to(device)
+
+
+def _tile(pipe: CogVideoXImageToVideoPipeline) -> None:
+    """Let the autoencoder work on tiles of about half the picture's sides.
+
+    By its own defaults tiles begin at fractions of a latent pixel for some sizes, and the latents come out too many: a
+    quarter's overlap of sides that divide by four latent pixels is exact.
+    """
+    unit = 4 * pipe.vae_scale_factor_spatial
+    height, width = (
+        -(-side // (2 * unit)) * unit for side in (pipe.vae.config.sample_height, pipe.vae.config.sample_width)
+    )
+    pipe.vae.enable_tiling(
+        tile_sample_min_height=height,
+        tile_sample_min_width=width,
+        tile_overlap_factor_height=0.25,
+        tile_overlap_factor_width=0.25,
+    )

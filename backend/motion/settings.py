@@ -12,7 +12,6 @@ class LearningSettings:
 
     steps: of the optimizer; each sees `accumulation` clips. rank, alpha: of the LoRA. rate: constant.
     image_dropout: how often the first frame is not shown. seed: decides the LoRA's first weights and every draw.
-    checkpointing: compute activations again on the way back, for less memory.
     """
 
     steps: int = 400
@@ -25,5 +24,4 @@ class LearningSettings:
     accumulation: int = 1
     image_dropout: float = 0.05
     seed: int = 42
-    checkpointing: bool = False
     save_every: int = 50

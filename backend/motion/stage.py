@@ -7,10 +7,10 @@ camera's own warp.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ from backend.engines.stage import StageContext
 from backend.errors import UserError
 from backend.geometry.video_geometry import VideoGeometry
 from backend.media.write import read_images
+from backend.models.memory import Tier
+from backend.models.registry import licence_of, name_of
 from backend.motion.adapter import WEIGHTS, add_adapter, put_adapter_weights, save_adapter
 from backend.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, training_clips
+from backend.motion.device_memory import in_tier
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
 from backend.motion.model_view import ModelView
-from backend.motion.pipeline import open_video_pipeline
+from backend.motion.pipeline import alone, open_video_pipeline
 from backend.motion.settings import LearningSettings
+from backend.motion.sight import colours_of, sight
 from backend.motion.trainer import Progress, learn
 from backend.motion.windows import plan_windows
 from backend.store.folders import write_atomically
@@ -38,6 +42,8 @@ from backend.warping.video import Warper, check_clip
 ENCODING = 0.25
 """Share of the stage's progress that warping and encoding take."""
 LORA = "lora"
+PICTURES = 8
+"""How often learning is put into words and a picture."""
 
 
 def learn_motion(context: StageContext) -> None:
@@ -47,22 +53,26 @@ def learn_motion(context: StageContext) -> None:
     to learn from the presets' warps besides the clip itself; masked, whether what was not seen is hidden from the loss.
     inputs: decode, geometry, and learned, an earlier output to go on from, if there is one. checkpoint: a video model.
     """
+    settings = learning_settings(context.params["learning"])
+    in_tier(context, settings.rank, partial(_learn, context, settings))
+
+
+def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> None:
     assert context.unfinished is not None
     kept = context.unfinished
-    pipe = open_video_pipeline(Path(context.checkpoint))
-    settings = learning_settings(context.params["learning"])
-    examples, about = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
-    transformer, scheduler = pipe.transformer, pipe.scheduler
+    pipe = open_video_pipeline(Path(context.checkpoint), tier)
+    examples, about, colours = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
+    scheduler = pipe.scheduler
     width, height = model_size(pipe)
     rotary = None
-    if transformer.config.use_rotary_positional_embeddings:
+    if pipe.transformer.config.use_rotary_positional_embeddings:
         rotary = pipe._prepare_rotary_positional_embeddings(  # pyright: ignore[reportPrivateUsage]
-            height, width, len(examples[0].latents), transformer.device
+            height,
+            width,
+            len(examples[0].latents),
+            pipe._execution_device,  # pyright: ignore[reportPrivateUsage]
         )
-    # Nothing but the transformer is needed from here on.
-    pipe.register_modules(vae=None, text_encoder=None)
-    del pipe
-    gc.collect()
+    transformer = alone(pipe)
     add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
     if "learned" in context.inputs:
         before = load_file(context.inputs["learned"] / LORA / WEIGHTS)
@@ -72,17 +82,27 @@ def learn_motion(context: StageContext) -> None:
 
     def report(progress: Progress) -> None:
         share = ENCODING + (1 - ENCODING) * progress.step / settings.steps
-        context.report(min(share, 1.0), _news(progress, settings.steps))
+        now_and_then = not progress.step % max(1, settings.steps // PICTURES) or progress.step == settings.steps
+        context.report(min(share, 1.0), _news(progress, settings.steps) if now_and_then else "")
+        picture = sight(transformer, scheduler, rotary, examples[0], colours) if now_and_then else b""
+        context.show(progress.loss, picture)
 
     try:
-        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report)
+        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report, tier)
     except FloatingPointError as error:
         raise UserError(
             f"Learning the motion went astray: {error}.", advice="Choose a lower learning rate, or another seed."
         ) from error
     save_adapter(transformer, context.out / LORA)
+    about |= video_model(context, tier)
     about["losses"] = [round(loss, 6) for loss in losses]
     (context.out / "learning.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def video_model(context: StageContext, tier: Tier) -> dict[str, str]:
+    """What a manifest says of the model that a stage ran: its name, its licence, and how memory was saved."""
+    name, licence = name_of(context.checkpoint), licence_of(context.checkpoint)
+    return {"checkpoint": name, "licence": licence, "memory": f"{tier.name}: {tier.words}"}
 
 
 def learning_settings(values: Mapping[str, Any]) -> LearningSettings:
@@ -102,11 +122,12 @@ def model_size(pipe: CogVideoXImageToVideoPipeline) -> tuple[int, int]:
 
 def _examples(
     context: StageContext, pipe: CogVideoXImageToVideoPipeline, kept: Path, seed: int
-) -> tuple[list[Example], dict[str, Any]]:
-    """The clips to learn from, encoded, and what learning.json says of them."""
+) -> tuple[list[Example], dict[str, Any], np.ndarray]:
+    """The clips to learn from, encoded; what learning.json says of them; and `colours_of` the first."""
     beside = kept.with_suffix(".json")
     if beside.exists():
-        return load_examples(kept), json.loads(beside.read_text(encoding="utf-8"))
+        known = json.loads(beside.read_text(encoding="utf-8"))
+        return load_examples(kept), known["about"], np.array(known["colours"], np.float32)
     clips = _clips(context, pipe)
     enough = [clip for clip in clips if clip.coverage >= LEAST_COVERAGE]
     if not enough:
@@ -129,10 +150,11 @@ def _examples(
             for clip in clips
         ]
     }
+    colours = colours_of(examples[0].latents, enough[0].frames)
     save_examples(examples, kept)
-    write_atomically(beside, json.dumps(about).encode())
+    write_atomically(beside, json.dumps({"about": about, "colours": colours.tolist()}).encode())
     # Read back, so that a broken run and an unbroken one learn from the same numbers.
-    return load_examples(kept), about
+    return load_examples(kept), about, colours
 
 
 def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
@@ -157,9 +179,7 @@ def warper_of(context: StageContext) -> tuple[Warper, float]:
 
 
 def _news(progress: Progress, steps: int) -> str:
-    """A line for the log now and then."""
-    if progress.step % max(1, steps // 8) and progress.step != steps:
-        return ""
     return (
-        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, {progress.eta_s:.0f} s left."
+        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, "
+        f"{progress.rate:.2f} steps a second, {progress.eta_s:.0f} s left."
     )

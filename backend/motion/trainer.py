@@ -5,17 +5,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import CogVideoXDPMScheduler, CogVideoXTransformer3DModel
+from torch.autograd.graph import save_on_cpu
+from torch.utils.checkpoint import checkpoint
 
+from backend.models.memory import TIERS, Tier
 from backend.motion.checkpoint import resume_training, save_training
 from backend.motion.examples import Example
 from backend.motion.loss import masked_velocity_loss
 from backend.motion.precision import keep_float32
+from backend.motion.quantized import adam
 from backend.motion.settings import LearningSettings
 
 Rotary = tuple[torch.Tensor, torch.Tensor] | None
@@ -68,17 +74,23 @@ def learn(
     settings: LearningSettings,
     saved: Path,
     report: Callable[[Progress], None],
+    tier: Tier = TIERS[0],
 ) -> list[float]:
     """Train the transformer's LoRA (`add_adapter`) in place; returns the loss of every step.
 
-    saved: where the unfinished training is kept; if it is there, it goes on from it. Raises FloatingPointError if the
-    loss is no longer a number.
+    saved: where the unfinished training is kept; if it is there, it goes on from it. tier: how memory is saved. Raises
+    FloatingPointError if the loss is no longer a number.
     """
     trained = [weights for weights in transformer.parameters() if weights.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.rate, betas=settings.betas, weight_decay=settings.weight_decay)
+    optimizer = adam(
+        trained,
+        small=tier.small_moments,
+        lr=settings.rate,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+    )
     losses = resume_training(saved, transformer, optimizer)
-    if settings.checkpointing:
-        transformer.enable_gradient_checkpointing()
+    recompute(transformer, tier.recomputed)
     if transformer.device.type == "cpu":
         keep_float32(transformer.patch_embed.proj)
     transformer.train()
@@ -89,7 +101,8 @@ def learn(
         for part in range(settings.accumulation):
             number = step * settings.accumulation + part
             chosen = draw(examples, settings, number, scheduler.config["num_train_timesteps"])
-            loss = clip_loss(transformer, scheduler, rotary, examples[chosen.clip], chosen) / settings.accumulation
+            with save_on_cpu(pin_memory=transformer.device.type == "cuda") if tier.parked else nullcontext():
+                loss = clip_loss(transformer, scheduler, rotary, examples[chosen.clip], chosen) / settings.accumulation
             loss.backward()
             total += loss.item()
         if not np.isfinite(total):
@@ -107,6 +120,15 @@ def learn(
     return losses
 
 
+def recompute(transformer: CogVideoXTransformer3DModel, share: float) -> None:
+    """Compute the activations of this share of the layers again on the way back: 0, or 1 / n for every n-th layer."""
+    if share == 1:
+        transformer.enable_gradient_checkpointing()
+    elif share:
+        for block in transformer.transformer_blocks[:: round(1 / share)]:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+
+
 def clip_loss(
     transformer: CogVideoXTransformer3DModel,
     scheduler: CogVideoXDPMScheduler,
@@ -117,18 +139,30 @@ def clip_loss(
     """The loss of one clip under one draw."""
     device = transformer.device
     clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
+    found = predicted_velocity(transformer, scheduler, rotary, example, chosen)
+    velocity = scheduler.get_velocity(clean, noise, torch.tensor([chosen.time], device=device))
+    return masked_velocity_loss(found, velocity, example.mask[None].to(device))
+
+
+def predicted_velocity(
+    transformer: CogVideoXTransformer3DModel,
+    scheduler: CogVideoXDPMScheduler,
+    rotary: Rotary,
+    example: Example,
+    chosen: Draw,
+) -> torch.Tensor:
+    """What the model says of one clip under one draw: v, 1 x frames x c x h x w."""
+    device = transformer.device
+    clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
     times = torch.tensor([chosen.time], device=device)
-    first = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
     shown = torch.zeros_like(clean)
-    shown[0, 0] = first
+    shown[0, 0] = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
     noisy = scheduler.add_noise(clean, noise, times)
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        found = transformer(
+        return transformer(
             hidden_states=torch.cat([noisy, shown], dim=2),
             encoder_hidden_states=example.prompt[None].to(device),
             timestep=times,
             image_rotary_emb=rotary,
             return_dict=False,
         )[0]
-    velocity = scheduler.get_velocity(clean, noise, times)
-    return masked_velocity_loss(found, velocity, example.mask[None].to(device))

@@ -158,7 +158,8 @@ class ReangleSettings:
     shared_steps: of learning from the clip and its warps to preset moves, once for all cameras of a clip;
     path_steps: of each camera's own; 0 leaves a phase out. rank, alpha, rate: of the LoRA and its learning.
     sampling_steps, guidance, dynamic_guidance: of generation. warp_guidance: share of the steps in which what was seen
-    is held to the warp. exact_where_seen: the result shows the clip's own pixels wherever the camera saw them.
+    is held to the warp; fill_guidance: the same of what was not seen, held to the preview's fill. exact_where_seen: the
+    result shows the clip's own pixels wherever the camera saw them.
     """
 
     suite: str = "mini"
@@ -172,6 +173,7 @@ class ReangleSettings:
     guidance: float | None = None
     dynamic_guidance: bool | None = None
     warp_guidance: float | None = None
+    fill_guidance: float | None = None
     exact_where_seen: bool = True
 
     def __post_init__(self) -> None:
@@ -186,6 +188,7 @@ class ReangleSettings:
             "sampling_steps": (1, 1000),
             "guidance": (1, 50),
             "warp_guidance": (0, 1),
+            "fill_guidance": (0, 1),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
@@ -341,7 +344,8 @@ class JobStatus:
 class JobEvent:
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
-    state: `state` is set. stage: `stage` begins, or was `cached`. progress: `progress`, `eta_s`.
+    state: `state` is set. stage: `stage` begins, or was `cached`. progress: `stage` with `progress` and `eta_s`, or,
+    while a model learns, with `loss` and now and then `picture`: a PNG in base 64 of what it makes by now.
     note: `message` for the artist. result: `name` was published. error: `error` is set.
     """
 
@@ -354,6 +358,8 @@ class JobEvent:
     cached: bool | None = None
     progress: float | None = None
     eta_s: float | None = None
+    loss: float | None = None
+    picture: str | None = None
     message: str | None = None
     name: str | None = None
     error: JobError | None = None

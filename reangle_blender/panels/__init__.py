@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar tab; one module per step. Panels only draw."""
 
-from . import cameras, clip, render, results
+from . import _pictures, cameras, clip, render, results
 
-_PARTS = (clip, cameras, render, results)
+_PARTS = (_pictures, clip, cameras, render, results)
 
 
 def register() -> None:

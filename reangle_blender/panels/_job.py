@@ -6,6 +6,7 @@ from __future__ import annotations
 from bpy.types import Context, UILayout
 
 from .. import state
+from . import _pictures
 from ._text import duration, paragraph
 
 STATE_ICONS = {
@@ -17,6 +18,8 @@ STATE_ICONS = {
     "failed": "ERROR",
     "canceled": "X",
 }
+
+PICTURE_SCALE = 9.0
 
 
 def headline(job: state.ReangleJob) -> str:
@@ -37,6 +40,10 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         row = box.row(align=True)
         row.progress(factor=job.progress, text=f"{headline(job)}  {job.progress:.0%}")
         row.operator("reangle.cancel_job", text="", icon="CANCEL").job = job.name
+    if job.state == "running" and job.loss >= 0:
+        box.label(text=f"Loss {job.loss:.3f}", icon="IPO_EASE_OUT")
+        if icon := _pictures.icon_of(job.picture):
+            box.template_icon(icon_value=icon, scale=PICTURE_SCALE)
     if job.message:
         paragraph(box, context, job.message, "ERROR" if job.state == "failed" else "INFO")
     if job.advice:

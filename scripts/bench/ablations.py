@@ -31,7 +31,8 @@ from backend.contract import Clip, GeometrySettings, JobRequest, ReangleSettings
 from backend.engines.execute import run_plan
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
-from backend.evaluation.judge import judge
+from backend.evaluation.camera import camera_error
+from backend.evaluation.judge import judge, mean_of
 from backend.evaluation.truth import TrueScene
 from backend.geometry.files import collect_geometry_files
 from backend.media.write import read_images
@@ -69,6 +70,7 @@ ROWS = {
     "full_guided": Row("the same, held to the warp", said={**ALL, "warp_guidance": 0.6}),
     "full_exact": Row("the same, exact where seen"),
     "full_guided_exact": Row("held to the warp, exact where seen", said={"warp_guidance": 0.6}),
+    "full_filled_exact": Row("and to the fill, exact where seen", said={"warp_guidance": 1.0, "fill_guidance": 0.4}),
 }
 
 
@@ -126,11 +128,13 @@ def _run(name: str, scene: TrueScene, geometry: str, seed: int, suite: str, work
     done = run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
     rows = []
     for view in scene.views:
-        seen = view.seen()
-        assert seen is not None
-        frames = read_images(done[f"deliver {view.path.name}"].folder / "frames")
-        rows.append(judge(frames, view.frames(), {"visible": seen, "occluded": ~seen}))
-    means = {key: float(np.mean([one[key] for one in rows if key in one])) for key in rows[0]}
+        frames, truth, parts = (
+            read_images(done[f"deliver {view.path.name}"].folder / "frames"),
+            view.frames(),
+            view.parts(),
+        )
+        rows.append({**judge(frames, truth, parts), **camera_error(frames, truth, parts["static"])})
+    means = mean_of(rows)
     seconds = time.perf_counter() - started
     print(
         f"{name:18} scene {scene.name}, seed {seed}: {means['psnr_occluded']:.2f} dB where hidden, {seconds:.0f} s",
@@ -142,15 +146,17 @@ def _run(name: str, scene: TrueScene, geometry: str, seed: int, suite: str, work
 def _table(found: dict[str, list[dict[str, float]]], geometry: str) -> dict[str, float]:
     depth = "true depth" if geometry == "files" else "estimated depth"
     print(f"\n{depth}; PSNR in dB, mean and deviation over {len(next(iter(found.values())))} runs")
-    print(f"{'':38}{'hidden':>14}{'seen':>14}{'edges, hidden':>15}")
+    print(f"{'':38}{'hidden':>14}{'seen':>14}{'moving':>14}{'edges, hidden':>15}{'camera, px':>12}")
     figures = {}
     suffix = "" if geometry == "files" else "_estimated"
     for name, runs in found.items():
-        occluded, visible, edges = (
-            np.array([run[key] for run in runs]) for key in ("psnr_occluded", "psnr_visible", "edges_occluded")
+        shown = ("psnr_occluded", "psnr_visible", "psnr_moving")
+        occluded, visible, moving = (np.array([run[key] for run in runs if key in run]) for key in shown)
+        edges, camera = (
+            float(np.mean([run[key] for run in runs if key in run])) for key in ("edges_occluded", "camera_px")
         )
-        cells = [f"{values.mean():8.2f} ±{values.std():4.2f}" for values in (occluded, visible)]
-        print(f"{ROWS[name].words:38}{cells[0]:>14}{cells[1]:>14}{edges.mean():15.3f}")
+        cells = "".join(f"{f'{one.mean():.2f} ±{one.std():.2f}':>14}" for one in (occluded, visible, moving))
+        print(f"{ROWS[name].words:38}{cells}{edges:15.3f}{camera:12.2f}")
         figures[f"occluded_psnr_{name}{suffix}"] = round(float(occluded.mean()), 3)
         figures[f"visible_psnr_{name}{suffix}"] = round(float(visible.mean()), 3)
     return figures

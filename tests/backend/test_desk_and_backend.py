@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -91,6 +92,33 @@ def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
     assert desk.client.download(request.id, left, tmp_path) == found
     assert [path.stat().st_mtime_ns for path in found] == before
     assert request.id in [job.id for job in desk.client.jobs()]
+
+
+def test_how_learning_goes_is_told(desk: Desk) -> None:
+    (desk.folder / "depth.npz").write_bytes(b"depth to learn from")
+    desk.stages.order("learn-geometry")
+    request, places = desk.request("learning")
+    desk.client.upload(places)
+    desk.client.submit(request)
+    assert desk.follow(request.id).state == "done"
+    desk.stages.lift("learn-geometry")
+    told = [event for event in desk.client.events(request.id).events if event.loss is not None]
+    assert {event.stage for event in told} == {"geometry"}
+    assert told[-1].loss == 0.25
+    assert base64.b64decode(told[-1].picture or "") == b"a picture"
+
+
+def test_a_stage_may_want_a_fresh_process(desk: Desk) -> None:
+    (desk.folder / "depth.npz").write_bytes(b"depth to begin again with")
+    desk.stages.order("again-geometry")
+    request, places = desk.request("again")
+    desk.client.upload(places)
+    desk.client.submit(request)
+    status = desk.follow(request.id)
+    assert status.state == "done"
+    assert status.notes == ("geometry wants to begin again",)
+    before, after = desk.stages.started("geometry")[-2:]
+    assert before["pid"] != after["pid"]
 
 
 def test_failures_and_cancel_come_over(desk: Desk) -> None:

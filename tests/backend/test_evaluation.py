@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from backend.cli import main
 from backend.errors import UserError
+from backend.evaluation.camera import camera_error
 from backend.evaluation.judge import judge, mean_of
 from backend.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
 from backend.evaluation.truth import open_scenes
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
+from scripts.train.scenes.raycast import render
 
 
 def noise(seed: int = 0, shape: tuple[int, ...] = (40, 60, 3)) -> np.ndarray:
@@ -82,7 +85,22 @@ def test_scenes_are_rendered_and_judged(tmp_path: Path, capsys: pytest.CaptureFi
     mean = about["mean"]
     assert mean["psnr_visible"] > mean["psnr_occluded"] > 8
     assert mean["psnr_visible"] > 20
+    assert {"psnr_moving", "psnr_static", "camera_px"} <= set(mean)
+    assert mean["camera_px"] < 1
     assert "psnr_visible" in capsys.readouterr().out
+
+
+def test_a_camera_that_is_off_is_found_out() -> None:
+    scene = draw_scene(3, frames=1, width=224, height=128)
+    truth = render(scene, scene.source).rgb
+    assert camera_error(truth, truth) == {"camera_found": 1.0, "camera_px": pytest.approx(0, abs=0.01)}
+    turned = cv2.getRotationMatrix2D((112, 64), 1.0, 1.02)
+    turned[0, 2] += 2
+    off = np.stack([cv2.warpAffine(truth[0], turned, (224, 128), flags=cv2.INTER_CUBIC)])
+    corners = np.array([[0, 0, 1], [224, 0, 1], [0, 128, 1], [224, 128, 1]])
+    expected = np.linalg.norm(corners @ turned.T - corners[:, :2], axis=1).mean()
+    assert camera_error(off, truth)["camera_px"] == pytest.approx(expected, abs=0.3)
+    assert camera_error(np.full_like(truth, 128), truth) == {"camera_found": 0.0}
 
 
 def test_what_is_no_scene_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,8 +21,10 @@ from backend.errors import UserError
 from backend.finishing.composite import over
 from backend.generation.stage import generate
 from backend.media.write import ImageWriter, read_images
+from backend.models.memory import tier_named
 from backend.motion.adapter import WEIGHTS
 from backend.motion.dataset import MOVES
+from backend.motion.sight import colours_of
 from backend.motion.stage import LORA, learn_motion
 from tests.backend.tiny_checkpoints import decoded_clip
 from tests.backend.tiny_video import tiny_pipeline
@@ -42,6 +45,7 @@ class Desk:
         out: str,
         report: Callable[[float, str], None] = lambda share, words: None,
         *,
+        show: Callable[[float, bytes], None] = lambda loss, picture: None,
         inputs: dict[str, str] | None = None,
         **params: Any,
     ) -> Path:
@@ -54,7 +58,7 @@ class Desk:
         }
         checkpoint = str(self.folder / "checkpoint")
         params = {"warps": True, "masked": True} | params
-        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1]))
+        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1], show))
         return folders[0]
 
 
@@ -67,7 +71,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     geometry.save(folder / "geometry")
     tiny_pipeline().save_pretrained(folder / "checkpoint")
     with ImageWriter(folder / "preview" / "frames") as writer:
-        writer.add(frames[0])
+        for frame in frames:
+            writer.add(frame)
     return Desk(folder)
 
 
@@ -106,6 +111,32 @@ def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
         "used": True,
     }
     assert len(about(shared)["losses"]) == LEARNING["steps"]
+
+
+def test_learning_is_shown(desk: Desk, shared: Path) -> None:
+    told: list[tuple[float, bytes]] = []
+
+    def show(loss: float, picture: bytes) -> None:
+        told.append((loss, picture))
+
+    again = desk.run(learn_motion, "shown", show=show, caption="a room", path=None, learning=LEARNING)
+    assert [round(loss, 6) for loss, _ in told] == about(again)["losses"] == about(shared)["losses"]
+    picture = cv2.imdecode(np.frombuffer(told[-1][1], np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    clip, found = np.split(picture.astype(float), 2)
+    assert clip.shape == found.shape
+    assert clip.std() > 5
+    assert np.abs(clip - found).mean() > 1
+
+
+def test_colours_are_found_again() -> None:
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 255, (5, 8, 12, 3), np.uint8)
+    mixed = rng.normal(size=(3, 4))
+    small = np.stack([frames[0], frames[1:].mean(axis=0)])
+    latents = torch.from_numpy((small @ mixed).transpose(0, 3, 1, 2))
+    colours = colours_of(latents, frames)
+    assert np.allclose(latents.numpy().transpose(0, 2, 3, 1) @ colours[:4] + colours[4], small, atol=0.5)
 
 
 def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:
@@ -152,22 +183,47 @@ def test_a_camera_that_sees_too_little_is_told_so(desk: Desk) -> None:
         desk.run(learn_motion, "blind", caption="", path=aside(900.0), learning=LEARNING)
 
 
-@pytest.mark.parametrize("guided", [0.0, 1.0])
-def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(desk: Desk, own: Path, guided: float) -> None:
+def in_tier_of(desk: Desk, out: str, tier: str) -> None:
+    """As if memory had run out in the tiers before."""
+    folder = desk.folder / f"{out} unfinished"
+    folder.mkdir(exist_ok=True)
+    (folder / "memory.json").write_text(json.dumps({"tier": tier}))
+
+
+@pytest.mark.parametrize("tier", ["16 GB", "12 GB"])
+def test_small_weights_learn_what_whole_ones_open(desk: Desk, tier: str) -> None:
+    in_tier_of(desk, f"small {tier}", tier)
+    small = desk.run(learn_motion, f"small {tier}", caption="a room", path=aside(), learning=LEARNING)
+    assert about(small)["memory"].startswith(f"{tier}: {(tier_named(tier).base == 'int8' and 8) or 4}-bit weights")
+    pipe = tiny_pipeline()
+    pipe.load_lora_weights(small / LORA)
+    assert any(float(value.abs().max()) > 0 for name, value in weights(small).items() if "lora_B" in name)
+
+
+@pytest.mark.parametrize(("guided", "tier"), [(0.0, "ample"), (1.0, "ample"), (0.0, "16 GB"), (0.0, "12 GB")])
+def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
+    desk: Desk, own: Path, guided: float, tier: str
+) -> None:
     sampling = {"steps": 2, "guidance": 2.0}
+    in_tier_of(desk, f"made {guided} {tier}", tier)
     out = desk.run(
         generate,
-        f"made {guided}",
+        f"made {guided} {tier}",
         inputs={"learned": own.name, "preview": "preview"},
         path=aside(),
         caption="a room",
         sampling=sampling,
         warp_guidance=guided,
+        fill_guidance=guided / 2,
         seed=3,
     )
     frames = read_images(out / "generated")
     assert frames.shape == (COUNT, 64, 96, 3)
     assert frames.std() > 1
+    made = json.loads((out / "generation.json").read_text())
+    assert made["losses"] == about(own)["losses"]
+    assert made["prompt"] == about(own)["clips"][0]["prompt"]
+    assert made["memory"].startswith(tier)
 
 
 def test_what_was_seen_lies_over_what_was_made() -> None:

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+from backend.models.memory import TIERS, tier_named
 from backend.motion.adapter import adapter_weights, add_adapter, save_adapter
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
 from backend.motion.precision import keep_float32
+from backend.motion.quantized import quantize
 from backend.motion.settings import LearningSettings
 from backend.motion.trainer import clip_loss, draw, learn
 from tests.backend.tiny_checkpoints import textured_frames
@@ -40,33 +42,71 @@ def rotary_of(pipe: Any) -> Any:
     return pipe._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, frames, torch.device("cpu"))
 
 
-def train(settings: LearningSettings, saved: Path, stop_after: int | None = None) -> tuple[Any, list[float]]:
+def train(
+    settings: LearningSettings, saved: Path, tier: str = "ample", stop_after: int | None = None
+) -> tuple[Any, list[float]]:
     pipe = tiny_pipeline()
     examples = examples_of(pipe)
+    quantize(pipe.transformer, tier_named(tier).base)
+    pipe.transformer.to("cpu")
     add_adapter(pipe.transformer, settings.rank, settings.alpha, settings.seed)
 
     def report(progress: Any) -> None:
         if progress.step == stop_after:
             os._exit(9)
 
-    losses = learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, saved, report)
+    losses = learn(
+        pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, saved, report, tier_named(tier)
+    )
     return pipe, losses
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    whole, losses = train(SETTINGS, tmp_path / "whole.safetensors")
+@pytest.mark.parametrize("tier", ["ample", "16 GB", "12 GB"])
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, tier: str) -> None:
+    whole, losses = train(SETTINGS, tmp_path / "whole.safetensors", tier)
     broken = tmp_path / "broken.safetensors"
     for stop_after in (3, 5):
         code = (
             "from pathlib import Path; from tests.backend.test_motion_training import SETTINGS, train; "
-            f"train(SETTINGS, Path({str(broken)!r}), stop_after={stop_after})"
+            f"train(SETTINGS, Path({str(broken)!r}), {tier!r}, stop_after={stop_after})"
         )
         ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
         assert ended.returncode == 9
-    parts, again = train(SETTINGS, broken)
+    parts, again = train(SETTINGS, broken, tier)
     assert again == pytest.approx(losses, rel=1e-6)
     for name, weights in adapter_weights(whole.transformer).items():
         assert torch.equal(weights, adapter_weights(parts.transformer)[name]), name
+
+
+def test_accumulated_steps_are_one_step_of_their_mean(tmp_path: Path) -> None:
+    two = replace(SETTINGS, steps=1, accumulation=2)
+    found, losses = train(two, tmp_path / "saved.safetensors")
+    pipe = tiny_pipeline()
+    examples, rotary = examples_of(pipe), rotary_of(pipe)
+    trained = add_adapter(pipe.transformer, two.rank, two.alpha, two.seed)
+    pipe.transformer.train()
+    keep_float32(pipe.transformer.patch_embed.proj)
+    draws = [draw(examples, two, number, 1000) for number in (0, 1)]
+    parts = [clip_loss(pipe.transformer, pipe.scheduler, rotary, examples[d.clip], d) for d in draws]
+    mean = torch.stack(parts).mean()
+    mean.backward()
+    torch.nn.utils.clip_grad_norm_(trained, two.gradient_clip)
+    torch.optim.AdamW(trained, lr=two.rate, betas=two.betas, weight_decay=two.weight_decay).step()
+    assert losses == pytest.approx([mean.item()])
+    for name, weights in adapter_weights(pipe.transformer).items():
+        # Gradients are summed in another order; AdamW's first step is the rate whatever their size.
+        torch.testing.assert_close(adapter_weights(found.transformer)[name], weights, atol=2e-4, rtol=1e-3)
+
+
+def test_every_tier_learns_about_the_same(tmp_path: Path) -> None:
+    found = {
+        tier.name: np.mean(train(replace(SETTINGS, steps=8), tmp_path / f"{tier.name}.safetensors", tier.name)[1])
+        for tier in TIERS
+    }
+    whole = found.pop("ample")
+    assert found["80 GB"] == pytest.approx(whole, rel=1e-3)
+    assert found["48 GB"] == pytest.approx(whole, rel=1e-3)
+    assert list(found.values()) == pytest.approx([whole] * len(found), rel=0.05)
 
 
 def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:

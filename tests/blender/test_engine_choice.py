@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 import bpy
@@ -38,3 +40,25 @@ def test_the_fold_shows_the_papers_numbers(reangle: Reangle) -> None:
 def test_the_fold_is_there_for_the_engine_that_has_it(reangle: Reangle, engine: str) -> None:
     reangle("state").of(bpy.context.scene).engine = engine
     assert reangle("panels.render").REANGLE_PT_learning.poll(bpy.context) == (engine == "reangle")
+
+
+def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> None:
+    state, ledger, contract = reangle("state"), reangle("ledger"), reangle("core.contract")
+    scene = bpy.context.scene
+    entry = ledger.Entry(state.prepare(scene).uid, contract.new_job_id(), "RENDER", "learning", tmp_path / "results")
+    image = bpy.data.images.new("picture", 8, 4)
+    image.save(filepath=str(tmp_path / "picture.png"))
+    picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
+    events = [
+        contract.JobEvent(n, entry.id, 0.0, "progress", stage="learn", loss=loss, picture=shown)
+        for n, loss, shown in ((1, 0.5, picture), (2, 0.25, None), (3, None, None))
+    ]
+    ledger.learning(entry, reangle("transfer").learning(events, entry.folder))
+    job = state.of(scene).jobs[entry.id]
+    assert job.loss == pytest.approx(0.25)
+    assert Path(job.picture).read_bytes() == base64.b64decode(picture)
+    # Without a window icons have no numbers.
+    reangle("panels._pictures").icon_of(job.picture)
+    ledger.learning(entry, reangle("transfer").learning(events[1:2], entry.folder))
+    assert job.picture, "a loss without a picture keeps the last one"
+    assert reangle("transfer").learning(events[2:], entry.folder) is None

@@ -16,11 +16,12 @@ from scripts.train.scenes.types import Camera, Scene
 
 
 def write_scene(scene: Scene, folder: Path) -> None:
-    """Write scene.json, source/, depth/, masks/, targets/NAME/ and visibility/NAME/; all or nothing.
+    """Write scene.json, source/, depth/, masks/, and of each target targets/NAME/, visibility/NAME/ and moving/NAME/;
+    all or nothing.
 
-    The world is the first source camera. Masks are white where the source shows an object that moves; visibility is
-    white where the source camera sees, in the same frame, what the target's pixel shows. Raises OSError if `folder` is
-    there and not empty.
+    The world is the first source camera. Masks are white where the source shows an object that moves, moving where the
+    target does; visibility is white where the source camera sees, in the same frame, what the target's pixel shows.
+    Raises OSError if `folder` is there and not empty.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
@@ -32,6 +33,7 @@ def write_scene(scene: Scene, folder: Path) -> None:
         for name, camera in scene.targets.items():
             truth = render(scene, camera)
             write_images(fresh / "targets" / name, truth.rgb)
+            write_images(fresh / "moving" / name, _white(scene.moving[truth.objects]))
             write_images(fresh / "visibility" / name, _white(visible(scene, camera, truth.depth, scene.source)))
         (fresh / "scene.json").write_text(json.dumps(_about(scene)), encoding="utf-8")
         fresh.rename(folder)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from backend.engines.stage import StageContext
+from backend.errors import RunAgainError
 
 FOLDER = Path(os.environ["REANGLE_TEST_STAGES"])
 
@@ -27,6 +28,12 @@ def _stage(run: str, context: StageContext) -> None:
         print(json.dumps({"run": run, "pid": os.getpid(), "child": child and child.pid}), file=log, flush=True)
     if f"raise-{run}" in orders:
         raise RuntimeError("the first line\nand the second")
+    if f"learn-{run}" in orders:
+        context.show(0.5, b"")
+        context.show(0.25, b"a picture")
+    if f"again-{run}" in orders:
+        (FOLDER / f"again-{run}").unlink()
+        raise RunAgainError(f"{run} wants to begin again")
     if f"fill-{run}" in orders:
         (context.out / "large.bin").write_bytes(bytes(8 << 20))
     steps = 0
