@@ -66,15 +66,15 @@ MINI = Suite(
         "video",
         "cogvideox",
         "Reangle mini video",
-        limits="This is a small network of 6 million weights, trained on generated scenes for 82 minutes: it keeps the "
-        "first frame and what stands still, and blurs what moves; on new clips it is no better than the first frame "
-        "repeated.",
+        limits="This is a small network of 6 million weights, trained on generated scenes for three hours: it keeps the "
+        "first frame and follows a moving camera roughly, and blurs what moves; where the camera stands still it is no "
+        "better than the first frame repeated.",
     ),
     image=_mini(
         "image",
         "flux-fill",
         "Reangle mini image",
-        limits="This is a small network, trained on generated scenes for half an hour: it fills holes with about the "
+        limits="This is a small network, trained on generated scenes for 47 minutes: it fills holes with about the "
         "right colours, less well than OpenCV's inpainting.",
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import bitsandbytes as bnb
 import torch
 from diffusers import CogVideoXTransformer3DModel
 from torch import nn
@@ -30,6 +29,8 @@ def quantize(transformer: CogVideoXTransformer3DModel, base: Base) -> None:
 
 
 def _small(layer: nn.Linear, base: Base) -> nn.Module:
+    import bitsandbytes as bnb  # only where it is wanted: it looks for GPU libraries and speaks of those it lacks
+
     # Their stubs lack what their __new__ takes.
     small_weights: dict[str, Any] = {"nf4": bnb.nn.Params4bit, "int8": bnb.nn.Int8Params}
     shape = (layer.in_features, layer.out_features, layer.bias is not None)
@@ -45,4 +46,8 @@ def _small(layer: nn.Linear, base: Base) -> nn.Module:
 
 def adam(weights: list[nn.Parameter], *, small: bool, **settings: float | tuple[float, float]) -> torch.optim.Optimizer:
     """AdamW; small keeps its moments in 8 bits (Dettmers et al., ICLR 2022)."""
-    return bnb.optim.AdamW8bit(weights, **settings) if small else torch.optim.AdamW(weights, **settings)
+    if not small:
+        return torch.optim.AdamW(weights, **settings)
+    import bitsandbytes as bnb
+
+    return bnb.optim.AdamW8bit(weights, **settings)
