@@ -66,9 +66,9 @@ MINI = Suite(
         "video",
         "cogvideox",
         "Reangle mini video",
-        limits="This is a small network of 6 million weights, trained on generated scenes for three hours: it keeps the "
-        "first frame and follows a moving camera roughly, and blurs what moves; where the camera stands still it is no "
-        "better than the first frame repeated.",
+        limits="This is a small network of 6 million weights, trained on generated scenes for three hours: it keeps "
+        "the first frame and follows a moving camera roughly, and blurs what moves; where the camera stands still it "
+        "is no better than the first frame repeated.",
     ),
     image=_mini(
         "image",

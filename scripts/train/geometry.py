@@ -6,8 +6,8 @@
 Pairs are of different times and cameras, with things that move in between. Both point maps are in the first camera;
 what moves is where it is in its own frame (as MonST3R, ICLR 2025, teaches DUSt3R).
 
-Every pair is of a scene of its own, drawn and rendered as it is needed, which costs a fifth of a step's time. From a pool
-of 1,600 scenes the network learned the scenes: a mean relative error of 0.06 there, of 0.11 on others.
+Every pair is of a scene of its own, drawn and rendered as it is needed, which costs a fifth of a step's time. From a
+pool of 1,600 scenes the network learned the scenes: a mean relative error of 0.06 there, of 0.11 on others.
 """
 
 from __future__ import annotations
