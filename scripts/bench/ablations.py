@@ -70,7 +70,9 @@ ROWS = {
     "full_guided": Row("the same, held to the warp", said={**ALL, "warp_guidance": 0.6}),
     "full_exact": Row("the same, exact where seen"),
     "full_guided_exact": Row("held to the warp, exact where seen", said={"warp_guidance": 0.6}),
-    "full_filled_exact": Row("and to the fill, exact where seen", said={"warp_guidance": 1.0, "fill_guidance": 0.4}),
+    "filled_exact": Row("and to the fill for 0.4, exact", said={"warp_guidance": 1.0, "fill_guidance": 0.4}),
+    "filled_more_exact": Row("and to the fill for 0.7, exact", said={"warp_guidance": 1.0, "fill_guidance": 0.7}),
+    "filled_all_exact": Row("and to the fill for all, exact", said={"warp_guidance": 1.0, "fill_guidance": 1.0}),
 }
 
 
