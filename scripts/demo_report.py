@@ -75,6 +75,7 @@ def judge(
 ) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
     """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one picture a column."""
     frames = read_images(folder / "frames")
+    previewed = read_images(preview / "frames") if preview else None
     seen = read_images(folder / "visibility") > 127
     remembered = (read_images(folder / "memory") > 127) & ~seen
     count, height, width = seen.shape
@@ -94,8 +95,8 @@ def judge(
             images = np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images])
         true_frames = images
         figures["psnr"] = psnr_of_parts(frames, images, sets)
-        if preview:
-            figures["preview_psnr"] = psnr_of_parts(read_images(preview / "frames"), images, sets)
+        if previewed is not None:
+            figures["preview_psnr"] = psnr_of_parts(previewed, images, sets)
         figures["camera_error_px"] = round(camera_error(manifest, path, unit), 4)
     picks = np.unique(np.linspace(0, count - 1, COLUMNS).round().astype(int)).tolist()
     clip = sorted(source.glob("*.png"))
@@ -106,9 +107,8 @@ def judge(
         picture = read_picture(warped[n])
         picture[sets["filled"][n]] = HOLE
         rows["warp"].append(picture)
-    if preview:
-        drawn = sorted((preview / "frames").glob("*.png"))
-        rows["preview"] = [read_picture(drawn[n]) for n in picks]
+    if previewed is not None:
+        rows["preview"] = [previewed[n] for n in picks]
     rows["result"] = [frames[n] for n in picks]
     if true_frames is not None:
         rows["truth"] = [true_frames[n] for n in picks]

@@ -14,7 +14,7 @@ from backend.engines.execute import inputs_of, stage_key
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
 from backend.engines.stage_process import stage_to_json
-from backend.errors import UserError
+from backend.errors import RunAgainError, UserError
 from backend.jobs.database import JobDatabase
 from backend.jobs.process import StageProcess
 from backend.store import Artifact, Store
@@ -75,7 +75,6 @@ class JobRun:
     ) -> None:
         self._request, self._database, self._store = request, database, store
         self._interrupted, self._only_one = interrupted, only_one
-        self._again = False
 
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
@@ -105,7 +104,6 @@ class JobRun:
         }
         deaths = 0
         while True:
-            self._again = False
             if self._interrupted():
                 raise JobInterruptedError
             process = StageProcess()
@@ -113,14 +111,15 @@ class JobRun:
                 self._database.set_stage_run(self._request.id, process.run)
                 process.begin(spec)
                 artifact = self._listen(process, stage, progress)
+            except RunAgainError as again:
+                self._database.add_note(self._request.id, stage.name, str(again))
+                continue
             finally:
                 process.end()
                 self._database.clear_stage_run(self._request.id)
                 self._store.sweep()
             if artifact is not None:
                 return artifact
-            if self._again:
-                continue
             deaths += 1
             why = _how_it_ended(process.exit_code)
             if deaths < MAX_DEATHS:
@@ -143,9 +142,7 @@ class JobRun:
             if "error" in line:
                 raise StageFailedError(JobError.model_validate(line["error"]))
             if "again" in line:
-                self._again = True
-                self._database.add_note(self._request.id, stage.name, line["again"])
-                return None
+                raise RunAgainError(line["again"])
             if "artifact" in line:
                 return self._store.artifact(line["artifact"])
             if "loss" in line:

@@ -33,8 +33,8 @@ def in_tier(context: StageContext, rank: int, work: Callable[[Tier], None]) -> N
     """
     assert context.unfinished is not None
     noted = context.unfinished / CHOICE
-    tier = tier_named(json.loads(noted.read_text(encoding="utf-8"))["tier"]) if noted.exists() else None
-    tier = tier or _choose(context, rank)
+    known = noted.exists()
+    tier = tier_named(json.loads(noted.read_text(encoding="utf-8"))["tier"]) if known else _choose(context, rank)
     try:
         work(tier)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

@@ -45,6 +45,15 @@ def open_video_pipeline(
     return pipe.to(device)
 
 
+def rotary_of(
+    pipe: CogVideoXImageToVideoPipeline, height: int, width: int, latents: int
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The transformer's rotary positions for height x width pixels and so many latents; None if it uses none."""
+    if not pipe.transformer.config.use_rotary_positional_embeddings:
+        return None
+    return pipe._prepare_rotary_positional_embeddings(height, width, latents, pipe._execution_device)
+
+
 def alone(pipe: CogVideoXImageToVideoPipeline) -> CogVideoXTransformer3DModel:
     """The pipeline's transformer on the device that the pipeline works on, all else out of memory."""
     transformer, device = pipe.transformer, pipe._execution_device

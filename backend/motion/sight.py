@@ -9,7 +9,7 @@ import torch
 from diffusers import CogVideoXDPMScheduler, CogVideoXTransformer3DModel
 
 from backend.motion.examples import Example
-from backend.motion.trainer import Draw, Rotary, predicted_velocity
+from backend.motion.trainer import Draw, Noised, Rotary, predicted_velocity
 from backend.motion.windows import GROUP
 
 NOISED = 0.6
@@ -42,16 +42,16 @@ def sight(
 ) -> bytes:
     """A PNG: above, three frames of what was encoded; below, the clean clip that the model sees in it under noise.
 
-    That is its Tweedie estimate, sqrt(a) z - sqrt(1 - a) v with a the schedule's cumulative alpha. The noise is always
-    the same, so pictures of one learning can be compared.
+    That is its Tweedie estimate. The noise is always the same, so pictures of one learning can be compared.
     """
     time = int(NOISED * scheduler.config["num_train_timesteps"])
     noise = torch.randn(example.latents.shape, generator=torch.Generator().manual_seed(SEED))
-    clean = example.latents.float()
-    noisy = scheduler.add_noise(clean[None], noise[None], torch.tensor([time]))[0]
-    found = predicted_velocity(transformer, scheduler, rotary, example, Draw(0, 0, True, time, noise))
-    kept = float(scheduler.alphas_cumprod[time])
-    estimate = kept**0.5 * noisy - (1 - kept) ** 0.5 * found[0].float().cpu()
+    chosen = Draw(0, 0, True, time, noise)
+    shown = Noised.of(scheduler, example, chosen, transformer.device)
+    found = predicted_velocity(transformer, rotary, example, chosen, shown).float()
+    # v = sqrt(a) noise - sqrt(1 - a) clean turns back by itself: clean = sqrt(a) noisy - sqrt(1 - a) v.
+    estimate = scheduler.get_velocity(found, shown.noisy, shown.times)
+    clean, estimate = shown.clean[0].cpu(), estimate[0].cpu()
     rows = [np.concatenate(_pictures(latents, colours), axis=1) for latents in (clean, estimate)]
     return cv2.imencode(".png", cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR))[1].tobytes()
 

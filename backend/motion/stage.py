@@ -30,7 +30,7 @@ from backend.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, t
 from backend.motion.device_memory import in_tier
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
 from backend.motion.model_view import ModelView
-from backend.motion.pipeline import alone, open_video_pipeline
+from backend.motion.pipeline import alone, open_video_pipeline, rotary_of
 from backend.motion.settings import LearningSettings
 from backend.motion.sight import colours_of, sight
 from backend.motion.trainer import Progress, learn
@@ -64,14 +64,7 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
     examples, about, colours = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
     scheduler = pipe.scheduler
     width, height = model_size(pipe)
-    rotary = None
-    if pipe.transformer.config.use_rotary_positional_embeddings:
-        rotary = pipe._prepare_rotary_positional_embeddings(  # pyright: ignore[reportPrivateUsage]
-            height,
-            width,
-            len(examples[0].latents),
-            pipe._execution_device,  # pyright: ignore[reportPrivateUsage]
-        )
+    rotary = rotary_of(pipe, height, width, len(examples[0].latents))
     transformer = alone(pipe)
     add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
     if "learned" in context.inputs:

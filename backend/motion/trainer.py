@@ -137,32 +137,40 @@ def clip_loss(
     chosen: Draw,
 ) -> torch.Tensor:
     """The loss of one clip under one draw."""
-    device = transformer.device
-    clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
-    found = predicted_velocity(transformer, scheduler, rotary, example, chosen)
-    velocity = scheduler.get_velocity(clean, noise, torch.tensor([chosen.time], device=device))
-    return masked_velocity_loss(found, velocity, example.mask[None].to(device))
+    shown = Noised.of(scheduler, example, chosen, transformer.device)
+    found = predicted_velocity(transformer, rotary, example, chosen, shown)
+    velocity = scheduler.get_velocity(shown.clean, shown.noise, shown.times)
+    return masked_velocity_loss(found, velocity, example.mask[None].to(transformer.device))
+
+
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """A clip under a draw's noise, on the model's device. clean, noise, noisy: 1 x frames x c x h x w. times: 1."""
+
+    clean: torch.Tensor
+    noise: torch.Tensor
+    noisy: torch.Tensor
+    times: torch.Tensor
+
+    @classmethod
+    def of(cls, scheduler: CogVideoXDPMScheduler, example: Example, chosen: Draw, device: torch.device) -> Noised:
+        clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
+        times = torch.tensor([chosen.time], device=device)
+        return cls(clean, noise, scheduler.add_noise(clean, noise, times), times)
 
 
 def predicted_velocity(
-    transformer: CogVideoXTransformer3DModel,
-    scheduler: CogVideoXDPMScheduler,
-    rotary: Rotary,
-    example: Example,
-    chosen: Draw,
+    transformer: CogVideoXTransformer3DModel, rotary: Rotary, example: Example, chosen: Draw, shown: Noised
 ) -> torch.Tensor:
     """What the model says of one clip under one draw: v, 1 x frames x c x h x w."""
     device = transformer.device
-    clean, noise = example.latents[None].float().to(device), chosen.noise[None].to(device)
-    times = torch.tensor([chosen.time], device=device)
-    shown = torch.zeros_like(clean)
-    shown[0, 0] = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
-    noisy = scheduler.add_noise(clean, noise, times)
+    condition = torch.zeros_like(shown.clean)
+    condition[0, 0] = example.first_frames[chosen.first_frame].float().to(device) * float(chosen.shown)
     with torch.autocast(device.type, dtype=torch.bfloat16):
         return transformer(
-            hidden_states=torch.cat([noisy, shown], dim=2),
+            hidden_states=torch.cat([shown.noisy, condition], dim=2),
             encoder_hidden_states=example.prompt[None].to(device),
-            timestep=times,
+            timestep=shown.times,
             image_rotary_emb=rotary,
             return_dict=False,
         )[0]

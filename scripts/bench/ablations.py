@@ -130,11 +130,8 @@ def _run(name: str, scene: TrueScene, geometry: str, seed: int, suite: str, work
     done = run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
     rows = []
     for view in scene.views:
-        frames, truth, parts = (
-            read_images(done[f"deliver {view.path.name}"].folder / "frames"),
-            view.frames(),
-            view.parts(),
-        )
+        frames = read_images(done[f"deliver {view.path.name}"].folder / "frames")
+        truth, parts = view.frames(), view.parts()
         rows.append({**judge(frames, truth, parts), **camera_error(frames, truth, parts["static"])})
     means = mean_of(rows)
     seconds = time.perf_counter() - started

@@ -37,10 +37,12 @@ from backend.generation.window import SamplingSettings, generate_latents
 from backend.models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
 from backend.motion.adapter import add_adapter
 from backend.motion.examples import Example, encode_example
+from backend.motion.pipeline import rotary_of
 from backend.motion.quantized import quantize
 from backend.motion.settings import LearningSettings
 from backend.motion.trainer import Progress, learn
 from scripts.train import text
+from scripts.train.video import scheduler
 
 libraries: Any = diffusers
 PROMPT = "CAMERA_ORBIT_LEFT Camera movement orbit left, a red ball in a room"
@@ -101,16 +103,8 @@ def build(size: Size, device: torch.device) -> Any:
         encoder = text.t5_encoder(len(tokenizer), size.text_width, size.text_layers)
     finally:
         torch.set_default_dtype(before)
-    scheduler = libraries.CogVideoXDPMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        timestep_spacing="trailing",
-    )
     pipe = libraries.CogVideoXImageToVideoPipeline(
-        tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler
+        tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler()
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -134,9 +128,13 @@ def forward_operations(size: VideoModelSize) -> float:
 
 def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, published: bool) -> dict[str, float]:
     """Seconds a step and the most memory, in GB, of learning and of generating."""
+    _reset(device)  # what the tier before left
     pipe = build(size, device)
     quantize(pipe.transformer, tier.base)
-    transformer, rotary = pipe.transformer, _rotary(pipe, size, device)
+    transformer = pipe.transformer
+    positions = rotary_of(pipe, size.height, size.width, (size.frames - 1) // 4 + 1)
+    assert positions is not None
+    rotary = (positions[0].to(device), positions[1].to(device))
     settings = LearningSettings(steps=steps + 1, rank=size.rank, alpha=size.rank, save_every=10**6)
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -154,6 +152,8 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
         def report(progress: Progress) -> None:
             _wait(device)
             times.append(time.perf_counter())
+            if published:
+                examples.forget()
 
         saved = Path(folder) / "training.safetensors"
         learn(transformer, pipe.scheduler, rotary, examples, settings, saved, report, tier)
@@ -171,22 +171,25 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
 
     generate_latents(pipe, picture, PROMPT, SamplingSettings(steps=steps + 1), 0, None, mark)
     found |= {"denoise_s": float(np.median(np.diff(marks))), "generate_gb": _most(device)}
-    del pipe, transformer, examples
-    gc.collect()
     return found
 
 
 class _Encoded:
-    """One clip that is encoded anew whenever it is asked for."""
+    """One clip that is encoded when it is asked for, and again after it was forgotten."""
 
     def __init__(self, encode: Callable[[], Example]) -> None:
         self._encode = encode
+        self._kept: Example | None = None
+
+    def forget(self) -> None:
+        self._kept = None
 
     def __len__(self) -> int:
         return 1
 
     def __getitem__(self, index: int) -> Example:
-        return self._encode()
+        self._kept = self._kept or self._encode()
+        return self._kept
 
 
 def _random_example(size: Size) -> Example:
@@ -195,10 +198,6 @@ def _random_example(size: Size) -> Example:
     latents = torch.randn(frames, size.latents, rows, columns)
     mask = torch.ones(frames, rows, columns, dtype=torch.bool)
     return Example(latents, mask, latents[:1], torch.randn(size.text_tokens, size.text_width))
-
-
-def _rotary(pipe: Any, size: Size, device: torch.device) -> Any:
-    return pipe._prepare_rotary_positional_embeddings(size.height, size.width, (size.frames - 1) // 4 + 1, device)
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:
@@ -226,7 +225,8 @@ def _most(device: torch.device) -> float:
 
 
 def _measured(size: Size, device: torch.device) -> VideoModelSize:
-    pipe = build(size, device)
+    with torch.device("meta"):  # shapes alone, without memory
+        pipe = build(size, device)
     counts = {
         name: sum(weights.numel() for weights in getattr(pipe, name).parameters())
         for name in ("transformer", "text_encoder", "vae")

@@ -50,13 +50,15 @@ class Stages:
         folder.mkdir()
 
     def order(self, *orders: str) -> None:
-        """hold-RUN: wait. raise-RUN: raise. fill-RUN: write 8 MiB. stubborn: ignore SIGTERM. children: start one."""
+        """hold-RUN: wait. raise-RUN: raise. fill-RUN: write 8 MiB. learn-RUN: show a loss and a picture. again-RUN:
+        begin again, once. stubborn: ignore SIGTERM. children: start one.
+        """
         for order in orders:
             (self.folder / order).touch()
 
     def lift(self, *orders: str) -> None:
         for order in orders:
-            (self.folder / order).unlink()
+            (self.folder / order).unlink(missing_ok=True)  # again-RUN goes by itself
 
     def started(self, run: str | None = None) -> list[JSON]:
         """Every start of a stage so far: run, pid, child."""

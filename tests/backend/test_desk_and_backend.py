@@ -54,6 +54,18 @@ class Desk:
         geometry = GeometrySettings("files", files=refs[1:])
         return JobRequest(id=new_job_id(), clip=Clip(files=refs[:1]), geometry=geometry, paths=paths), places
 
+    def done_under(self, order: str) -> JobStatus:
+        """Run a job, none of whose geometry is cached, to its end while the stages are under this order."""
+        (self.folder / "depth.npz").write_bytes(order.encode())
+        self.stages.order(order)
+        request, places = self.request("left")
+        self.client.upload(places)
+        self.client.submit(request)
+        status = self.follow(request.id)
+        self.stages.lift(order)
+        assert status.state == "done"
+        return status
+
     def follow(self, job: str) -> JobStatus:
         """Read events until the job has ended, and check that none is missing."""
         since, deadline = 0, time.monotonic() + PATIENCE_S
@@ -95,27 +107,15 @@ def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_how_learning_goes_is_told(desk: Desk) -> None:
-    (desk.folder / "depth.npz").write_bytes(b"depth to learn from")
-    desk.stages.order("learn-geometry")
-    request, places = desk.request("learning")
-    desk.client.upload(places)
-    desk.client.submit(request)
-    assert desk.follow(request.id).state == "done"
-    desk.stages.lift("learn-geometry")
-    told = [event for event in desk.client.events(request.id).events if event.loss is not None]
+    status = desk.done_under("learn-geometry")
+    told = [event for event in desk.client.events(status.id).events if event.loss is not None]
     assert {event.stage for event in told} == {"geometry"}
     assert told[-1].loss == 0.25
     assert base64.b64decode(told[-1].picture or "") == b"a picture"
 
 
 def test_a_stage_may_want_a_fresh_process(desk: Desk) -> None:
-    (desk.folder / "depth.npz").write_bytes(b"depth to begin again with")
-    desk.stages.order("again-geometry")
-    request, places = desk.request("again")
-    desk.client.upload(places)
-    desk.client.submit(request)
-    status = desk.follow(request.id)
-    assert status.state == "done"
+    status = desk.done_under("again-geometry")
     assert status.notes == ("geometry wants to begin again",)
     before, after = desk.stages.started("geometry")[-2:]
     assert before["pid"] != after["pid"]

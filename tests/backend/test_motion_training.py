@@ -17,6 +17,7 @@ import torch
 from backend.models.memory import TIERS, tier_named
 from backend.motion.adapter import adapter_weights, add_adapter, save_adapter
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
+from backend.motion.pipeline import rotary_of as rotary_positions
 from backend.motion.precision import keep_float32
 from backend.motion.quantized import quantize
 from backend.motion.settings import LearningSettings
@@ -38,8 +39,7 @@ def examples_of(pipe: Any) -> list[Example]:
 
 
 def rotary_of(pipe: Any) -> Any:
-    frames = (FRAMES - 1) // pipe.vae_scale_factor_temporal + 1
-    return pipe._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, frames, torch.device("cpu"))
+    return rotary_positions(pipe, HEIGHT, WIDTH, (FRAMES - 1) // pipe.vae_scale_factor_temporal + 1)
 
 
 def train(

@@ -9,6 +9,7 @@ import diffusers
 import torch
 
 from scripts.train import text
+from scripts.train.video import scheduler
 
 libraries: Any = diffusers  # its classes are annotated as what they are not
 FRAMES, HEIGHT, WIDTH = 9, 32, 48
@@ -49,19 +50,10 @@ def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
         max_text_seq_length=16,
         use_rotary_positional_embeddings=True,
     )
-    scheduler = libraries.CogVideoXDPMScheduler(
-        beta_schedule="scaled_linear",
-        beta_start=0.00085,
-        beta_end=0.012,
-        prediction_type="v_prediction",
-        rescale_betas_zero_snr=True,
-        snr_shift_scale=1.0,
-        timestep_spacing="trailing",
-    )
     tokenizer = text.t5_tokenizer(PROMPTS, 16)
     encoder = text.t5_encoder(len(tokenizer), 32, 1)
     pipe = libraries.CogVideoXImageToVideoPipeline(
-        tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler
+        tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler()
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
