@@ -159,7 +159,7 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
     learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
     learning.add_argument(
-        "--fill-guidance", type=float, metavar="X", help="how long the preview's fill of holes is held to, 0 to 1"
+        "--fill-share", type=float, metavar="X", help="of the preview's fill in what nobody saw, 0 to 1"
     )
     learning.add_argument(
         "--generate-all",

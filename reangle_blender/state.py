@@ -211,9 +211,9 @@ class ReangleLearning(PropertyGroup):
         max=1,
         subtype="FACTOR",
     )
-    fill_guidance: FloatProperty(
-        name="Fill Guidance",
-        description="How long, while the video is made, what the camera did not see is held to the preview's fill",
+    fill_share: FloatProperty(
+        name="Fill Share",
+        description="With the clip's pixels kept: how much of the preview's fill is mixed into the rest",
         default=0,
         min=0,
         max=1,

@@ -97,7 +97,7 @@ def learning_of(shot: state.ReangleScene) -> ReangleSettings:
             "guidance": chosen.guidance,
             "dynamic_guidance": chosen.dynamic_guidance,
             "warp_guidance": chosen.warp_guidance,
-            "fill_guidance": chosen.fill_guidance,
+            "fill_share": chosen.fill_share,
         }
     return ReangleSettings(suite=chosen.suite, caption=chosen.caption[:2000], exact_where_seen=chosen.exact, **own)
 

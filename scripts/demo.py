@@ -4,11 +4,11 @@
 
     python3.11 scripts/demo.py                       the sample, into out/demo
     python3.11 scripts/demo.py --geometry files      the sample with its true depth
-    python3.11 scripts/demo.py --engine reangle      the same angles, made by a video model that learned the clip
+    python3.11 scripts/demo.py --engine preview      the same angles without a video model, in a fifth of the time
     python3.11 scripts/demo.py --clip FILE           a clip of yours
 
 Runs the real add-on in the real Blender, which starts the real backend. Leaves demo.blend, the image sequences of both
-cameras, report.json and contact_sheet.png; with the engine reangle, losses.png, too.
+cameras, report.json, contact_sheet.png and losses.png, the course of the learning.
 """
 
 from __future__ import annotations

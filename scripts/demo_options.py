@@ -33,8 +33,8 @@ class Steps:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
-    engines = ["preview", "reangle"]
-    parser.add_argument("--engine", choices=engines, default="preview", help="how the new angles are made")
+    engines = ["reangle", "preview"]
+    parser.add_argument("--engine", choices=engines, default="reangle", help="how the new angles are made")
     parser.add_argument("--caption", metavar="TEXT", help="what your clip shows, for the engine reangle")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
     parser.add_argument(

@@ -179,7 +179,9 @@ def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Im
 
 
 def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
-    """How the loss went in each camera's last learning: dots for steps, a line for their running mean."""
+    """How the loss went in each camera's learning, which begins with what all share: dots for steps, a line for their
+    running mean.
+    """
     width, height, left, bottom = 1100, 420, 90, 60
     sheet = Image.new("RGB", (width, height), GROUND)
     pen, text = ImageDraw.Draw(sheet), ImageFont.load_default(21)
@@ -203,7 +205,13 @@ def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
         if len(means) > 1:
             pen.line([place(step, mean) for step, mean in enumerate(means)], colour, 3)
         pen.text((width - MARGIN, MARGIN + 26 * row), name, colour, text, anchor="rm")
-    pen.text((left, height - 20), f"loss over {longest} steps of each camera's own learning", QUIET, text, anchor="lm")
+    pen.text(
+        (left, height - 20),
+        f"loss over {longest} steps of learning, the last of them each camera's own",
+        QUIET,
+        text,
+        anchor="lm",
+    )
     return sheet
 
 

@@ -6,21 +6,19 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from pathlib import Path
-from uuid import uuid4
 
 from backend.commands.export import check_target, export
 from backend.commands.output import Output
 from backend.commands.render import data_of, reangle_settings, run_stages
 from backend.commands.request import checked
-from backend.contract import Clip, GeometrySettings, JobRequest
+from backend.contract import JobRequest
 from backend.engines.plan import plan_job
 from backend.errors import UserError
 from backend.evaluation.camera import camera_error
 from backend.evaluation.judge import judge, mean_of
+from backend.evaluation.request import scene_request
 from backend.evaluation.truth import TrueScene, open_scenes
-from backend.geometry.files import collect_geometry_files
 from backend.media.write import read_images
-from backend.models.providers import check_provider
 from backend.store import Store
 
 
@@ -34,7 +32,7 @@ def evaluate(options: Namespace, output: Output) -> int:
     store = Store(data_of(options))
     rows = []
     for scene in scenes:
-        request = _request(options, scene, store)
+        request = _request(options, scene, store, output)
         done = run_stages(output, scene.name, plan_job(request, store.root), store)
         for view in scene.views:
             folder = out / scene.name / view.path.name
@@ -57,25 +55,17 @@ def evaluate(options: Namespace, output: Output) -> int:
     return 0
 
 
-def _request(options: Namespace, scene: TrueScene, store: Store) -> JobRequest:
-    geometry = GeometrySettings(provider="mini")
-    if options.geometry == "files":
-        depth = collect_geometry_files(scene.folder / "depth")
-        files = tuple(store.add_file(path) for path in (*depth, scene.folder / "scene.json"))
-        geometry = GeometrySettings(provider="files", files=files)
-    check_provider(geometry, store.root)
-    pictures = sorted((scene.folder / "source").iterdir())
+def _request(options: Namespace, scene: TrueScene, store: Store, output: Output) -> JobRequest:
     settings = reangle_settings(options)
     if not settings.caption:
         settings = settings.model_copy(update={"caption": scene.caption})
     return checked(
         f"The scene {scene.folder}",
-        lambda: JobRequest(
-            id=uuid4().hex,
-            title=scene.name,
-            clip=Clip(files=tuple(store.add_file(path) for path in pictures), fps=scene.fps),
-            geometry=geometry,
-            paths=tuple(view.path for view in scene.views),
+        lambda: scene_request(
+            scene,
+            store,
+            options.geometry,
+            lambda stages: run_stages(output, scene.name, stages, store),
             engine=options.engine,
             reangle=settings,
             seed=options.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -99,7 +99,7 @@ def reangle_settings(options: Namespace) -> ReangleSettings:
 
 
 def run_stages(
-    output: Output, title: str, stages: list[Stage], store: Store, before: dict[str, Artifact] | None = None
+    output: Output, title: str, stages: Sequence[Stage], store: Store, before: dict[str, Artifact] | None = None
 ) -> dict[str, Artifact]:
     """Run a plan in this process and show how it goes."""
     with output.plan(title, stages) as report:

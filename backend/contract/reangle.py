@@ -17,8 +17,8 @@ class ReangleSettings(WireModel):
     shared_steps: of learning from the clip and its warps to preset moves, once for all cameras of a clip;
     path_steps: of each camera's own; 0 leaves a phase out. rank, alpha, rate: of the LoRA and its learning.
     sampling_steps, guidance, dynamic_guidance: of generation. warp_guidance: share of the steps in which what was seen
-    is held to the warp; fill_guidance: the same of what was not seen, held to the preview's fill. exact_where_seen: the
-    result shows the clip's own pixels wherever the camera saw them.
+    is held to the warp. exact_where_seen: the result shows the clip's own pixels wherever the camera saw them;
+    fill_share: how much of the preview's fill is then mixed into the rest, which a weak model wants.
     """
 
     suite: Annotated[str, Field(min_length=1, max_length=1024)] = "mini"
@@ -32,5 +32,5 @@ class ReangleSettings(WireModel):
     guidance: Annotated[float | None, Field(ge=1, le=50)] = None
     dynamic_guidance: bool | None = None
     warp_guidance: Annotated[float | None, Field(ge=0, le=1)] = None
-    fill_guidance: Annotated[float | None, Field(ge=0, le=1)] = None
+    fill_share: Annotated[float | None, Field(ge=0, le=1)] = None
     exact_where_seen: bool = True

@@ -15,9 +15,9 @@ from backend.models.recipes import RECIPES, Recipe
 from backend.models.registry import find_checkpoint, kind_of
 from backend.models.suites import suite_named
 
-LEARN_VERSION = 2
-GENERATE_VERSION = 2
-FINISH_VERSION = 2
+LEARN_VERSION = 3
+GENERATE_VERSION = 3
+FINISH_VERSION = 3
 SHARED = "learn the motion"
 
 
@@ -72,7 +72,6 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
                     "dynamic_guidance": chosen.dynamic_guidance,
                 },
                 "warp_guidance": chosen.warp_guidance,
-                "fill_guidance": chosen.fill_guidance,
                 "seed": request.seed,
             },
             inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},
@@ -83,8 +82,8 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
             name=finish,
             run="finish",
             version=FINISH_VERSION,
-            params={"exact_where_seen": request.reangle.exact_where_seen},
-            inputs={"warp": f"warp {path.name}", "generated": generate},
+            params={"exact_where_seen": request.reangle.exact_where_seen, "fill_share": chosen.fill_share},
+            inputs={"warp": f"warp {path.name}", "fill": fill, "generated": generate},
             weight=3,
         ),
     ]

@@ -54,18 +54,24 @@ def finish(context: StageContext) -> None:
     """Write frames/ and generation.json into `context.out`: what was generated, with what the camera saw over it if
     that is to be exact.
 
-    params: exact_where_seen. inputs: warp, generated.
+    params: exact_where_seen; fill_share, 0 to 1: of the fill in what is shown where nothing was seen, in that case.
+    inputs: warp, fill, generated.
     """
     source, generated = context.inputs["warp"], context.inputs["generated"] / "generated"
+    fill_share = np.float32(context.params["fill_share"])
     count = len(list(generated.iterdir()))
     with ImageWriter(context.out / "frames") as writer:
         for start in range(0, count, CHUNK):
             made = read_images(generated, start, min(CHUNK, count - start))
             if context.params["exact_where_seen"]:
-                parts = (read_images(source / name, start, len(made)) for name in ("warped", "visibility", "memory"))
+                folders = (
+                    *(source / name for name in ("warped", "visibility", "memory")),
+                    context.inputs["fill"] / "frames",
+                )
+                parts = (read_images(folder, start, len(made)) for folder in folders)
                 made = [
-                    over(warped, (seen | known) > 0, frame)
-                    for warped, seen, known, frame in zip(*parts, made, strict=True)
+                    over(warped, (seen | known) > 0, frame * (1 - fill_share) + filled * fill_share)
+                    for warped, seen, known, filled, frame in zip(*parts, made, strict=True)
                 ]
             for n, frame in enumerate(made, start=start + 1):
                 writer.add(frame)

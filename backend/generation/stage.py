@@ -33,9 +33,8 @@ OPENING = 0.1
 def generate(context: StageContext) -> None:
     """Write generated/000001.png ..., as many and as large as the path asks for, and generation.json.
 
-    params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance and fill_guidance, 0 to 1;
-    seed. inputs: decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if
-    there is one).
+    params: path, a CameraPath; caption; sampling, fields of SamplingSettings; warp_guidance, 0 to 1; seed. inputs:
+    decode, geometry, preview (filled frames, of which the first one is begun with), learned (a LoRA, if there is one).
     checkpoint: the video model.
     """
     in_tier(context, 0, partial(_generate, context))
@@ -51,8 +50,8 @@ def _generate(context: StageContext, tier: Tier) -> None:
     windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)
     warper, _ = warper_of(context)
     clips = list(training_clips(warper, [path], view, windows, context.params["caption"]))
-    seed, strengths = context.params["seed"], (context.params["warp_guidance"], context.params["fill_guidance"])
-    guided = max(strengths) > 0
+    seed, strength = context.params["seed"], context.params["warp_guidance"]
+    guided = strength > 0
     preview = read_images(context.inputs["preview"] / "frames", 0, len(path.frames) if guided else 1)
     filled = [
         _filled(clip, view, preview[windows.frames(index)] if guided else preview) for index, clip in enumerate(clips)
@@ -61,7 +60,7 @@ def _generate(context: StageContext, tier: Tier) -> None:
         first_frame=filled[0][0],
         prompt=clips[0].prompt,
         windows=windows,
-        guides=[_guide(pipe, clip, frames, strengths, seed) for clip, frames in zip(clips, filled, strict=True)]
+        guides=[_guide(pipe, clip, frames, strength, seed) for clip, frames in zip(clips, filled, strict=True)]
         if guided
         else [],
         seed=seed,
@@ -93,8 +92,8 @@ def _guide(
     pipe: CogVideoXImageToVideoPipeline,
     clip: TrainingClip,
     frames: np.ndarray,
-    strengths: tuple[float, float],
+    strength: float,
     seed: int,
 ) -> WarpGuide:
     example = encode_example(pipe, frames, clip.visible, clip.prompt, seed)
-    return WarpGuide(example.latents, example.mask, *strengths)
+    return WarpGuide(example.latents, example.mask, strength)

@@ -46,10 +46,10 @@ def generate_latents(
     pipe.scheduler.set_timesteps(settings.steps)
 
     def held(latents: torch.Tensor, done: int) -> torch.Tensor:
-        if guide is None or not (which := guide.held_after(done, settings.steps)).any():
+        if guide is None or not guide.holds_after(done, settings.steps):
             return latents
         times = pipe.scheduler.timesteps
-        return guide.held(latents, which, pipe.scheduler, times[done] if done < len(times) else None, noise)
+        return guide.held(latents, pipe.scheduler, times[done] if done < len(times) else None, noise)
 
     def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         report((step + 1) / settings.steps)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Recipe:
     """Fields as in `contract.ReangleSettings`. The defaults are the paper's for CogVideoX-5B (Reangle-A-Video, section
-    4); it has one phase of 400 steps, here the shared one, and no warp guidance.
+    4); it has one phase of 400 steps, here the shared one, and nothing is held or mixed in.
     """
 
     shared_steps: int = 400
@@ -21,7 +21,7 @@ class Recipe:
     guidance: float = 6.0
     dynamic_guidance: bool = True
     warp_guidance: float = 0.0
-    fill_guidance: float = 0.0
+    fill_share: float = 0.0
 
 
 RECIPES = {
@@ -31,9 +31,11 @@ RECIPES = {
         rank=32,
         alpha=32.0,
         rate=1e-3,
-        sampling_steps=20,
-        guidance=1.5,
+        sampling_steps=8,
+        guidance=1.0,
         dynamic_guidance=False,
+        warp_guidance=1.0,
+        fill_share=0.6,
     ),
 }
 """By suite; the paper's serves all others."""

@@ -49,6 +49,8 @@ PICTURES = 8
 def learn_motion(context: StageContext) -> None:
     """Write lora/, in diffusers' format, and learning.json (losses, clips and what was left out) into `context.out`.
 
+    What was learned before is told first, so the file is the whole history of its LoRA.
+
     params: caption; path, a CameraPath, or None for the presets; learning, fields of LearningSettings; warps, whether
     to learn from the presets' warps besides the clip itself; masked, whether what was not seen is hidden from the loss.
     inputs: decode, geometry, and learned, an earlier output to go on from, if there is one. checkpoint: a video model.
@@ -68,9 +70,9 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
     transformer = alone(pipe)
     add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
     if "learned" in context.inputs:
-        before = load_file(context.inputs["learned"] / LORA / WEIGHTS)
+        learned = load_file(context.inputs["learned"] / LORA / WEIGHTS)
         put_adapter_weights(
-            transformer, {name.removeprefix("transformer."): weights for name, weights in before.items()}
+            transformer, {name.removeprefix("transformer."): weights for name, weights in learned.items()}
         )
 
     def report(progress: Progress) -> None:
@@ -89,6 +91,9 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
     save_adapter(transformer, context.out / LORA)
     about |= video_model(context, tier)
     about["losses"] = [round(loss, 6) for loss in losses]
+    if "learned" in context.inputs:
+        before = json.loads((context.inputs["learned"] / "learning.json").read_text(encoding="utf-8"))
+        about |= {key: before[key] + about[key] for key in ("clips", "losses")}
     (context.out / "learning.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 

@@ -158,8 +158,8 @@ class ReangleSettings:
     shared_steps: of learning from the clip and its warps to preset moves, once for all cameras of a clip;
     path_steps: of each camera's own; 0 leaves a phase out. rank, alpha, rate: of the LoRA and its learning.
     sampling_steps, guidance, dynamic_guidance: of generation. warp_guidance: share of the steps in which what was seen
-    is held to the warp; fill_guidance: the same of what was not seen, held to the preview's fill. exact_where_seen: the
-    result shows the clip's own pixels wherever the camera saw them.
+    is held to the warp. exact_where_seen: the result shows the clip's own pixels wherever the camera saw them;
+    fill_share: how much of the preview's fill is then mixed into the rest, which a weak model wants.
     """
 
     suite: str = "mini"
@@ -173,7 +173,7 @@ class ReangleSettings:
     guidance: float | None = None
     dynamic_guidance: bool | None = None
     warp_guidance: float | None = None
-    fill_guidance: float | None = None
+    fill_share: float | None = None
     exact_where_seen: bool = True
 
     def __post_init__(self) -> None:
@@ -188,7 +188,7 @@ class ReangleSettings:
             "sampling_steps": (1, 1000),
             "guidance": (1, 50),
             "warp_guidance": (0, 1),
-            "fill_guidance": (0, 1),
+            "fill_share": (0, 1),
         }
         for name, (least, most) in ranges.items():
             value = getattr(self, name)

@@ -75,7 +75,7 @@ class REANGLE_PT_learning(Panel):
         for name in ("shared_steps", "path_steps", "rank", "alpha", "rate"):
             column.prop(chosen, name)
         column.separator()
-        for name in ("sampling_steps", "guidance", "dynamic_guidance", "warp_guidance", "fill_guidance"):
+        for name in ("sampling_steps", "guidance", "dynamic_guidance", "warp_guidance", "fill_share"):
             column.prop(chosen, name)
 
 

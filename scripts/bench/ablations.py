@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of the method is worth, on generated scenes whose truth is known.
 
-    python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--suite mini] [--rows NAME ...]
+    python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--seeds 1] [--depth true] [--rows NAME ...]
 
 Every row renders the same cameras: of each scene one that stands aside and one that travels. PSNR of what the source
-camera saw in the same frame, and of what it did not. `--full` takes 12 scenes, three seeds, and estimated depth, too.
+camera did not see in the same frame (hidden), and of what it did. `--full` takes 12 scenes, three seeds, and estimated
+depth, too. With --keep, what was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,11 +15,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 from environments import enter
@@ -27,16 +27,16 @@ enter("backend")
 
 import numpy as np
 
-from backend.contract import Clip, GeometrySettings, JobRequest, ReangleSettings
+from backend.contract import ReangleSettings
 from backend.engines.execute import run_plan
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
 from backend.evaluation.camera import camera_error
 from backend.evaluation.judge import judge, mean_of
+from backend.evaluation.request import scene_request
 from backend.evaluation.truth import TrueScene
-from backend.geometry.files import collect_geometry_files
 from backend.media.write import read_images
-from backend.store import Store
+from backend.store import Artifact, Store
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
@@ -59,43 +59,51 @@ def _learning(**params: Any) -> Callable[[Stage], Stage]:
     return lambda stage: replace(stage, params={**stage.params, **params}) if stage.run == "learn" else stage
 
 
-ALL = {"exact_where_seen": False}
+FREE = {"exact_where_seen": False, "warp_guidance": 0.0}
+UNLEARNED = {"shared_steps": 0, "path_steps": 0}
 ROWS = {
     "preview": Row("engine preview", engine="preview"),
-    "base": Row("video model, nothing learned", said={**ALL, "shared_steps": 0, "path_steps": 0}),
-    "lora_original": Row("learned from the clip only", said={**ALL, "path_steps": 0}, change=_learning(warps=False)),
-    "lora_nomask": Row("learned from warps, no mask", said=ALL, change=_learning(masked=False)),
-    "unseen": Row("learned from warps to other cameras", said={**ALL, "path_steps": 0}),
-    "full": Row("learned from warps, masked", said=ALL),
-    "full_guided": Row("the same, held to the warp", said={**ALL, "warp_guidance": 0.6}),
-    "full_exact": Row("the same, exact where seen"),
-    "full_guided_exact": Row("held to the warp, exact where seen", said={"warp_guidance": 0.6}),
-    "filled_exact": Row("and to the fill for 0.4, exact", said={"warp_guidance": 1.0, "fill_guidance": 0.4}),
-    "filled_more_exact": Row("and to the fill for 0.7, exact", said={"warp_guidance": 1.0, "fill_guidance": 0.7}),
-    "filled_all_exact": Row("and to the fill for all, exact", said={"warp_guidance": 1.0, "fill_guidance": 1.0}),
+    "base": Row("video model, nothing learned", said={**FREE, **UNLEARNED}),
+    "lora_original": Row("learned from the clip only", said={**FREE, "path_steps": 0}, change=_learning(warps=False)),
+    "lora_nomask": Row("learned from warps, no mask", said=FREE, change=_learning(masked=False)),
+    "unseen": Row("learned from warps to other cameras", said={**FREE, "path_steps": 0}),
+    "full": Row("learned from warps, masked", said=FREE),
+    "full_guided": Row("the same, held to the warp", said={"exact_where_seen": False, "warp_guidance": 1.0}),
+    "full_exact": Row("held to the warp, exact where seen", said={"warp_guidance": 1.0, "fill_share": 0.0}),
+    "default": Row("the engine's default"),
+    "default_unlearned": Row("the engine's default, nothing learned", said=UNLEARNED),
 }
+PATH_STEPS = {
+    f"path_{steps}": Row(f"full, {steps} steps of the camera's own", said={**FREE, "path_steps": steps})
+    for steps in (20, 40, 80, 160)
+}
+"""How much each camera's own learning takes; only where --rows names them."""
+KNOWN = ROWS | PATH_STEPS
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="What each part of the method is worth.")
     parser.add_argument("--full", action="store_true", help="12 scenes, three seeds, true and estimated depth")
     parser.add_argument("--scenes", type=int, metavar="N", help=f"how many (default: {SCENES})")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: 1)")
+    parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="where depth comes from")
     parser.add_argument("--suite", default="mini", metavar="NAME")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what was made, to look at")
+    parser.add_argument("--rows", nargs="+", choices=KNOWN, default=list(ROWS), metavar="ROW")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what was made, to look at and to go on from")
     chosen = parser.parse_args()
     scenes = chosen.scenes or (FULL_SCENES if chosen.full else SCENES)
-    seeds = range(42, 42 + (FULL_SEEDS if chosen.full else 1))
+    seeds = range(42, 42 + (chosen.seeds or (FULL_SEEDS if chosen.full else 1)))
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         work = chosen.keep or Path(temporary)
         folders = [_scene(seed, work / "scenes") for seed in range(scenes)]
-        for geometry in ("files", "mini") if chosen.full else ("files",):
-            found = {
-                row: [_run(row, one, geometry, seed, chosen.suite, work) for one in folders for seed in seeds]
-                for row in chosen.rows
-            }
-            figures |= _table(found, geometry)
+        for depth in chosen.depth or (["true", "estimated"] if chosen.full else ["true"]):
+            # scene x seed x row
+            found = [
+                [{row: _run(row, one, depth, seed, chosen.suite, work) for row in chosen.rows} for seed in seeds]
+                for one in folders
+            ]
+            figures |= _table(found, depth)
     print(json.dumps({"bench": "ablations", "figures": figures}))
     return 0
 
@@ -107,27 +115,18 @@ def _scene(seed: int, folder: Path) -> TrueScene:
     return TrueScene.open(place)
 
 
-def _run(name: str, scene: TrueScene, geometry: str, seed: int, suite: str, work: Path) -> dict[str, float]:
+def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: Path) -> dict[str, float]:
     """Mean figures over the scene's cameras."""
-    row, store = ROWS[name], Store(work / "data")
-    depth = GeometrySettings(provider="mini")
-    if geometry == "files":
-        files = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
-        depth = GeometrySettings(provider="files", files=tuple(store.add_file(path) for path in files))
-    request = JobRequest(
-        id=uuid4().hex,
-        clip=Clip(
-            files=tuple(store.add_file(path) for path in sorted((scene.folder / "source").iterdir())), fps=scene.fps
-        ),
-        geometry=depth,
-        paths=tuple(view.path for view in scene.views),
-        engine=row.engine,
-        reangle=ReangleSettings(suite=suite, caption=scene.caption, **row.said),
-        seed=seed,
-    )
+    row, store = KNOWN[name], Store(work / "data")
+
+    def run(stages: Sequence[Stage]) -> dict[str, Artifact]:
+        return run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
+
     started = time.perf_counter()
-    stages = [row.change(stage) for stage in plan_job(request, store.root)]
-    done = run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
+    settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
+    provider = "files" if depth == "true" else "mini"
+    request = scene_request(scene, store, provider, run, engine=row.engine, reangle=settings, seed=seed)
+    done = run([row.change(stage) for stage in plan_job(request, store.root)])
     rows = []
     for view in scene.views:
         frames = read_images(done[f"deliver {view.path.name}"].folder / "frames")
@@ -142,22 +141,37 @@ def _run(name: str, scene: TrueScene, geometry: str, seed: int, suite: str, work
     return means
 
 
-def _table(found: dict[str, list[dict[str, float]]], geometry: str) -> dict[str, float]:
-    depth = "true depth" if geometry == "files" else "estimated depth"
-    print(f"\n{depth}; PSNR in dB, mean and deviation over {len(next(iter(found.values())))} runs")
-    print(f"{'':38}{'hidden':>14}{'seen':>14}{'moving':>14}{'edges, hidden':>15}{'camera, px':>12}")
+SHOWN = {"seen": "psnr_visible", "moving": "psnr_moving", "edges": "edges_occluded", "camera px": "camera_px"}
+
+
+def _table(found: list[list[dict[str, dict[str, float]]]], depth: str) -> dict[str, float]:
+    """found: scene x seed x row x figure."""
+    scenes, seeds, rows = len(found), len(found[0]), list(found[0][0])
+
+    def values(row: str, figure: str) -> np.ndarray:
+        """scene x seed"""
+        return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in found])
+
+    print(
+        f"\n{depth} depth, {scenes} scenes, {seeds} seeds: means; PSNR in dB. Against preview: mean of hidden less\n"
+        "that of the engine preview, its standard error over scenes, and in how many scenes it is more.\n"
+        "Seeds: deviation of hidden from seed to seed."
+    )
+    print(f"{'':40}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>11}" for name in SHOWN))
     figures = {}
-    suffix = "" if geometry == "files" else "_estimated"
-    for name, runs in found.items():
-        shown = ("psnr_occluded", "psnr_visible", "psnr_moving")
-        occluded, visible, moving = (np.array([run[key] for run in runs if key in run]) for key in shown)
-        edges, camera = (
-            float(np.mean([run[key] for run in runs if key in run])) for key in ("edges_occluded", "camera_px")
-        )
-        cells = "".join(f"{f'{one.mean():.2f} ±{one.std():.2f}':>14}" for one in (occluded, visible, moving))
-        print(f"{ROWS[name].words:38}{cells}{edges:15.3f}{camera:12.2f}")
-        figures[f"occluded_psnr_{name}{suffix}"] = round(float(occluded.mean()), 3)
-        figures[f"visible_psnr_{name}{suffix}"] = round(float(visible.mean()), 3)
+    for row in rows:
+        hidden = values(row, "psnr_occluded")
+        against = ""
+        if "preview" in rows:
+            more = (hidden - values("preview", "psnr_occluded")).mean(axis=1)
+            error = more.std(ddof=1) / np.sqrt(scenes) if scenes > 1 else np.nan
+            against = f"{more.mean():+.2f} ±{error:.2f}, {(more > 0).sum()} of {scenes}"
+            figures[f"against_preview_{row}_{depth}"] = round(float(more.mean()), 3)
+        spread = hidden.std(axis=1, ddof=1).mean() if seeds > 1 else np.nan
+        others = "".join(f"{np.nanmean(values(row, figure)):11.2f}" for figure in SHOWN.values())
+        print(f"{KNOWN[row].words:40}{hidden.mean():8.2f}{against:>24}{spread:8.2f}{others}")
+        figures[f"hidden_{row}_{depth}"] = round(float(hidden.mean()), 3)
+        figures[f"seen_{row}_{depth}"] = round(float(values(row, "psnr_visible").mean()), 3)
     return figures
 
 

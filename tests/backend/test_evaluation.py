@@ -9,13 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from preview_scene import camera, make_path
 
 from backend.cli import main
 from backend.errors import UserError
 from backend.evaluation.camera import camera_error
 from backend.evaluation.judge import judge, mean_of
 from backend.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
+from backend.evaluation.request import in_found_world
 from backend.evaluation.truth import open_scenes
+from backend.geometry.video_geometry import VideoGeometry
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 from scripts.train.scenes.raycast import render
@@ -88,6 +91,22 @@ def test_scenes_are_rendered_and_judged(tmp_path: Path, capsys: pytest.CaptureFi
     assert {"psnr_moving", "psnr_static", "camera_px"} <= set(mean)
     assert mean["camera_px"] < 1
     assert "psnr_visible" in capsys.readouterr().out
+
+
+def test_cameras_keep_their_place_in_a_world_of_another_scale_and_lens() -> None:
+    path = make_path(np.stack([camera(0.5), camera(1.0)]))
+    depth = np.full((2, 4, 6), 3, np.float32)
+    K = np.stack([np.array([[5.0, 0, 3], [0, 5, 2], [0, 0, 1]])] * 2)
+    still = np.stack([np.eye(4)] * 2)
+    true = VideoGeometry(depth, depth > 0, np.ones_like(depth), K, still, "metric", "files")
+    longer = K * np.array([[1.2, 1, 1], [1, 1.2, 1], [1, 1, 1]])
+    found = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "mini")
+    moved = in_found_world(path, true, found)
+    assert np.allclose(moved.extrinsics()[:, :3, 3], 2 * path.extrinsics()[:, :3, 3])
+    assert np.allclose(moved.extrinsics()[:, :3, :3], path.extrinsics()[:, :3, :3])
+    assert np.allclose(moved.intrinsics()[:, [0, 1], [0, 1]], 1.2 * path.intrinsics()[:, [0, 1], [0, 1]])
+    assert np.allclose(moved.intrinsics()[:, :2, 2], path.intrinsics()[:, :2, 2])
+    assert in_found_world(path, true, true) == path
 
 
 def test_a_camera_that_is_off_is_found_out() -> None:

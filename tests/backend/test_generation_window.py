@@ -49,17 +49,6 @@ def test_held_to_the_end_what_was_seen_is_the_warp_and_the_rest_is_not(
     assert apart[~guide.mask].min() > 0
 
 
-def test_held_to_the_end_the_rest_is_the_fill(pipe: Any, frames: np.ndarray, guide: WarpGuide) -> None:
-    found = latents(pipe, frames, replace(guide, strength=0.0, fill_strength=1.0))
-    apart = (found[0] - guide.latents).abs().amax(dim=1)
-    assert apart[~guide.mask].max() == 0
-    assert apart[guide.mask].min() > 0
-    both = latents(pipe, frames, replace(guide, strength=1.0, fill_strength=0.5))
-    apart = (both[0] - guide.latents).abs().amax(dim=1)
-    assert apart[guide.mask].max() == 0
-    assert apart[~guide.mask].min() > 0
-
-
 def test_without_strength_the_warp_changes_nothing(pipe: Any, frames: np.ndarray, guide: WarpGuide) -> None:
     free = latents(pipe, frames, None)
     assert torch.equal(latents(pipe, frames, replace(guide, strength=0.0)), free)

@@ -26,7 +26,7 @@ from backend.motion.adapter import WEIGHTS
 from backend.motion.dataset import MOVES
 from backend.motion.sight import colours_of
 from backend.motion.stage import LORA, learn_motion
-from tests.backend.tiny_checkpoints import decoded_clip
+from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
 from tests.backend.tiny_video import tiny_pipeline
 
 COUNT = 12
@@ -140,7 +140,10 @@ def test_colours_are_found_again() -> None:
 
 
 def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:
-    assert [clip["prompt"].split()[0] for clip in about(own)["clips"]] == ["CAMERA_TRUCK_RIGHT"] * 2
+    before, clips = about(shared), about(own)["clips"]
+    assert [clip["prompt"].split()[0] for clip in clips[len(before["clips"]) :]] == ["CAMERA_TRUCK_RIGHT"] * 2
+    assert clips[: len(before["clips"])] == before["clips"]
+    assert about(own)["losses"][: len(before["losses"])] == before["losses"]
     before, after = weights(shared), weights(own)
     apart = max(float((after[name] - before[name]).abs().max()) for name in before)
     assert 0 < apart < 0.2
@@ -214,7 +217,6 @@ def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
         caption="a room",
         sampling=sampling,
         warp_guidance=guided,
-        fill_guidance=guided / 2,
         seed=3,
     )
     frames = read_images(out / "generated")
@@ -222,18 +224,21 @@ def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
     assert frames.std() > 1
     made = json.loads((out / "generation.json").read_text())
     assert made["losses"] == about(own)["losses"]
-    assert made["prompt"] == about(own)["clips"][0]["prompt"]
+    assert made["prompt"] == about(own)["clips"][-1]["prompt"]
     assert made["memory"].startswith(tier)
 
 
-def test_what_was_seen_lies_over_what_was_made() -> None:
-    rng = np.random.default_rng(0)
-    warped, generated = rng.integers(0, 256, (2, 40, 200, 3)).astype(np.uint8)
-    known = np.ones((40, 200), bool)
-    known[:, 150:] = False
-    mixed = over(warped, known, generated)
-    assert np.array_equal(mixed[:, :147], warped[:, :147])
-    assert np.array_equal(mixed[:, 150:], generated[:, 150:])
-    edge = mixed[:, 149].astype(float) - generated[:, 149]
-    assert np.abs(edge).mean() < 0.7 * np.abs(warped[:, 149].astype(float) - generated[:, 149]).mean()
-    assert np.array_equal(over(warped, np.ones_like(known), generated), warped)
+def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() -> None:
+    truth = np.stack(textured_frames(1, 64, 96, shift=0))[0].astype(np.int64) // 2 + 64
+    known = np.ones(truth.shape[:2], bool)
+    known[20:44, 60:] = False
+    warped = np.where(known[..., None], truth, 0).astype(np.uint8)
+    # Made with another brightness and tint, which drift over the picture: detail is right, colours are not.
+    drift = np.linspace(-10, -40, 96)[None, :, None] + np.array([8, 0, -8])
+    found = over(warped, known, (truth + drift).astype(np.float32))
+    assert np.array_equal(found[known], warped[known])
+    assert np.abs(found.astype(float) - truth)[~known].max() < 8
+    assert np.abs(drift[:, 60:]).min() > 8
+    assert np.array_equal(over(warped, np.ones_like(known), truth), warped)
+    everywhere = over(warped, np.zeros_like(known), truth.astype(np.float32))
+    assert np.array_equal(everywhere, truth)

@@ -23,6 +23,7 @@ from backend.geometry.depth_files import read_depth
 from backend.media.decode import decode_frames, select
 from backend.media.probe import probe_clip
 from backend.media.write import write_mp4
+from backend.models.recipes import RECIPES
 from backend.models.suites import MINI
 from reangle_blender.core.cloud import Cloud
 from tests.backend.tiny_checkpoints import ship_mini
@@ -92,7 +93,8 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_clip_goes_in_and_two_new_angles_come_out(small_sample: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run(
-        "demo.py", "--sample", small_sample, "--geometry", "files", "--size", f"{WIDTH}x{HEIGHT}", "--out", out
+        "demo.py", "--sample", small_sample, "--engine", "preview", "--geometry", "files",
+        "--size", f"{WIDTH}x{HEIGHT}", "--out", out,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -164,7 +166,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_without_a_word_geometry_comes_from_the_shipped_weights(
+def test_without_a_word_geometry_and_pictures_come_from_the_shipped_weights(
     checkout: Path, small_sample: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
@@ -176,6 +178,15 @@ def test_without_a_word_geometry_comes_from_the_shipped_weights(
     for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
         assert note in report["geometry_notes"]
         assert note in done.stdout
+    assert report["engine"] == "reangle"
+    for camera in report["cameras"].values():
+        made = json.loads((out / camera["folder"] / "manifest.json").read_text(encoding="utf-8"))["generation"]
+        assert made["checkpoint"] == MINI.video.name
+        assert len(made["losses"]) == RECIPES["mini"].shared_steps + RECIPES["mini"].path_steps
+        assert camera["preview_psnr"]["all"]
+    curves = cv2.imread(str(out / "losses.png"))
+    assert curves is not None
+    assert np.std(curves) > 5
     # Random depth: its figures mean nothing here, but the demo gives them, and says what is in them.
     assert all(camera["psnr"]["all"] and camera["camera_error_px"] for camera in report["cameras"].values())
     assert "include the geometry's own error" in report["notes"][0]
@@ -235,7 +246,7 @@ def test_with_depth_another_clip_runs_to_the_end(footage: Path, tmp_path: Path) 
     np.savez(tmp_path / "depth" / "depth.npz", depth=np.tile(rows[:, None], (frames, 1, width)))
     done = run(
         "demo.py", "--clip", footage, "--geometry", f"files:{tmp_path / 'depth'}", "--frames", str(frames),
-        "--size", f"{width}x{height}", "--out", tmp_path / "demo",
+        "--engine", "preview", "--size", f"{width}x{height}", "--out", tmp_path / "demo",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((tmp_path / "demo" / "report.json").read_text(encoding="utf-8"))
