@@ -64,14 +64,11 @@ def finish(context: StageContext) -> None:
         for start in range(0, count, CHUNK):
             made = read_images(generated, start, min(CHUNK, count - start))
             if context.params["exact_where_seen"]:
-                folders = (
-                    *(source / name for name in ("warped", "visibility", "memory")),
-                    context.inputs["fill"] / "frames",
-                )
+                folders = (*(source / name for name in FOLDERS), context.inputs["fill"] / "frames")
                 parts = (read_images(folder, start, len(made)) for folder in folders)
                 made = [
-                    over(warped, (seen | known) > 0, frame * (1 - fill_share) + filled * fill_share)
-                    for warped, seen, known, filled, frame in zip(*parts, made, strict=True)
+                    over(warped, (seen | known) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
+                    for warped, seen, known, depth, filled, frame in zip(*parts, made, strict=True)
                 ]
             for n, frame in enumerate(made, start=start + 1):
                 writer.add(frame)

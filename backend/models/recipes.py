@@ -26,16 +26,16 @@ class Recipe:
 
 RECIPES = {
     "mini": Recipe(
-        shared_steps=150,
-        path_steps=40,
+        shared_steps=60,
+        path_steps=100,
         rank=32,
         alpha=32.0,
-        rate=1e-3,
+        rate=3e-3,
         sampling_steps=8,
         guidance=1.0,
         dynamic_guidance=False,
         warp_guidance=1.0,
-        fill_share=0.6,
+        fill_share=0.5,
     ),
 }
 """By suite; the paper's serves all others."""

@@ -235,10 +235,24 @@ def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() ->
     warped = np.where(known[..., None], truth, 0).astype(np.uint8)
     # Made with another brightness and tint, which drift over the picture: detail is right, colours are not.
     drift = np.linspace(-10, -40, 96)[None, :, None] + np.array([8, 0, -8])
-    found = over(warped, known, (truth + drift).astype(np.float32))
+    depth = np.where(known, 5, 0).astype(np.float32)
+    found = over(warped, known, depth, (truth + drift).astype(np.float32))
     assert np.array_equal(found[known], warped[known])
     assert np.abs(found.astype(float) - truth)[~known].max() < 8
     assert np.abs(drift[:, 60:]).min() > 8
-    assert np.array_equal(over(warped, np.ones_like(known), truth), warped)
-    everywhere = over(warped, np.zeros_like(known), truth.astype(np.float32))
+    assert np.array_equal(over(warped, np.ones_like(known), depth, truth), warped)
+    everywhere = over(warped, np.zeros_like(known), np.zeros_like(depth), truth.astype(np.float32))
     assert np.array_equal(everywhere, truth)
+
+
+def test_what_tore_a_hole_open_lends_it_no_colour() -> None:
+    known = np.ones((64, 96), bool)
+    known[20:44, 40:44] = False
+    warped = np.full((64, 96, 3), 200, np.uint8)
+    warped[:, :40] = (255, 0, 0)
+    depth = np.full(known.shape, 5, np.float32)
+    depth[:, :40] = 2
+    made = np.full((64, 96, 3), 180, np.float32)
+    assert np.abs(over(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 1
+    # On one surface the red belongs there, too.
+    assert over(warped, known, np.where(known, np.float32(5), 0), made)[~known].astype(int)[:, 1].min() < 100
