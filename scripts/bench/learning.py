@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long motion has to be learned, on generated scenes: the loss on what the new camera truly films.
+
+    python3.11 scripts/bench/learning.py [--scenes 3] [--suite mini] [--shared 60] [--own 160] [--rate 0.003]
+
+The true clip of the new camera is never learned from; its loss under a few fixed times and noises tells, in seconds and
+without sampling, what learning is worth where the source camera saw and where it did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+from environments import enter
+
+enter("backend")
+
+import numpy as np
+import torch
+from diffusers import CogVideoXDPMScheduler
+
+from backend.contract import CameraPath
+from backend.engines.execute import run_plan
+from backend.engines.plan import plan_job
+from backend.evaluation.request import scene_request
+from backend.evaluation.truth import TrueScene
+from backend.geometry.video_geometry import VideoGeometry
+from backend.media.write import read_images
+from backend.models.memory import TIERS
+from backend.models.recipes import RECIPES, Recipe
+from backend.models.registry import find_checkpoint
+from backend.models.suites import suite_named
+from backend.motion.adapter import add_adapter
+from backend.motion.dataset import TrainingClip, preset_paths, training_clips
+from backend.motion.examples import Example, encode_example
+from backend.motion.model_view import ModelView
+from backend.motion.pipeline import alone, open_video_pipeline, rotary_of
+from backend.motion.precision import keep_float32
+from backend.motion.settings import LearningSettings
+from backend.motion.stage import model_size
+from backend.motion.trainer import Draw, Noised, Progress, Rotary, learn, predicted_velocity
+from backend.motion.windows import plan_windows
+from backend.store import Store
+from backend.warping.memory import Memory
+from backend.warping.video import Warper
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.folders import write_scene
+
+TIMES = (400, 700, 950)
+LOOKS = (10, 20, 40, 60, 80, 100, 160, 240, 320)
+"""After how many steps of a phase the loss on the truth is taken."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="How long motion has to be learned.")
+    parser.add_argument("--scenes", type=int, default=3, metavar="N")
+    parser.add_argument("--suite", default="mini", metavar="NAME")
+    parser.add_argument("--shared", type=int, metavar="N", help="steps that all cameras share (default: the recipe's)")
+    parser.add_argument("--own", type=int, default=160, metavar="N", help="steps of each camera's own")
+    parser.add_argument("--rate", type=float, metavar="X", help="default: the recipe's")
+    chosen = parser.parse_args()
+    recipe = RECIPES.get(chosen.suite, Recipe())
+    recipe = replace(recipe, shared_steps=chosen.shared or recipe.shared_steps, rate=chosen.rate or recipe.rate)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for seed in range(chosen.scenes):
+        with tempfile.TemporaryDirectory() as work:
+            for moment, losses in _scene(seed, chosen.suite, recipe, chosen.own, Path(work)).items():
+                found.setdefault(moment, []).extend(losses)
+    print(f"\nloss on the true clips of {len(found['nothing'])} cameras, rate {recipe.rate:g}, rank {recipe.rank}")
+    print(f"{'learned':34}{'seen':>8}{'hidden':>8}")
+    for moment, losses in found.items():
+        seen, hidden = np.mean(losses, axis=0)
+        print(f"{moment:34}{seen:8.4f}{hidden:8.4f}", flush=True)
+    figures = {moment: np.mean(losses, axis=0).round(4).tolist() for moment, losses in found.items()}
+    print(json.dumps({"bench": "learning", "figures": figures}))
+    return 0
+
+
+def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[str, list[tuple[float, float]]]:
+    """What was learned -> (loss where seen, where hidden) of each camera."""
+    known, store = suite_named(suite), Store(work / "data")
+    pipe = open_video_pipeline(find_checkpoint(known.video.name if known else suite, store.root), TIERS[0])
+    (width, height), frames = model_size(pipe), pipe.transformer.config.sample_frames
+    write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
+    scene = TrueScene.open(work / "scene")
+    warper = _warper(scene, store)
+
+    def clips(paths: list[CameraPath]) -> list[TrainingClip]:
+        view = ModelView.of(width, height, width, height)
+        return list(training_clips(warper, paths, view, plan_windows(frames, frames), scene.caption))
+
+    def encoded(clip: TrainingClip, index: int) -> Example:
+        return encode_example(pipe, clip.frames, clip.visible, clip.prompt, index)
+
+    shared = [encoded(clip, index) for index, clip in enumerate(clips(preset_paths(warper, scene.fps)))]
+    own_clips = clips([view.path for view in scene.views])
+    warps = [encoded(clip, index) for index, clip in enumerate(own_clips)]
+    truths = [
+        encoded(replace(clip, frames=view.frames(), visible=view.parts()["visible"]), index)
+        for index, (clip, view) in enumerate(zip(own_clips, scene.views, strict=True))
+    ]
+    rotary, scheduler = rotary_of(pipe, height, width, len(truths[0].latents)), pipe.scheduler
+    base = alone(pipe)
+    keep_float32(base.patch_embed.proj)
+    found = {"nothing": [_loss(base, scheduler, rotary, truth) for truth in truths]}
+    settings = LearningSettings(rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate)
+    add_adapter(base, recipe.rank, recipe.alpha, settings.seed)
+
+    def looking(model: Any, words: str, true: list[Example]) -> Callable[[Progress], None]:
+        def look(progress: Progress) -> None:
+            if progress.step in LOOKS:
+                model.eval()
+                losses = [_loss(model, scheduler, rotary, one) for one in true]
+                found.setdefault(words.format(progress.step), []).extend(losses)
+                model.train()
+
+        return look
+
+    phase = replace(settings, steps=recipe.shared_steps)
+    learn(base, scheduler, rotary, shared, phase, work / "shared", looking(base, "{} steps that all share", truths))
+    for index, (warp, truth) in enumerate(zip(warps, truths, strict=True)):
+        model = copy.deepcopy(base)
+        look = looking(model, "and {} of the camera's own", [truth])
+        learn(model, scheduler, rotary, [warp], replace(settings, steps=own), work / str(index), look)
+    print(f"scene {seed} is done", flush=True)
+    return found
+
+
+def _warper(scene: TrueScene, store: Store) -> Warper:
+    def run(stages: Any) -> Any:
+        return run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
+
+    request = scene_request(scene, store, "files", run).model_copy(update={"paths": ()})
+    done = run(plan_job(request, store.root))
+    frames, geometry = read_images(done["decode"].folder / "frames"), VideoGeometry.load(done["geometry"].folder)
+    return Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry))
+
+
+@torch.no_grad()
+def _loss(model: Any, scheduler: CogVideoXDPMScheduler, rotary: Rotary, truth: Example) -> tuple[float, float]:
+    """Mean squared error of v where the source camera saw, and where it did not."""
+    seen, hidden = [], []
+    for time in TIMES:
+        noise = torch.randn(truth.latents.shape, generator=torch.Generator().manual_seed(time))
+        chosen = Draw(0, 0, True, time, noise)
+        shown = Noised.of(scheduler, truth, chosen, model.device)
+        found = predicted_velocity(model, rotary, truth, chosen, shown).float()
+        velocity = scheduler.get_velocity(shown.clean, shown.noise, shown.times)
+        error = (found - velocity).square()[0].mean(dim=1).cpu()
+        seen.append(float(error[truth.mask].mean()))
+        hidden.append(float(error[~truth.mask].mean()))
+    return float(np.mean(seen)), float(np.mean(hidden))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
