@@ -35,7 +35,7 @@ RECIPES = {
         guidance=1.0,
         dynamic_guidance=False,
         warp_guidance=1.0,
-        fill_share=0.5,
+        fill_share=0.7,
     ),
 }
 """By suite; the paper's serves all others."""
