@@ -40,10 +40,11 @@ def save_dust3r(folder: Path) -> Path:
     return folder
 
 
-def ship_mini(package: Path) -> Path:
+def ship_mini(package: Path, *, video_runs: bool = False) -> Path:
     """A suite `mini` in `package/mini` as it comes with the backend; returns its folder.
 
-    Geometry is a network that runs; video and image are laid out as pipelines are, and hold no weights.
+    Geometry is a network that runs, and so is video if asked for; else video and image are laid out as pipelines are,
+    and hold no weights.
     """
     folder = package / "mini"
     save_dust3r(folder / "geometry")
@@ -52,6 +53,10 @@ def ship_mini(package: Path) -> Path:
         (folder / role / "model_index.json").write_text(json.dumps({"_class_name": pipeline}), encoding="utf-8")
         (folder / role / "transformer" / "config.json").write_text("{}", encoding="utf-8")
         (folder / role / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"stands for weights")
+    if video_runs:
+        from tests.backend.tiny_video import tiny_pipeline
+
+        tiny_pipeline().save_pretrained(folder / "video")
     checkpoints = {}
     for role in ("geometry", "video", "image"):
         files = sorted(path for path in (folder / role).rglob("*") if path.is_file())

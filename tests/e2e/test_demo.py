@@ -161,7 +161,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPO / folder, copy / folder, ignore=ignore)
     for name in ("backend.lock", "blender.lock", "blender_manifest.toml"):
         shutil.copy(REPO / name, copy)
-    ship_mini(copy / "backend" / "models")
+    ship_mini(copy / "backend" / "models", video_runs=True)
     return copy
 
 
