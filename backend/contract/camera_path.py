@@ -69,3 +69,8 @@ class CameraPath(WireModel):
     def intrinsics(self) -> np.ndarray:
         """K as N x 3 x 3 float64."""
         return np.asarray(self.K, np.float64).reshape(-1, 3, 3)
+
+
+def rows_of(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """N x m x m as a path's fields hold it."""
+    return tuple(tuple(map(tuple, one)) for one in matrices.tolist())

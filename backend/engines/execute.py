@@ -21,6 +21,10 @@ class PlanReport(Protocol):
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None: ...
 
 
+def unheard(stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+    """A PlanReport for when nobody listens."""
+
+
 def stage_key(stage: Stage, inputs: Mapping[str, Artifact]) -> str:
     """The key under which this stage's output is cached. inputs: role -> artifact."""
     weights = checkpoint_hash(stage.checkpoint) if stage.checkpoint else ""
@@ -76,7 +80,7 @@ def run_stage(
 
 
 def run_plan(
-    stages: Sequence[Stage], store: Store, report: PlanReport, before: Mapping[str, Artifact] | None = None
+    stages: Sequence[Stage], store: Store, report: PlanReport = unheard, before: Mapping[str, Artifact] | None = None
 ) -> dict[str, Artifact]:
     """Run a plan in order in this process, skipping what the cache holds. Returns stage name -> artifact.
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 
 from backend.contract import CameraPath, Clip, GeometrySettings, JobRequest
+from backend.contract.camera_path import rows_of
 from backend.engines.plan import plan_job
 from backend.engines.stage import Stage
 from backend.evaluation.truth import TrueScene
@@ -56,11 +57,7 @@ def in_found_world(path: CameraPath, true: VideoGeometry, found: VideoGeometry) 
     poses, K = path.extrinsics(), path.intrinsics()
     poses[:, :3, 3] *= unit
     K[:, [0, 1], [0, 1]] *= zoom
-    return path.model_copy(update={"world_from_camera": _rows(poses), "K": _rows(K)})
-
-
-def _rows(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    return tuple(tuple(map(tuple, one)) for one in matrices.tolist())
+    return path.model_copy(update={"world_from_camera": rows_of(poses), "K": rows_of(K)})
 
 
 def _geometry(scene: TrueScene, store: Store, provider: Literal["files", "mini"]) -> GeometrySettings:

@@ -6,10 +6,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from backend.finishing.diffuse import diffuse
+from backend.finishing.diffuse import diffuse, rim_of
 
-RIM = 2
-"""Pixels around a hole that are its rim."""
 REACH = 0.05
 """As a share of the picture's width: how far around a pixel the scene behind it is looked for."""
 NEARER = 0.15
@@ -35,5 +33,4 @@ def _in_front(known: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Known pixels at a hole's rim that belong to something nearer than what else is there."""
     side = 2 * round(REACH * known.shape[1]) + 1
     behind = cv2.dilate(depth, np.ones((side, side), np.uint8))
-    rim = cv2.dilate((~known).astype(np.uint8), np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)) > 0
-    return known & rim & (depth < (1 - NEARER) * behind)
+    return rim_of(known) & (depth < (1 - NEARER) * behind)

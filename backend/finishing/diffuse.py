@@ -11,6 +11,8 @@ from backend.warping.lift import KERNEL
 
 SWEEPS = 12
 COARSEST = 4
+RIM = 2
+"""Pixels around a hole whose colours what is put into it is made to meet."""
 FADE_STEPS = 6
 
 
@@ -30,6 +32,12 @@ def fade(values: np.ndarray, given: np.ndarray, open_: np.ndarray, keep: float =
     result = np.where(given[..., None], values, 0).astype(np.float32)
     _relax(result, given, open_ & ~given, FADE_STEPS, np.float32(keep), np.float32(1))
     return np.where(given[..., None], 0, result)
+
+
+def rim_of(known: np.ndarray) -> np.ndarray:
+    """Known pixels at most RIM away from an unknown one. known: H x W bool."""
+    kernel = np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8)
+    return (cv2.dilate((~known).astype(np.uint8), kernel) > 0) & known
 
 
 def masked_blur(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:

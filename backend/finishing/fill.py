@@ -5,17 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from backend.finishing.diffuse import diffuse, fade, masked_blur, mirrored
+from backend.finishing.diffuse import diffuse, fade, masked_blur, mirrored, rim_of
 from backend.warping.lookup import SAME_SURFACE
 from backend.warping.memory import Memory
 from backend.warping.surface import reciprocal
 from backend.warping.types import View
-
-RING = 2
-"""Pixels around a hole whose colours the fill is made to meet."""
 
 BLUR = 0.01
 """Width, as a share of the picture's, over which colours are averaged before they are continued into a hole."""
@@ -46,8 +42,7 @@ class Filler:
         hole = ~known
         if not hole.any():
             return rgb
-        kernel = np.ones((2 * RING + 1, 2 * RING + 1), np.uint8)
-        ring = (cv2.dilate(hole.astype(np.uint8), kernel) > 0) & known
+        ring = rim_of(known)
         if self.memory is None:
             colour, there = np.zeros_like(rgb), np.zeros_like(depth)
         else:

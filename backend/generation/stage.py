@@ -48,7 +48,7 @@ def _generate(context: StageContext, tier: Tier) -> None:
     settings = SamplingSettings(**context.params["sampling"])
     view = ModelView.of(path.width, path.height, *model_size(pipe))
     windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)
-    warper, _ = warper_of(context)
+    warper, _ = warper_of(context.inputs["decode"], context.inputs["geometry"])
     clips = list(training_clips(warper, [path], view, windows, context.params["caption"]))
     seed, strength = context.params["seed"], context.params["warp_guidance"]
     guided = strength > 0

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from backend.contract import CameraPath
+from backend.contract.camera_path import rows_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ModelView:
             update={
                 "width": self.model_width,
                 "height": self.model_height,
-                "K": tuple(tuple(map(tuple, one)) for one in K.tolist()),
+                "K": rows_of(K),
             }
         )
 

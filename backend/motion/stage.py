@@ -156,7 +156,7 @@ def _examples(
 
 
 def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
-    warper, fps = warper_of(context)
+    warper, fps = warper_of(context.inputs["decode"], context.inputs["geometry"])
     given = context.params["path"]
     paths = preset_paths(warper, fps) if given is None else [CameraPath.model_validate(given)]
     if given is None and not context.params["warps"]:
@@ -167,11 +167,11 @@ def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[T
     return list(training_clips(warper, paths, view, windows, context.params["caption"]))
 
 
-def warper_of(context: StageContext) -> tuple[Warper, float]:
-    """What warps the clip, and the clip's frames per second. inputs: decode, geometry."""
-    frames = read_images(context.inputs["decode"] / "frames")
-    fps = json.loads((context.inputs["decode"] / "clip.json").read_text(encoding="utf-8"))["fps"]
-    geometry = VideoGeometry.load(context.inputs["geometry"])
+def warper_of(decode: Path, geometry_folder: Path) -> tuple[Warper, float]:
+    """What warps the clip, and the clip's frames per second, from what the stages `decode` and `geometry` wrote."""
+    frames = read_images(decode / "frames")
+    fps = json.loads((decode / "clip.json").read_text(encoding="utf-8"))["fps"]
+    geometry = VideoGeometry.load(geometry_folder)
     check_clip(frames, geometry)
     return Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry)), fps
 

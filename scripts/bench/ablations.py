@@ -15,8 +15,9 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from backend.evaluation.judge import judge, mean_of
 from backend.evaluation.request import scene_request
 from backend.evaluation.truth import TrueScene
 from backend.media.write import read_images
-from backend.store import Artifact, Store
+from backend.store import Store
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
@@ -73,12 +74,6 @@ ROWS = {
     "default": Row("the engine's default"),
     "default_unlearned": Row("the engine's default, nothing learned", said=UNLEARNED),
 }
-PATH_STEPS = {
-    f"path_{steps}": Row(f"full, {steps} steps of the camera's own", said={**FREE, "path_steps": steps})
-    for steps in (20, 40, 80, 160)
-}
-"""How much each camera's own learning takes; only where --rows names them."""
-KNOWN = ROWS | PATH_STEPS
 
 
 def main() -> int:
@@ -88,7 +83,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: 1)")
     parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="where depth comes from")
     parser.add_argument("--suite", default="mini", metavar="NAME")
-    parser.add_argument("--rows", nargs="+", choices=KNOWN, default=list(ROWS), metavar="ROW")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what was made, to look at and to go on from")
     chosen = parser.parse_args()
     scenes = chosen.scenes or (FULL_SCENES if chosen.full else SCENES)
@@ -117,11 +112,8 @@ def _scene(seed: int, folder: Path) -> TrueScene:
 
 def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: Path) -> dict[str, float]:
     """Mean figures over the scene's cameras."""
-    row, store = KNOWN[name], Store(work / "data")
-
-    def run(stages: Sequence[Stage]) -> dict[str, Artifact]:
-        return run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
-
+    row, store = ROWS[name], Store(work / "data")
+    run = partial(run_plan, store=store)
     started = time.perf_counter()
     settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
     provider = "files" if depth == "true" else "mini"
@@ -169,7 +161,7 @@ def _table(found: list[list[dict[str, dict[str, float]]]], depth: str) -> dict[s
             figures[f"against_preview_{row}_{depth}"] = round(float(more.mean()), 3)
         spread = hidden.std(axis=1, ddof=1).mean() if seeds > 1 else np.nan
         others = "".join(f"{np.nanmean(values(row, figure)):11.2f}" for figure in SHOWN.values())
-        print(f"{KNOWN[row].words:40}{hidden.mean():8.2f}{against:>24}{spread:8.2f}{others}")
+        print(f"{ROWS[row].words:40}{hidden.mean():8.2f}{against:>24}{spread:8.2f}{others}")
         figures[f"hidden_{row}_{depth}"] = round(float(hidden.mean()), 3)
         figures[f"seen_{row}_{depth}"] = round(float(values(row, "psnr_visible").mean()), 3)
     return figures

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ from backend.engines.execute import run_plan
 from backend.engines.plan import plan_job
 from backend.evaluation.request import scene_request
 from backend.evaluation.truth import TrueScene
-from backend.geometry.video_geometry import VideoGeometry
-from backend.media.write import read_images
 from backend.models.memory import TIERS
 from backend.models.recipes import RECIPES, Recipe
 from backend.models.registry import find_checkpoint
@@ -46,12 +45,10 @@ from backend.motion.model_view import ModelView
 from backend.motion.pipeline import alone, open_video_pipeline, rotary_of
 from backend.motion.precision import keep_float32
 from backend.motion.settings import LearningSettings
-from backend.motion.stage import model_size
+from backend.motion.stage import model_size, warper_of
 from backend.motion.trainer import Draw, Noised, Progress, Rotary, learn, predicted_velocity
 from backend.motion.windows import plan_windows
 from backend.store import Store
-from backend.warping.memory import Memory
-from backend.warping.video import Warper
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
@@ -92,7 +89,9 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     (width, height), frames = model_size(pipe), pipe.transformer.config.sample_frames
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
-    warper = _warper(scene, store)
+    run = partial(run_plan, store=store)
+    done = run(plan_job(scene_request(scene, store, "files", run).model_copy(update={"paths": ()}), store.root))
+    warper, fps = warper_of(done["decode"].folder, done["geometry"].folder)
 
     def clips(paths: list[CameraPath]) -> list[TrainingClip]:
         view = ModelView.of(width, height, width, height)
@@ -101,7 +100,7 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     def encoded(clip: TrainingClip, index: int) -> Example:
         return encode_example(pipe, clip.frames, clip.visible, clip.prompt, index)
 
-    shared = [encoded(clip, index) for index, clip in enumerate(clips(preset_paths(warper, scene.fps)))]
+    shared = [encoded(clip, index) for index, clip in enumerate(clips(preset_paths(warper, fps)))]
     own_clips = clips([view.path for view in scene.views])
     warps = [encoded(clip, index) for index, clip in enumerate(own_clips)]
     truths = [
@@ -133,16 +132,6 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
         learn(model, scheduler, rotary, [warp], replace(settings, steps=own), work / str(index), look)
     print(f"scene {seed} is done", flush=True)
     return found
-
-
-def _warper(scene: TrueScene, store: Store) -> Warper:
-    def run(stages: Any) -> Any:
-        return run_plan(stages, store, lambda stage, fraction, message, *, cached: None)
-
-    request = scene_request(scene, store, "files", run).model_copy(update={"paths": ()})
-    done = run(plan_job(request, store.root))
-    frames, geometry = read_images(done["decode"].folder / "frames"), VideoGeometry.load(done["geometry"].folder)
-    return Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry))
 
 
 @torch.no_grad()
