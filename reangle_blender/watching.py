@@ -13,9 +13,10 @@ from bpy.types import Object, Scene
 
 from . import connection, jobs, ledger, preferences, state, transfer
 from .core.client import Client, RefusedError, UnreachableError
-from .core.contract import CameraPath, JobRequest, JobStatus, PreviewSettings, ReangleSettings, new_job_id
+from .core.contract import CameraPath, JobRequest, JobStatus, PreviewSettings, ReangleSettings
 from .core.errors import UserError
 from .core.files import CanceledError, Progress
+from .core.names import new_job_id
 from .core.wire import from_json, to_json
 from .ledger import Entry
 from .scene import shot as shots

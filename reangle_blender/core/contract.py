@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from .wire import ContractError
+from .names import check_file_name, check_id, check_sha256, require
 
 CONTRACT_VERSION = 1
 MAX_FRAMES = 4096
@@ -27,49 +24,6 @@ Matrix4 = tuple[Row4, Row4, Row4, Row4]
 JobState = Literal["queued", "running", "done", "failed", "canceled"]
 FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "canceled"})
 
-_FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9]) *(\..*)?", re.IGNORECASE)
-_MAX_NAME_BYTES = 120
-
-
-def _require(condition: bool, message: str, advice: str = "") -> None:
-    if not condition:
-        raise ContractError(message, advice=advice)
-
-
-def check_file_name(name: str) -> str:
-    """The name in NFC; ContractError if some system could not store it as one file name of at most 120 bytes."""
-    name = unicodedata.normalize("NFC", name)
-    encoded = name.encode("utf-8", errors="replace")
-    advice = "Give it another name."
-    _require(bool(name) and name == name.strip() and name[-1] != ".", f"The name {name!r} has loose ends.", advice)
-    _require(not _FORBIDDEN.search(name), f"The name {name!r} holds a character that file names cannot have.", advice)
-    _require(len(encoded) <= _MAX_NAME_BYTES, f"The name {name[:40]!r}... is longer than 120 bytes.", advice)
-    _require(not _RESERVED.fullmatch(name), f"The name {name!r} is reserved on Windows.", advice)
-    _require(encoded.decode("utf-8") == name, "The name is not valid Unicode.", advice)
-    return name
-
-
-def file_name_from(label: str) -> str:
-    """The nearest name that `check_file_name` accepts; Blender's own names may hold anything."""
-    name = unicodedata.normalize("NFC", label.encode("utf-8", errors="replace").decode("utf-8"))
-    name = _FORBIDDEN.sub("_", name).encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", errors="ignore")
-    name = name.strip().rstrip(". ") or "camera"
-    return f"{name[:100]}_".replace(".", "_") if _RESERVED.fullmatch(name) else name
-
-
-def new_job_id() -> str:
-    """32 hex digits, made by the client so that sending twice is one job."""
-    return uuid.uuid4().hex
-
-
-def _check_id(job: str) -> None:
-    _require(bool(re.fullmatch(r"[0-9a-f]{32}", job)), f"{job!r} is not a job's id: 32 hex digits.")
-
-
-def _check_sha256(sha256: str) -> None:
-    _require(bool(re.fullmatch(r"[0-9a-f]{64}", sha256)), f"{sha256!r} is not a SHA-256: 64 hex digits.")
-
 
 @dataclass(frozen=True)
 class FileRef:
@@ -81,8 +35,8 @@ class FileRef:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_file_name(self.name))
-        _check_sha256(self.sha256)
-        _require(self.size >= 0, f"The size of {self.name} is below zero.")
+        check_sha256(self.sha256)
+        require(self.size >= 0, f"The size of {self.name} is below zero.")
 
 
 @dataclass(frozen=True)
@@ -101,13 +55,13 @@ class Clip:
     fps: float | None = None
 
     def __post_init__(self) -> None:
-        _require(1 <= len(self.files) <= 100_000, "The clip has no files, or more than 100,000.", "Choose a clip.")
-        _require(self.start >= 0, "The first frame is below zero.")
-        _require(self.frames is None or 1 <= self.frames <= MAX_FRAMES, f"Use 1 to {MAX_FRAMES} frames of the clip.")
-        _require((self.width is None) == (self.height is None), "Width and height go together.")
+        require(1 <= len(self.files) <= 100_000, "The clip has no files, or more than 100,000.", "Choose a clip.")
+        require(self.start >= 0, "The first frame is below zero.")
+        require(self.frames is None or 1 <= self.frames <= MAX_FRAMES, f"Use 1 to {MAX_FRAMES} frames of the clip.")
+        require((self.width is None) == (self.height is None), "Width and height go together.")
         for side in (self.width, self.height):
-            _require(side is None or 16 <= side <= MAX_SIDE, f"The working size must be within 16 to {MAX_SIDE}.")
-        _require(self.fps is None or 0 < self.fps <= 1000, "Frames per second must be above 0 and at most 1000.")
+            require(side is None or 16 <= side <= MAX_SIDE, f"The working size must be within 16 to {MAX_SIDE}.")
+        require(self.fps is None or 0 < self.fps <= 1000, "Frames per second must be above 0 and at most 1000.")
 
 
 @dataclass(frozen=True)
@@ -130,13 +84,13 @@ class GeometrySettings:
 
     def __post_init__(self) -> None:
         advice = "Choose depth files, or another provider."
-        _require((self.provider == "files") == bool(self.files), "Depth files go with the provider 'files'.", advice)
+        require((self.provider == "files") == bool(self.files), "Depth files go with the provider 'files'.", advice)
         fov = self.horizontal_fov_deg
-        _require(fov is None or 1 < fov < 170, "The field of view must be between 1 and 170 degrees.")
-        _require(self.depth_files_scale > 0, "The scale of the depth files must be above zero.")
-        _require(self.checkpoint is None or len(self.checkpoint) <= 1024, "The checkpoint's name is too long.")
+        require(fov is None or 1 < fov < 170, "The field of view must be between 1 and 170 degrees.")
+        require(self.depth_files_scale > 0, "The scale of the depth files must be above zero.")
+        require(self.checkpoint is None or len(self.checkpoint) <= 1024, "The checkpoint's name is too long.")
         named = self.provider == "mini" and self.checkpoint is not None
-        _require(not named, "The provider 'mini' has weights of its own.", "Name no checkpoint.")
+        require(not named, "The provider 'mini' has weights of its own.", "Name no checkpoint.")
 
 
 @dataclass(frozen=True)
@@ -177,8 +131,8 @@ class ReangleSettings:
     exact_where_seen: bool = True
 
     def __post_init__(self) -> None:
-        _require(1 <= len(self.suite) <= 1024, "The suite's name must have 1 to 1024 characters.")
-        _require(len(self.caption) <= 2000, "The description is longer than 2000 characters.")
+        require(1 <= len(self.suite) <= 1024, "The suite's name must have 1 to 1024 characters.")
+        require(len(self.caption) <= 2000, "The description is longer than 2000 characters.")
         ranges: dict[str, tuple[float, float]] = {
             "shared_steps": (0, 100_000),
             "path_steps": (0, 100_000),
@@ -193,7 +147,7 @@ class ReangleSettings:
         for name, (least, most) in ranges.items():
             value = getattr(self, name)
             words = name.replace("_", " ")
-            _require(value is None or least <= value <= most, f"The {words} must be within {least:g} and {most:g}.")
+            require(value is None or least <= value <= most, f"The {words} must be within {least:g} and {most:g}.")
 
 
 @dataclass(frozen=True)
@@ -217,14 +171,14 @@ class CameraPath:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", check_file_name(self.name))
         who = f"Camera {self.name!r}"
-        _require(0 < self.fps <= 1000, f"{who}: frames per second must be above 0 and at most 1000.")
-        _require(1 <= self.width <= MAX_SIDE, f"{who}: the width must be within 1 to {MAX_SIDE}.")
-        _require(1 <= self.height <= MAX_SIDE, f"{who}: the height must be within 1 to {MAX_SIDE}.")
+        require(0 < self.fps <= 1000, f"{who}: frames per second must be above 0 and at most 1000.")
+        require(1 <= self.width <= MAX_SIDE, f"{who}: the width must be within 1 to {MAX_SIDE}.")
+        require(1 <= self.height <= MAX_SIDE, f"{who}: the height must be within 1 to {MAX_SIDE}.")
         count = len(self.frames)
-        _require(1 <= count <= MAX_FRAMES, f"{who}: a path has 1 to {MAX_FRAMES} frames, not {count}.")
-        _require(min(self.frames) >= 0, f"{who}: a frame of the clip is below zero.")
+        require(1 <= count <= MAX_FRAMES, f"{who}: a path has 1 to {MAX_FRAMES} frames, not {count}.")
+        require(min(self.frames) >= 0, f"{who}: a frame of the clip is below zero.")
         matrices, intrinsics = self.extrinsics(), self.intrinsics()
-        _require(
+        require(
             matrices.shape == (count, 4, 4) and intrinsics.shape == (count, 3, 3),
             f"{who}: {count} frames, {len(matrices)} matrices and {len(intrinsics)} intrinsics; they must be as many.",
         )
@@ -240,7 +194,7 @@ class CameraPath:
             & (intrinsics[:, [0, 1, 2, 2], [1, 0, 0, 1]] == 0).all(1),
         }
         for sentence, good in checks.items():
-            _require(bool(good.all()), f"{who}, frame {int(np.argmin(good))}: {sentence}.")
+            require(bool(good.all()), f"{who}, frame {int(np.argmin(good))}: {sentence}.")
 
     @classmethod
     def from_arrays(
@@ -294,14 +248,14 @@ class JobRequest:
     contract: Literal[1] = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
-        _check_id(self.id)
-        _require(len(self.title) <= 200, "The title is longer than 200 characters.")
-        _require(len(self.paths) <= 64, "More than 64 cameras in one job.", "Send them in several jobs.")
-        _require(0 <= self.seed < 2**63, "The seed must be within 0 and 2^63 - 1.")
+        check_id(self.id)
+        require(len(self.title) <= 200, "The title is longer than 200 characters.")
+        require(len(self.paths) <= 64, "More than 64 cameras in one job.", "Send them in several jobs.")
+        require(0 <= self.seed < 2**63, "The seed must be within 0 and 2^63 - 1.")
         names = [path.name.casefold() for path in self.paths]
         for path, name in zip(self.paths, names, strict=True):
             unique = names.count(name) == 1
-            _require(unique, f"Two cameras are named {path.name!r}, upper and lower case aside.", "Rename one of them.")
+            require(unique, f"Two cameras are named {path.name!r}, upper and lower case aside.", "Rename one of them.")
 
     def file_refs(self) -> tuple[FileRef, ...]:
         """Every file that must be uploaded before this request is accepted."""
@@ -333,7 +287,7 @@ class JobStatus:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_id(self.id)
+        check_id(self.id)
 
     @property
     def is_final(self) -> bool:
@@ -384,7 +338,7 @@ class ResultFile:
     def __post_init__(self) -> None:
         for part in self.path.split("/"):
             check_file_name(part)
-        _check_sha256(self.sha256)
+        check_sha256(self.sha256)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .contract import FileRef, file_name_from
+from .contract import FileRef
 from .errors import UserError
+from .names import file_name_from
 
 CHUNK = 1 << 20
 

@@ -12,8 +12,9 @@ from mathutils import Euler, Matrix
 
 from .. import state
 from ..core import camera as lenses
-from ..core.contract import CameraPath, file_name_from
+from ..core.contract import CameraPath
 from ..core.errors import UserError
+from ..core.names import file_name_from
 from . import keyframes, point_cloud
 
 MARKER_CAMERA = "Scene Camera"

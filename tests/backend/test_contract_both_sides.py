@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 import backend.contract as workshop
 from backend.api import app
 from reangle_blender.core import contract as desk
-from reangle_blender.core import wire
+from reangle_blender.core import names, wire
 from reangle_blender.core.moves import Move, move_camera
 
 SHA = "ab" * 32
@@ -210,7 +210,7 @@ def test_both_take_the_same_names(name: str) -> None:
     except ValueError:
         there = None
     try:
-        here = desk.check_file_name(name)
+        here = names.check_file_name(name)
     except wire.ContractError:
         here = None
     assert here == there
@@ -219,6 +219,6 @@ def test_both_take_the_same_names(name: str) -> None:
 @settings(max_examples=300)
 @given(label=NAMES)
 def test_any_blender_name_becomes_a_file_name(label: str) -> None:
-    name = desk.file_name_from(label)
+    name = names.file_name_from(label)
     assert workshop.check_file_name(name) == name
-    assert desk.file_name_from(name) == name
+    assert names.file_name_from(name) == name

@@ -16,8 +16,9 @@ import pytest
 
 from reangle_blender.core import backend_process
 from reangle_blender.core.client import Client, RefusedError
-from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus, new_job_id
+from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus
 from reangle_blender.core.files import file_refs
+from reangle_blender.core.names import new_job_id
 from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
 

@@ -21,9 +21,10 @@ from reangle_blender.core.client import (
     UnreachableError,
     VersionMismatchError,
 )
-from reangle_blender.core.contract import Clip, GeometrySettings, JobRequest, Result, ResultFile, new_job_id
+from reangle_blender.core.contract import Clip, GeometrySettings, JobRequest, Result, ResultFile
 from reangle_blender.core.errors import UserError
 from reangle_blender.core.files import CanceledError, file_refs
+from reangle_blender.core.names import new_job_id
 
 JOB = "0" * 32
 STATUS = {"id": JOB, "title": "", "state": "queued", "created": 1.0, "a_newer_field": 1}
