@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of the method is worth, on generated scenes whose truth is known.
 
-    python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--seeds 1] [--depth true] [--rows NAME ...]
+    python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--first 0] [--seeds 1] [--depth true] [--rows NAME ...]
 
 Every row renders the same cameras: of each scene one that stands aside and one that travels. PSNR of what the source
 camera did not see in the same frame (hidden), and of what it did. `--full` takes 12 scenes, three seeds, and estimated
@@ -80,6 +80,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="What each part of the method is worth.")
     parser.add_argument("--full", action="store_true", help="12 scenes, three seeds, true and estimated depth")
     parser.add_argument("--scenes", type=int, metavar="N", help=f"how many (default: {SCENES})")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="the first scene's number (default: 0)")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: 1)")
     parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="where depth comes from")
     parser.add_argument("--suite", default="mini", metavar="NAME")
@@ -91,7 +92,7 @@ def main() -> int:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         work = chosen.keep or Path(temporary)
-        folders = [_scene(seed, work / "scenes") for seed in range(scenes)]
+        folders = [_scene(seed, work / "scenes") for seed in range(chosen.first, chosen.first + scenes)]
         for depth in chosen.depth or (["true", "estimated"] if chosen.full else ["true"]):
             # scene x seed x row
             found = [
