@@ -9,7 +9,7 @@ from pathlib import Path
 from . import jobs, preferences
 from .core import backend_process
 from .core.backend_process import Backend
-from .core.client import Client
+from .core.client import Client, UnreachableError
 from .core.contract import Provider
 from .core.errors import UserError
 
@@ -67,9 +67,9 @@ def stop() -> None:
         jobs.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
 
 
-def lost(backend_client: Client) -> None:
-    """Somebody who uses this client found that it no longer answers."""
-    if now.backend is not None and now.backend.client is backend_client:
+def failed(backend_client: Client, failure: jobs.Failure) -> None:
+    """A call of this client failed: if nothing answered, the backend is no longer there."""
+    if isinstance(failure.error, UnreachableError) and now.backend and now.backend.client is backend_client:
         reset()
 
 

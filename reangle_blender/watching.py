@@ -44,7 +44,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
         status = transfer.send(client, request, material.places, _progress(entry), entry.stop)
         return to_json(material), status
 
-    jobs.in_thread(send, done=lambda sent: _accepted(client, entry, *sent), failed=partial(_failed, entry))
+    jobs.in_thread(send, done=lambda sent: _accepted(client, entry, *sent), failed=partial(_failed, client, entry))
     return entry.id
 
 
@@ -78,7 +78,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     jobs.in_thread(
         lambda: transfer.send(client, request, places, _progress(entry), entry.stop),
         done=lambda status: _accepted(client, entry, "", status),
-        failed=partial(_failed, entry),
+        failed=partial(_failed, client, entry),
     )
     return entry.id
 
@@ -112,6 +112,7 @@ def cancel(job: str) -> None:
     client = connection.client()
 
     def failed(failure: jobs.Failure) -> None:
+        connection.failed(client, failure)
         if entry is not None:
             entry.message, entry.advice = failure.message, failure.advice
             ledger.write(entry)
@@ -184,7 +185,8 @@ def _accepted(client: Client, entry: Entry, request: str, status: JobStatus) -> 
     _watch(client, entry)
 
 
-def _failed(entry: Entry, failure: jobs.Failure) -> None:
+def _failed(client: Client, entry: Entry, failure: jobs.Failure) -> None:
+    connection.failed(client, failure)
     if isinstance(failure.error, CanceledError):
         entry.state = "canceled"
         ledger.write(entry)
@@ -228,11 +230,11 @@ def _watch(client: Client, entry: Entry) -> None:
 
     def stopped(failure: jobs.Failure) -> None:
         _watched.discard(entry.id)
+        connection.failed(client, failure)
         if isinstance(failure.error, UnreachableError):
             # The job goes on, or will; it is found again by its id.
             entry.message, entry.advice = failure.message, failure.advice
             ledger.write(entry)
-            connection.lost(client)
         elif isinstance(failure.error, RefusedError) and failure.error.status == 404:
             entry.state, entry.message = "failed", "The backend does not know this job."
             entry.advice = "Send it again; it may have been made by a backend with another data folder."
@@ -255,6 +257,7 @@ def _fetch(client: Client, entry: Entry) -> None:
     def failed(failure: jobs.Failure) -> None:
         # The results are still on the backend, so the job itself has not failed.
         _watched.discard(entry.id)
+        connection.failed(client, failure)
         entry.state, entry.message, entry.advice = "done", failure.message, failure.advice
         entry.traceback = "" if isinstance(failure.error, UserError) else failure.traceback
         ledger.write(entry)

@@ -22,6 +22,10 @@ def start_render(desk: SimpleNamespace, amount: float = 0.05) -> str:
     return desk.state.of(bpy.context.scene).jobs[-1].name
 
 
+def kill_backend(desk: SimpleNamespace) -> None:
+    os.kill(desk.connection.now.backend.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+
+
 def test_rename_and_delete_while_a_job_runs(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     job = start_render(shot)
@@ -89,7 +93,7 @@ def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None
     # No other test renders this camera: a job that is found done would be over before the backend is killed.
     job = start_render(shot, amount=0.07)
     shot.jobs.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
-    os.kill(shot.connection.now.backend.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+    kill_backend(shot)
     shot.jobs.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
     found = shot.state.of(bpy.context.scene).jobs[job]
     assert "cannot be reached" in found.message
@@ -97,6 +101,16 @@ def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None
     bpy.ops.reangle.start_backend()
     wait_for_jobs(shot)
     assert found.message == ""
+
+    kill_backend(shot)
+    assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
+    shot.jobs.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
+    assert "cannot be reached" in found.message
+    bpy.ops.reangle.start_backend()
+    shot.jobs.pump_until(lambda: shot.connection.now.state == "on", timeout_s=60)
+    assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
+    wait_for_jobs(shot)
+    assert (found.message, found.loaded) == ("", True)
 
 
 def test_cancel(shot: SimpleNamespace) -> None:
