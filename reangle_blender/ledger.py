@@ -53,7 +53,7 @@ class Entry:
     stage: str = ""
     progress: float = 0.0
     eta_s: float = -1.0
-    loss: float = -1.0
+    learning: str = ""
     picture: str = ""
     message: str = ""
     advice: str = ""
@@ -78,7 +78,7 @@ _COPIED = (
     "stage",
     "progress",
     "eta_s",
-    "loss",
+    "learning",
     "picture",
     "message",
     "advice",
@@ -165,6 +165,8 @@ def sent_cameras(
 
 def heard(entry: Entry, status: JobStatus) -> None:
     """Take over what the backend says."""
+    if status.stage != entry.stage:
+        entry.learning = ""
     entry.state, entry.stage, entry.progress = status.state, status.stage, status.progress
     entry.eta_s = -1.0 if status.eta_s is None else status.eta_s
     entry.notes = list(status.notes)
@@ -177,7 +179,7 @@ def heard(entry: Entry, status: JobStatus) -> None:
 
 def learning(entry: Entry, sight: Sight) -> None:
     """Take over how a model's learning goes."""
-    entry.loss, entry.picture = sight.loss, str(sight.picture or entry.picture)
+    entry.learning, entry.picture = sight.words, str(sight.picture or entry.picture)
     write(entry)
 
 

@@ -131,7 +131,7 @@ class ReangleJob(PropertyGroup):
     stage: StringProperty()
     progress: FloatProperty(min=0, max=1)
     eta_s: FloatProperty(description="Seconds to go; below zero while unknown", default=-1)
-    loss: FloatProperty(description="Of the model that learns; below zero if none has learned yet", default=-1)
+    learning: StringProperty(description="Step, loss, speed and time left of the model that learns now")
     picture: StringProperty(description="Where the last picture of what the model makes was put")
     message: StringProperty()
     advice: StringProperty()

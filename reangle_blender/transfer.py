@@ -58,9 +58,10 @@ class Shot:
 
 @dataclass(frozen=True)
 class Sight:
-    """How a model's learning goes: its loss, and where the latest picture of what it makes lies, if one came."""
+    """How a model's learning goes: its step, loss, speed and time left, and where the latest picture of what it makes
+    lies, if one came."""
 
-    loss: float
+    words: str
     picture: Path | None
 
 
@@ -237,4 +238,4 @@ def learning(events: Sequence[JobEvent], folder: Path) -> Sight | None:
             except (OSError, ValueError):
                 continue
             picture = place
-    return Sight(told[-1].loss or 0.0, picture)
+    return Sight(told[-1].message or "", picture)

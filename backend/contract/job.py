@@ -133,9 +133,9 @@ class JobEvent(WireModel):
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
     state: `state` is set. stage: `stage` began or, with `cached`, was found done.
-    progress: `stage` with `progress` and `eta_s`, or, while a model learns, with `loss` and now and then `picture`: a
-    PNG in base 64 of what it makes by now, under what it is to make. note: `message` for the artist.
-    result: `name` was published. error: `error` is set.
+    progress: `stage` with `progress` and `eta_s`, or, while a model learns, with `loss`, `message` (its step, speed and
+    time left) and now and then `picture`: a PNG in base 64 of what it makes by now, under what it is to make.
+    note: `message` for the artist. result: `name` was published. error: `error` is set.
     """
 
     n: Annotated[int, Field(ge=1)]

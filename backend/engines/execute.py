@@ -42,7 +42,7 @@ def run_stage(
     inputs: Mapping[str, Artifact],
     store: Store,
     report: Callable[[float, str], None],
-    show: Callable[[float, bytes], None] = lambda loss, picture: None,
+    show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None,
 ) -> Artifact:
     """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published.
 
@@ -92,15 +92,25 @@ def run_plan(
         key = stage_key(stage, inputs)
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, "", cached=artifact is not None)
-        if artifact is None:
-
-            def report_stage(fraction: float, message: str, stage: Stage = stage) -> None:
-                report(stage, fraction, message, cached=False)
-
-            while artifact is None:
-                try:
-                    artifact = run_stage(stage, key, inputs, store, report_stage)
-                except RunAgainError as again:
-                    report_stage(0.0, str(again))
-        done[stage.name] = artifact
+        done[stage.name] = artifact or _run_heard(stage, key, inputs, store, report)
     return done
+
+
+def _run_heard(stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: PlanReport) -> Artifact:
+    """`run_stage`, as often as the stage wants to begin again. Of learning, what comes with a picture is told."""
+    reached = 0.0
+
+    def heard(fraction: float, message: str) -> None:
+        nonlocal reached
+        reached = fraction
+        report(stage, fraction, message, cached=False)
+
+    def shown(_loss: float, words: str, picture: bytes) -> None:
+        if picture:
+            report(stage, reached, words, cached=False)
+
+    while True:
+        try:
+            return run_stage(stage, key, inputs, store, heard, shown)
+        except RunAgainError as again:
+            heard(0.0, str(again))

@@ -55,7 +55,8 @@ class StageContext:
     inputs: role -> folder of that artifact. files: role -> (original name, path) in order.
     report(fraction, message): progress of this stage, 0 to 1; message is "" or one line for the artist's log.
     unfinished: a folder that is still there when the same stage runs again after a kill; None keeps nothing.
-    show(loss, picture): how learning goes: the loss, and a PNG of what the model makes by now; b"" is no picture.
+    show(loss, words, picture): how learning goes: the loss; step, speed and time left in words; and now and then a PNG
+    of what the model makes by now, b"" is no picture.
     """
 
     params: Mapping[str, Any]
@@ -65,7 +66,7 @@ class StageContext:
     checkpoint: str
     report: Callable[[float, str], None]
     unfinished: Path | None = None
-    show: Callable[[float, bytes], None] = lambda loss, picture: None
+    show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None
 
 
 StageFunction = Callable[[StageContext], None]

@@ -3,7 +3,7 @@
 
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text} and {"loss": number,
-"picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
+"words": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
 {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest, or
 {"again": why} and exit status 3 if the stage wants a fresh process.
 """
@@ -49,8 +49,8 @@ def main() -> int:
     def report(fraction: float, message: str) -> None:
         say(progress=min(max(fraction, 0.0), 1.0), message=message)
 
-    def show(loss: float, picture: bytes) -> None:
-        say(loss=loss, picture=base64.b64encode(picture).decode())
+    def show(loss: float, words: str, picture: bytes) -> None:
+        say(loss=loss, words=words, picture=base64.b64encode(picture).decode())
 
     try:
         store = Store(Path(spec["root"]))

@@ -22,7 +22,7 @@ from backend.motion.dataset import TrainingClip, infilled, training_clips
 from backend.motion.device_memory import in_tier
 from backend.motion.examples import encode_example
 from backend.motion.model_view import ModelView
-from backend.motion.pipeline import open_video_pipeline
+from backend.motion.pipeline import open_video_pipeline, unread
 from backend.motion.stage import LORA, model_size, video_model, warper_of
 from backend.motion.windows import plan_windows
 
@@ -65,7 +65,7 @@ def _generate(context: StageContext, tier: Tier) -> None:
         else [],
         seed=seed,
     )
-    context.report(OPENING, "")
+    context.report(OPENING, unread(pipe, task.prompt))
     frames = generate_video(pipe, task, settings, lambda share: context.report(OPENING + (1 - OPENING) * share, ""))
     with ImageWriter(context.out / "generated") as writer:
         for frame in frames:

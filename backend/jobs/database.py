@@ -217,10 +217,10 @@ class JobDatabase:
             db.execute("UPDATE jobs SET progress = ?, eta_s = ? WHERE id = ?", (progress, eta_s, job_id))
             self._append(db, job_id, type="progress", stage=stage, progress=progress, eta_s=eta_s)
 
-    def add_loss(self, job_id: str, stage: str, loss: float, picture: str) -> None:
-        """How learning goes. picture: a PNG in base 64, or ""."""
+    def add_loss(self, job_id: str, stage: str, loss: float, words: str, picture: str) -> None:
+        """How learning goes. words: step, speed, time left. picture: a PNG in base 64, or ""."""
         with self._write() as db:
-            self._append(db, job_id, type="progress", stage=stage, loss=loss, picture=picture or None)
+            self._append(db, job_id, type="progress", stage=stage, loss=loss, message=words, picture=picture or None)
 
     def add_note(self, job_id: str, stage: str, message: str) -> None:
         """Tell the artist something, once: a stage that runs again says the same again."""

@@ -148,7 +148,7 @@ class JobRun:
             if "loss" in line:
                 if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
                     last_loss = time.monotonic()
-                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["picture"])
+                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["words"], line["picture"])
                 continue
             if message := line.get("message"):
                 self._database.add_note(self._request.id, stage.name, message)

@@ -45,6 +45,17 @@ def open_video_pipeline(
     return pipe.to(device)
 
 
+def unread(pipe: CogVideoXImageToVideoPipeline, prompt: str) -> str:
+    """One sentence on what the model does not read because the prompt is too long; "" if it reads all."""
+    most = pipe.transformer.config.max_text_seq_length
+    tokens = pipe.tokenizer(prompt, verbose=False).input_ids
+    if len(tokens) <= most:
+        return ""
+    # The last token read is the end of the text.
+    rest = pipe.tokenizer.decode(tokens[most - 1 : -1])
+    return f"The video model reads the first {most} tokens of camera and caption, not {rest!r}. Shorten the caption."
+
+
 def rotary_of(
     pipe: CogVideoXImageToVideoPipeline, height: int, width: int, latents: int
 ) -> tuple[torch.Tensor, torch.Tensor] | None:

@@ -30,7 +30,7 @@ from backend.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, t
 from backend.motion.device_memory import in_tier
 from backend.motion.examples import Example, encode_example, load_examples, save_examples
 from backend.motion.model_view import ModelView
-from backend.motion.pipeline import alone, open_video_pipeline, rotary_of
+from backend.motion.pipeline import alone, open_video_pipeline, rotary_of, unread
 from backend.motion.settings import LearningSettings
 from backend.motion.sight import colours_of, sight
 from backend.motion.trainer import Progress, learn
@@ -78,9 +78,9 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
     def report(progress: Progress) -> None:
         share = ENCODING + (1 - ENCODING) * progress.step / settings.steps
         now_and_then = not progress.step % max(1, settings.steps // PICTURES) or progress.step == settings.steps
-        context.report(min(share, 1.0), _news(progress, settings.steps) if now_and_then else "")
+        context.report(min(share, 1.0), "")
         picture = sight(transformer, scheduler, rotary, examples[0], colours) if now_and_then else b""
-        context.show(progress.loss, picture)
+        context.show(progress.loss, _news(progress, settings.steps), picture)
 
     try:
         losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report, tier)
@@ -137,6 +137,8 @@ def _examples(
     for clip in clips:
         if clip.coverage < LEAST_COVERAGE:
             context.report(0.0, f"{clip.name} shows only {clip.coverage:.0%} of its picture and is left out.")
+    if words := unread(pipe, max((clip.prompt for clip in enough), key=len)):
+        context.report(0.0, words)
     examples = []
     for index, clip in enumerate(enough):
         visible = clip.visible if context.params["masked"] else np.ones_like(clip.visible)
@@ -178,6 +180,6 @@ def warper_of(decode: Path, geometry_folder: Path) -> tuple[Warper, float]:
 
 def _news(progress: Progress, steps: int) -> str:
     return (
-        f"Learning the motion: step {progress.step} of {steps}, loss {progress.loss:.3f}, "
-        f"{progress.rate:.2f} steps a second, {progress.eta_s:.0f} s left."
+        f"Step {progress.step} of {steps}, loss {progress.loss:.3f}, {progress.rate:.2f} steps a second, "
+        f"{progress.eta_s:.0f} s left."
     )

@@ -299,7 +299,7 @@ class JobEvent:
     """One line of a job's history. n counts from 1 within the job, without gaps.
 
     state: `state` is set. stage: `stage` begins, or was `cached`. progress: `stage` with `progress` and `eta_s`, or,
-    while a model learns, with `loss` and now and then `picture`: a PNG in base 64 of what it makes by now.
+    while a model learns, with `loss`, `message` and now and then `picture`: a PNG in base 64 of what it makes by now.
     note: `message` for the artist. result: `name` was published. error: `error` is set.
     """
 

@@ -40,8 +40,9 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         row = box.row(align=True)
         row.progress(factor=job.progress, text=f"{headline(job)}  {job.progress:.0%}")
         row.operator("reangle.cancel_job", text="", icon="CANCEL").job = job.name
-    if job.state == "running" and job.loss >= 0:
-        box.label(text=f"Loss {job.loss:.3f}", icon="IPO_EASE_OUT")
+    if job.state == "running":
+        if job.learning:
+            paragraph(box, context, job.learning, "IPO_EASE_OUT")
         if icon := _pictures.icon_of(job.picture):
             box.template_icon(icon_value=icon, scale=PICTURE_SCALE)
     if job.message:

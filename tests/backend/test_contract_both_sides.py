@@ -99,7 +99,9 @@ def test_answers_come_over() -> None:
     events = [
         workshop.JobEvent(n=1, job=JOB, time=1, type="state", state="running"),
         workshop.JobEvent(n=2, job=JOB, time=2.5, type="progress", progress=0.5, eta_s=3),
-        workshop.JobEvent(n=2, job=JOB, time=2.7, type="progress", stage="learn", loss=0.5, picture="aGk="),
+        workshop.JobEvent(
+            n=2, job=JOB, time=2.7, type="progress", stage="learn", loss=0.5, message="step 1", picture="aGk="
+        ),
         workshop.JobEvent(n=3, job=JOB, time=3, type="error", error=error),
     ]
     file = workshop.ResultFile(path="frames/000001.png", sha256=SHA, size=3)

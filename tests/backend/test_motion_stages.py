@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from backend.media.write import ImageWriter, read_images
 from backend.models.memory import tier_named
 from backend.motion.adapter import WEIGHTS
 from backend.motion.dataset import MOVES
+from backend.motion.pipeline import unread
 from backend.motion.sight import colours_of
 from backend.motion.stage import LORA, learn_motion
 from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
@@ -45,7 +47,7 @@ class Desk:
         out: str,
         report: Callable[[float, str], None] = lambda share, words: None,
         *,
-        show: Callable[[float, bytes], None] = lambda loss, picture: None,
+        show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None,
         inputs: dict[str, str] | None = None,
         **params: Any,
     ) -> Path:
@@ -114,19 +116,39 @@ def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
 
 
 def test_learning_is_shown(desk: Desk, shared: Path) -> None:
-    told: list[tuple[float, bytes]] = []
+    told: list[tuple[float, str, bytes]] = []
 
-    def show(loss: float, picture: bytes) -> None:
-        told.append((loss, picture))
+    def show(loss: float, words: str, picture: bytes) -> None:
+        told.append((loss, words, picture))
 
     again = desk.run(learn_motion, "shown", show=show, caption="a room", path=None, learning=LEARNING)
-    assert [round(loss, 6) for loss, _ in told] == about(again)["losses"] == about(shared)["losses"]
-    picture = cv2.imdecode(np.frombuffer(told[-1][1], np.uint8), cv2.IMREAD_COLOR)
+    assert [round(loss, 6) for loss, *_ in told] == about(again)["losses"] == about(shared)["losses"]
+    assert re.fullmatch(r"Step 4 of 4, loss \d\.\d{3}, \d+\.\d\d steps a second, 0 s left\.", told[-1][1])
+    picture = cv2.imdecode(np.frombuffer(told[-1][2], np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     clip, found = np.split(picture.astype(float), 2)
     assert clip.shape == found.shape
     assert clip.std() > 5
     assert np.abs(clip - found).mean() > 1
+
+
+def test_what_the_model_does_not_read_of_a_caption_is_said() -> None:
+    pipe = tiny_pipeline()
+    assert unread(pipe, "a red ball") == ""
+    words = "a green dog and a blue cat run on grass, fast"
+    said = re.search(r"the first 16 tokens of camera and caption, not '(.+)'\.", unread(pipe, words))
+    assert said is not None
+    left_out = said.group(1)
+    assert words.endswith(left_out)
+    ids = pipe.tokenizer(words, truncation=True, max_length=16).input_ids
+    assert pipe.tokenizer.decode(ids, skip_special_tokens=True) + left_out == words
+
+
+def test_notes_are_for_what_the_artist_should_know(desk: Desk) -> None:
+    notes: list[str] = []
+    one = {**LEARNING, "steps": 1}
+    desk.run(learn_motion, "noted", lambda _, words: notes.append(words), caption="a room", path=aside(), learning=one)
+    assert ["16 tokens" in note for note in notes if note] == [True]
 
 
 def test_colours_are_found_again() -> None:

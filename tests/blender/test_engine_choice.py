@@ -50,12 +50,12 @@ def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> Non
     image.save(filepath=str(tmp_path / "picture.png"))
     picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
     events = [
-        contract.JobEvent(n, entry.id, 0.0, "progress", stage="learn", loss=loss, picture=shown)
+        contract.JobEvent(n, entry.id, 0.0, "progress", stage="learn", loss=loss, message=f"step {n}", picture=shown)
         for n, loss, shown in ((1, 0.5, picture), (2, 0.25, None), (3, None, None))
     ]
     ledger.learning(entry, reangle("transfer").learning(events, entry.folder))
     job = state.of(scene).jobs[entry.id]
-    assert job.loss == pytest.approx(0.25)
+    assert job.learning == "step 2"
     assert Path(job.picture).read_bytes() == base64.b64decode(picture)
     # Without a window icons have no numbers.
     reangle("panels._pictures").icon_of(job.picture)

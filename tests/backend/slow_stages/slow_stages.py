@@ -29,8 +29,8 @@ def _stage(run: str, context: StageContext) -> None:
     if f"raise-{run}" in orders:
         raise RuntimeError("the first line\nand the second")
     if f"learn-{run}" in orders:
-        context.show(0.5, b"")
-        context.show(0.25, b"a picture")
+        context.show(0.5, "step 1", b"")
+        context.show(0.25, "step 2", b"a picture")
     if f"again-{run}" in orders:
         (FOLDER / f"again-{run}").unlink()
         raise RunAgainError(f"{run} wants to begin again")
