@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, CogVideoXTransformer3DModel
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
 
 from backend.errors import UserError
 from backend.models.memory import TIERS, Tier
@@ -23,6 +25,8 @@ def open_video_pipeline(
     tier: how memory is saved. device: None takes the GPU if there is one. Raises UserError if the folder does not hold
     one.
     """
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         pipe = CogVideoXImageToVideoPipeline.from_pretrained(
