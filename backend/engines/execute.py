@@ -69,6 +69,7 @@ def run_stage(
                 checkpoint=stage.checkpoint,
                 report=report,
                 unfinished=store.unfinished(key),
+                preparation=stage.preparation,
                 show=show,
             )
         )

@@ -11,7 +11,7 @@ from backend.contract import CameraPath, JobRequest
 from backend.engines.preview import unnamed
 from backend.engines.stage import Stage
 from backend.errors import UserError
-from backend.models.recipes import RECIPES, Recipe
+from backend.models.recipes import LARGE, PACES, RECIPES, Pace, Recipe
 from backend.models.registry import find_checkpoint, kind_of
 from backend.models.suites import suite_named
 
@@ -19,6 +19,9 @@ LEARN_VERSION = 3
 GENERATE_VERSION = 3
 FINISH_VERSION = 3
 SHARED = "learn the motion"
+CLIPS = 13
+"""What all cameras learn from: the clip and its preset warps (`motion.dataset.MOVES`)."""
+OPENING_S = 5.0
 
 
 def video_checkpoint(request: JobRequest, data: Path) -> str:
@@ -40,10 +43,15 @@ def recipe(request: JobRequest) -> Recipe:
     return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **said)
 
 
+def _pace(request: JobRequest) -> Pace:
+    return PACES.get(request.reangle.suite.casefold(), LARGE)
+
+
 def shared_learning(request: JobRequest, checkpoint: str) -> list[Stage]:
     """Learning from the clip and its warps to preset moves, once for all cameras."""
     steps = recipe(request).shared_steps
-    return [_learn(request, checkpoint, SHARED, None, steps, {})] if steps else []
+    frames = max((len(path.frames) for path in request.paths), default=0)
+    return [_learn(request, checkpoint, SHARED, None, steps, {}, CLIPS * frames)] if steps else []
 
 
 def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[Stage]:
@@ -53,8 +61,9 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
     stages = []
     if chosen.path_steps:
         own = f"learn {path.name}"
-        stages.append(_learn(request, checkpoint, own, path, chosen.path_steps, learned))
+        stages.append(_learn(request, checkpoint, own, path, chosen.path_steps, learned, len(path.frames)))
         learned = {"learned": own}
+    pace, passes = _pace(request), chosen.sampling_steps * (2 if chosen.guidance > 1 else 1)
     generate, finish = f"generate {path.name}", f"finish {path.name}"
     fill = f"fill {path.name}"
     return [
@@ -76,7 +85,7 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
             },
             inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},
             checkpoint=checkpoint,
-            weight=40,
+            weight=OPENING_S + len(path.frames) * (2 * pace.frame + passes * pace.sample),
         ),
         Stage(
             name=finish,
@@ -96,8 +105,11 @@ def _learn(
     path: CameraPath | None,
     steps: int,
     learned: dict[str, str],
+    frames: int,
 ) -> Stage:
-    chosen = recipe(request)
+    """frames: of all clips that are learned from, about."""
+    chosen, pace = recipe(request), _pace(request)
+    preparing, learning_s = OPENING_S + pace.frame * frames, pace.step * steps
     learning: dict[str, Any] = {
         "steps": steps,
         "rank": chosen.rank,
@@ -118,5 +130,6 @@ def _learn(
         },
         inputs={"decode": "decode", "geometry": "geometry", **learned},
         checkpoint=checkpoint,
-        weight=steps / 2,
+        weight=preparing + learning_s,
+        preparation=preparing / (preparing + learning_s),
     )

@@ -21,6 +21,7 @@ class Stage:
     version: raised by hand when the function's output changes. params: JSON; all that the function reads.
     inputs: role -> name of an earlier stage. files: role -> uploaded files, in order.
     checkpoint: path or hub name of the weights it loads, or "". weight: its share of the job's time, in any unit.
+    preparation: what part of its own time it takes, by the plan, to get ready for its main work; 0 to 1.
     publishes: the result's name if the artist gets this stage's folder, else None.
     """
 
@@ -32,6 +33,7 @@ class Stage:
     files: Mapping[str, tuple[FileRef, ...]] = field(default_factory=dict)
     checkpoint: str = ""
     weight: float = 1.0
+    preparation: float = 0.0
     publishes: str | None = None
 
     def key(self, input_hashes: Mapping[str, str], checkpoint_hash: str = "") -> str:
@@ -57,6 +59,7 @@ class StageContext:
     unfinished: a folder that is still there when the same stage runs again after a kill; None keeps nothing.
     show(loss, words, picture): how learning goes: the loss; step, speed and time left in words; and now and then a PNG
     of what the model makes by now, b"" is no picture.
+    preparation: the stage's, for its progress.
     """
 
     params: Mapping[str, Any]
@@ -67,6 +70,7 @@ class StageContext:
     report: Callable[[float, str], None]
     unfinished: Path | None = None
     show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None
+    preparation: float = 0.0
 
 
 StageFunction = Callable[[StageContext], None]

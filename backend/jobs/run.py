@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Any
 
 from backend.contract import JobError, JobRequest
@@ -17,6 +16,7 @@ from backend.engines.stage_process import stage_to_json
 from backend.errors import RunAgainError, UserError
 from backend.jobs.database import JobDatabase
 from backend.jobs.process import StageProcess
+from backend.jobs.progress import Progress
 from backend.store import Artifact, Store
 
 MAX_DEATHS = 3
@@ -37,31 +37,6 @@ class StageFailedError(Exception):
         self.error = error
 
 
-@dataclass
-class Progress:
-    """Progress and time left over the whole job, by the stages' weights; cached stages cost and teach nothing."""
-
-    total: float
-    done: float = 0.0
-    worked: float = 0.0
-    started: float = field(default_factory=time.monotonic)
-
-    def at(self, stage: Stage, fraction: float) -> float:
-        return min((self.done + stage.weight * fraction) / self.total, 1.0)
-
-    def eta_s(self, stage: Stage, fraction: float) -> float | None:
-        """Seconds until the end if the rest goes as the part since the start did; None in the first second."""
-        elapsed, worked = time.monotonic() - self.started, self.worked + stage.weight * fraction
-        if elapsed < 1 or worked <= 0:
-            return None
-        return round(elapsed / worked * (self.total - self.done - stage.weight * fraction), 1)
-
-    def finish(self, stage: Stage, *, cached: bool) -> None:
-        self.done += stage.weight
-        if not cached:
-            self.worked += stage.weight
-
-
 class JobRun:
     """Runs one claimed job. interrupted: asked often, from this thread; only_one: held while a stage key is made."""
 
@@ -79,7 +54,7 @@ class JobRun:
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
         stages = plan_job(self._request, self._store.root)
-        progress = Progress(total=sum(stage.weight for stage in stages) or 1.0)
+        progress = Progress(stages)
         done: dict[str, Artifact] = {}
         for stage in stages:
             inputs = inputs_of(stage, done)
@@ -87,6 +62,7 @@ class JobRun:
             with self._only_one(key):
                 artifact = self._store.sound_artifact(key)
                 cached = artifact is not None
+                progress.begin()
                 self._database.begin_stage(self._request.id, stage.name, progress.at(stage, 0), cached=cached)
                 if artifact is None:
                     artifact = self._make(stage, key, inputs, progress)

@@ -24,6 +24,18 @@ class Recipe:
     fill_share: float = 0.0
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How many seconds the parts of a job take, about, on what the suite is meant for: progress and time left go by it.
+
+    frame: to warp a frame and encode it. step: of learning. sample: a step of sampling, for each frame.
+    """
+
+    frame: float
+    step: float
+    sample: float
+
+
 RECIPES = {
     "mini": Recipe(
         shared_steps=60,
@@ -39,3 +51,8 @@ RECIPES = {
     ),
 }
 """By suite; the paper's serves all others."""
+
+PACES = {"mini": Pace(frame=0.1, step=0.25, sample=0.01)}
+"""By suite, on two cores."""
+LARGE = Pace(frame=0.05, step=4.0, sample=0.05)
+"""Of all others, on one large GPU: estimated, never measured."""

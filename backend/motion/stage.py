@@ -39,8 +39,8 @@ from backend.store.folders import write_atomically
 from backend.warping.memory import Memory
 from backend.warping.video import Warper, check_clip
 
-ENCODING = 0.25
-"""Share of the stage's progress that warping and encoding take."""
+WARPING = 0.25
+"""Share of the preparation: the rest is encoding."""
 LORA = "lora"
 PICTURES = 8
 """How often learning is put into words and a picture."""
@@ -76,7 +76,7 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
         )
 
     def report(progress: Progress) -> None:
-        share = ENCODING + (1 - ENCODING) * progress.step / settings.steps
+        share = context.preparation + (1 - context.preparation) * progress.step / settings.steps
         now_and_then = not progress.step % max(1, settings.steps // PICTURES) or progress.step == settings.steps
         context.report(min(share, 1.0), "")
         picture = sight(transformer, scheduler, rotary, examples[0], colours) if now_and_then else b""
@@ -143,7 +143,8 @@ def _examples(
     for index, clip in enumerate(enough):
         visible = clip.visible if context.params["masked"] else np.ones_like(clip.visible)
         examples.append(encode_example(pipe, clip.frames, visible, clip.prompt, seed + index))
-        context.report(ENCODING * (index + 1) / len(enough), "")
+        share = WARPING + (1 - WARPING) * (index + 1) / len(enough)
+        context.report(context.preparation * share, "")
     about = {
         "clips": [
             {"name": clip.name, "prompt": clip.prompt, "coverage": round(clip.coverage, 4), "used": clip in enough}
@@ -166,7 +167,12 @@ def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[T
     first = paths[0]
     view = ModelView.of(first.width, first.height, *model_size(pipe))
     windows = plan_windows(len(first.frames), pipe.transformer.config.sample_frames)
-    return list(training_clips(warper, paths, view, windows, context.params["caption"]))
+    clips: list[TrainingClip] = []
+    for clip in training_clips(warper, paths, view, windows, context.params["caption"]):
+        clips.append(clip)
+        share = len(clips) / (len(paths) * len(windows.starts))
+        context.report(context.preparation * WARPING * share, "")
+    return clips
 
 
 def warper_of(decode: Path, geometry_folder: Path) -> tuple[Warper, float]:

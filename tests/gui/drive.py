@@ -237,7 +237,33 @@ def whole_job() -> Steps:
         seconds.append(time.perf_counter() - started)
     report["frame_seconds"] = sorted(seconds)[len(seconds) // 2]
     report["points"] = len(scene.reangle.cloud.data.vertices)
+    yield from learned_render()
     yield from pictures_of_results(scene)
+
+
+def learned_render() -> Steps:
+    """One camera by the engine that learns, and the panel while it does."""
+    scene = bpy.context.scene
+    known = scene.reangle
+    known.engine = "reangle"
+    chosen = known.learning
+    chosen.use_own, chosen.caption, chosen.rate = True, "a box before a wall", 1e-3
+    chosen.shared_steps, chosen.path_steps, chosen.rank, chosen.alpha, chosen.sampling_steps = 4, 40, 4, 4, 2
+    for camera in importlib.import_module(f"{MODULE}.scene.cameras").artist_cameras(scene)[1:]:
+        camera.reangle.render = False
+    before = len(known.jobs)
+    yield from click("reangle.render", lambda: len(known.jobs) > before)
+    job = known.jobs[-1].name
+    yield from wait(lambda: known.jobs[job].picture or known.jobs[job].is_final, 300)
+    report["learning"] = known.jobs[job].learning
+    yield from picture("learning")
+    yield from wait(lambda: known.jobs[job].is_final, 300)
+    if known.jobs[job].state != "done":
+        raise RuntimeError(f"{known.jobs[job].message} {known.jobs[job].traceback}")
+    yield from wait(lambda: known.jobs[job].loaded)
+    report["learned_notes"] = known.jobs[job].notes.splitlines()
+    yield from picture("learned")
+    known.engine = "preview"
 
 
 def pictures_of_results(scene: bpy.types.Scene) -> Steps:

@@ -70,7 +70,7 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
             ],
             cwd=tmp_path,
             env=environment,
-            timeout=600,
+            timeout=900,
             capture_output=True,
             text=True,
         )
@@ -81,4 +81,6 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
     assert report["strips"] == ["Orbit Left 14", "Crane Up 0.3"]
     assert set(report["backgrounds"]) == set(report["cameras"])
     assert report["jobs_after_undo"] == ["done", "done"]
+    assert report["learning"].startswith("Step ")
+    assert not [note for note in report["learned_notes"] if note.startswith("Step ")]
     assert (out / "5_results.png").stat().st_size > 10_000

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a job will still take."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.engines.stage import Stage
+from backend.jobs.progress import Progress
+
+SECONDS = {"decode": 0.01, "warp": 0.02, "learn": 10.0}
+"""For a unit of weight: what the plan thinks is as long, is not."""
+
+
+def stage(name: str, weight: float) -> Stage:
+    return Stage(name=name, run=name.split()[0], version=1, weight=weight)
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_kind_of_stage_is_expected_to_go_on_as_it_went() -> None:
+    stages = [stage("decode", 100), stage("learn", 10), stage("warp a", 50), stage("learn a", 10), stage("warp b", 50)]
+    clock = Clock()
+    progress = Progress(stages, clock)
+    for one in stages[:2]:
+        progress.begin()
+        clock.now += one.weight * SECONDS[one.run]
+        progress.finish(one, cached=False)
+    progress.begin()
+    clock.now += 0.5
+    assert progress.at(stages[2], 0.5) == pytest.approx(135 / 220)
+    assert progress.eta_s(stages[2], 0.5) == pytest.approx(0.5 + 100 + 1)
+    clock.now += 0.5
+    progress.finish(stages[2], cached=False)
+    progress.begin()
+    clock.now += 75
+    assert progress.eta_s(stages[3], 0.75) == pytest.approx(25 + 1)
+
+
+def test_what_was_found_done_says_nothing_of_time() -> None:
+    stages = [stage("decode", 1000), stage("learn", 10), stage("learn a", 20)]
+    clock = Clock()
+    progress = Progress(stages, clock)
+    progress.begin()
+    progress.finish(stages[0], cached=True)
+    progress.begin()
+    clock.now += 5
+    assert progress.eta_s(stages[1], 0.01) is None, "it has only begun"
+    clock.now += 45
+    assert progress.eta_s(stages[1], 0.5) == pytest.approx(50 + 200)
