@@ -254,7 +254,9 @@ def learned_render() -> Steps:
     before = len(known.jobs)
     yield from click("reangle.render", lambda: len(known.jobs) > before)
     job = known.jobs[-1].name
-    yield from wait(lambda: known.jobs[job].picture or known.jobs[job].is_final, 300)
+    steps = f" of {chosen.path_steps},"
+    yield from wait(lambda: steps in known.jobs[job].learning or known.jobs[job].is_final, 300)
+    yield 2.0
     report["learning"] = known.jobs[job].learning
     yield from picture("learning")
     yield from wait(lambda: known.jobs[job].is_final, 300)
