@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from backend.engines.execute import PlanReport
+    from backend.engines.progress import Progress
     from backend.engines.stage import Stage
 
 _JSON_EVERY_S = 0.2
-_BAR = "{desc} {percentage:3.0f}% {bar} {elapsed} < {remaining}"
+_BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
 class Output:
@@ -60,16 +61,16 @@ class Output:
     @contextmanager
     def plan(self, title: str, stages: Sequence[Stage]) -> Iterator[PlanReport]:
         """Gives the report for `run_plan`. title: what the stages make, for people."""
-        progress = _Progress(stages)
+        from backend.engines.progress import Progress
+
+        progress = Progress(stages)
         if self.as_json:
             yield _JsonPlan(self._emit, progress)
             return
         from tqdm import tqdm
 
         # disable=None: no bar where standard error is not a terminal.
-        with tqdm(
-            total=progress.total, desc=title, bar_format=_BAR, file=sys.stderr, disable=None, dynamic_ncols=True
-        ) as bar:
+        with tqdm(total=1.0, desc=title, bar_format=_BAR, file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
             yield _BarPlan(bar, title, progress)
 
     def _say(self, values: dict[str, Any], text: str, *, to_stderr: bool = False) -> None:
@@ -82,53 +83,52 @@ class Output:
         print(json.dumps(values), file=self._lines, flush=True)
 
 
-class _Progress:
-    """Where a plan stands, in the stages' weights. What is found done takes no time, so it does not count."""
+class _Plan:
+    """Where a plan stands, from its reports."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
-        self.total = sum(stage.weight for stage in stages)
-        self.at = 0.0
-        self.stage = ""
-        self._before = 0.0
-        self._weight = 0.0
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._stage: Stage | None = None
+        self._cached = False
 
-    def move(self, stage: Stage, fraction: float, *, cached: bool) -> bool:
-        """Take in one report; whether a stage begins with it."""
-        begins = stage.name != self.stage
-        if begins:
-            self.stage = stage.name
-            self._before += self._weight
-            self._weight = 0.0 if cached else stage.weight
-            self.total -= stage.weight if cached else 0.0
-        self.at = max(self.at, self._before + self._weight * min(fraction, 1.0))
-        return begins
+    def _begins(self, stage: Stage, *, cached: bool) -> bool:
+        """Whether a stage begins with this report."""
+        if self._stage is not None and stage.name == self._stage.name:
+            return False
+        if self._stage is not None:
+            self._progress.finish(self._stage, cached=self._cached)
+        self._progress.begin()
+        self._stage, self._cached = stage, cached
+        return True
 
 
-class _BarPlan:
-    def __init__(self, bar: tqdm, title: str, progress: _Progress) -> None:
-        self._bar, self._title, self._progress = bar, title, progress
+class _BarPlan(_Plan):
+    def __init__(self, bar: tqdm, title: str, progress: Progress) -> None:
+        super().__init__(progress)
+        self._bar, self._title = bar, title
 
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
-        progress = self._progress
-        if progress.move(stage, fraction, cached=cached):
-            self._bar.total = progress.total
+        if self._begins(stage, cached=cached):
             self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
             if cached or self._bar.disable:
                 self._bar.write(f"  {stage.name}{': done before' if cached else ' ...'}", file=sys.stderr)
-        self._bar.update(progress.at - self._bar.n)
+        left = self._progress.eta_s(stage, fraction)
+        self._bar.set_postfix_str("" if left is None else f"{self._bar.format_interval(left)} left", refresh=False)
+        # Set, not added up: tqdm gives up a bar that passes its end by a rounding error.
+        self._bar.n = max(self._bar.n, self._progress.at(stage, fraction))
+        self._bar.update(0)
         if message:
             self._bar.write(f"  {stage.name}: {message}", file=sys.stderr)
 
 
-class _JsonPlan:
-    def __init__(self, emit: Callable[[dict[str, Any]], None], progress: _Progress) -> None:
-        self._emit, self._progress = emit, progress
-        self._started = time.monotonic()
+class _JsonPlan(_Plan):
+    def __init__(self, emit: Callable[[dict[str, Any]], None], progress: Progress) -> None:
+        super().__init__(progress)
+        self._emit = emit
         self._last = 0.0
 
     def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
-        progress = self._progress
-        begins = progress.move(stage, fraction, cached=cached)
+        begins = self._begins(stage, cached=cached)
         if begins:
             self._emit({"event": "stage", "stage": stage.name, "cached": cached})
         if message:
@@ -137,6 +137,5 @@ class _JsonPlan:
         if cached or (now - self._last < _JSON_EVERY_S and not begins and fraction < 1):
             return
         self._last = now
-        done = progress.at / progress.total
-        eta = round((now - self._started) * (1 - done) / done, 1) if done else None
-        self._emit({"event": "progress", "stage": stage.name, "progress": round(done, 4), "eta_s": eta})
+        done, left = self._progress.at(stage, fraction), self._progress.eta_s(stage, fraction)
+        self._emit({"event": "progress", "stage": stage.name, "progress": round(done, 4), "eta_s": left})

@@ -11,12 +11,12 @@ from typing import Any
 from backend.contract import JobError, JobRequest
 from backend.engines.execute import inputs_of, stage_key
 from backend.engines.plan import plan_job
+from backend.engines.progress import Progress
 from backend.engines.stage import Stage
 from backend.engines.stage_process import stage_to_json
 from backend.errors import RunAgainError, UserError
 from backend.jobs.database import JobDatabase
 from backend.jobs.process import StageProcess
-from backend.jobs.progress import Progress
 from backend.store import Artifact, Store
 
 MAX_DEATHS = 3

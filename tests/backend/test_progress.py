@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from backend.engines.progress import Progress
 from backend.engines.stage import Stage
-from backend.jobs.progress import Progress
 
 SECONDS = {"decode": 0.01, "warp": 0.02, "learn": 10.0}
 """For a unit of weight: what the plan thinks is as long, is not."""
