@@ -32,7 +32,7 @@ def plan_job(request: JobRequest, data: Path) -> list[Stage]:
             version=DECODE_VERSION,
             params=clip.model_dump(exclude={"files"}),
             files={"clip": clip.files},
-            weight=4,
+            weight=1,
             publishes="source",
         ),
         Stage(
@@ -43,7 +43,7 @@ def plan_job(request: JobRequest, data: Path) -> list[Stage]:
             inputs={"decode": "decode"},
             files={"geometry": geometry.files} if geometry.files else {},
             checkpoint=checkpoint,
-            weight=5 if geometry.provider == "files" else 60,
+            weight=2 if geometry.provider == "files" else 15,
             publishes="geometry",
         ),
     ]
@@ -77,7 +77,7 @@ def _deliver(request: JobRequest, path: CameraPath, frames: str) -> Stage:
             "title": request.title,
         },
         inputs=inputs,
-        weight=3,
+        weight=1,
         publishes=f"cameras/{path.name}",
     )
 

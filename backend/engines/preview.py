@@ -27,7 +27,7 @@ def warp_and_fill(request: JobRequest, path: CameraPath) -> list[Stage]:
             version=WARP_VERSION,
             params={"path": unnamed(path), **request.preview.model_dump()},
             inputs={"decode": "decode", "geometry": "geometry"},
-            weight=10,
+            weight=6,
         ),
         Stage(
             name=f"fill {path.name}",
@@ -35,6 +35,6 @@ def warp_and_fill(request: JobRequest, path: CameraPath) -> list[Stage]:
             version=PREVIEW_VERSION,
             params={"path": unnamed(path)},
             inputs={"warp": warp, "decode": "decode", "geometry": "geometry"},
-            weight=8,
+            weight=3,
         ),
     ]

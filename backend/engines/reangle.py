@@ -64,6 +64,9 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
         stages.append(_learn(request, checkpoint, own, path, chosen.path_steps, learned, len(path.frames)))
         learned = {"learned": own}
     pace, passes = _pace(request), chosen.sampling_steps * (2 if chosen.guidance > 1 else 1)
+    # Frames are encoded before, and decoded after.
+    ready = OPENING_S + pace.frame * len(path.frames)
+    sampling = (pace.frame + passes * pace.sample) * len(path.frames)
     generate, finish = f"generate {path.name}", f"finish {path.name}"
     fill = f"fill {path.name}"
     return [
@@ -85,7 +88,8 @@ def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[S
             },
             inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},
             checkpoint=checkpoint,
-            weight=OPENING_S + len(path.frames) * (2 * pace.frame + passes * pace.sample),
+            weight=ready + sampling,
+            preparation=ready / (ready + sampling),
         ),
         Stage(
             name=finish,

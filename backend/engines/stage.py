@@ -20,7 +20,7 @@ class Stage:
     name: unique within the job and shown to the artist. run: which function, a key of `STAGE_FUNCTIONS`.
     version: raised by hand when the function's output changes. params: JSON; all that the function reads.
     inputs: role -> name of an earlier stage. files: role -> uploaded files, in order.
-    checkpoint: path or hub name of the weights it loads, or "". weight: its share of the job's time, in any unit.
+    checkpoint: path or hub name of the weights it loads, or "". weight: how many seconds it takes, about.
     preparation: what part of its own time it takes, by the plan, to get ready for its main work; 0 to 1.
     publishes: the result's name if the artist gets this stage's folder, else None.
     """

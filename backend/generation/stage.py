@@ -26,9 +26,6 @@ from backend.motion.pipeline import open_video_pipeline, unread
 from backend.motion.stage import LORA, model_size, video_model, warper_of
 from backend.motion.windows import plan_windows
 
-OPENING = 0.1
-"""Share of the stage's progress that opening and warping take."""
-
 
 def generate(context: StageContext) -> None:
     """Write generated/000001.png ..., as many and as large as the path asks for, and generation.json.
@@ -65,8 +62,9 @@ def _generate(context: StageContext, tier: Tier) -> None:
         else [],
         seed=seed,
     )
-    context.report(OPENING, unread(pipe, task.prompt))
-    frames = generate_video(pipe, task, settings, lambda share: context.report(OPENING + (1 - OPENING) * share, ""))
+    ready = context.preparation
+    context.report(ready, unread(pipe, task.prompt))
+    frames = generate_video(pipe, task, settings, lambda share: context.report(ready + (1 - ready) * share, ""))
     with ImageWriter(context.out / "generated") as writer:
         for frame in frames:
             writer.add(view.cut(frame))
