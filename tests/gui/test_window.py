@@ -44,7 +44,9 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     out.mkdir()
-    about = {"command": [python, "-m", "backend.cli"], "environment": {"PYTHONPATH": str(REPOSITORY)}}
+    # One thread: where a window is drawn without a GPU, two would wait for each other.
+    environment = {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    about = {"command": [python, "-m", "backend.cli"], "environment": environment}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
     clip = tiny.write(tmp_path / "clip")
     config = {
