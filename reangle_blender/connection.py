@@ -67,7 +67,7 @@ def stop() -> None:
         jobs.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
 
 
-def failed(backend_client: Client, failure: jobs.Failure) -> None:
+def call_failed(backend_client: Client, failure: jobs.Failure) -> None:
     """A call of this client failed: if nothing answered, the backend is no longer there."""
     if isinstance(failure.error, UnreachableError) and now.backend and now.backend.client is backend_client:
         reset()

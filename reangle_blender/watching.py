@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import bpy
 from bpy.types import Object, Scene
@@ -20,6 +21,8 @@ from .core.names import new_job_id
 from .core.wire import from_json, to_json
 from .ledger import Entry
 from .scene import shot as shots
+
+T = TypeVar("T")
 
 NEWS_EVERY_S = 0.2
 WAIT_S = 10.0
@@ -44,7 +47,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
         status = transfer.send(client, request, material.places, _progress(entry), entry.stop)
         return to_json(material), status
 
-    jobs.in_thread(send, done=lambda sent: _accepted(client, entry, *sent), failed=partial(_failed, client, entry))
+    _ask(client, send, done=lambda sent: _accepted(client, entry, *sent), failed=partial(_failed, entry))
     return entry.id
 
 
@@ -75,10 +78,11 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     ledger.write(entry)
     # What is no longer where it was is most likely on the backend already.
     places = tuple(place for place in material.places if Path(place.path).is_file())
-    jobs.in_thread(
+    _ask(
+        client,
         lambda: transfer.send(client, request, places, _progress(entry), entry.stop),
         done=lambda status: _accepted(client, entry, "", status),
-        failed=partial(_failed, client, entry),
+        failed=partial(_failed, entry),
     )
     return entry.id
 
@@ -112,13 +116,12 @@ def cancel(job: str) -> None:
     client = connection.client()
 
     def failed(failure: jobs.Failure) -> None:
-        connection.failed(client, failure)
         if entry is not None:
             entry.message, entry.advice = failure.message, failure.advice
             ledger.write(entry)
 
     # The watcher brings the end of it.
-    jobs.in_thread(lambda: client.cancel(job), done=lambda _: None, failed=failed)
+    _ask(client, lambda: client.cancel(job), done=lambda _: None, failed=failed)
 
 
 def fetch(scene: Scene, job: str) -> None:
@@ -155,6 +158,21 @@ def resume() -> None:
 _watched: set[str] = set()
 
 
+def _ask(
+    client: Client,
+    work: Callable[[], T],
+    done: Callable[[T], Iterator[None] | None],
+    failed: Callable[[jobs.Failure], None],
+) -> None:
+    """`jobs.in_thread` for what the client does: if the backend is gone, the connection hears of it."""
+
+    def told(failure: jobs.Failure) -> None:
+        connection.call_failed(client, failure)
+        failed(failure)
+
+    jobs.in_thread(work, done=done, failed=told)
+
+
 def _new_entry(scene: Scene, kind: str, title: str) -> Entry:
     job = new_job_id()
     return Entry(state.prepare(scene).uid, job, kind, title, preferences.results_folder(title, job))
@@ -185,8 +203,7 @@ def _accepted(client: Client, entry: Entry, request: str, status: JobStatus) -> 
     _watch(client, entry)
 
 
-def _failed(client: Client, entry: Entry, failure: jobs.Failure) -> None:
-    connection.failed(client, failure)
+def _failed(entry: Entry, failure: jobs.Failure) -> None:
     if isinstance(failure.error, CanceledError):
         entry.state = "canceled"
         ledger.write(entry)
@@ -230,7 +247,6 @@ def _watch(client: Client, entry: Entry) -> None:
 
     def stopped(failure: jobs.Failure) -> None:
         _watched.discard(entry.id)
-        connection.failed(client, failure)
         if isinstance(failure.error, UnreachableError):
             # The job goes on, or will; it is found again by its id.
             entry.message, entry.advice = failure.message, failure.advice
@@ -242,7 +258,7 @@ def _watch(client: Client, entry: Entry) -> None:
         elif not isinstance(failure.error, CanceledError):
             ledger.failed(entry, failure)
 
-    jobs.in_thread(follow, done=ended, failed=stopped)
+    _ask(client, follow, done=ended, failed=stopped)
 
 
 def _fetch(client: Client, entry: Entry) -> None:
@@ -257,19 +273,20 @@ def _fetch(client: Client, entry: Entry) -> None:
     def failed(failure: jobs.Failure) -> None:
         # The results are still on the backend, so the job itself has not failed.
         _watched.discard(entry.id)
-        connection.failed(client, failure)
         entry.state, entry.message, entry.advice = "done", failure.message, failure.advice
         entry.traceback = "" if isinstance(failure.error, UserError) else failure.traceback
         ledger.write(entry)
 
     if entry.kind == "IMPORT":
-        jobs.in_thread(
+        _ask(
+            client,
             lambda: transfer.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
             done=lambda shot: _build(entry, shot),
             failed=failed,
         )
     else:
-        jobs.in_thread(
+        _ask(
+            client,
             lambda: transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop),
             done=lambda folders: _fetched(entry, folders),
             failed=failed,
