@@ -133,8 +133,8 @@ class Demo:
     def start_backend(self) -> None:
         data = self.work / "backend"
         about = {
-            "command": [str(self.backend_python), "-m", "backend.cli"],
-            "environment": {"PYTHONPATH": str(REPOSITORY)},
+            "command": [str(self.backend_python), "-m", "reangle"],
+            "environment": {"PYTHONPATH": str(REPOSITORY / "backend")},
         }
         (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
         self.press("start_backend")

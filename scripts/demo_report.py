@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "backend")]
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from backend.contract import CameraPath
-from backend.media.decode import decode_frames, select
-from backend.media.probe import probe_clip
-from backend.media.write import read_images
+from reangle.contract import CameraPath
+from reangle.media.decode import decode_frames, select
+from reangle.media.probe import probe_clip
+from reangle.media.write import read_images
 
 COLUMNS = 4
 CELL_WIDTH, GAP, MARGIN, LABELS = 400, 6, 28, 118

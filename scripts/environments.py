@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+IMPORTABLE = [str(REPOSITORY), str(REPOSITORY / "backend")]
 BLENDERS = {"bpy": "4.5.15", "bpy-4.2": "4.2.23", "bpy-5.0": "5.0.1"}
 GIGABYTES_NEEDED = {"backend": 7.0 if sys.platform == "linux" else 3.0, "bpy": 1.5, "bpy-4.2": 1.5, "bpy-5.0": 1.5}
 # What `import bpy` and Cycles load on Linux, beyond a bare Debian or Ubuntu; EGL and Mesa are for Workbench.
@@ -82,8 +83,8 @@ def python_of(name: str, *, torch_index: str | None = None) -> Path:
 def enter(name: str) -> None:
     """Go on in the named environment: returns if this is its Python, else starts this script again with it."""
     if Path(sys.prefix).resolve() == environment_folder(name).resolve():
-        if str(REPOSITORY) not in sys.path:
-            sys.path.insert(0, str(REPOSITORY))
+        # In front of this folder, whose `reangle.py` would hide the package.
+        sys.path[:] = [*IMPORTABLE, *(folder for folder in sys.path if folder not in IMPORTABLE)]
         return
     exit_with(run(name, sys.argv))
 
@@ -105,7 +106,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 def environment_variables() -> dict[str, str]:
     """This process's environment variables, with the project importable."""
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(IMPORTABLE), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
 def exit_with(status: int) -> NoReturn:

@@ -46,7 +46,7 @@ def main() -> int:
 
 def default_data_folder(python: Path) -> Path:
     """The data folder that the backend itself would use, and in which the add-on looks for it."""
-    command = [python, "-c", "from backend.store import data_folder; print(data_folder())"]
+    command = [python, "-c", "from reangle.runtime.data_folder import data_folder; print(data_folder())"]
     answer = subprocess.run(command, env=environment_variables(), check=True, capture_output=True, encoding="utf-8")
     return Path(answer.stdout.strip())
 
@@ -57,7 +57,7 @@ def copy_application(data: Path) -> Path:
     target, fresh, old = data / "application", data / "application.new", data / "application.old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "backend", fresh / "backend", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "backend" / "reangle", fresh / "reangle", ignore=shutil.ignore_patterns("__pycache__"))
     if target.exists():
         target.rename(old)
     fresh.rename(target)
@@ -68,20 +68,18 @@ def copy_application(data: Path) -> Path:
 def write_launchers(data: Path, python: Path, application: Path) -> Path:
     """Write `backend.json` and the `reangle` command; returns the command's path."""
     environment = {"PYTHONPATH": str(application), "PYTHONUTF8": "1", "REANGLE_DATA": str(data)}
-    about = {"command": [str(python), "-m", "backend.cli"], "environment": environment}
+    about = {"command": [str(python), "-m", "reangle"], "environment": environment}
     temporary = data / "backend.json.new"
     temporary.write_text(json.dumps(about, indent=1), encoding="utf-8")
     temporary.replace(data / "backend.json")
     if os.name == "nt":
         launcher = data / "reangle.cmd"
         settings = "".join(f'@set "{name}={value}"\r\n' for name, value in environment.items())
-        launcher.write_text(f'{settings}@"{python}" -m backend.cli %*\r\n', encoding="utf-8")
+        launcher.write_text(f'{settings}@"{python}" -m reangle %*\r\n', encoding="utf-8")
     else:
         launcher = data / "reangle"
         settings = "".join(f"export {name}='{_quoted(value)}'\n" for name, value in environment.items())
-        launcher.write_text(
-            f"#!/bin/sh\n{settings}exec '{_quoted(str(python))}' -m backend.cli \"$@\"\n", encoding="utf-8"
-        )
+        launcher.write_text(f"#!/bin/sh\n{settings}exec '{_quoted(str(python))}' -m reangle \"$@\"\n", encoding="utf-8")
         launcher.chmod(0o755)
     return launcher
 

@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environments import exit_with, run
 
 if __name__ == "__main__":
-    exit_with(run("backend", ["-m", "backend.cli", *sys.argv[1:]]))
+    exit_with(run("backend", ["-m", "reangle", *sys.argv[1:]]))

@@ -27,17 +27,17 @@ from environments import enter
 enter("backend")
 
 import numpy as np
+from reangle.contract import ReangleSettings
+from reangle.engines.plan import plan_job
+from reangle.evaluation.camera import camera_error
+from reangle.evaluation.judge import judge, mean_of
+from reangle.evaluation.request import scene_request
+from reangle.evaluation.truth import TrueScene
+from reangle.media.write import read_images
+from reangle.runtime.execute import run_plan
+from reangle.runtime.stage import Stage
+from reangle.runtime.store import Store
 
-from backend.contract import ReangleSettings
-from backend.engines.execute import run_plan
-from backend.engines.plan import plan_job
-from backend.engines.stage import Stage
-from backend.evaluation.camera import camera_error
-from backend.evaluation.judge import judge, mean_of
-from backend.evaluation.request import scene_request
-from backend.evaluation.truth import TrueScene
-from backend.media.write import read_images
-from backend.store import Store
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 

@@ -5,7 +5,7 @@
 
 The architecture of CogVideoX 5B image-to-video with random weights: the time of a step does not depend on them.
 `small`, the default without a GPU, is the same classes at the mini suite's size. For each memory tier: seconds for a
-LoRA step and for a denoising step with guidance, the most memory, what `backend/models/memory.py` said it would be, and
+LoRA step and for a denoising step with guidance, the most memory, what `weights/memory.py` said it would be, and
 the share of the rate that large matrix products reach on this device. The published way (Reangle-A-Video's trainer)
 encodes video, first frame and prompt in every step, recomputes all activations, and keeps everything on the device.
 """
@@ -32,15 +32,15 @@ enter("backend")
 import diffusers
 import numpy as np
 import torch
+from reangle.generation.window import SamplingSettings, generate_latents
+from reangle.motion.adapter import add_adapter
+from reangle.motion.examples import Example, encode_example
+from reangle.motion.pipeline import rotary_of
+from reangle.motion.quantized import quantize
+from reangle.motion.settings import LearningSettings
+from reangle.motion.trainer import Progress, learn
+from reangle.weights.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
 
-from backend.generation.window import SamplingSettings, generate_latents
-from backend.models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
-from backend.motion.adapter import add_adapter
-from backend.motion.examples import Example, encode_example
-from backend.motion.pipeline import rotary_of
-from backend.motion.quantized import quantize
-from backend.motion.settings import LearningSettings
-from backend.motion.trainer import Progress, learn
 from scripts.train import text
 from scripts.train.video import scheduler
 

@@ -28,27 +28,27 @@ enter("backend")
 import numpy as np
 import torch
 from diffusers import CogVideoXDPMScheduler
+from reangle.contract import CameraPath
+from reangle.engines.plan import plan_job
+from reangle.evaluation.request import scene_request
+from reangle.evaluation.truth import TrueScene
+from reangle.motion.adapter import add_adapter
+from reangle.motion.dataset import TrainingClip, preset_paths, training_clips
+from reangle.motion.examples import Example, encode_example
+from reangle.motion.model_view import ModelView
+from reangle.motion.pipeline import alone, open_video_pipeline, rotary_of
+from reangle.motion.precision import keep_float32
+from reangle.motion.settings import LearningSettings
+from reangle.motion.stage import model_size, warper_of
+from reangle.motion.trainer import Draw, Noised, Progress, Rotary, learn, predicted_velocity
+from reangle.motion.windows import plan_windows
+from reangle.runtime.execute import run_plan
+from reangle.runtime.store import Store
+from reangle.weights.memory import TIERS
+from reangle.weights.recipes import RECIPES, Recipe
+from reangle.weights.registry import find_checkpoint
+from reangle.weights.suites import suite_named
 
-from backend.contract import CameraPath
-from backend.engines.execute import run_plan
-from backend.engines.plan import plan_job
-from backend.evaluation.request import scene_request
-from backend.evaluation.truth import TrueScene
-from backend.models.memory import TIERS
-from backend.models.recipes import RECIPES, Recipe
-from backend.models.registry import find_checkpoint
-from backend.models.suites import suite_named
-from backend.motion.adapter import add_adapter
-from backend.motion.dataset import TrainingClip, preset_paths, training_clips
-from backend.motion.examples import Example, encode_example
-from backend.motion.model_view import ModelView
-from backend.motion.pipeline import alone, open_video_pipeline, rotary_of
-from backend.motion.precision import keep_float32
-from backend.motion.settings import LearningSettings
-from backend.motion.stage import model_size, warper_of
-from backend.motion.trainer import Draw, Noised, Progress, Rotary, learn, predicted_velocity
-from backend.motion.windows import plan_windows
-from backend.store import Store
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 

@@ -38,10 +38,10 @@ from mini_data import (
     sample_shot,
 )
 from mini_geometry import judge_clip, judge_sample
+from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.shipped import check_shipped, comes_later
+from reangle.weights.suites import MINI
 
-from backend.models.checkpoints import Checkpoint
-from backend.models.shipped import check_shipped, comes_later
-from backend.models.suites import MINI
 from scripts.train.disocclusion import disocclusion
 
 STEPS = 20

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.geometry.footage import Footage
+from reangle.geometry.provider import provider_named
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.decode import decode_frames, select
+from reangle.media.probe import probe_clip
+from reangle.media.stage import decode
+from reangle.media.write import read_images
+from reangle.runtime.stage import StageContext
+from reangle.weights.providers import check_provider
 
-from backend.contract import CameraPath, FileRef, GeometrySettings
-from backend.engines.stage import StageContext
-from backend.geometry.footage import Footage
-from backend.geometry.provider import provider_named
-from backend.geometry.video_geometry import VideoGeometry
-from backend.media.decode import decode_frames, select
-from backend.media.probe import probe_clip
-from backend.media.stage import decode
-from backend.media.write import read_images
-from backend.models.providers import check_provider
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
 

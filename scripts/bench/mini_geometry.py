@@ -10,9 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mini_data import Shot, points_of, sample_geometry, write_decoded
+from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation
-
-from backend.geometry.video_geometry import VideoGeometry
 
 FLOOR_Y_M = 0.0
 

@@ -32,24 +32,23 @@ enter("backend")
 
 import cv2
 import numpy as np
-
-from backend.contract import CameraPath, FileRef, GeometrySettings
-from backend.engines.stage import StageContext
-from backend.errors import UserError
-from backend.finishing.fill import Filler
-from backend.finishing.stage import deliver, fill
-from backend.geometry.stage import estimate
-from backend.geometry.video_geometry import VideoGeometry
-from backend.media.exr import read_exr_depth
-from backend.media.stage import decode
-from backend.media.write import read_images, write_images
-from backend.warping.background import background_views
-from backend.warping.lift import pixel_transform, target_from_source
-from backend.warping.memory import Memory
-from backend.warping.stage import warp
-from backend.warping.surface import make_surface
-from backend.warping.types import Method, WarpedFrame
-from backend.warping.video import Warper, warp_frames
+from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.errors import UserError
+from reangle.finishing.fill import Filler
+from reangle.finishing.stage import deliver, fill
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.exr import read_exr_depth
+from reangle.media.stage import decode
+from reangle.media.write import read_images, write_images
+from reangle.runtime.stage import StageContext
+from reangle.warping.background import background_views
+from reangle.warping.lift import pixel_transform, target_from_source
+from reangle.warping.memory import Memory
+from reangle.warping.stage import warp
+from reangle.warping.surface import make_surface
+from reangle.warping.types import Method, WarpedFrame
+from reangle.warping.video import Warper, warp_frames
 
 METHODS: tuple[Method, ...] = ("splat", "mesh", "lookup")
 SETS = ("seen", "remembered", "invented")

@@ -26,11 +26,10 @@ enter("backend")
 
 import numpy as np
 import torch
-
-from backend.warping.lift import pixel_transform, thread_count, unproject
-from backend.warping.mesh import mesh_clip, mesh_depth
-from backend.warping.splat import splat_clip
-from backend.warping.torch_warp import splat_torch
+from reangle.warping.lift import pixel_transform, thread_count, unproject
+from reangle.warping.mesh import mesh_clip, mesh_depth
+from reangle.warping.splat import splat_clip
+from reangle.warping.torch_warp import splat_torch
 
 WIDTH, HEIGHT, FRAMES = 720, 480, 49
 DEGREES, PIVOT = 10.0, 4.0

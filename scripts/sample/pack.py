@@ -23,10 +23,9 @@ enter("backend")
 
 import cv2
 import numpy as np
-
-from backend.contract import CameraPath
-from backend.media.exr import read_exr_depth
-from backend.media.write import read_images, write_mp4
+from reangle.contract import CameraPath
+from reangle.media.exr import read_exr_depth
+from reangle.media.write import read_images, write_mp4
 
 DEPTH_STEPS = 2**14 - 1
 """Of inverse depth over its range: at most 0.02 pixels of error for an orbit of 14 degrees."""

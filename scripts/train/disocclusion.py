@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
-from backend.warping.lift import target_from_source
-from backend.warping.splat import splat_frame
+from reangle.warping.lift import target_from_source
+from reangle.warping.splat import splat_frame
 
 
 def disocclusion(

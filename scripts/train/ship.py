@@ -22,8 +22,8 @@ enter("backend")
 
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
+from reangle.weights.identity import file_hash
 
-from backend.models.identity import file_hash
 from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
 from scripts.train.harness import load_average
 

@@ -31,9 +31,9 @@ from diffusers import (
     CogVideoXTransformer3DModel,
 )
 from PIL import Image
+from reangle.motion.precision import keep_float32
 from transformers import T5EncoderModel, T5Tokenizer
 
-from backend.motion.precision import keep_float32
 from scripts.train import text, video_autoencoder
 from scripts.train.harness import Run, arguments, load_average
 from scripts.train.pool import Clip, clips

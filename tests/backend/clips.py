@@ -12,11 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
-
-from backend.engines.stage import StageContext
-from backend.media.decode import decode_frames, select
-from backend.media.probe import ClipInfo, probe_clip
-from backend.media.stage import decode
+from reangle.media.decode import decode_frames, select
+from reangle.media.probe import ClipInfo, probe_clip
+from reangle.media.stage import decode
+from reangle.runtime.stage import StageContext
 
 RED, GREEN, BLUE, GREY = (220, 30, 40), (40, 200, 60), (30, 50, 210), (128, 128, 128)
 QUARTERS = (RED, GREEN, BLUE, GREY)

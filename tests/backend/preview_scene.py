@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from backend.contract import CameraPath
-from backend.geometry.video_geometry import VideoGeometry
+from reangle.contract import CameraPath
+from reangle.geometry.video_geometry import VideoGeometry
 
 WIDTH, HEIGHT, FOCAL = 96, 64, 90.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])

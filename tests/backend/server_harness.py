@@ -81,13 +81,13 @@ class Backend:
 
     def spawn(self, *more: str) -> subprocess.Popen[str]:
         """Start a backend process on the folder, without waiting for it."""
-        paths, environment = [str(REPOSITORY)], dict(os.environ)
+        paths, environment = [str(REPOSITORY), str(REPOSITORY / "backend")], dict(os.environ)
         if self.stages is not None:
             paths.insert(0, str(REPOSITORY / "tests" / "backend" / "slow_stages"))
             environment["REANGLE_TEST_STAGES"] = str(self.stages.folder)
         environment["PYTHONPATH"] = os.pathsep.join(paths)
         return subprocess.Popen(
-            [sys.executable, "-m", "backend.api.serve", *self.arguments, *more],
+            [sys.executable, "-m", "reangle.api.serve", *self.arguments, *more],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from reangle.geometry.point_maps import PairMaps, pair_graph
 from scipy.spatial.transform import Rotation
-
-from backend.geometry.point_maps import PairMaps, pair_graph
 
 WALLS = (((0, 1, 0), 1.6), ((0, -1, 0), 2.2), ((1, 0, 0), 3.5), ((-1, 0, 0), 3.5), ((0, 0, 1), 10))
 BALLS = (((-1.3, 0.7, 6.2), 0.8), ((1.7, 0.9, 7.5), 0.6), ((0.4, -1.2, 8.2), 0.5))

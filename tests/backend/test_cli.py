@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from reangle.cli.main import main
+from reangle.media.write import read_images, write_images, write_mp4
 
-from backend.cli import main
-from backend.media.write import read_images, write_images, write_mp4
 from tests.backend.clips import probe
 from tests.backend.tiny_video import tiny_pipeline
 
@@ -45,8 +45,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def reangle(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
-    variables = {**os.environ, "PYTHONPATH": str(REPO), **(environment or {})}
+    command = [sys.executable, "-m", "reangle", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(REPO / "backend"), **(environment or {})}
     return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -226,8 +226,8 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
         "run", "--clip", tmp_path / "clip.mp4", "--geometry", f"files:{tmp_path / 'depth'}", "--move", "orbit-left:8",
         "--data", tmp_path / "data", "--out", tmp_path / "out", "--json",
     )  # fmt: skip
-    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
-    variables = {**os.environ, "PYTHONPATH": str(REPO)}
+    command = [sys.executable, "-m", "reangle", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(REPO / "backend")}
     with subprocess.Popen(command, cwd=REPO, env=variables, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -243,7 +243,8 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from backend.cli import main\ntry: main(['run', '--help'])\nexcept SystemExit: print(*sys.modules)"
+        "import sys; from reangle.cli.main import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert "--move" in done.stdout
@@ -263,7 +264,9 @@ def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> Non
     assert all(row["licence"] and row["path"] for row in report["checkpoints"])
     for package in ("av", "pydantic", "psutil", "torch", "tqdm"):
         (tmp_path / f"{package}.py").write_text("raise ImportError('not here')", encoding="utf-8")
-    broken = reangle("doctor", "--data", tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"})
+    broken = reangle(
+        "doctor", "--data", tmp_path / "data", environment={"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO / 'backend'}"}
+    )
     assert broken.returncode == 2
     assert "Traceback" not in broken.stderr
     assert "av MISSING" in broken.stdout

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from backend.contract import CameraPath, JobRequest, check_file_name
+from reangle.contract import CameraPath, JobRequest, check_file_name
 
 
 def path_values(frames: int = 3) -> dict[str, Any]:

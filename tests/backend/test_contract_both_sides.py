@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import reangle.contract as workshop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
+from reangle.api import app
 
-import backend.contract as workshop
-from backend.api import app
 from reangle_blender.core import contract as desk
 from reangle_blender.core import names, wire
 from reangle_blender.core.moves import Move, move_camera

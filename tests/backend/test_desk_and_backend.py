@@ -28,9 +28,9 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.data, self.stages = folder / "data", Stages(folder / "stages")
         self.data.mkdir()
-        paths = [str(REPOSITORY / "tests" / "backend" / "slow_stages"), str(REPOSITORY)]
+        paths = [str(REPOSITORY / "tests" / "backend" / "slow_stages"), str(REPOSITORY), str(REPOSITORY / "backend")]
         environment = {"PYTHONPATH": os.pathsep.join(paths), "REANGLE_TEST_STAGES": str(self.stages.folder)}
-        launch = {"command": [sys.executable, "-m", "backend.cli"], "environment": environment}
+        launch = {"command": [sys.executable, "-m", "reangle"], "environment": environment}
         (self.data / "backend.json").write_text(json.dumps(launch))
         self.backend = backend_process.ensure(self.data)
         self.client: Client = self.backend.client

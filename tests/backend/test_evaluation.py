@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 import pytest
 from preview_scene import camera, make_path
+from reangle.cli.main import main
+from reangle.errors import UserError
+from reangle.evaluation.camera import camera_error
+from reangle.evaluation.judge import judge, mean_of
+from reangle.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
+from reangle.evaluation.request import in_found_world
+from reangle.evaluation.truth import open_scenes
+from reangle.geometry.video_geometry import VideoGeometry
 
-from backend.cli import main
-from backend.errors import UserError
-from backend.evaluation.camera import camera_error
-from backend.evaluation.judge import judge, mean_of
-from backend.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
-from backend.evaluation.request import in_found_world
-from backend.evaluation.truth import open_scenes
-from backend.geometry.video_geometry import VideoGeometry
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 from scripts.train.scenes.raycast import render

@@ -14,16 +14,15 @@ import cv2
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, K, camera, film, make_path
-
-from backend.contract import CameraPath
-from backend.engines.stage import StageContext
-from backend.finishing.fill import Filler
-from backend.finishing.stage import deliver, fill
-from backend.media.write import read_images, write_images
-from backend.warping.background import background_views
-from backend.warping.memory import Memory
-from backend.warping.stage import warp
-from backend.warping.video import Warper, warp_frames
+from reangle.contract import CameraPath
+from reangle.finishing.fill import Filler
+from reangle.finishing.stage import deliver, fill
+from reangle.media.write import read_images, write_images
+from reangle.runtime.stage import StageContext
+from reangle.warping.background import background_views
+from reangle.warping.memory import Memory
+from reangle.warping.stage import warp
+from reangle.warping.video import Warper, warp_frames
 
 SCENE = (WALL, BOX, MOVER)
 COUNT = 6

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reangle.generation.guide import WarpGuide
+from reangle.generation.window import SamplingSettings, decode_frames, generate_latents
+from reangle.motion.examples import encode_example
 
-from backend.generation.guide import WarpGuide
-from backend.generation.window import SamplingSettings, decode_frames, generate_latents
-from backend.motion.examples import encode_example
 from tests.backend.tiny_checkpoints import textured_frames
 from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_pipeline
 

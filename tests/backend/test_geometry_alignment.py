@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from reangle.geometry.alignment import Alignment, align
+from reangle.geometry.moving import moving_pixels
+from reangle.geometry.pairwise import Lens
+from reangle.geometry.point_maps import pair_graph, sample_index, sample_pixels
+from reangle.geometry.refine import Solution, observe, refine
 from scipy.spatial.transform import Rotation
 
-from backend.geometry.alignment import Alignment, align
-from backend.geometry.moving import moving_pixels
-from backend.geometry.pairwise import Lens
-from backend.geometry.point_maps import pair_graph, sample_index, sample_pixels
-from backend.geometry.refine import Solution, observe, refine
 from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 
 

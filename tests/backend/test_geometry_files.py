@@ -14,15 +14,15 @@ import OpenEXR
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reangle.errors import UserError
+from reangle.geometry.camera_files import natural_key, read_camera_json, read_colmap, relative_to_first
+from reangle.geometry.cloud import MAX_POINTS, cloud_size
+from reangle.geometry.files import collect_geometry_files, provide
+from reangle.geometry.footage import Footage
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation
 
-from backend.errors import UserError
-from backend.geometry.camera_files import natural_key, read_camera_json, read_colmap, relative_to_first
-from backend.geometry.cloud import MAX_POINTS, cloud_size
-from backend.geometry.files import collect_geometry_files, provide
-from backend.geometry.footage import Footage
-from backend.geometry.stage import estimate
-from backend.geometry.video_geometry import VideoGeometry
 from tests.backend.tiny_checkpoints import context, decoded_clip, textured_frames
 
 WIDTH, HEIGHT, COUNT = 48, 32, 3

@@ -10,13 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-
-from backend.contract import GeometrySettings
-from backend.errors import UserError
-from backend.geometry.alignment import Alignment, align
-from backend.geometry.depth_anything import estimate_disparity
-from backend.geometry.disparity import (
+from reangle.contract import GeometrySettings
+from reangle.errors import UserError
+from reangle.geometry.alignment import Alignment, align
+from reangle.geometry.depth_anything import estimate_disparity
+from reangle.geometry.disparity import (
     apply,
     default_range,
     depth_from_inverse,
@@ -24,13 +22,15 @@ from backend.geometry.disparity import (
     match_frames,
     smooth_in_time,
 )
-from backend.geometry.dust3r_network import Dust3rNetwork
-from backend.geometry.dust3r_provider import NetworkView
-from backend.geometry.footage import Footage
-from backend.geometry.fuse import fit_frames, fit_scale_shift, fuse
-from backend.geometry.stage import estimate
-from backend.geometry.video_geometry import VideoGeometry
-from backend.models.providers import check_provider
+from reangle.geometry.dust3r_network import Dust3rNetwork
+from reangle.geometry.dust3r_provider import NetworkView
+from reangle.geometry.footage import Footage
+from reangle.geometry.fuse import fit_frames, fit_scale_shift, fuse
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.weights.providers import check_provider
+from safetensors.torch import load_file, save_file
+
 from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 from tests.backend.tiny_checkpoints import context, decoded_clip, save_depth_anything, save_dust3r, textured_frames
 

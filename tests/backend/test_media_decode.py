@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from reangle.errors import UserError
+from reangle.media import colour
+from reangle.media.decode import select
+from reangle.media.write import read_images
 
-from backend.errors import UserError
-from backend.media import colour
-from backend.media.decode import select
-from backend.media.write import read_images
 from tests.backend.clips import QUARTERS, corners, images, number_of, numbered, probe, quarters, run_stage, write_movie
 
 
@@ -215,15 +215,15 @@ def test_playlist_inside_a_movie_s_clothes_reaches_no_other_file(tmp_path: Path)
 
 def test_limits_come_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = probe(write_movie(tmp_path / "clip.mp4", numbered(10)))
-    monkeypatch.setattr("backend.media.probe.MAX_WORKING_PIXELS", 5 * 64 * 48)
+    monkeypatch.setattr("reangle.media.probe.MAX_WORKING_PIXELS", 5 * 64 * 48)
     with pytest.raises(UserError, match="memory") as caught:
         select(info)
     assert "5 frames" in caught.value.advice
-    monkeypatch.setattr("backend.media.probe.MAX_FRAMES", 8)
+    monkeypatch.setattr("reangle.media.probe.MAX_FRAMES", 8)
     with pytest.raises(UserError, match="at most 8"):
         select(info)
     assert select(info, frames=5).count == 5
-    monkeypatch.setattr("backend.media.movie.MAX_SECONDS", 0.1)
+    monkeypatch.setattr("reangle.media.movie.MAX_SECONDS", 0.1)
     with pytest.raises(UserError, match="hours"):
         probe(tmp_path / "clip.mp4")
 

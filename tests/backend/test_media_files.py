@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from reangle.errors import UserError
+from reangle.media.decode import decode_frames, select
+from reangle.media.exr import exr_size, read_exr_depth, write_exr_depth
+from reangle.media.model_frames import frames_for_model
+from reangle.media.probe import exact_fps, probe_clip
+from reangle.media.write import ImageWriter, read_images, write_images, write_mp4
 
-from backend.errors import UserError
-from backend.media.decode import decode_frames, select
-from backend.media.exr import exr_size, read_exr_depth, write_exr_depth
-from backend.media.model_frames import frames_for_model
-from backend.media.probe import exact_fps, probe_clip
-from backend.media.write import ImageWriter, read_images, write_images, write_mp4
 from tests.backend.clips import QUARTERS, corners, images, probe, quarters
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import psutil
 import pytest
 import torch
-
-from backend.engines.stage import StageContext
-from backend.errors import RunAgainError, UserError
-from backend.models.memory import (
+from reangle.errors import RunAgainError, UserError
+from reangle.motion.device_memory import in_tier
+from reangle.motion.pipeline import open_video_pipeline
+from reangle.runtime.stage import StageContext
+from reangle.weights.memory import (
     COGVIDEOX_5B_SIZE,
     LAYER_ARRAYS,
     TIERS,
@@ -24,10 +25,9 @@ from backend.models.memory import (
     tier_named,
     weights_in,
 )
-from backend.models.shipped import shipped_folder
-from backend.models.suites import MINI
-from backend.motion.device_memory import in_tier
-from backend.motion.pipeline import open_video_pipeline
+from reangle.weights.shipped import shipped_folder
+from reangle.weights.suites import MINI
+
 from tests.backend.tiny_checkpoints import textured_frames
 
 NAMED = {"80 GB": 80, "48 GB": 48, "24 GB": 24, "16 GB": 16, "12 GB": 12}
@@ -88,7 +88,7 @@ def test_tiles_give_the_same_clip_but_at_their_seams() -> None:
 @pytest.mark.parametrize("tier", [TIERS[0], TIERS[2]], ids=lambda tier: tier.name)
 def test_the_estimate_of_learning_is_near_what_it_takes(tier: Tier) -> None:
     """What torch keeps for the way back, counted by autograd's own hook, beside the estimate of it."""
-    from backend.motion.trainer import recompute
+    from reangle.motion.trainer import recompute
 
     folder = shipped_folder(MINI.video)
     transformer = open_video_pipeline(folder, device="cpu").transformer

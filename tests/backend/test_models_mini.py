@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.weights import shipped
+from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.suites import MINI
+from reangle.weights.verify import verify
 
-from backend.geometry.stage import estimate
-from backend.geometry.video_geometry import VideoGeometry
-from backend.models import shipped
-from backend.models.checkpoints import Checkpoint
-from backend.models.suites import MINI
-from backend.models.verify import verify
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
 from tests.backend.tiny_checkpoints import context, decoded_clip

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from reangle.contract import GeometrySettings
+from reangle.engines.plan import plan_job
+from reangle.errors import UserError
+from reangle.weights.identity import checkpoint_hash, split_checkpoints
+from reangle.weights.providers import check_provider, providers_status
+from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
+from reangle.weights.suites import CHECKPOINTS, SUITES, known_checkpoint
 
-from backend.contract import GeometrySettings
-from backend.engines.plan import plan_job
-from backend.errors import UserError
-from backend.models.identity import checkpoint_hash, split_checkpoints
-from backend.models.providers import check_provider, providers_status
-from backend.models.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
-from backend.models.suites import CHECKPOINTS, SUITES, known_checkpoint
 from tests.backend.tiny_checkpoints import save_depth_anything, save_dust3r
 
 DUST3R = "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
@@ -92,7 +92,7 @@ def test_a_pipeline_is_found_when_all_its_parts_are_there(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
 def test_a_job_without_weights_is_refused_before_it_decodes(provider: str, tmp_path: Path) -> None:
-    from backend.contract import JobRequest
+    from reangle.contract import JobRequest
 
     clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
     request = JobRequest.model_validate({"id": "0" * 32, "clip": clip, "geometry": {"provider": provider}})
@@ -168,8 +168,8 @@ def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
 
 def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from backend.models.registry import list_checkpoints;"
-        "from backend.models.providers import providers_status; from backend.models.verify import verify;"
+        "import sys; from pathlib import Path; from reangle.weights.registry import list_checkpoints;"
+        "from reangle.weights.providers import providers_status; from reangle.weights.verify import verify;"
         "data = Path(sys.argv[1]); providers_status(data); list_checkpoints(data); verify(None, data);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )

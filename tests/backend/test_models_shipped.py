@@ -12,18 +12,18 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from reangle.cli.main import main
+from reangle.contract import GeometrySettings, JobRequest
+from reangle.engines.plan import plan_job
+from reangle.errors import UserError
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.runtime.execute import run_stage
+from reangle.runtime.store import Store
+from reangle.weights import shipped
+from reangle.weights.providers import check_provider, providers_status
+from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
 
-from backend.cli import main
-from backend.contract import GeometrySettings, JobRequest
-from backend.engines.execute import run_stage
-from backend.engines.plan import plan_job
-from backend.errors import UserError
-from backend.geometry.stage import estimate
-from backend.geometry.video_geometry import VideoGeometry
-from backend.models import shipped
-from backend.models.providers import check_provider, providers_status
-from backend.models.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
-from backend.store import Store
 from tests.backend.tiny_checkpoints import context, decoded_clip, ship_mini, textured_frames
 
 REPO = Path(__file__).resolve().parents[2]
@@ -188,7 +188,7 @@ def test_a_wheel_holds_the_shipped_weights(tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(REPO / "backend", source / "backend", ignore=shutil.ignore_patterns("__pycache__", "mini"))
     shutil.copy(REPO / "pyproject.toml", source)
-    folder = ship_mini(source / "backend" / "models")
+    folder = ship_mini(source / "backend" / "reangle" / "weights")
     shipped_files = {path.relative_to(source).as_posix() for path in folder.rglob("*") if path.is_file()}
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
     subprocess.run([*command, "--wheel-dir", tmp_path, source], check=True, cwd=tmp_path)
@@ -196,7 +196,7 @@ def test_a_wheel_holds_the_shipped_weights(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         assert shipped_files <= set(archive.namelist())
         archive.extractall(tmp_path / "installed")
-    code = "import json, sys; from backend.models.verify import verify; from pathlib import Path;"
+    code = "import json, sys; from reangle.weights.verify import verify; from pathlib import Path;"
     code += "print(json.dumps([vars(one) for one in verify('mini', Path(sys.argv[1]))]))"
     found = subprocess.run(
         [sys.executable, "-c", code, tmp_path], cwd=tmp_path / "installed", env={**os.environ, "PYTHONPATH": "."},

@@ -6,12 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, film
-
-from backend.engines.reangle import CLIPS
-from backend.motion.dataset import MOVES, TrainingClip, infilled, preset_paths, training_clips
-from backend.motion.model_view import ModelView
-from backend.motion.windows import plan_windows
-from backend.warping.video import Warper
+from reangle.engines.reangle import CLIPS
+from reangle.motion.dataset import MOVES, TrainingClip, infilled, preset_paths, training_clips
+from reangle.motion.model_view import ModelView
+from reangle.motion.windows import plan_windows
+from reangle.warping.video import Warper
 
 COUNT = 7
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reangle.motion.loss import masked_velocity_loss
+from reangle.motion.masks import latent_mask
 
-from backend.motion.loss import masked_velocity_loss
-from backend.motion.masks import latent_mask
 from tests.backend.tiny_video import tiny_pipeline
 
 

@@ -15,19 +15,19 @@ import numpy as np
 import pytest
 import torch
 from preview_scene import BOX, MOVER, WALL, camera, film, make_path
+from reangle.errors import UserError
+from reangle.finishing.composite import over
+from reangle.generation.stage import generate
+from reangle.media.write import ImageWriter, read_images
+from reangle.motion.adapter import WEIGHTS
+from reangle.motion.dataset import MOVES
+from reangle.motion.pipeline import unread
+from reangle.motion.sight import colours_of
+from reangle.motion.stage import LORA, learn_motion
+from reangle.runtime.stage import StageContext
+from reangle.weights.memory import tier_named
 from safetensors.torch import load_file
 
-from backend.engines.stage import StageContext
-from backend.errors import UserError
-from backend.finishing.composite import over
-from backend.generation.stage import generate
-from backend.media.write import ImageWriter, read_images
-from backend.models.memory import tier_named
-from backend.motion.adapter import WEIGHTS
-from backend.motion.dataset import MOVES
-from backend.motion.pipeline import unread
-from backend.motion.sight import colours_of
-from backend.motion.stage import LORA, learn_motion
 from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
 from tests.backend.tiny_video import tiny_pipeline
 

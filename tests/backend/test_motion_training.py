@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reangle.motion.adapter import adapter_weights, add_adapter, save_adapter
+from reangle.motion.examples import Example, encode_example, load_examples, save_examples
+from reangle.motion.pipeline import rotary_of as rotary_positions
+from reangle.motion.precision import keep_float32
+from reangle.motion.quantized import quantize
+from reangle.motion.settings import LearningSettings
+from reangle.motion.trainer import clip_loss, draw, learn
+from reangle.weights.memory import TIERS, tier_named
 
-from backend.models.memory import TIERS, tier_named
-from backend.motion.adapter import adapter_weights, add_adapter, save_adapter
-from backend.motion.examples import Example, encode_example, load_examples, save_examples
-from backend.motion.pipeline import rotary_of as rotary_positions
-from backend.motion.precision import keep_float32
-from backend.motion.quantized import quantize
-from backend.motion.settings import LearningSettings
-from backend.motion.trainer import clip_loss, draw, learn
 from tests.backend.tiny_checkpoints import textured_frames
 from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_pipeline
 
@@ -70,7 +70,9 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
             "from pathlib import Path; from tests.backend.test_motion_training import SETTINGS, train; "
             f"train(SETTINGS, Path({str(broken)!r}), {tier!r}, stop_after={stop_after})"
         )
-        ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+        root = Path(__file__).parents[2]
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "backend")])}
+        ended = subprocess.run([sys.executable, "-c", code], env=variables, check=False)
         assert ended.returncode == 9
     parts, again = train(SETTINGS, broken, tier)
     assert again == pytest.approx(losses, rel=1e-6)

@@ -8,10 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from backend.contract import CameraPath
-from backend.motion.model_view import ModelView
-from backend.motion.windows import GROUP, join_windows, plan_windows
+from reangle.contract import CameraPath
+from reangle.motion.model_view import ModelView
+from reangle.motion.windows import GROUP, join_windows, plan_windows
 
 
 @given(st.integers(1, 400), st.integers(1, 12))

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reangle.contract import CameraPath
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.motion.words import camera_prompt, path_words
+from reangle.warping.moves import KINDS, Move, move_path
 
-from backend.contract import CameraPath
-from backend.geometry.video_geometry import VideoGeometry
-from backend.motion.words import camera_prompt, path_words
-from backend.warping.moves import KINDS, Move, move_path
 from scripts.train.scenes.cameras import MOVES, Rig, moved
 
 FOCUS = 4.0

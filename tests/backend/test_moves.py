@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from backend.errors import UserError
-from backend.geometry.video_geometry import VideoGeometry
-from backend.warping.moves import KINDS, Move, focus_depth_of, move_path, parse_move
+from reangle.errors import UserError
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.warping.moves import KINDS, Move, focus_depth_of, move_path, parse_move
 
 DEPTH = 4.0
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from backend.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings
-from backend.engines.plan import plan_job
-from backend.engines.stage_process import stage_from_json, stage_to_json
-from backend.errors import UserError
+from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings
+from reangle.engines.plan import plan_job
+from reangle.errors import UserError
+from reangle.runtime.stage_process import stage_from_json, stage_to_json
 
 
 def path(name: str, shift: float = 0.0, frames: int = 2) -> CameraPath:

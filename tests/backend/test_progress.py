@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import pytest
-
-from backend.engines.progress import Progress
-from backend.engines.stage import Stage
+from reangle.runtime.progress import Progress
+from reangle.runtime.stage import Stage
 
 SECONDS = {"decode": 0.01, "warp": 0.02, "learn": 10.0}
 """For a unit of weight: what the plan thinks is as long, is not."""

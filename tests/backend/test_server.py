@@ -32,7 +32,7 @@ def stages_of(backend: Backend) -> Stages:
 
 def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from backend.api import serve\n"
+        "import sys; from pathlib import Path; from reangle.api import serve\n"
         "class Stop(Exception): pass\n"
         "def stop(self, sockets=None): raise Stop\n"
         "serve._Server.run = stop\n"

@@ -13,9 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from pydantic import ValidationError
-
-from backend.contract import FINAL_STATES, Clip, FileRef, GeometrySettings, JobError, JobRequest
-from backend.jobs import JobDatabase
+from reangle.contract import FINAL_STATES, Clip, FileRef, GeometrySettings, JobError, JobRequest
+from reangle.runtime.database import JobDatabase
 
 FILE = FileRef(name="a.mp4", sha256="0" * 64, size=1)
 

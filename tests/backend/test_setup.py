@@ -13,8 +13,7 @@ from types import SimpleNamespace
 import environments
 import install_backend
 import pytest
-
-from backend.version import VERSION
+from reangle.version import VERSION
 
 
 @pytest.fixture(autouse=True)

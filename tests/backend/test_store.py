@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from backend.errors import UserError
-from backend.store import Store, write_atomically
+from reangle.errors import UserError
+from reangle.runtime.data_folder import write_atomically
+from reangle.runtime.store import Store
 
 KEY = "ab" * 32
 

@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from reangle.contract import CameraPath
+from reangle.geometry.camera_files import PLAIN_PNG, read_camera_json
+from reangle.geometry.depth_files import read_depth
+from reangle.geometry.files import collect_geometry_files
+from reangle.media.write import read_images
 from train import text
 
-from backend.contract import CameraPath
-from backend.geometry.camera_files import PLAIN_PNG, read_camera_json
-from backend.geometry.depth_files import read_depth
-from backend.geometry.files import collect_geometry_files
-from backend.media.write import read_images
 from scripts.train.scenes import folders, raycast, raycast_torch
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.types import Camera, Frames, Scene

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, Card, camera, film, make_path, shoot
-
-from backend.errors import UserError
-from backend.warping.lookup import own_surface_colour
-from backend.warping.surface import make_surface
-from backend.warping.video import warp_video
+from reangle.errors import UserError
+from reangle.warping.lookup import own_surface_colour
+from reangle.warping.surface import make_surface
+from reangle.warping.video import warp_video
 
 SCENE = (WALL, BOX, MOVER)
 COUNT = 7

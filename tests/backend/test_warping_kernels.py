@@ -9,12 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from reangle.warping import lift
+from reangle.warping.mesh import mesh_clip, mesh_depth, mesh_frame
+from reangle.warping.splat import splat_clip, splat_frame
+from reangle.warping.torch_warp import splat_torch
 from warping_scene import IDENTITY, intrinsics, noise_frame, rigid, room
-
-from backend.warping import lift
-from backend.warping.mesh import mesh_clip, mesh_depth, mesh_frame
-from backend.warping.splat import splat_clip, splat_frame
-from backend.warping.torch_warp import splat_torch
 
 
 def torch_frame(rgb, depth, valid, K_source, target_from_source, K_target, width, height, footprint):

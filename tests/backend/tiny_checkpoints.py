@@ -10,8 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-
-from backend.engines.stage import StageContext
+from reangle.runtime.stage import StageContext
 
 
 def save_dust3r(folder: Path) -> Path:

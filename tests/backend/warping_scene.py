@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
+from reangle.warping import lift
 from scipy.spatial.transform import Rotation
-
-from backend.warping import lift
 
 IDENTITY = np.eye(4)
 

@@ -63,7 +63,7 @@ def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if not python:
         pytest.skip("REANGLE_BACKEND_PYTHON does not name a Python with the backend's packages")
     data = tmp_path_factory.mktemp("data")
-    about = {"command": [python, "-m", "backend.cli"], "environment": {"PYTHONPATH": str(REPOSITORY)}}
+    about = {"command": [python, "-m", "reangle"], "environment": {"PYTHONPATH": str(REPOSITORY / "backend")}}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
     yield data
     running = backend_process.find(data)

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from demo_report import camera_error
 from environments import python_of
+from reangle.contract import CameraPath
+from reangle.geometry.camera_files import read_camera_json
+from reangle.geometry.depth_files import read_depth
+from reangle.media.decode import decode_frames, select
+from reangle.media.probe import probe_clip
+from reangle.media.write import write_mp4
+from reangle.weights.recipes import RECIPES
+from reangle.weights.suites import MINI
 from sample import cameras
 
-from backend.contract import CameraPath
-from backend.geometry.camera_files import read_camera_json
-from backend.geometry.depth_files import read_depth
-from backend.media.decode import decode_frames, select
-from backend.media.probe import probe_clip
-from backend.media.write import write_mp4
-from backend.models.recipes import RECIPES
-from backend.models.suites import MINI
 from reangle_blender.core.cloud import Cloud
 from tests.backend.tiny_checkpoints import ship_mini
 
@@ -161,7 +161,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPO / folder, copy / folder, ignore=ignore)
     for name in ("backend.lock", "blender.lock", "blender_manifest.toml"):
         shutil.copy(REPO / name, copy)
-    ship_mini(copy / "backend" / "models", video_runs=True)
+    ship_mini(copy / "backend" / "reangle" / "weights", video_runs=True)
     return copy
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from backend.media.write import read_images
+from reangle.media.write import read_images
 
 REPO = Path(__file__).resolve().parents[2]
 CLIPS = REPO.parent / "shared" / "clips"
@@ -27,8 +26,8 @@ def clip(request: pytest.FixtureRequest) -> Path:
 
 
 def reangle(*arguments: str | Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "backend.cli", *map(str, arguments)]
-    variables = {**os.environ, "PYTHONPATH": str(REPO), **environment}
+    command = [sys.executable, "-m", "reangle", *map(str, arguments)]
+    variables = {**os.environ, "PYTHONPATH": str(REPO / "backend"), **environment}
     return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -45,8 +45,8 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
     data.mkdir()
     out.mkdir()
     # One thread: where a window is drawn without a GPU, two would wait for each other.
-    variables = {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    about = {"command": [python, "-m", "backend.cli"], "environment": variables}
+    variables = {"PYTHONPATH": str(REPOSITORY / "backend"), "OMP_NUM_THREADS": "1"}
+    about = {"command": [python, "-m", "reangle"], "environment": variables}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
     clip = tiny.write(tmp_path / "clip")
     config = {

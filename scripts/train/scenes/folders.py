@@ -9,8 +9,8 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+from reangle.media.write import write_images
 
-from backend.media.write import write_images
 from scripts.train.scenes.raycast import render, visible
 from scripts.train.scenes.types import Camera, Scene
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """On PYTHONPATH of a backend under test: its stages become those of `slow_stages`, which tests hold and break."""
 
-from backend.engines.stage import STAGE_FUNCTIONS
+from reangle.runtime.stage import STAGE_FUNCTIONS
 
 for run in STAGE_FUNCTIONS:
     STAGE_FUNCTIONS[run] = f"slow_stages:{run}"

@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from backend.engines.stage import StageContext
-from backend.errors import RunAgainError
+from reangle.errors import RunAgainError
+from reangle.runtime.stage import StageContext
 
 FOLDER = Path(os.environ["REANGLE_TEST_STAGES"])
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door: nothing behind it sees a request that did not come from this machine's own programs with the token.
+
+Pure ASGI and outermost, so that it also stands before unknown paths, the OpenAPI document, streams and web sockets.
+A web page in the artist's browser is what is kept out: by DNS rebinding it can send a foreign Host, by a plain form a
+foreign Origin.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import time
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reangle.api.answers import answer_error
+
+_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
+_UPLOAD_PREFIX = "/v1/blobs/"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest request bodies, in bytes: JSON, and one uploaded file."""
+
+    body: int = 32 << 20
+    upload: int = 64 << 30
+
+
+class Guard:
+    """Checks Host, Origin and token of every request, and the size of its body.
+
+    last_seen: monotonic time of the last request that was let in.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, limits: Limits) -> None:
+        self._app, self._token, self._limits = app, token.encode(), limits
+        self.last_seen = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        limit = self._limits.upload if scope["path"].startswith(_UPLOAD_PREFIX) else self._limits.body
+        refusal = self._refusal(scope["headers"], limit)
+        if refusal is not None:
+            if scope["type"] == "websocket":
+                return await send({"type": "websocket.close", "code": 1008})
+            return await refusal(scope, receive, send)
+        self.last_seen = time.monotonic()
+        return await self._app(scope, _counted(receive, limit), send)
+
+    def _refusal(self, headers: list[tuple[bytes, bytes]], limit: int) -> Response | None:
+        def values(name: bytes) -> list[bytes]:
+            return [value for key, value in headers if key == name]
+
+        hosts, origins, tokens = values(b"host"), values(b"origin"), values(b"authorization")
+        host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
+        if not _LOOPBACK.fullmatch(host):
+            return _close(
+                answer_error(403, "The request's Host is not this machine.", "Use the address in server.json.")
+            )
+        if any(origin.decode("latin-1").lower() != f"http://{host}" for origin in origins):
+            return _close(
+                answer_error(403, "Requests from web pages are refused.", "Use the add-on or the command line.")
+            )
+        scheme, _, token = tokens[0].partition(b" ") if len(tokens) == 1 else (b"", b"", b"")
+        if not (hmac.compare_digest(token, self._token) and scheme.lower() == b"bearer"):
+            answer = answer_error(
+                401, "The token is missing or wrong.", "Send the token of server.json as a bearer token."
+            )
+            answer.headers["WWW-Authenticate"] = "Bearer"
+            return _close(answer)
+        lengths = values(b"content-length")
+        if any(not length.isdigit() or int(length[:20]) > limit for length in lengths):
+            return _close(_too_large(limit))
+        return None
+
+
+class BodyTooLargeError(HTTPException):
+    """A body without a stated length went past its limit. An HTTPException, because only those pass through FastAPI."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413)
+        self.limit = limit
+
+    def answer(self) -> Response:
+        return _close(_too_large(self.limit))
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise BodyTooLargeError(limit)
+        return message
+
+    return counted
+
+
+def _too_large(limit: int) -> Response:
+    return answer_error(
+        413, f"The request is larger than {limit} bytes.", "Use a shorter clip, or fewer cameras in one job."
+    )
+
+
+def _close(answer: Response) -> Response:
+    # The body of a refused request is never read, so the connection cannot be used again.
+    answer.headers["Connection"] = "close"
+    return answer

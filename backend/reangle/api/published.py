@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a job's results.
+
+What a client asks for is compared with the lists of what was published, never made into a path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reangle.api.answers import RefusedError
+from reangle.contract import Result
+from reangle.runtime.database import JobDatabase
+from reangle.runtime.store import Artifact, Store
+
+
+def _artifacts(database: JobDatabase, store: Store, job_id: str) -> dict[str, Artifact]:
+    found = {name: store.artifact(key) for name, key in database.results(job_id).items()}
+    return {name: artifact for name, artifact in found.items() if artifact is not None}
+
+
+def results_of(database: JobDatabase, store: Store, job_id: str) -> list[Result]:
+    """The results that a job has published so far."""
+    return [Result(name=name, files=artifact.files) for name, artifact in _artifacts(database, store, job_id).items()]
+
+
+def find_file(database: JobDatabase, store: Store, job_id: str, address: str) -> tuple[Path, str]:
+    """Path and SHA-256 of the file at RESULT/PATH. Raises NotFoundError, also for a file that has become a link."""
+    for name, artifact in _artifacts(database, store, job_id).items():
+        for file in artifact.files:
+            if f"{name}/{file.path}" != address:
+                continue
+            folder = artifact.folder.resolve()
+            path = folder / file.path
+            if path.is_file() and path.resolve() == path:
+                return path, file.sha256
+            raise RefusedError(
+                404, f"The result file {address!r} is damaged.", advice="Send the job again under a new id."
+            )
+    raise RefusedError(
+        404, f"The job has published no file {address[:200]!r}.", advice="Look at the job's results for what there is."
+    )

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backend as a program: `python -m reangle.api.serve --data DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import psutil
+import uvicorn
+
+from reangle.api.app import create_app
+from reangle.api.bell import Bell
+from reangle.api.guard import Guard, Limits
+from reangle.api.server_file import ServerFile
+from reangle.errors import UserError
+from reangle.runtime.data_folder import data_folder, disk_errors
+from reangle.runtime.database import JobDatabase
+from reangle.runtime.store import Store
+from reangle.runtime.supervisor import Supervisor
+
+HOST = "127.0.0.1"
+EXIT_TROUBLE = 2
+EXIT_TAKEN = 3
+PARENT_POLL_S = 2.0
+IDLE_AFTER_PARENT_S = 60.0
+KEEP_ALIVE_S = 75
+
+
+def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int = 1) -> int:
+    """Serve a data folder until it is told to end; returns the exit status.
+
+    port: wished for; 0, or one that is in use, takes a free one. parent: a process (Blender) after whose end the
+    backend ends too, once no job is left and nobody has asked for a minute. at_once: how many jobs run at a time.
+    0: ended as told. 2: could not start; standard error says why. 3: another backend has this data folder.
+    """
+    try:
+        with disk_errors(data):
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = filelock.FileLock(data / "server.lock", timeout=0)
+        try:
+            with disk_errors(data), lock:
+                return _serve(data.resolve(), port, parent, at_once)
+        except filelock.Timeout:
+            other = ServerFile.read(data)
+            where = f" (process {other.pid}, port {other.port})" if other else ""
+            print(f"Another Reangle backend{where} already uses {data}. Use it, or end it first.", file=sys.stderr)
+            return EXIT_TAKEN
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return EXIT_TROUBLE
+
+
+def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
+    bell = Bell()
+    database = JobDatabase(data / "jobs.sqlite", on_news=bell.ring)
+    try:
+        supervisor = Supervisor(database, Store(data), at_once=at_once)
+        listener = _listen(port)
+        about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
+        app = create_app(supervisor, bell, lambda: server.end())
+        guard = Guard(app, about.token, Limits())
+        server = _Server(guard, bell, about, data)
+        if parent is not None:
+            server.watch(parent, database)
+        # When uvicorn has ended it raises the signals that it got once more; then there is nothing left to interrupt.
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: None)
+        server.run(sockets=[listener])
+    finally:
+        database.close()
+    return 0
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # On Windows SO_REUSEADDR would let two programs share a port; elsewhere it only skips the wait after a restart.
+    option = socket.SO_EXCLUSIVEADDRUSE if sys.platform == "win32" else socket.SO_REUSEADDR
+    listener.setsockopt(socket.SOL_SOCKET, option, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        if port == 0 or error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        listener.bind((HOST, 0))
+    listener.listen(128)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, guard: Guard, bell: Bell, about: ServerFile, data: Path) -> None:
+        super().__init__(
+            uvicorn.Config(
+                guard,
+                loop="asyncio",
+                http="h11",
+                ws="none",
+                lifespan="on",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._guard, self._bell, self._about, self._data = guard, bell, about, data
+        self._parent: tuple[psutil.Process | None, JobDatabase] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    def end(self) -> None:
+        self.should_exit = True
+
+    def watch(self, parent: int, database: JobDatabase) -> None:
+        try:
+            self._parent = psutil.Process(parent), database
+        except psutil.NoSuchProcess:
+            self._parent = None, database
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._about.write(self._data)
+        print(f"Reangle backend on http://{HOST}:{self._about.port}, data in {self._data}", flush=True)
+        if self._parent is not None:
+            self._watcher = asyncio.create_task(self._watch(*self._parent))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._about.remove(self._data)
+        self._bell.close()
+        await super().shutdown(sockets)
+
+    async def _watch(self, parent: psutil.Process | None, database: JobDatabase) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(PARENT_POLL_S)
+            idle = time.monotonic() - self._guard.last_seen > IDLE_AFTER_PARENT_S
+            if idle and not (parent is not None and parent.is_running()) and not database.active():
+                self.end()
+
+
+def run(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m reangle.api.serve", description=__doc__)
+    parser.add_argument("--data", type=Path, default=None, help="the data folder")
+    parser.add_argument("--port", type=int, default=0, help="wished port; a free one is taken if it is in use")
+    parser.add_argument("--parent", type=int, default=None, help="end some time after this process has ended")
+    parser.add_argument("--jobs", type=int, default=1, help="how many jobs run at a time")
+    chosen = parser.parse_args(arguments)
+    return main(chosen.data or data_folder(), port=chosen.port, parent=chosen.parent, at_once=max(chosen.jobs, 1))
+
+
+if __name__ == "__main__":
+    sys.exit(run())

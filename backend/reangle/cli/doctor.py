@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle doctor`: what is installed, which devices there are, what is missing and how to get it.
+
+Every part is looked at on its own, so that one that is broken does not hide the others.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from reangle.cli.output import Output
+from reangle.version import VERSION
+
+# Distribution -> the module that is imported. What the preview engine needs, and what learned geometry adds.
+ESSENTIAL = {
+    "numpy": "numpy",
+    "av": "av",
+    "opencv-python-headless": "cv2",
+    "OpenEXR": "OpenEXR",
+    "numba": "numba",
+    "scipy": "scipy",
+    "pydantic": "pydantic",
+    "fastapi": "fastapi",
+    "uvicorn": "uvicorn",
+    "psutil": "psutil",
+}
+LEARNED = {
+    "torch": "torch",
+    "transformers": "transformers",
+    "diffusers": "diffusers",
+    "peft": "peft",
+    "bitsandbytes": "bitsandbytes",
+    "mini-dust3r": "mini_dust3r",
+    "safetensors": "safetensors",
+}
+CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
+CODEC_OUT = "libx264"
+SLOW = ("transformers", "mini_dust3r", "diffusers", "peft", "bitsandbytes")
+LOW_SPACE = 5e9
+INSTALL = "Run scripts/install_backend.py again."
+
+
+def doctor(options: Namespace, output: Output) -> int:
+    """Print the report; 0 if the preview engine can run here, else 2."""
+    report: dict[str, Any] = {
+        "version": VERSION,
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }
+    problems: list[str] = []
+    data = _data_folder(options.data, problems)
+    parts: dict[str, Callable[[], Any]] = {
+        "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
+        "learned": lambda: _packages(LEARNED, problems, "what is learned"),
+        "memory": _memory,
+        "devices": _devices,
+        "numba": _numba,
+        "codecs": lambda: _codecs(problems),
+        "data": lambda: _data(data, problems),
+        "server": lambda: _server(data),
+        "geometry": lambda: _providers(data),
+        "checkpoints": lambda: _checkpoints(data),
+        "learning": lambda: _learning(data),
+        "suites": lambda: _suites(report["checkpoints"]),
+    }
+    for name, look in parts.items():
+        try:
+            report[name] = look()
+        except Exception as error:
+            report[name] = None
+            problems.append(f"{name} could not be looked at: {type(error).__name__}: {error}")
+    missing = [name for name in ESSENTIAL if not (report["packages"] or {}).get(name)]
+    report["problems"] = problems
+    report["ready"] = not missing
+    output.data(report, _describe(report))
+    return 0 if report["ready"] else 2
+
+
+def _data_folder(chosen: str | None, problems: list[str]) -> Path:
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    try:
+        from reangle.runtime.data_folder import data_folder
+    except ImportError as error:
+        problems.append(f"The backend's own rooms cannot be loaded ({error}). {INSTALL}")
+        return Path.home()
+    return data_folder()
+
+
+def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dict[str, str | None]:
+    """Distribution -> version, None if it is missing or cannot be imported."""
+    found: dict[str, str | None] = {}
+    for name, module in wanted.items():
+        try:
+            # Loading the learned packages takes long and little can go wrong with them but torch itself.
+            if module not in SLOW:
+                importlib.import_module(module)
+            elif importlib.util.find_spec(module) is None:
+                raise ImportError("it is not installed")
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown version"
+        except Exception as error:
+            found[name] = None
+            problems.append(f"{name}, which {what_for} needs, cannot be loaded ({error}). {INSTALL}")
+    return found
+
+
+def _memory() -> dict[str, Any]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    total, free = (round(size / 1e9, 1) for size in (memory.total, memory.available))
+    return {"cores": os.cpu_count(), "total_gb": total, "free_gb": free}
+
+
+def _devices() -> list[dict[str, Any]]:
+    devices: list[dict[str, Any]] = [{"device": "cpu", "name": platform.processor() or platform.machine()}]
+    try:
+        import torch
+    except ImportError:
+        return devices
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            about = torch.cuda.get_device_properties(index)
+            memory = round(about.total_memory / 1e9, 1)
+            devices.append({"device": f"cuda:{index}", "name": about.name, "memory_gb": memory})
+    if torch.backends.mps.is_available():
+        devices.append({"device": "mps", "name": "Apple GPU"})
+    return devices
+
+
+def _numba() -> dict[str, Any]:
+    import numba
+
+    return {"threads": numba.get_num_threads()}
+
+
+def _codecs(problems: list[str]) -> dict[str, bool]:
+    import av
+    from av.codec.codec import UnknownCodecError
+
+    def there(name: str, mode: Literal["r", "w"]) -> bool:
+        try:
+            av.Codec(name, mode)
+        except UnknownCodecError:
+            return False
+        return True
+
+    found = {CODEC_OUT: there(CODEC_OUT, "w"), **{name: there(name, "r") for name in CODECS_IN}}
+    if not found[CODEC_OUT]:
+        problems.append(f"This PyAV cannot write H.264 movies. {INSTALL}")
+    return found
+
+
+def _data(data: Path, problems: list[str]) -> dict[str, Any]:
+    place = next(folder for folder in (data, *data.parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    writable = os.access(place, os.W_OK)
+    if not writable:
+        problems.append(f"{place} cannot be written to. Choose another data folder with REANGLE_DATA or --data.")
+    if free < LOW_SPACE:
+        problems.append(f"Only {free / 1e9:.1f} GB are free in {place}. Free some space before working on long clips.")
+    artifacts = sum(1 for _ in data.glob("artifacts/*/*"))
+    return {"folder": str(data), "writable": writable, "free_gb": round(free / 1e9, 1), "stage_outputs": artifacts}
+
+
+def _server(data: Path) -> dict[str, Any] | None:
+    import psutil
+
+    try:
+        about = json.loads((data / "server.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return {"pid": about.get("pid"), "port": about.get("port"), "alive": psutil.pid_exists(int(about.get("pid", -1)))}
+
+
+def _providers(data: Path) -> list[Any]:
+    from reangle.weights.providers import providers_status
+
+    return list(providers_status(data))
+
+
+def _checkpoints(data: Path) -> list[dict[str, Any]]:
+    from reangle.weights.registry import list_checkpoints
+
+    return list_checkpoints(data)
+
+
+def _learning(data: Path) -> list[dict[str, Any]]:
+    """For each suite: how its video model would learn and generate in the memory that is free now."""
+    from reangle.motion.device_memory import device_memory
+    from reangle.weights.memory import COGVIDEOX_5B_SIZE, choose_tier, needed_bytes, size_of
+    from reangle.weights.recipes import RECIPES, Recipe
+    from reangle.weights.registry import locate
+    from reangle.weights.suites import SUITES
+
+    device = device_memory()
+    rows = []
+    for suite in SUITES:
+        folder = locate(suite.video, data)
+        # What is not here yet is told with the size of what would be.
+        size = size_of(folder, bytes_each=device.bytes_each) if folder else COGVIDEOX_5B_SIZE
+        rank = RECIPES.get(suite.name, Recipe()).rank
+        tier = choose_tier(size, rank, device)
+        rows.append(
+            {
+                "suite": suite.name,
+                "free_gb": round(device.free / 1e9, 1),
+                "needs_gb": round(needed_bytes(size, tier, rank, device) / 1e9, 1) if tier else None,
+                "tier": tier.name if tier else None,
+                "words": tier.words if tier else "not enough memory is free",
+            }
+        )
+    return rows
+
+
+def _suites(checkpoints: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    from reangle.weights.registry import list_suites
+
+    return list_suites(checkpoints) if checkpoints else []
+
+
+def _describe(report: dict[str, Any]) -> str:
+    """The report for people."""
+
+    def listed(values: dict[str, Any] | None) -> str:
+        return ", ".join(f"{name} {value or 'MISSING'}" for name, value in (values or {}).items())
+
+    memory, data, server = report["memory"] or {}, report["data"] or {}, report["server"]
+    lines = [
+        f"Reangle {report['version']}, Python {report['python']}, {report['system']}",
+        f"Packages   {listed(report['packages'])}",
+        f"Learned    {listed(report['learned'])}",
+        f"Memory     {memory.get('free_gb')} of {memory.get('total_gb')} GB free, {memory.get('cores')} cores, "
+        f"{(report['numba'] or {}).get('threads')} numba threads",
+    ]
+    for device in report["devices"] or []:
+        size = f", {device['memory_gb']} GB" if "memory_gb" in device else ""
+        lines.append(f"Device     {device['device']}: {device['name']}{size}")
+    codecs = [f"{name}{'' if there else ' MISSING'}" for name, there in (report["codecs"] or {}).items()]
+    lines.append(f"Codecs     {', '.join(codecs)}")
+    kept = f"{data.get('stage_outputs')} stage outputs kept"
+    lines.append(f"Data       {data.get('folder')}, {data.get('free_gb')} GB free, {kept}")
+    if server:
+        state = "runs" if server["alive"] else "is gone, and left its server file"
+        lines.append(f"Server     process {server['pid']} on port {server['port']} {state}")
+    else:
+        lines.append("Server     none; start one with `reangle serve`")
+    for row in report["geometry"] or []:
+        lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
+    for suite in report["suites"] or []:
+        parts = ", ".join(f"{role} {'here' if there else 'missing'}" for role, there in suite["installed"].items())
+        lines.append(f"Suite      {suite['name']}: {parts}")
+    for row in report["learning"] or []:
+        needs = f"{row['needs_gb']} of " if row["needs_gb"] is not None else ""
+        lines.append(f"Learning   {row['suite']}: {needs}{row['free_gb']} GB free: {row['words']}")
+    if report["checkpoints"]:
+        from reangle.cli.models import describe_checkpoints
+
+        lines.append("Weights")
+        lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"]).splitlines()]
+    lines += [f"PROBLEM    {problem}" for problem in report["problems"]]
+    lines.append("Ready for work." if report["ready"] else "Not ready: see the problems above.")
+    return "\n".join(lines)

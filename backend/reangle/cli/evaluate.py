@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle evaluate`: scenes whose truth is known, rendered and judged."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from reangle.cli.export import check_target, export
+from reangle.cli.output import Output
+from reangle.cli.render import data_of, reangle_settings, run_stages
+from reangle.cli.request import checked
+from reangle.contract import JobRequest
+from reangle.engines.plan import plan_job
+from reangle.errors import UserError
+from reangle.evaluation.camera import camera_error
+from reangle.evaluation.judge import judge, mean_of
+from reangle.evaluation.request import scene_request
+from reangle.evaluation.truth import TrueScene, open_scenes
+from reangle.media.write import read_images
+from reangle.runtime.store import Store
+
+
+def evaluate(options: Namespace, output: Output) -> int:
+    """Render every target camera of every scene and compare; leaves OUT/figures.json and OUT/SCENE/CAMERA."""
+    out = Path(options.out).expanduser()
+    scenes = open_scenes(Path(options.scenes).expanduser())
+    for scene in scenes:
+        for view in scene.views:
+            check_target(out / scene.name / view.path.name)
+    store = Store(data_of(options))
+    rows = []
+    for scene in scenes:
+        request = _request(options, scene, store, output)
+        done = run_stages(output, scene.name, plan_job(request, store.root), store)
+        for view in scene.views:
+            folder = out / scene.name / view.path.name
+            export(done[f"deliver {view.path.name}"], folder)
+            truth, parts = view.frames(), view.parts()
+            found = read_images(folder / "frames")
+            if found.shape != truth.shape:
+                raise UserError(
+                    f"{view.folder} holds pictures of {truth.shape}, the result of {found.shape}.",
+                    advice="Correct the scene's size or the number of its frames.",
+                )
+            figures = {**judge(found, truth, parts), **camera_error(found, truth, parts.get("static"))}
+            rows.append({"scene": scene.name, "camera": view.path.name, **figures})
+    figures = mean_of({name: value for name, value in row.items() if isinstance(value, float)} for row in rows)
+    about = {"engine": options.engine, "views": rows, "mean": figures}
+    (out / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    output.result("figures", out / "figures.json")
+    output.data(figures, "\n".join(f"{name:18}{value:9.3f}" for name, value in sorted(figures.items())))
+    output.done()
+    return 0
+
+
+def _request(options: Namespace, scene: TrueScene, store: Store, output: Output) -> JobRequest:
+    settings = reangle_settings(options)
+    if not settings.caption:
+        settings = settings.model_copy(update={"caption": scene.caption})
+    return checked(
+        f"The scene {scene.folder}",
+        lambda: scene_request(
+            scene,
+            store,
+            options.geometry,
+            lambda stages: run_stages(output, scene.name, stages, store),
+            engine=options.engine,
+            reangle=settings,
+            seed=options.seed,
+        ),
+    )

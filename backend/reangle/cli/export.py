@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results from the store to where the artist wants them."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+from reangle.errors import UserError
+from reangle.runtime.data_folder import disk_errors
+from reangle.runtime.store import Artifact
+
+# What tells a folder that an earlier run left from one that holds anything else.
+_MARKS = ("manifest.json", "geometry.json", "warp.json", "clip.json")
+
+
+def check_target(target: Path) -> None:
+    """Refuse, before any work, to replace a folder that no earlier run left."""
+    if target.exists() and not (target.is_dir() and (_is_result(target) or not any(target.iterdir()))):
+        raise UserError(
+            f"{target} is there already and is no result of Reangle.", advice="Choose another --out, or move it away."
+        )
+
+
+def export(artifact: Artifact, target: Path) -> None:
+    """Copy an artifact's files to a folder, which appears whole or not at all; an earlier result there is replaced."""
+    check_target(target)
+    fresh = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    with disk_errors(target):
+        try:
+            for file in artifact.files:
+                place = fresh / file.path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(artifact.folder / file.path, place)
+            if target.exists():
+                aside = fresh.with_name(f"{fresh.name}.old")
+                target.rename(aside)
+                fresh.rename(target)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                fresh.rename(target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _is_result(folder: Path) -> bool:
+    return any((folder / mark).is_file() for mark in _MARKS)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line `reangle`: the same rooms as the server's, without Blender.
+
+Exit status: 0 done; 1 a fault of Reangle; 2 something to mend, with advice on standard error; 130 canceled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+from reangle.errors import UserError
+
+# Imported only when the command runs: help must come at once, and the server must not load what it does not need.
+_COMMANDS = {
+    "run": "reangle.cli.render:run",
+    "geometry": "reangle.cli.render:geometry",
+    "warp": "reangle.cli.render:warp",
+    "evaluate": "reangle.cli.evaluate:evaluate",
+    "doctor": "reangle.cli.doctor:doctor",
+    "models": "reangle.cli.models:models",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.command == "serve":
+        return _serve(options)
+    from reangle.cli import interruption
+    from reangle.cli.output import Output
+
+    output = Output(options.json)
+    interruption.listen()
+    module, name = _COMMANDS[options.command].split(":")
+    try:
+        return getattr(importlib.import_module(module), name)(options, output)
+    except UserError as error:
+        output.error(error)
+        return 2
+    except MemoryError:
+        output.error(UserError("There was not enough memory.", advice="Use a smaller --size or fewer --frames."))
+        return 2
+    except KeyboardInterrupt:
+        output.error(UserError("Canceled.", advice="What was finished is kept; the same command goes on from there."))
+        return 130
+    except Exception as error:
+        if isinstance(error, ImportError) and not (error.name or "backend").startswith("backend"):
+            advice = "`reangle doctor` says what is missing and how to get it."
+            output.error(UserError(f"A package cannot be loaded: {error}.", advice=advice))
+            return 2
+        traceback.print_exc()
+        what = f"{type(error).__name__}: {error}"
+        output.error(UserError(f"This is a fault of Reangle: {what}.", advice="Please report it with the lines above."))
+        return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from reangle.api.serve import main as serve
+    from reangle.runtime.data_folder import data_folder
+
+    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    return serve(data, port=options.port, parent=options.parent, at_once=options.jobs)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="reangle", description="Re-shoot a video from a new camera.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", metavar="DIR", help="data folder (default: REANGLE_DATA, else the system's place)")
+    talk = argparse.ArgumentParser(add_help=False)
+    talk.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+    scene = _scene_options()
+    cameras = _camera_options()
+
+    run = commands.add_parser("run", parents=[scene, cameras, shared, talk], help="a clip from new cameras, finished")
+    run.add_argument("--no-memory", action="store_true", help="do not fill holes from other frames")
+    _add_engine_options(run)
+    commands.add_parser("geometry", parents=[scene, shared, talk], help="depth and source camera of a clip")
+    commands.add_parser("warp", parents=[scene, cameras, shared, talk], help="a clip from new cameras, with its holes")
+
+    evaluate = commands.add_parser("evaluate", parents=[shared, talk], help="scenes whose truth is known, judged")
+    evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
+    evaluate.add_argument("--geometry", choices=["files", "mini"], default="files", help="true depth, or estimated")
+    evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
+    evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
+    _add_engine_options(evaluate)
+
+    serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
+    serve.add_argument("--port", type=int, default=0, metavar="N", help="wished port; a free one is taken if in use")
+    serve.add_argument("--parent", type=int, metavar="PID", help="end some time after this process has ended")
+    serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
+
+    commands.add_parser("doctor", parents=[shared, talk], help="what is installed, what is missing, how to get it")
+    models = commands.add_parser("models", help="weights: which there are, and whether they are sound")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", parents=[shared, talk], help="which there are, their licences, where they go")
+    verify = actions.add_parser("verify", parents=[shared, talk], help="read them again and compare them")
+    verify.add_argument("name", nargs="?", metavar="NAME", help="a suite or a checkpoint (default: all that are here)")
+    return parser
+
+
+def _scene_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    clip = options.add_argument_group("clip")
+    clip.add_argument("--clip", nargs="+", required=True, metavar="FILE", help="a movie, a folder of images, or images")
+    clip.add_argument("--start", type=_natural, default=0, metavar="N", help="first frame used, from 0")
+    clip.add_argument("--frames", type=_positive, metavar="N", help="how many frames (default: all that remain)")
+    clip.add_argument("--size", metavar="WxH", help="working size (default: the clip's); another aspect crops")
+    clip.add_argument("--fps", type=float, metavar="RATE", help="frame rate of an image sequence")
+    depth = options.add_argument_group("geometry")
+    depth.add_argument(
+        "--geometry",
+        default="mini",
+        metavar="HOW",
+        help="mini (default), dust3r, depth-anything, or files:DIR with depth maps and a camera file",
+    )
+    depth.add_argument("--checkpoint", metavar="NAME", help="weights for dust3r or depth-anything: a folder, or a name")
+    depth.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, where nothing else knows it")
+    depth.add_argument("--depth-scale", type=float, default=1.0, metavar="X", help="multiplies depth read from files")
+    depth.add_argument("--no-dust3r", action="store_true", help="depth-anything without DUSt3R's scale")
+    options.add_argument("--out", required=True, metavar="DIR", help="where results go")
+    options.add_argument("--seed", type=_natural, default=42, metavar="N")
+    return options
+
+
+def _camera_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    cameras = options.add_argument_group(
+        "cameras, each as often as you like",
+        "written like orbit-left:8. By degrees: orbit-left, orbit-right, orbit-up, orbit-down. By percent of the "
+        "distance to what is in the middle: dolly-in, dolly-out, dolly-zoom-in, dolly-zoom-out",
+    )
+    cameras.add_argument("--move", action="append", default=[], metavar="M:N", help="travels over the clip")
+    cameras.add_argument("--view", action="append", default=[], metavar="M:N", help="stands there all the time")
+    cameras.add_argument("--path", action="append", default=[], metavar="JSON", help="a camera from a file")
+    cameras.add_argument(
+        "--method", choices=["lookup", "splat", "mesh"], default="lookup", help="how the clip is seen from the camera"
+    )
+    return options
+
+
+def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=["preview", "reangle"],
+        default="preview",
+        help="how holes are filled: from around, or by a video model that learns the clip's motion",
+    )
+    learning = parser.add_argument_group("engine reangle", "What is not given is what suits the weights.")
+    learning.add_argument("--suite", metavar="NAME", help="mini (default), cogvideox-5b, or a folder of a video model")
+    learning.add_argument("--caption", metavar="TEXT", help="what the clip shows")
+    learning.add_argument("--shared-steps", type=_natural, metavar="N", help="of learning that all cameras share")
+    learning.add_argument("--path-steps", type=_natural, metavar="N", help="of learning of each camera's own")
+    learning.add_argument("--sampling-steps", type=_positive, metavar="N", help="of generation")
+    learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
+    learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
+    learning.add_argument(
+        "--fill-share", type=float, metavar="X", help="of the preview's fill in what nobody saw, 0 to 1"
+    )
+    learning.add_argument(
+        "--generate-all",
+        dest="exact_where_seen",
+        action="store_const",
+        const=False,
+        help="show generated pixels also where the camera saw the clip's own",
+    )
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be below 0")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

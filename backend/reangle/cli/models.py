@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`reangle models list` and `reangle models verify`."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reangle.cli.output import Output
+from reangle.errors import UserError
+from reangle.runtime.data_folder import data_folder
+from reangle.weights.checkpoints import size_in_words
+from reangle.weights.registry import list_checkpoints, what_to_copy
+from reangle.weights.suites import SUITES
+from reangle.weights.verify import Verdict, verify
+
+
+def models(options: Namespace, output: Output) -> int:
+    """Do what `options.action` says: "list" or "verify"."""
+    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    if options.action == "list":
+        rows = list_checkpoints(data)
+        output.data(rows, describe_checkpoints(rows))
+        return 0
+    verdicts = verify(options.name, data)
+    output.data([vars(verdict) for verdict in verdicts], "\n".join(_line(verdict) for verdict in verdicts))
+    wrong = [verdict for verdict in verdicts if not verdict.ok]
+    if wrong:
+        more = f" {len(wrong) - 1} more are listed above." if len(wrong) > 1 else ""
+        raise UserError(f"{wrong[0].checkpoint} is not sound: {wrong[0].message}{more}", advice=wrong[0].advice)
+    return 0
+
+
+def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The registered checkpoints by suite, for people. rows: of `list_checkpoints`."""
+    lines = []
+    for name, title in [*((suite.name, suite.title) for suite in SUITES), ("", "Geometry alone")]:
+        lines.append(f"Suite {name}: {title}" if name else title)
+        for row in rows:
+            if row["suite"] == name:
+                lines += [f"    {line}" for line in _paragraph(row)]
+    return "\n".join(lines)
+
+
+def _paragraph(row: Mapping[str, Any]) -> list[str]:
+    role = f"{row['role']}: " if row["role"] else ""
+    lines = [f"{role}{row['name']}  ({row['kind']}; {row['terms']}; {size_in_words(row['size'])})"]
+    if row["installed"]:
+        lines.append(f"    here: {row['path']}")
+    elif row["shipped"]:
+        lines.append(f"    missing: {row['problem']}")
+    else:
+        lines.append(f"    missing: put {what_to_copy(row['files'])} from https://huggingface.co/{row['hub']}")
+        lines.append(f"             into {row['path']}")
+    return lines
+
+
+def _line(verdict: Verdict) -> str:
+    what = f"{verdict.checkpoint}/{verdict.file}" if verdict.file else verdict.checkpoint
+    return f"{'ok   ' if verdict.ok else 'WRONG'} {what}: {verdict.message}"

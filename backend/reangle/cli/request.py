@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From command-line arguments to the contract's models, with the files taken into the store."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import ValidationError
+
+from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings
+from reangle.errors import UserError
+from reangle.geometry.files import collect_geometry_files
+from reangle.media.sniff import MOVIES, sniff
+from reangle.runtime.store import Store
+from reangle.warping.moves import Move, parse_move
+from reangle.weights.providers import check_provider
+
+IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
+PROVIDERS: tuple[Literal["mini", "dust3r", "depth-anything"], ...] = ("mini", "dust3r", "depth-anything")
+
+T = TypeVar("T")
+
+
+def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
+    """GeometrySettings of `--geometry` and its companions. Raises UserError at once if weights are missing."""
+    provider, _, folder = options.geometry.partition(":")
+    if provider == "files":
+        if not folder:
+            raise UserError("--geometry files needs a folder.", advice="Write --geometry files:FOLDER.")
+        paths = collect_geometry_files(Path(folder).expanduser())
+        files = tuple(store.add_file(path) for path in paths)
+    elif provider in PROVIDERS and not folder:
+        files = ()
+    else:
+        raise UserError(
+            f"There is no geometry {options.geometry!r}.", advice="Use mini, dust3r, depth-anything or files:FOLDER."
+        )
+    settings = checked(
+        "The geometry options",
+        lambda: GeometrySettings(
+            provider=provider,
+            files=files,
+            checkpoint=options.checkpoint,
+            horizontal_fov_deg=options.fov,
+            depth_files_scale=options.depth_scale,
+            use_dust3r=not options.no_dust3r,
+        ),
+    )
+    check_provider(settings, store.root)
+    return settings
+
+
+def read_clip(options: Namespace, store: Store) -> Clip:
+    """The Clip of `--clip` and its companions. What is no clip is refused before it is copied."""
+    paths = _clip_files([Path(name).expanduser() for name in options.clip])
+    for path in paths:
+        sniff(path.name, path)
+    width, height = _size(options.size) if options.size else (None, None)
+
+    def make() -> Clip:
+        files: tuple[FileRef, ...] = tuple(store.add_file(path) for path in paths)
+        return Clip(
+            files=files, start=options.start, frames=options.frames, width=width, height=height, fps=options.fps
+        )
+
+    return checked("The clip", make)
+
+
+def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:
+    """The camera files of `--path`, and the moves and views. Raises UserError if there is none at all."""
+    paths = [_camera_path(Path(name).expanduser()) for name in options.path]
+    moves = [parse_move(text, held=False) for text in options.move]
+    moves += [parse_move(text, held=True) for text in options.view]
+    if not paths and not moves:
+        raise UserError(
+            "No camera was given.", advice="Add --move orbit-left:8, --view orbit-left:8 or --path camera.json."
+        )
+    return paths, moves
+
+
+def checked(what: str, make: Callable[[], T]) -> T:
+    """make(), with what the contract finds wrong turned into a UserError."""
+    try:
+        return make()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"{what} cannot be used: {f'{where}: ' if where else ''}{reason}.", advice="Correct it and try again."
+        ) from error
+
+
+def _camera_path(path: Path) -> CameraPath:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The camera file {path} cannot be read.", advice="Check its name and rights.") from error
+    return checked(f"The camera file {path}", lambda: CameraPath.model_validate_json(text))
+
+
+def _clip_files(paths: list[Path]) -> list[Path]:
+    if len(paths) == 1 and paths[0].is_dir():
+        folder = paths[0]
+        images = sorted(
+            path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+        )
+        kinds = sorted({path.suffix.lower() for path in images})
+        if not images:
+            raise UserError(
+                f"There are no PNG, EXR or JPEG images in {folder}.", advice="Give a movie or a folder of images."
+            )
+        if len(kinds) > 1:
+            raise UserError(
+                f"{folder} holds {' and '.join(kinds)} images.", advice="Keep the images of one sequence in the folder."
+            )
+        return images
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"There is no file {path}.", advice="Check the clip's name.")
+    if len(paths) > 1 and (movie := next((path for path in paths if sniff(path.name, path) in MOVIES), None)):
+        raise UserError(f"{movie} is a movie among {len(paths)} files.", advice="Give one movie, or only images.")
+    return paths
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise UserError(f"{text!r} is not a size.", advice="Write width x height, such as --size 832x480.")
+    return int(width), int(height)

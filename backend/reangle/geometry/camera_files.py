@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras from JSON and from COLMAP's text files."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.spatial.transform import Rotation
+
+from reangle.contract import CameraPath
+from reangle.errors import UserError
+
+JSON_FORM = (
+    '{"width": W, "height": H, '
+    '"frames": [{"K": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], "world_from_camera": 4 x 4}, ...]}'
+)
+
+
+class PngDepth(BaseModel):
+    """How 16-bit PNG stores depth: value = pixel * scale + offset; depth = 1 / value if inverse.
+
+    Pixel 0 is no depth.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    encoding: Literal["linear", "inverse"] = "linear"
+    scale: float = Field(default=1.0, gt=0)
+    offset: float = Field(default=0.0, ge=0)
+
+
+PLAIN_PNG = PngDepth()
+
+
+@dataclass(frozen=True)
+class CameraTrack:
+    """The source camera as files tell it: one entry for all frames, or one each.
+
+    K: N x 3 x 3 in pixels of width x height, centres at +0.5. world_from_camera: N x 4 x 4, in any world.
+    """
+
+    K: np.ndarray
+    world_from_camera: np.ndarray
+    width: int
+    height: int
+    scale: Literal["metric", "relative"] = "metric"
+    png: PngDepth = PLAIN_PNG
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts frame2 before frame10."""
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name.casefold()))
+
+
+def relative_to_first(world_from_camera: np.ndarray) -> np.ndarray:
+    """The same path in a world that equals the first camera; N x 4 x 4."""
+    return np.linalg.inv(world_from_camera[0]) @ world_from_camera
+
+
+def read_camera_json(name: str, path: Path) -> CameraTrack:
+    """Read JSON_FORM, a CameraPath, or the source camera of a ground-truth scene.json.
+
+    Raises UserError that names the file and what is wrong, down to the frame.
+    """
+    try:
+        about = json.loads(path.read_text(encoding="utf-8-sig"))
+        width, height = int(about["width"]), int(about["height"])
+        K, world_from_camera = _matrices(about.get("source", about))
+        count = max(len(K), len(world_from_camera))
+        checked = CameraPath(
+            name="source",
+            fps=24,
+            width=width,
+            height=height,
+            frames=tuple(range(count)),
+            K=tuple(K * count if len(K) == 1 else K),
+            world_from_camera=tuple(world_from_camera * count if len(world_from_camera) == 1 else world_from_camera),
+        )
+        png = PngDepth.model_validate(about.get("depth", {}))
+        scale = about.get("scale", "metric")
+        if scale not in ("metric", "relative"):
+            raise ValueError(f'"scale" must be "metric" or "relative", not {scale!r}')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"The camera file {name} cannot be used: {_reason(error)}.", advice=f"It should read {JSON_FORM}."
+        ) from error
+    return CameraTrack(checked.intrinsics(), checked.extrinsics(), width, height, scale, png)
+
+
+def _matrices(about: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    frames = about.get("frames")
+    if isinstance(frames, list) and frames and isinstance(frames[0], dict):
+        identity = np.eye(4).tolist()
+        return [frame["K"] for frame in frames], [frame.get("world_from_camera", identity) for frame in frames]
+    return _listed(about["K"], 2), _listed(about["world_from_camera"], 2)
+
+
+def _listed(matrices: list[Any], depth_of_one: int) -> list[Any]:
+    return matrices if np.asarray(matrices).ndim > depth_of_one else [matrices]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
+    return str(error)
+
+
+def read_colmap(cameras: Path, images: Path) -> CameraTrack:
+    """Read COLMAP's cameras.txt and images.txt; images in natural order of their names are the frames.
+
+    Raises UserError for lens models with distortion, cameras of different sizes, and broken lines.
+    """
+    lenses = dict(_colmap_lens(line) for line in _lines(cameras, "cameras.txt") if line)
+    poses: list[tuple[str, int, np.ndarray]] = []
+    # Every other line lists 2D points, and is empty where an image has none.
+    for line in _lines(images, "images.txt")[::2]:
+        if not line:
+            continue
+        try:
+            _, qw, qx, qy, qz, tx, ty, tz, camera, name = line.split(maxsplit=9)
+            camera_from_world = np.eye(4)
+            camera_from_world[:3, :3] = Rotation.from_quat([float(q) for q in (qx, qy, qz, qw)]).as_matrix()
+            camera_from_world[:3, 3] = float(tx), float(ty), float(tz)
+            poses.append((name, int(camera), np.linalg.inv(camera_from_world)))
+        except ValueError as error:
+            raise _broken("images.txt", line) from error
+    if not poses:
+        raise UserError("images.txt lists no images.", advice="Export the model from COLMAP as text again.")
+    poses.sort(key=lambda pose: natural_key(pose[0]))
+    missing = sorted({camera for _, camera, _ in poses} - set(lenses))
+    if missing:
+        raise UserError(
+            f"images.txt uses camera {missing[0]}, which cameras.txt does not have.",
+            advice="Export both files together.",
+        )
+    sizes = {lenses[camera][1:] for _, camera, _ in poses}
+    if len(sizes) > 1:
+        raise UserError(
+            f"The cameras of cameras.txt have different sizes: {sorted(sizes)}.",
+            advice="Use the images of one clip only.",
+        )
+    width, height = sizes.pop()
+    K = np.stack([lenses[camera][0] for _, camera, _ in poses])
+    return CameraTrack(K, np.stack([matrix for _, _, matrix in poses]), width, height, "relative")
+
+
+def _lines(path: Path, name: str) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name} cannot be read: {error}.", advice="Export it from COLMAP as text.") from error
+    return [line.strip() for line in lines if not line.lstrip().startswith("#")]
+
+
+_COLMAP_FOCALS = {"SIMPLE_PINHOLE": 1, "SIMPLE_RADIAL": 1, "RADIAL": 1, "PINHOLE": 2, "OPENCV": 2, "FULL_OPENCV": 2}
+
+
+def _colmap_lens(line: str) -> tuple[int, tuple[np.ndarray, int, int]]:
+    try:
+        number, model, width, height, *rest = line.split()
+        values = [float(value) for value in rest]
+        focals = _COLMAP_FOCALS.get(model)
+        if focals is None or any(values[focals + 2 :]):
+            raise UserError(
+                f"Camera {number} in cameras.txt has the lens model {model} with distortion, which is not supported.",
+                advice="Undistort the clip first (`colmap image_undistorter`), then use its cameras and frames.",
+            )
+        fx, fy, (cx, cy) = values[0], values[focals - 1], values[focals : focals + 2]
+        if fx <= 0 or fy <= 0:
+            raise ValueError("focal length")
+        return int(number), (np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64), int(width), int(height))
+    except ValueError as error:
+        raise _broken("cameras.txt", line) from error
+
+
+def _broken(name: str, line: str) -> UserError:
+    return UserError(
+        f"{name} has a line that cannot be read: {line[:80]!r}.", advice="Export it from COLMAP as text again."
+    )

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The point cloud that Blender shows: depth thinned to a size a viewport can hold, with colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from reangle.geometry.footage import Footage
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.warping.lift import edge_mask
+
+MAX_POINTS = 200_000
+
+
+def cloud_size(width: int, height: int) -> tuple[int, int]:
+    """The largest size with the same aspect, never larger, that has at most MAX_POINTS pixels."""
+    shrink = min(1.0, (MAX_POINTS / (width * height)) ** 0.5)
+    return max(1, int(width * shrink)), max(1, int(height * shrink))
+
+
+def save_cloud(geometry: VideoGeometry, footage: Footage, folder: Path) -> None:
+    """Write cloud.npz as docs/architecture.md has it. Depth is sampled, never blended, so that edges stay edges."""
+    width, height = cloud_size(geometry.width, geometry.height)
+    rows = ((np.arange(height) + 0.5) * geometry.height / height).astype(np.intp)
+    columns = ((np.arange(width) + 0.5) * geometry.width / width).astype(np.intp)
+    pick = np.ix_(rows, columns)
+
+    depth = np.zeros((geometry.frame_count, height, width), np.float32)
+    rgb = np.zeros((geometry.frame_count, height, width, 3), np.uint8)
+    dynamic = np.zeros((geometry.frame_count, height, width), bool)
+    for index in range(geometry.frame_count):
+        solid = geometry.valid[index] & ~edge_mask(geometry.depth[index], geometry.valid[index])
+        depth[index] = np.where(solid, geometry.depth[index], 0)[pick]
+        image = footage.image(index)
+        way = cv2.INTER_AREA if width <= footage.width else cv2.INTER_LINEAR
+        rgb[index] = cv2.resize(image, (width, height), interpolation=way)
+        if geometry.dynamic is not None:
+            dynamic[index] = geometry.dynamic[index][pick]
+    np.savez(
+        folder / "cloud.npz",
+        depth=depth,
+        rgb=rgb,
+        K=geometry.K_at(width, height),
+        world_from_camera=geometry.world_from_camera,
+        dynamic=dynamic,
+    )

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Providers `dust3r` and `mini`: point maps of pairs of frames, aligned to one world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from reangle.geometry.alignment import Alignment, align
+from reangle.geometry.dust3r_network import PATCH, Dust3rNetwork
+from reangle.geometry.footage import Footage
+from reangle.geometry.point_maps import PairMaps, batches, pair_graph
+from reangle.geometry.video_geometry import VideoGeometry
+from reangle.runtime.stage import StageContext
+from reangle.weights.registry import checkpoint_at, licence_of, name_of
+
+BATCH = {"cuda": 8, "cpu": 2}
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """How frames of width x height are shown to the network: resized to inner size, then mirrored outwards to a size
+    that the network takes. What it says of the mirrored rim is cut off, so every pixel of the frame has a place.
+
+    Sides are even, so that the picture's centre stays the centre.
+    """
+
+    width: int
+    height: int
+    inner_width: int
+    inner_height: int
+
+    @classmethod
+    def of(cls, width: int, height: int, longest: int) -> NetworkView:
+        shrink = longest / max(width, height)
+        inner = (max(PATCH, 2 * round(side * shrink / 2)) for side in (width, height))
+        return cls(width, height, *inner)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) that the network sees."""
+        return -(-self.inner_width // PATCH) * PATCH, -(-self.inner_height // PATCH) * PATCH
+
+    @property
+    def aspect(self) -> float:
+        """fy / fx in the network's pixels, where the frame's own are square."""
+        return (self.inner_height / self.height) / (self.inner_width / self.width)
+
+    def show(self, image: np.ndarray) -> np.ndarray:
+        """The picture for the network, from an h x w x 3 uint8 frame."""
+        way = cv2.INTER_AREA if self.inner_width < self.width else cv2.INTER_CUBIC
+        inner = cv2.resize(image, (self.inner_width, self.inner_height), interpolation=way)
+        x, y = self._rim
+        return cv2.copyMakeBorder(inner, y, y, x, x, cv2.BORDER_REFLECT_101)
+
+    def cut(self, array: np.ndarray) -> np.ndarray:
+        """The frame's part of what the network gives for its picture: h x w (x c)."""
+        x, y = self._rim
+        return array[y : y + self.inner_height, x : x + self.inner_width]
+
+    @property
+    def _rim(self) -> tuple[int, int]:
+        width, height = self.size
+        return (width - self.inner_width) // 2, (height - self.inner_height) // 2
+
+
+def provide(footage: Footage, context: StageContext) -> VideoGeometry:
+    """See `reangle.geometry.provider.Provider`."""
+    fov = context.params.get("horizontal_fov_deg")
+    alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
+    known = checkpoint_at(Path(context.checkpoint))
+    licence = licence_of(context.checkpoint)
+    return VideoGeometry(
+        depth=alignment.depth,
+        valid=alignment.valid,
+        confidence=alignment.confidence,
+        K=np.tile(alignment.lens.K, (footage.count, 1, 1)),
+        world_from_camera=alignment.world_from_camera,
+        scale="relative",
+        provider=context.params["provider"],
+        checkpoint=name_of(context.checkpoint),
+        licence=licence,
+        dynamic=alignment.dynamic,
+        notes=(*describe(alignment, fov), *([known.limits] if known and known.limits else []), f"Licence: {licence}."),
+    )
+
+
+def describe(alignment: Alignment, fov: float | None) -> tuple[str, ...]:
+    """Notes for the artist."""
+    lens = alignment.lens
+    found = np.degrees(2 * np.arctan(lens.width / 2 / lens.focal))
+    how = "found in the frames" if fov is None else "as set"
+    return (
+        f"Lens: a horizontal field of view of {found:.1f} degrees, {how}.",
+        "Camera: it stands still."
+        if alignment.static_camera
+        else f"Camera: it moves; the picture shifts by up to {alignment.shift:.1%} of its width.",
+    )
+
+
+def align_footage(
+    footage: Footage, folder: Path, report: Callable[[float, str], None], horizontal_fov_deg: float | None
+) -> Alignment:
+    """Ask the network about all pairs of the clip and align what it says.
+
+    folder: the checkpoint. The lens is estimated unless a field of view is given.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = Dust3rNetwork.load(folder, device)
+    view = NetworkView.of(footage.width, footage.height, network.longest_side)
+    report(0.02, "")
+    maps = _point_maps(footage, network, view, lambda done: report(0.02 + 0.88 * done, ""))
+    focal = view.inner_width / 2 / np.tan(np.radians(horizontal_fov_deg) / 2) if horizontal_fov_deg else None
+    return align(maps, footage.count, aspect=view.aspect, focal=focal)
+
+
+def _point_maps(
+    footage: Footage, network: Dust3rNetwork, view: NetworkView, progress: Callable[[float], None]
+) -> list[PairMaps]:
+    pairs = pair_graph(footage.count)
+    size = BATCH[network.device.type]
+    width, height = view.size
+    work = footage.count + len(pairs)
+    features = []
+    for start in range(0, footage.count, size):
+        indices = range(start, min(start + size, footage.count))
+        features += network.encode([view.show(footage.image(index)) for index in indices])
+        progress(len(features) / work)
+    maps: list[PairMaps] = []
+    for batch in batches(pairs, size):
+        outputs = network.decode([(features[first], features[second]) for first, second in batch], height, width)
+        for (first, second), output in zip(batch, outputs, strict=True):
+            parts = (output.first_map, output.first_confidence, output.second_map, output.second_confidence)
+            maps.append(PairMaps.from_maps(first, second, *(view.cut(part) for part in parts)))
+        progress((footage.count + len(maps)) / work)
+    return maps

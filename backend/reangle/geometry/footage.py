@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoded clip, as the geometry providers read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from reangle.errors import UserError
+
+DEFAULT_FOV_DEG = 55.0
+"""Horizontal field of view of an ordinary camera, used where nobody knows better."""
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A `decode` folder. about: its clip.json."""
+
+    folder: Path
+    about: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> Footage:
+        """Raises UserError if the folder is not what `decode` writes."""
+        try:
+            about = json.loads((folder / "clip.json").read_text(encoding="utf-8"))
+            footage = cls(folder, about)
+            if min(footage.count, footage.width, footage.height) < 1:
+                raise ValueError("clip.json has no frames")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The decoded clip in {folder} cannot be read: {error}.", advice="Import the clip again."
+            ) from error
+        return footage
+
+    @property
+    def count(self) -> int:
+        return int(self.about["frames"])
+
+    @property
+    def width(self) -> int:
+        return int(self.about["width"])
+
+    @property
+    def height(self) -> int:
+        return int(self.about["height"])
+
+    def image(self, index: int) -> np.ndarray:
+        """Frame `index` (0-based) as height x width x 3 uint8 RGB."""
+        path = self.folder / "frames" / f"{index + 1:06d}.png"
+        bgr = decode_image(path, cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise UserError(
+                f"Frame {index} of the decoded clip cannot be read: {path}.", advice="Import the clip again."
+            )
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def decode_image(path: Path, flags: int) -> np.ndarray | None:
+    """cv2.imread for any path: OpenCV itself cannot open every name on Windows. None if it is no image."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
+    return cv2.imdecode(data, flags) if data.size else None
+
+
+def K_from_fov(width: int, height: int, horizontal_fov_deg: float) -> np.ndarray:
+    """3 x 3 intrinsics with square pixels and a centred principal point."""
+    focal = width / 2 / np.tan(np.radians(horizontal_fov_deg) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float64)
+
+
+def fov_from_settings(horizontal_fov_deg: float | None) -> tuple[float, str]:
+    """The field of view to use, and the note that says where it came from."""
+    if horizontal_fov_deg is not None:
+        return horizontal_fov_deg, f"Lens: the horizontal field of view of {horizontal_fov_deg:g} degrees that was set."
+    return DEFAULT_FOV_DEG, (
+        f"Lens: not known; a horizontal field of view of {DEFAULT_FOV_DEG:g} degrees was assumed. "
+        "Set the field of view if the scene looks too deep or too flat."
+    )

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The geometry of one clip: depth, confidence and camera of every frame, in one world."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from reangle.errors import UserError
+
+SCALE_KINDS = ("metric", "relative")
+
+
+@dataclass(frozen=True, eq=False)
+class VideoGeometry:
+    """Depth and cameras of T frames.
+
+    The world is OpenCV (x right, y down, z forward) and equals the first source camera.
+
+    depth: T x h x w float32, planar z along the camera's axis; 0 where not valid.
+    valid: T x h x w bool.
+    confidence: T x h x w float32, >= 0, larger is surer; 1 where a provider has none.
+    K: T x 3 x 3 float64 in pixels of the h x w depth map, pixel centres at +0.5.
+    world_from_camera: T x 4 x 4 float64, rigid.
+    dynamic: T x h x w bool, pixels that move in the world; None if unknown.
+    scale: whether a unit is a metre ("metric") or arbitrary ("relative").
+    provider, checkpoint, licence: where it came from; checkpoint is "" for files.
+    """
+
+    depth: np.ndarray
+    valid: np.ndarray
+    confidence: np.ndarray
+    K: np.ndarray
+    world_from_camera: np.ndarray
+    scale: Literal["metric", "relative"]
+    provider: str
+    checkpoint: str = ""
+    licence: str = ""
+    dynamic: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        frames, height, width = self.depth.shape
+        expected = {
+            "depth": (self.depth, (frames, height, width), np.float32),
+            "valid": (self.valid, (frames, height, width), np.bool_),
+            "confidence": (self.confidence, (frames, height, width), np.float32),
+            "K": (self.K, (frames, 3, 3), np.float64),
+            "world_from_camera": (self.world_from_camera, (frames, 4, 4), np.float64),
+        }
+        if self.dynamic is not None:
+            expected["dynamic"] = (self.dynamic, (frames, height, width), np.bool_)
+        for name, (array, shape, dtype) in expected.items():
+            if array.shape != shape or array.dtype != dtype:
+                raise ValueError(f"{name} is {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
+        if self.scale not in SCALE_KINDS:
+            raise ValueError(f"scale must be one of {SCALE_KINDS}, not {self.scale!r}")
+        if not (np.isfinite(self.K).all() and np.isfinite(self.world_from_camera).all()):
+            raise ValueError("K and world_from_camera must be finite")
+        seen = self.depth[self.valid]
+        if not (np.isfinite(seen).all() and (seen > 0).all()):
+            raise ValueError("depth must be finite and above zero wherever it is valid")
+
+    @property
+    def frame_count(self) -> int:
+        return self.depth.shape[0]
+
+    @property
+    def height(self) -> int:
+        return self.depth.shape[1]
+
+    @property
+    def width(self) -> int:
+        return self.depth.shape[2]
+
+    def K_at(self, width: int, height: int) -> np.ndarray:
+        """K for the same view at another pixel size: T x 3 x 3. Exact because centres are at +0.5."""
+        return np.diag([width / self.width, height / self.height, 1.0]) @ self.K
+
+    def save(self, folder: Path) -> None:
+        """Write `geometry.json` and one `.npy` per array into an existing folder."""
+        for name in ("depth", "valid", "confidence", "dynamic"):
+            array = getattr(self, name)
+            if array is not None:
+                np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        about = {
+            "frames": self.frame_count,
+            "width": self.width,
+            "height": self.height,
+            "scale": self.scale,
+            "provider": self.provider,
+            "checkpoint": self.checkpoint,
+            "licence": self.licence,
+            "notes": list(self.notes),
+            "K": self.K.tolist(),
+            "world_from_camera": self.world_from_camera.tolist(),
+        }
+        (folder / "geometry.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> VideoGeometry:
+        """Read what `save` wrote. Raises UserError if a file is missing or does not fit."""
+        try:
+            about = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
+            arrays = {
+                name: np.load(folder / f"{name}.npy", allow_pickle=False)
+                for name in ("depth", "valid", "confidence", "dynamic")
+                if name != "dynamic" or (folder / "dynamic.npy").exists()
+            }
+            return cls(
+                **arrays,
+                K=np.asarray(about["K"], np.float64),
+                world_from_camera=np.asarray(about["world_from_camera"], np.float64),
+                scale=about["scale"],
+                provider=about["provider"],
+                checkpoint=about["checkpoint"],
+                licence=about["licence"],
+                notes=tuple(about["notes"]),
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"The geometry in {folder} cannot be read: {error}.",
+                advice="Make it again with `reangle geometry`.",
+            ) from error

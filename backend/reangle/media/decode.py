@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A probed clip to frames, one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reangle.errors import UserError
+from reangle.media.colour import to_working
+from reangle.media.framing import Framing, plan_framing
+from reangle.media.images import read_working_image
+from reangle.media.movie import decode_from
+from reangle.media.probe import ClipInfo, check_amount
+
+_READERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The part of a clip that is used: `count` frames from `start` on, each framed by `framing`."""
+
+    start: int
+    count: int
+    framing: Framing
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame.
+
+    number: in the whole clip, 0-based. rgb: H x W x 3 uint8. alpha: H x W uint8, not multiplied in, or None.
+    held: the frame could not be decoded, and this is a neighbour's picture in its place.
+    """
+
+    number: int
+    rgb: np.ndarray
+    alpha: np.ndarray | None
+    held: bool = False
+
+
+def select(
+    info: ClipInfo, start: int = 0, frames: int | None = None, width: int | None = None, height: int | None = None
+) -> Selection:
+    """What will be used of a clip. Raises UserError if the clip has fewer frames, or over the limits."""
+    if start >= info.frames:
+        raise UserError(
+            f"{info.name} has {info.frames} frames, so it cannot start at frame {start}.",
+            advice=f"Start at {info.frames - 1} or before (frames count from 0).",
+        )
+    remaining = info.frames - start
+    if frames is not None and frames > remaining:
+        cut = info.declared_frames is not None and info.declared_frames > info.frames
+        raise UserError(
+            f"{info.name} has {remaining} frames from frame {start} on, and {frames} are asked for"
+            + (f": the file is cut short, {info.frames} of {info.declared_frames} frames are there." if cut else "."),
+            advice=f"Use {remaining} frames or fewer.",
+        )
+    framing = plan_framing(info.width, info.height, width, height)
+    count = remaining if frames is None else frames
+    check_amount(count, framing.width, framing.height)
+    return Selection(start, count, framing)
+
+
+def decode_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
+    """The selected frames in order, always `selection.count` of them.
+
+    Frames that cannot be decoded are held: the neighbour's picture stands in, so that frame numbers keep meaning the
+    same moment. Raises UserError if not one can be decoded.
+    """
+    end = selection.start + selection.count
+    last: Frame | None = None
+    expected = selection.start
+    for frame in _readable(info, selection):
+        while expected < frame.number:
+            yield replace(last or frame, number=expected, held=True)
+            expected += 1
+        yield frame
+        last, expected = frame, expected + 1
+        if expected == end:
+            return
+    if last is None:
+        raise UserError(
+            f"None of the frames {selection.start} to {end - 1} of {info.name} can be decoded.",
+            advice="The file is damaged there; use another part of it or copy it again.",
+        )
+    for number in range(expected, end):
+        yield replace(last, number=number, held=True)
+
+
+def _readable(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
+    if info.scan is None:
+        yield from _image_frames(info, selection)
+        return
+    name, path = info.files[0]
+    for number, picture in decode_from(name, path, info.kind, info.scan, selection.start):
+        rgb, alpha = to_working(picture, selection.framing, info.scan.turn)
+        yield Frame(number, rgb, alpha)
+
+
+def _image_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
+    def read(number: int) -> Frame:
+        name, path = info.files[number]
+        rgb, alpha = read_working_image(name, path, info.kind, selection.framing)
+        return Frame(number, rgb, alpha)
+
+    numbers = range(selection.start, selection.start + selection.count)
+    with ThreadPoolExecutor(_READERS) as pool:
+        # Chunks bound how much waits in memory.
+        for at in range(0, len(numbers), 2 * _READERS):
+            yield from pool.map(read, numbers[at : at + 2 * _READERS])

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Movies through FFmpeg: opened safely, scanned for the time of every frame, decoded from any frame on."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from reangle.errors import UserError
+from reangle.media.colour import HDR_TRANSFERS, has_alpha, matrix_of
+from reangle.media.sniff import Kind
+
+MAX_SECONDS = 4 * 3600
+MAX_CODED_SIDE = 8192 + 64  # codecs pad to whole blocks
+_FORMATS = {"mov": "mov", "matroska": "matroska", "avi": "avi", "mpegts": "mpegts"}
+_WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
+
+
+@dataclass(frozen=True, eq=False)
+class MovieScan:
+    """What the packets and the first frame say.
+
+    times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks.
+    declared_frames: how many the container promised, less those it hides; None if it does not say.
+    turn: 2 x 2 part of the display matrix. width, height: upright with square pixels.
+    decoder: one that must be used instead of FFmpeg's choice, or "". counted: times come from counting frames.
+    """
+
+    times: tuple[Fraction, ...]
+    pts: tuple[int, ...]
+    time_base: Fraction
+    rate: Fraction | None
+    declared_frames: int | None
+    width: int
+    height: int
+    turn: np.ndarray
+    decoder: str
+    counted: bool
+    notes: tuple[str, ...]
+
+
+def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
+    """Read every packet and decode the first frame. Raises UserError if there is no video or it is over the limits."""
+    with _open(name, path, kind) as (container, stream):
+        seconds = (container.duration or 0) / av.time_base
+        if seconds > MAX_SECONDS:
+            raise UserError(
+                f"{name} is {seconds / 3600:.1f} hours long; at most {MAX_SECONDS // 3600} hours can be read.",
+                advice="Cut out the part you need.",
+            )
+        if max(stream.width, stream.height) > MAX_CODED_SIDE:
+            raise UserError(
+                f"{name} is {stream.width} x {stream.height}, larger than 8K.", advice="Make a smaller copy of it."
+            )
+        time_base = stream.time_base or Fraction(1, av.time_base)
+        promised = stream.frames
+        rate = stream.average_rate or stream.guessed_rate
+        sar = stream.sample_aspect_ratio or Fraction(1)
+        # FFmpeg's own VP8 and VP9 decoders leave the alpha plane out; libvpx gives it.
+        decoder = ""
+        if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
+            decoder = "libvpx" if stream.codec_context.name == "vp8" else "libvpx-vp9"
+        ticks: list[int | None] = []
+        hidden = 0
+        for packet in _packets(container, stream):
+            # Frames that an edit list hides are decoded for the sake of others, and never shown.
+            if packet.is_discard:
+                hidden += 1
+            elif packet.size:
+                ticks.append(packet.pts if packet.pts is not None else packet.dts)
+    if not ticks:
+        raise _no_video(name, "its video track is empty")
+    first = _first_frame(name, path, kind, decoder)
+    known = sorted({tick for tick in ticks if tick is not None})
+    notes = []
+    repeated = len(known) < len(ticks)
+    # AVI stores no times, and those that FFmpeg makes up are out of order where frames are coded out of order.
+    counted = repeated or kind == "avi"
+    if counted:
+        step = 1 / (rate or Fraction(24)) / time_base
+        known = [round(index * step) for index in range(len(ticks))]
+    if repeated:
+        notes.append(f"{name} has no time for every frame; its frame rate is trusted instead.")
+    turn, turn_note = _turn(first)
+    width, height = first.width, first.height
+    if sar not in (0, 1):
+        notes.append(f"Pixels are {float(sar):.3f} times as wide as high; the picture is stretched to square pixels.")
+        width, height = (round(width * sar), height) if sar > 1 else (width, round(height / sar))
+    if not round(turn[0, 0]):
+        width, height = height, width
+    return MovieScan(
+        times=tuple((tick - known[0]) * time_base for tick in known),
+        pts=tuple(known),
+        time_base=time_base,
+        rate=rate,
+        declared_frames=promised - hidden if promised else None,
+        width=width,
+        height=height,
+        turn=turn,
+        decoder=decoder,
+        counted=counted,
+        notes=(*notes, *turn_note, *_colour_notes(first)),
+    )
+
+
+def decode_from(name: str, path: Path, kind: Kind, scan: MovieScan, start: int) -> Iterator[tuple[int, VideoFrame]]:
+    """(frame number, decoded frame) from frame `start` on, in order; frames that cannot be decoded are left out."""
+    if start and not scan.counted:
+        frames = _numbered(name, path, kind, scan, seek_to=scan.pts[start])
+        head = next(frames, None)
+        # Some files cannot be entered in the middle; then everything before `start` is decoded too.
+        if head is not None and head[0] <= start:
+            if head[0] == start:
+                yield head
+            yield from (item for item in frames if item[0] >= start)
+            return
+    yield from (item for item in _numbered(name, path, kind, scan, seek_to=None) if item[0] >= start)
+
+
+def _numbered(
+    name: str, path: Path, kind: Kind, scan: MovieScan, seek_to: int | None
+) -> Iterator[tuple[int, VideoFrame]]:
+    with _open(name, path, kind) as (container, stream):
+        if seek_to is not None:
+            container.seek(seek_to, stream=stream)
+        last = -1
+        for frame in _decoded(container, stream, scan.decoder):
+            number = last + 1 if scan.counted or frame.pts is None else bisect_left(scan.pts, frame.pts)
+            if last < number < len(scan.pts):
+                yield number, frame
+                last = number
+
+
+def _first_frame(name: str, path: Path, kind: Kind, decoder: str) -> VideoFrame:
+    with _open(name, path, kind) as (container, stream):
+        for frame in _decoded(container, stream, decoder):
+            return frame
+    raise _no_video(name, "none of its frames can be decoded")
+
+
+@contextmanager
+def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, VideoStream]]:
+    # The format is given, never probed, and no protocol but plain files is open to it.
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind]}
+    try:
+        container = av.open(
+            str(path.absolute()), format=_FORMATS[kind], container_options=options, metadata_errors="replace"
+        )
+    except FFmpegError as error:
+        raise _no_video(name, "its index is missing or damaged") from error
+    with container:
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            raise _no_video(name, "it has only sound" if container.streams.audio else "it has no video track")
+        if streams[0].codec_context is None:
+            raise UserError(
+                f"{name} is coded in a way that cannot be decoded here.",
+                advice="Convert it to H.264, H.265, VP9, AV1 or ProRes.",
+            )
+        streams[0].thread_type = "AUTO"
+        yield container, streams[0]
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
+    """The stream's packets up to the end or to where the file is cut short."""
+    try:
+        yield from container.demux(stream)
+    except FFmpegError:
+        return
+
+
+def _decoded(container: InputContainer, stream: VideoStream, decoder: str) -> Iterator[VideoFrame]:
+    """Frames that can be decoded; damaged packets are passed over."""
+    codec: Any = stream.codec_context
+    if decoder:
+        codec = av.CodecContext.create(decoder, "r")
+        codec.extradata = stream.codec_context.extradata
+    flushed = False
+    for packet in _packets(container, stream):
+        flushed = packet.size == 0
+        try:
+            yield from codec.decode(packet)
+        except FFmpegError:
+            continue
+    if not flushed:
+        try:
+            yield from codec.decode(None)
+        except FFmpegError:
+            return
+
+
+def _turn(frame: VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return np.eye(2), ()
+    matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    if np.array_equal(matrix, np.eye(2)):
+        return np.eye(2), ()
+    if not np.isin(matrix, (-1, 0, 1)).all() or abs(np.linalg.det(matrix)) != 1:
+        return np.eye(2), ("The file asks for a turn that is no quarter turn; it is not applied.",)
+    if np.linalg.det(matrix) < 0:
+        return matrix, ("The file asks to be shown mirrored; that is applied.",)
+    degrees = round(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))) % 360
+    return matrix, (f"The file asks to be turned by {degrees} degrees clockwise; that is applied.",)
+
+
+def _colour_notes(frame: VideoFrame) -> tuple[str, ...]:
+    notes = []
+    if transfer := HDR_TRANSFERS.get(frame.color_trc):
+        notes.append(
+            f"HDR ({transfer}) is mapped to SDR: BT.2390 highlight compression to 203 cd/m2, BT.2020 to BT.709 colours."
+        )
+    elif wide := _WIDE_PRIMARIES.get(frame.color_primaries):
+        notes.append(f"The clip's {wide} colours are shown as BT.709, a little less saturated than meant.")
+    if matrix_of(frame) == 10:
+        notes.append("Constant-luminance BT.2020 is read as the usual kind; colours may be slightly off.")
+    if frame.interlaced_frame:
+        notes.append("The clip is interlaced and used as it is; deinterlace it first if combs show at moving edges.")
+    if has_alpha(frame):
+        notes.append("The clip has transparency; it is kept in alpha/ beside the frames.")
+    return tuple(notes)
+
+
+def _no_video(name: str, why: str) -> UserError:
+    return UserError(
+        f"{name} has no video that can be read: {why}.",
+        advice="Copy or export the clip again; if it plays elsewhere, convert it to mp4 (H.264).",
+    )

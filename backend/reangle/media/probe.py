@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a clip is, before it is decoded: size, frames, timestamps, colour, and what the artist should know about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from reangle.contract import MAX_FRAMES, MAX_SIDE
+from reangle.errors import UserError
+from reangle.media.images import image_size
+from reangle.media.movie import MovieScan, scan_movie
+from reangle.media.sniff import IMAGES, Kind, sniff
+
+MAX_WORKING_PIXELS = 1_000_000_000
+"""Frames x width x height of what is used: every later room holds the whole clip in memory."""
+MAX_FILE_BYTES = 64 << 30
+DEFAULT_IMAGE_FPS = Fraction(24)
+
+_LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipInfo:
+    """A clip that can be decoded.
+
+    width, height: upright, with square pixels. frames: how many there are. declared_frames: how many the file says it
+    has, None if it does not say. fps: exact; nominal if `fps_is_variable`. timestamps: seconds from the first frame,
+    one per frame. scan: what a movie needs to be decoded; None for images.
+    """
+
+    files: tuple[tuple[str, Path], ...]
+    kind: Kind
+    width: int
+    height: int
+    frames: int
+    declared_frames: int | None
+    fps: Fraction
+    fps_is_variable: bool
+    timestamps: np.ndarray
+    notes: tuple[str, ...]
+    scan: MovieScan | None = None
+
+    @property
+    def name(self) -> str:
+        return self.files[0][0]
+
+
+def probe_clip(files: Sequence[tuple[str, Path]], fps: float | None = None) -> ClipInfo:
+    """Look at one movie, or at the images of a sequence; (original name, path) each. Images are put in natural order.
+
+    fps: for image sequences, which have none of their own; 24 if None. Raises UserError for anything that is no video,
+    for sizes over the limits, and for gaps in a sequence's numbers. Decodes at most one frame.
+    """
+    if not files:
+        raise UserError("The clip has no files.", advice="Give a movie or a folder of images.")
+    for name, path in files:
+        if path.is_file() and path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{name} is larger than {MAX_FILE_BYTES >> 30} GB.", advice="Cut out the part you need.")
+    kind = sniff(*files[0])
+    if kind in IMAGES:
+        return _probe_images(files, kind, fps)
+    if len(files) > 1:
+        raise UserError(
+            f"The clip has {len(files)} files and {files[0][0]} is a movie.",
+            advice="Give one movie, or the images of one sequence.",
+        )
+    return _probe_movie(files[0], kind, fps)
+
+
+def exact_fps(fps: float) -> Fraction:
+    """A frame rate as a fraction; 23.976, 29.97 and the like become n x 1000 / 1001."""
+    whole = round(fps)
+    if whole and abs(fps - whole) > 1e-6 and abs(fps - whole * 1000 / 1001) < 0.005:
+        return Fraction(whole * 1000, 1001)
+    return Fraction(fps).limit_denominator(1000)
+
+
+def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts frame2 before frame10."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipInfo:
+    name, path = file
+    scan = scan_movie(name, path, kind)
+    _check_side(name, scan.width, scan.height)
+    notes = list(scan.notes)
+    seconds = np.array([float(time) for time in scan.times])
+    rate, variable = _rate(scan)
+    if variable:
+        notes.append(
+            f"The frame rate varies: each frame keeps its own time, and {float(rate):.3f} fps stands for their average."
+        )
+    if fps is not None and abs(fps - float(rate)) > 0.01:
+        notes.append(f"The movie's own {float(rate):.3f} fps is used; the given {fps:g} fps is for image sequences.")
+    count = len(scan.times)
+    if scan.declared_frames and count < scan.declared_frames:
+        notes.append(f"The file is cut short: {count} of {scan.declared_frames} frames are there.")
+    return ClipInfo(
+        files=(file,),
+        kind=kind,
+        width=scan.width,
+        height=scan.height,
+        frames=count,
+        declared_frames=scan.declared_frames,
+        fps=rate,
+        fps_is_variable=variable,
+        timestamps=seconds,
+        notes=tuple(notes),
+        scan=scan,
+    )
+
+
+def _rate(scan: MovieScan) -> tuple[Fraction, bool]:
+    """(nominal frame rate, whether the frames are unevenly spaced)."""
+    if len(scan.times) < 2:
+        return scan.rate or DEFAULT_IMAGE_FPS, False
+    gaps = np.array([float(later - earlier) for earlier, later in pairwise(scan.times)])
+    usual = float(np.median(gaps))
+    # Containers round times to their clock: 1 ms in Matroska.
+    uneven = np.abs(gaps - usual).max() > max(2.01 * float(scan.time_base), 0.02 * usual)
+    average = exact_fps((len(scan.times) - 1) / float(scan.times[-1] - scan.times[0]))
+    if not uneven and scan.rate and abs(float(scan.rate) * usual - 1) < 0.1:
+        return scan.rate, False
+    return average, bool(uneven)
+
+
+def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | None) -> ClipInfo:
+    files = tuple(sorted(files, key=lambda file: natural_key(file[0])))
+    _check_gaps([name for name, _ in files])
+    for name, path in files:
+        if (other := sniff(name, path)) != kind:
+            raise UserError(
+                f"{name} is {other} while {files[0][0]} is {kind}.", advice="Keep one kind of image in the sequence."
+            )
+    width, height = image_size(*files[0], kind)
+    for name, path in files:
+        size = image_size(name, path, kind)
+        if size != (width, height):
+            raise UserError(
+                f"{name} is {size[0]} x {size[1]} while {files[0][0]} is {width} x {height}.",
+                advice="All images of a sequence must have one size.",
+            )
+    _check_side(files[0][0], width, height)
+    rate = exact_fps(fps) if fps else DEFAULT_IMAGE_FPS
+    notes = [] if fps or len(files) == 1 else [f"The images have no frame rate; {DEFAULT_IMAGE_FPS} fps is assumed."]
+    if kind == "exr":
+        notes.append("EXR colours are taken as linear light and shown as sRGB; what is brighter than white is clipped.")
+    return ClipInfo(
+        files=files,
+        kind=kind,
+        width=width,
+        height=height,
+        frames=len(files),
+        declared_frames=None,
+        fps=rate,
+        fps_is_variable=False,
+        timestamps=np.arange(len(files)) / float(rate),
+        notes=tuple(notes),
+    )
+
+
+def _check_side(name: str, width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE:
+        raise UserError(
+            f"{name} is {width} x {height}; at most {MAX_SIDE} pixels on a side can be read.",
+            advice="Make a smaller copy of the clip.",
+        )
+
+
+def _check_gaps(names: Sequence[str]) -> None:
+    """Refuse a sequence whose numbers skip or repeat; names without numbers are taken as they come."""
+    found = [_LAST_NUMBER.search(Path(name).stem) for name in names]
+    if len(names) < 2 or any(match is None for match in found):
+        return
+    numbers = [int(match.group()) for match in found if match]
+    for (before, after), name in zip(pairwise(numbers), names[1:], strict=True):
+        if after > before + 1:
+            missing = f"{before + 1}" if after == before + 2 else f"{before + 1} to {after - 1}"
+            raise UserError(
+                f"The image sequence has a gap before {name}: number {missing} is missing.",
+                advice="Render or copy the missing images, or use the part before or after the gap.",
+            )
+        if after <= before:
+            raise UserError(
+                f"The image sequence has two images with the number {after}, one of them {name}.",
+                advice="Keep the images of one sequence only in the folder.",
+            )
+
+
+def check_amount(frames: int, width: int, height: int) -> None:
+    """Refuse more frames or pixels than the rooms can hold, before anything is decoded."""
+    if frames > MAX_FRAMES:
+        raise UserError(
+            f"{frames} frames are selected; at most {MAX_FRAMES} can be used at once.",
+            advice="Choose a part of the clip with --start and --frames (Start and Frames in Blender).",
+        )
+    if frames * width * height > MAX_WORKING_PIXELS:
+        fits = MAX_WORKING_PIXELS // (width * height)
+        raise UserError(
+            f"{frames} frames of {width} x {height} are more than fits in memory.",
+            advice=f"Use at most {fits} frames at this size, or a smaller size.",
+        )

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a file is, told from its first bytes and never from its name.
+
+FFmpeg probes by itself and would follow playlists and concat scripts to any file they name. Here the format is decided
+first, from a short list of containers that hold their own frames, and FFmpeg is told which one it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from reangle.errors import UserError
+
+Kind = Literal["mov", "matroska", "avi", "mpegts", "png", "exr", "jpeg"]
+MOVIES: frozenset[str] = frozenset({"mov", "matroska", "avi", "mpegts"})
+IMAGES: frozenset[str] = frozenset({"png", "exr", "jpeg"})
+
+_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
+_SCRIPTS = (b"#ext", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd", b"<smil", b"<asx", b"v=0", b"file ", b"concat")
+_ADVICE = "Use an mp4, mov, mkv, webm, avi or ts movie, or a folder of PNG, JPEG or EXR images."
+_TS_PACKETS = ((188, 0), (192, 4))
+
+
+def sniff(name: str, path: Path) -> Kind:
+    """The kind of a file, by content. name is only for messages.
+
+    Raises UserError for unreadable and empty files, playlists, scripts and anything that is not on the list.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(2048)
+    except OSError as error:
+        raise UserError(
+            f"{name} cannot be read: {error.strerror}.", advice="Check the file's name and rights."
+        ) from error
+    if not head:
+        raise UserError(f"{name} is empty, so it has no video.", advice="Copy or export the clip again.")
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"\x76\x2f\x31\x01"):
+        return "exr"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head[4:8] in _MOV_BOXES:
+        return "mov"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
+        return "avi"
+    for size, offset in _TS_PACKETS:
+        marks = head[offset::size]
+        if len(marks) > 3 and set(marks) == {0x47}:
+            return "mpegts"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(_SCRIPTS) or b"ffconcat" in text:
+        raise UserError(
+            f"{name} is a playlist or a script that points at other files, not a movie.",
+            advice="Give the movie itself; playlists are refused because they can name any file of this computer.",
+        )
+    raise UserError(f"{name} is not a movie or an image that Reangle can read.", advice=_ADVICE)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clips that motion is learned from: the clip itself and its warps to cameras nearby."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from reangle.contract import CameraPath
+from reangle.motion.model_view import ModelView
+from reangle.motion.windows import Windows
+from reangle.motion.words import camera_prompt, path_words
+from reangle.warping.moves import Move, focus_depth_of, move_path
+from reangle.warping.video import Warper, warp_frames
+
+MOVES = (
+    ("orbit-left", (5, 10)),
+    ("orbit-right", (5, 10)),
+    ("orbit-up", (3, 6)),
+    ("orbit-down", (3, 6)),
+    ("dolly-zoom-in", (8, 16)),
+    ("dolly-zoom-out", (8, 16)),
+)
+"""The paper's six moves and how far each goes over the clip: degrees, or percent of the focus depth."""
+LEAST_COVERAGE = 0.4
+"""A warp that shows less of its picture than this on average teaches holes."""
+INFILL_RADIUS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingClip:
+    """One window of one camera at the model's size.
+
+    frames: T x H x W x 3 uint8. visible: T x H x W bool, pixels that were seen; frames held past the end are not.
+    coverage: share of pixels seen in the frames that are the clip's own.
+    """
+
+    name: str
+    prompt: str
+    frames: np.ndarray
+    visible: np.ndarray
+    coverage: float
+
+
+def preset_paths(warper: Warper, fps: float) -> list[CameraPath]:
+    """The source camera itself and the preset moves, at the clip's own size."""
+    depth = focus_depth_of(warper.geometry)
+    source = move_path(Move("orbit-left", 0.0, held=True), warper.geometry, warper.width, warper.height, fps, depth)
+    moves = [Move(kind, amount, held=False) for kind, amounts in MOVES for amount in amounts]
+    paths = [move_path(move, warper.geometry, warper.width, warper.height, fps, depth) for move in moves]
+    return [source.model_copy(update={"name": "source"}), *paths]
+
+
+def training_clips(
+    warper: Warper, paths: Sequence[CameraPath], view: ModelView, windows: Windows, caption: str
+) -> Iterator[TrainingClip]:
+    """Every window of every path, in order.
+
+    windows: of the paths' frames. What nothing was seen of is filled from around, because the autoencoder smears a hole
+    over what lies beside it; the mask still says that it was not seen.
+    """
+    depth = focus_depth_of(warper.geometry)
+    for path in paths:
+        warped = list(warp_frames(warper, view.path(path)))
+        seen = np.stack([one.visible | one.remembered for one in warped])
+        filled = np.stack([infilled(one.rgb, known) for one, known in zip(warped, seen, strict=True)])
+        prompt = camera_prompt(path_words(path, warper.geometry, depth), caption)
+        for index in range(len(windows.starts)):
+            frames, held = windows.frames(index), windows.is_held(index)
+            visible = seen[frames] & ~held[:, None, None]
+            name = path.name if len(windows.starts) == 1 else f"{path.name} from {windows.starts[index] + 1}"
+            yield TrainingClip(name, prompt, filled[frames], visible, float(visible[~held].mean()))
+
+
+def infilled(rgb: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The picture with unknown pixels continued from around; grey if nothing is known."""
+    if not known.any():
+        return np.full_like(rgb, 128)
+    return cv2.inpaint(rgb, (~known).astype(np.uint8), INFILL_RADIUS, cv2.INPAINT_TELEA)

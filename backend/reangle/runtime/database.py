@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs on disk: what was asked, where it stands, and everything that happened to it.
+
+Every change is one transaction that reaches the disk before it is told to anyone (WAL, synchronous=FULL), so an event
+number that a client has seen is never given out twice, whatever dies in between.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from reangle.contract import JobError, JobEvent, JobRequest, JobState, JobStatus
+from reangle.errors import UserError
+
+SCHEMA = 1
+MAX_NOTES = 50
+
+_TABLES = """
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    request TEXT NOT NULL,
+    title TEXT NOT NULL,
+    created REAL NOT NULL,
+    state TEXT NOT NULL,
+    cancel INTEGER NOT NULL DEFAULT 0,
+    stage TEXT NOT NULL DEFAULT '',
+    progress REAL NOT NULL DEFAULT 0,
+    eta_s REAL,
+    error TEXT,
+    notes TEXT NOT NULL DEFAULT '[]',
+    last_event INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX jobs_by_state ON jobs (state, seq);
+CREATE TABLE events (job TEXT NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (job, n)) WITHOUT ROWID;
+CREATE TABLE results (job TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, name));
+CREATE TABLE stage_runs (job TEXT PRIMARY KEY, run TEXT NOT NULL);
+"""
+_STATUS = "id, title, state, stage, progress, eta_s, error, notes, last_event, created"
+
+Submission = Literal["new", "known", "conflict"]
+
+
+class JobDatabase:
+    """`jobs.sqlite` of one data folder; safe to use from many threads of the one backend that holds the folder's lock.
+
+    on_news: called after each committed change, from the thread that made it.
+    Raises UserError if the file is of a newer version or is no database.
+    """
+
+    def __init__(self, path: Path, on_news: Callable[[], None] = lambda: None) -> None:
+        self.on_news = on_news
+        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
+        try:
+            self._writer = self._connect(path)
+            self._create_tables(path)
+            self._reader = self._connect(path)
+        except sqlite3.DatabaseError as error:
+            raise UserError(
+                f"The job list {path} cannot be opened: {error}.",
+                advice="Move the file away to start with an empty list; finished stages stay in the cache.",
+            ) from error
+
+    @staticmethod
+    def _connect(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        return db
+
+    def _create_tables(self, path: Path) -> None:
+        schema = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if schema > SCHEMA:
+            raise UserError(
+                f"The job list {path} was written by a newer Reangle (schema {schema}, this one knows {SCHEMA}).",
+                advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
+            )
+        if schema == 0:
+            self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._writer.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        self.on_news()
+
+    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._read_lock:
+            return self._reader.execute(query, values).fetchall()
+
+    @staticmethod
+    def _append(db: sqlite3.Connection, job_id: str, **values: Any) -> None:
+        row = db.execute(
+            "UPDATE jobs SET last_event = last_event + 1 WHERE id = ? RETURNING last_event", (job_id,)
+        ).fetchone()
+        event = JobEvent(n=row[0], job=job_id, time=time.time(), **values)
+        db.execute("INSERT INTO events VALUES (?, ?, ?)", (job_id, event.n, event.model_dump_json(exclude_none=True)))
+
+    def submit(self, request: JobRequest) -> Submission:
+        """Queue a job. The same request under the same id is "known", another one a "conflict"; both change nothing."""
+        text = request.model_dump_json()
+        with self._write() as db:
+            row = db.execute("SELECT request FROM jobs WHERE id = ?", (request.id,)).fetchone()
+            if row is not None:
+                return "known" if row["request"] == text else "conflict"
+            db.execute(
+                "INSERT INTO jobs (id, request, title, created, state) VALUES (?, ?, ?, ?, 'queued')",
+                (request.id, text, request.title, time.time()),
+            )
+            self._append(db, request.id, type="state", state="queued")
+        return "new"
+
+    def status(self, job_id: str) -> JobStatus | None:
+        rows = self._read(f"SELECT {_STATUS} FROM jobs WHERE id = ?", job_id)
+        return _status(rows[0]) if rows else None
+
+    def newest(self, limit: int) -> list[JobStatus]:
+        return [_status(row) for row in self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)]
+
+    def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
+        """The first `limit` events with n > since."""
+        rows = self._read("SELECT body FROM events WHERE job = ? AND n > ? ORDER BY n LIMIT ?", job_id, since, limit)
+        return [JobEvent.model_validate_json(row["body"]) for row in rows]
+
+    def results(self, job_id: str) -> dict[str, str]:
+        """Result name -> artifact key, in the order of publication."""
+        return {
+            row["name"]: row["key"] for row in self._read("SELECT * FROM results WHERE job = ? ORDER BY rowid", job_id)
+        }
+
+    def active(self) -> int:
+        """How many jobs are queued or running."""
+        return self._read("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0]
+
+    def claim(self) -> JobRequest | None:
+        """The oldest queued job, now running."""
+        with self._write() as db:
+            row = db.execute("SELECT id, request FROM jobs WHERE state = 'queued' ORDER BY seq LIMIT 1").fetchone()
+            if row is None:
+                return None
+            db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (row["id"],))
+            self._append(db, row["id"], type="state", state="running")
+        return JobRequest.model_validate_json(row["request"])
+
+    def cancel(self, job_id: str) -> JobStatus | None:
+        """Cancel at once what is queued; mark what is running; leave alone what has ended. None for an unknown job."""
+        with self._write() as db:
+            row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None:
+                return None
+            if row["state"] == "queued":
+                self._end(db, job_id, "canceled", None)
+            elif row["state"] == "running":
+                db.execute("UPDATE jobs SET cancel = 1 WHERE id = ?", (job_id,))
+        return self.status(job_id)
+
+    def finish(self, job_id: str, state: JobState, error: JobError | None = None) -> None:
+        """End a running job; the first end counts, and a cancel that came before it wins."""
+        with self._write() as db:
+            row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row["state"] == "running":
+                self._end(db, job_id, *(("canceled", None) if row["cancel"] else (state, error)))
+
+    def _end(self, db: sqlite3.Connection, job_id: str, state: JobState, error: JobError | None) -> None:
+        if error is not None:
+            self._append(db, job_id, type="error", error=error)
+        db.execute(
+            "UPDATE jobs SET state = ?, eta_s = NULL, error = ? WHERE id = ?",
+            (state, error.model_dump_json() if error else None, job_id),
+        )
+        if state == "done":
+            db.execute("UPDATE jobs SET progress = 1 WHERE id = ?", (job_id,))
+        self._append(db, job_id, type="state", state=state)
+
+    def requeue(self, job_id: str) -> None:
+        """Put a running job back where it stood in the queue; one that was being canceled is canceled."""
+        with self._write() as db:
+            row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row["state"] != "running":
+                return
+            if row["cancel"]:
+                self._end(db, job_id, "canceled", None)
+                return
+            db.execute("UPDATE jobs SET state = 'queued', eta_s = NULL WHERE id = ?", (job_id,))
+            self._append(db, job_id, type="state", state="queued")
+
+    def running(self) -> list[str]:
+        return [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = 'running' ORDER BY seq")]
+
+    def begin_stage(self, job_id: str, stage: str, progress: float, *, cached: bool) -> None:
+        with self._write() as db:
+            db.execute("UPDATE jobs SET stage = ?, progress = ? WHERE id = ?", (stage, progress, job_id))
+            self._append(db, job_id, type="stage", stage=stage, cached=cached, progress=progress)
+
+    def report_progress(self, job_id: str, stage: str, progress: float, eta_s: float | None) -> None:
+        with self._write() as db:
+            db.execute("UPDATE jobs SET progress = ?, eta_s = ? WHERE id = ?", (progress, eta_s, job_id))
+            self._append(db, job_id, type="progress", stage=stage, progress=progress, eta_s=eta_s)
+
+    def add_loss(self, job_id: str, stage: str, loss: float, words: str, picture: str) -> None:
+        """How learning goes. words: step, speed, time left. picture: a PNG in base 64, or ""."""
+        with self._write() as db:
+            self._append(db, job_id, type="progress", stage=stage, loss=loss, message=words, picture=picture or None)
+
+    def add_note(self, job_id: str, stage: str, message: str) -> None:
+        """Tell the artist something, once: a stage that runs again says the same again."""
+        with self._write() as db:
+            notes: list[str] = json.loads(db.execute("SELECT notes FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
+            if message in notes or len(notes) >= MAX_NOTES:
+                return
+            db.execute("UPDATE jobs SET notes = ? WHERE id = ?", (json.dumps([*notes, message]), job_id))
+            self._append(db, job_id, type="note", stage=stage, message=message)
+
+    def add_result(self, job_id: str, name: str, key: str) -> None:
+        """Publish an artifact as a result of the job; announced once, also when the job ran again from the start."""
+        with self._write() as db:
+            added = db.execute(
+                "INSERT INTO results VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (job_id, name, key)
+            ).rowcount
+            if added:
+                self._append(db, job_id, type="result", name=name)
+            else:
+                db.execute("UPDATE results SET key = ? WHERE job = ? AND name = ?", (key, job_id, name))
+
+    def set_stage_run(self, job_id: str, run: str) -> None:
+        """Note under which name the job's stage process is known to the system."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO stage_runs VALUES (?, ?)", (job_id, run))
+
+    def clear_stage_run(self, job_id: str) -> None:
+        with self._write() as db:
+            db.execute("DELETE FROM stage_runs WHERE job = ?", (job_id,))
+
+    def stage_runs(self) -> dict[str, str]:
+        """Job -> name of its stage process, for all that were not cleared."""
+        return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
+
+
+def _status(row: sqlite3.Row) -> JobStatus:
+    values = dict(row)
+    error = values.pop("error")
+    return JobStatus(
+        **{**values, "notes": tuple(json.loads(values["notes"]))},
+        error=JobError.model_validate_json(error) if error else None,
+    )

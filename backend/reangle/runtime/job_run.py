@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One job from its first stage to its last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from reangle.contract import JobError, JobRequest
+from reangle.engines.plan import plan_job
+from reangle.errors import RunAgainError, UserError
+from reangle.runtime.database import JobDatabase
+from reangle.runtime.execute import inputs_of, stage_key
+from reangle.runtime.process import StageProcess
+from reangle.runtime.progress import Progress
+from reangle.runtime.stage import Stage
+from reangle.runtime.stage_process import stage_to_json
+from reangle.runtime.store import Artifact, Store
+
+MAX_DEATHS = 3
+POLL_S = 0.1
+EVENT_GAP_S = 0.2
+QUIET_GAP_S = 2.0
+SMALLEST_STEP = 0.002
+LOSS_GAP_S = 1.0
+
+
+class JobInterruptedError(Exception):
+    """The job was canceled, or the backend is ending."""
+
+
+class StageFailedError(Exception):
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class JobRun:
+    """Runs one claimed job. interrupted: asked often, from this thread; only_one: held while a stage key is made."""
+
+    def __init__(
+        self,
+        request: JobRequest,
+        database: JobDatabase,
+        store: Store,
+        interrupted: Callable[[], bool],
+        only_one: Callable[[str], AbstractContextManager[None]],
+    ) -> None:
+        self._request, self._database, self._store = request, database, store
+        self._interrupted, self._only_one = interrupted, only_one
+
+    def run(self) -> None:
+        """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
+        stages = plan_job(self._request, self._store.root)
+        progress = Progress(stages)
+        done: dict[str, Artifact] = {}
+        for stage in stages:
+            inputs = inputs_of(stage, done)
+            key = stage_key(stage, inputs)
+            with self._only_one(key):
+                artifact = self._store.sound_artifact(key)
+                cached = artifact is not None
+                progress.begin()
+                self._database.begin_stage(self._request.id, stage.name, progress.at(stage, 0), cached=cached)
+                if artifact is None:
+                    artifact = self._make(stage, key, inputs, progress)
+            progress.finish(stage, cached=cached)
+            done[stage.name] = artifact
+            if stage.publishes is not None:
+                self._database.add_result(self._request.id, stage.publishes, key)
+
+    def _make(self, stage: Stage, key: str, inputs: dict[str, Artifact], progress: Progress) -> Artifact:
+        spec = {
+            "root": str(self._store.root),
+            "key": key,
+            "stage": stage_to_json(stage),
+            "inputs": {role: artifact.key for role, artifact in inputs.items()},
+        }
+        deaths = 0
+        while True:
+            if self._interrupted():
+                raise JobInterruptedError
+            process = StageProcess()
+            try:
+                self._database.set_stage_run(self._request.id, process.run)
+                process.begin(spec)
+                artifact = self._listen(process, stage, progress)
+            except RunAgainError as again:
+                self._database.add_note(self._request.id, stage.name, str(again))
+                continue
+            finally:
+                process.end()
+                self._database.clear_stage_run(self._request.id)
+                self._store.sweep()
+            if artifact is not None:
+                return artifact
+            deaths += 1
+            why = _how_it_ended(process.exit_code)
+            if deaths < MAX_DEATHS:
+                self._database.add_note(
+                    self._request.id, stage.name, f"{stage.name}: the process {why}; it runs again."
+                )
+                continue
+            raise StageFailedError(
+                JobError(
+                    message=f"The stage {stage.name!r} {why} {MAX_DEATHS} times.",
+                    advice="Memory may have run out: close other programs, or use a smaller size or fewer frames.",
+                    traceback=process.errors(),
+                )
+            )
+
+    def _listen(self, process: StageProcess, stage: Stage, progress: Progress) -> Artifact | None:
+        """Follow a stage to its end. None if it died without a word."""
+        last_time, last_value, last_loss = 0.0, -1.0, 0.0
+        for line in self._lines(process):
+            if "error" in line:
+                raise StageFailedError(JobError.model_validate(line["error"]))
+            if "again" in line:
+                raise RunAgainError(line["again"])
+            if "artifact" in line:
+                return self._store.artifact(line["artifact"])
+            if "loss" in line:
+                if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
+                    last_loss = time.monotonic()
+                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["words"], line["picture"])
+                continue
+            if message := line.get("message"):
+                self._database.add_note(self._request.id, stage.name, message)
+            fraction = line.get("progress", 0.0)
+            value, now = progress.at(stage, fraction), time.monotonic()
+            gap = EVENT_GAP_S if abs(value - last_value) >= SMALLEST_STEP else QUIET_GAP_S
+            if now - last_time >= gap:
+                last_time, last_value = now, value
+                self._database.report_progress(self._request.id, stage.name, value, progress.eta_s(stage, fraction))
+        return None
+
+    def _lines(self, process: StageProcess) -> Iterator[dict[str, Any]]:
+        while True:
+            if self._interrupted():
+                raise JobInterruptedError
+            # Asked before reading, so that what it said last is still read after its end.
+            ended = process.exit_code is not None
+            line = process.next_line(POLL_S)
+            if line is not None:
+                yield line
+            elif ended:
+                return
+
+
+def _how_it_ended(code: int | None) -> str:
+    return (
+        f"was ended by signal {-code}"
+        if code is not None and code < 0
+        else f"ended with status {code} without a result"
+    )
+
+
+def error_of(failure: Exception, traceback: str) -> JobError:
+    """What the artist is told of a failure."""
+    if isinstance(failure, StageFailedError):
+        return failure.error
+    if isinstance(failure, UserError):
+        return JobError(message=failure.message, advice=failure.advice, traceback=traceback)
+    first = (str(failure).splitlines() or ["no further text"])[0]
+    return JobError(
+        message=f"{type(failure).__name__}: {first}",
+        advice="This is a fault of Reangle; the traceback says where. Trying again may help.",
+        traceback=traceback,
+    )

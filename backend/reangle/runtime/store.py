@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blobs and artifacts, each found by what it holds or by what made it.
+
+A blob is an uploaded file, named by the SHA-256 of its bytes. An artifact is the folder that a stage wrote, named by
+the stage's key; it exists only once its `artifact.json`, which lists every file with its SHA-256, has been published
+with it in one rename. Nothing in here is ever changed after it was published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from reangle.contract import FileRef, ResultFile
+from reangle.errors import UserError
+from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SCHEMA = 1
+_CHUNK = 1 << 20
+
+UNFINISHED_S = 14 * 86400
+"""Work that nobody went on with for so long is given up."""
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _list_files(folder: Path) -> tuple[ResultFile, ...]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(hash_file, paths))
+    return tuple(
+        ResultFile(path=path.relative_to(folder).as_posix(), sha256=digest, size=path.stat().st_size)
+        for path, digest in zip(paths, hashes, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published stage output. files lists all but `artifact.json` itself; about: stage, seconds, versions."""
+
+    key: str
+    folder: Path
+    files: tuple[ResultFile, ...]
+    about: Mapping[str, Any]
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over the names and hashes of the files: equal for equal content, whatever made it."""
+        lines = "\n".join(f"{file.sha256} {file.path}" for file in self.files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    def damaged_file(self) -> str | None:
+        """The first file that is missing or whose bytes are not what was published; None if all is well."""
+        paths = [self.folder / file.path for file in self.files]
+        with ThreadPoolExecutor() as pool:
+            hashes = pool.map(lambda path: hash_file(path) if path.is_file() else "", paths)
+            for file, digest in zip(self.files, hashes, strict=True):
+                if digest != file.sha256:
+                    return file.path
+        return None
+
+
+class Store:
+    """The data folder's blobs and artifacts; safe to use from several processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs"
+        self._artifacts = root / "artifacts"
+        self._scratch = root / "tmp"
+        self._unfinished = root / "unfinished"
+        with disk_errors(root):
+            for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def blob_path(self, sha256: str) -> Path:
+        """Where the blob with this hash lies, or would lie."""
+        return self._place(self._blobs, sha256)
+
+    def has_blob(self, sha256: str) -> bool:
+        return self.blob_path(sha256).is_file()
+
+    def add_file(self, path: Path, name: str | None = None) -> FileRef:
+        """Take a copy of a file and return its reference. Raises UserError if it cannot be read."""
+        try:
+            size = path.stat().st_size
+            digest = hash_file(path)
+            if not self.has_blob(digest):
+                with path.open("rb") as file:
+                    self.receive(digest, iter(lambda: file.read(_CHUNK), b""))
+        except OSError as error:
+            raise UserError(
+                f"{path} cannot be read: {error.strerror}.", advice="Check the file's name and rights."
+            ) from error
+        return FileRef(name=name or path.name, sha256=digest, size=size)
+
+    def receive(self, sha256: str, chunks: Iterable[bytes]) -> None:
+        """Store a blob from its bytes. Raises UserError if they do not have that hash; then nothing is kept."""
+        target = self.blob_path(sha256)
+        with self.blob_writer(sha256) as write:
+            for chunk in chunks:
+                write(chunk)
+        assert target.is_file()
+
+    @contextmanager
+    def blob_writer(self, sha256: str) -> Iterator[Any]:
+        """Gives `write(bytes)`; on leaving without an error the blob is checked, synced and published."""
+        target = self.blob_path(sha256)
+        temporary = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
+        digest = hashlib.sha256()
+        try:
+            with disk_errors(target), temporary.open("xb") as file:
+
+                def write(chunk: bytes) -> None:
+                    digest.update(chunk)
+                    file.write(chunk)
+
+                yield write
+                if digest.hexdigest() != sha256:
+                    raise UserError(
+                        f"The uploaded file does not have the SHA-256 {sha256[:12]}... that it was announced with.",
+                        advice="Send it again; it may have changed while it was read.",
+                    )
+                file.flush()
+                os.fsync(file.fileno())
+            with disk_errors(target):
+                target.parent.mkdir(exist_ok=True)
+                temporary.replace(target)
+                sync_folder(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def artifact(self, key: str) -> Artifact | None:
+        """The artifact with this key, or None if there is none that is whole. File contents are not checked here."""
+        folder = self._place(self._artifacts, key)
+        try:
+            about = json.loads((folder / "artifact.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        if about.get("schema") != _SCHEMA:
+            return None
+        files = tuple(ResultFile.model_validate(file) for file in about["files"])
+        return Artifact(key=key, folder=folder, files=files, about=about["about"])
+
+    def sound_artifact(self, key: str) -> Artifact | None:
+        """Like `artifact`, but every file is hashed; a damaged artifact is removed, so that it is made again."""
+        artifact = self.artifact(key)
+        if artifact is not None and artifact.damaged_file() is not None:
+            self.remove_artifact(key)
+            return None
+        return artifact
+
+    def remove_artifact(self, key: str) -> None:
+        folder = self._place(self._artifacts, key)
+        if folder.exists():
+            aside = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def publish(self, key: str, folder: Path, about: Mapping[str, Any]) -> Artifact:
+        """Make a finished scratch folder the artifact `key`. If another process was faster, its artifact stays."""
+        target = self._place(self._artifacts, key)
+        files = _list_files(folder)
+        with disk_errors(target):
+            text = {"schema": _SCHEMA, "key": key, "about": dict(about), "files": [file.model_dump() for file in files]}
+            (folder / "artifact.json").write_text(json.dumps(text, indent=1), encoding="utf-8")
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(sync_file, [folder / file.path for file in files] + [folder / "artifact.json"]))
+            for inner in {path.parent for path in folder.rglob("*")}:
+                sync_folder(inner)
+            target.parent.mkdir(exist_ok=True)
+            existing = self.artifact(key)
+            if existing is None:
+                self.remove_artifact(key)
+                try:
+                    folder.rename(target)
+                except OSError:
+                    existing = self.artifact(key)
+                    if existing is None:
+                        raise
+                sync_folder(target.parent)
+        return existing or Artifact(key=key, folder=target, files=files, about=about)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A new empty folder on the store's disk; whatever is left of it afterwards is removed."""
+        folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
+        with disk_errors(folder):
+            folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def unfinished(self, key: str) -> Path:
+        """Where a long stage keeps what it would go on from after a kill; `finished` removes it."""
+        folder = self._place(self._unfinished, key)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def finished(self, key: str) -> None:
+        folder = self._place(self._unfinished, key)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others may still keep something beside it
+            folder.parent.rmdir()
+
+    def sweep(self) -> None:
+        """Remove what processes that no longer run left in the scratch folder, and old unfinished work."""
+        for folder in self._unfinished.glob("*/*"):
+            with suppress(OSError):
+                if time.time() - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > UNFINISHED_S:
+                    self.finished(folder.name)
+        for leftover in self._scratch.iterdir():
+            pid = leftover.name.split("-")[0]
+            if pid.isdecimal() and psutil.pid_exists(int(pid)):
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
+
+    @staticmethod
+    def _place(base: Path, digest: str) -> Path:
+        if not _HASH.fullmatch(digest):
+            raise ValueError(f"not a SHA-256: {digest!r}")
+        return base / digest[:2] / digest

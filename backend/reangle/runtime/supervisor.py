@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes jobs from the queue, oldest first, and sees each to one end."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import threading
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from reangle.contract import JobRequest, JobStatus
+from reangle.runtime.database import JobDatabase, Submission
+from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, error_of
+from reangle.runtime.process import end_orphans
+from reangle.runtime.store import Store
+
+PAUSE_AFTER_TROUBLE_S = 5.0
+
+
+class Supervisor:
+    """Runs up to `at_once` jobs at a time, each in a thread that follows one stage process after the other.
+
+    Two jobs that want the same stage make it once: the second waits for the first and finds it in the cache.
+    """
+
+    def __init__(self, database: JobDatabase, store: Store, *, at_once: int = 1) -> None:
+        self.database = database
+        self.store = store
+        self._queue_changed = threading.Condition()
+        self._closing = threading.Event()
+        self._canceled: set[str] = set()
+        self._stage_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._threads = [threading.Thread(target=self._work, name=f"jobs-{n}", daemon=True) for n in range(at_once)]
+
+    def start(self) -> None:
+        """Clear up what an earlier backend left, put its unfinished jobs back into the queue, and begin."""
+        for job_id, run in self.database.stage_runs().items():
+            end_orphans(run)
+            self.database.clear_stage_run(job_id)
+        self.store.sweep()
+        for job_id in self.database.running():
+            self.database.requeue(job_id)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the running stages; their jobs go on at the next start."""
+        self._closing.set()
+        with self._queue_changed:
+            self._queue_changed.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=15)
+
+    def submit(self, request: JobRequest) -> Submission:
+        outcome = self.database.submit(request)
+        with self._queue_changed:
+            self._queue_changed.notify()
+        return outcome
+
+    def cancel(self, job_id: str) -> JobStatus | None:
+        """Cancel a job, at once if it is queued, within seconds if it runs. None for an unknown job."""
+        status = self.database.cancel(job_id)
+        if status is not None and status.state == "running":
+            self._canceled.add(job_id)
+        return status
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            request = None
+            try:
+                with self._queue_changed:
+                    # `stop` may have rung since the loop began.
+                    if not self._closing.is_set() and (request := self.database.claim()) is None:
+                        self._queue_changed.wait()
+                if request is not None:
+                    self._see_through(request)
+            except Exception:
+                # The job list itself cannot be written, as on a full disk; the job stays as it was and is tried again.
+                traceback.print_exc(file=sys.stderr)
+                self._closing.wait(PAUSE_AFTER_TROUBLE_S)
+                if request is not None:
+                    self._put_back(request.id)
+
+    def _put_back(self, job_id: str) -> None:
+        while not self._closing.is_set():
+            try:
+                self.database.requeue(job_id)
+                return
+            except Exception:
+                self._closing.wait(PAUSE_AFTER_TROUBLE_S)
+
+    def _see_through(self, request: JobRequest) -> None:
+        interrupted = partial(self._is_interrupted, request.id)
+        try:
+            JobRun(request, self.database, self.store, interrupted, partial(self._only_one, interrupted)).run()
+        except JobInterruptedError:
+            self.database.requeue(request.id)
+        except sqlite3.Error:
+            raise
+        except Exception as failure:
+            self.database.finish(request.id, "failed", error_of(failure, traceback.format_exc()))
+        else:
+            self.database.finish(request.id, "done")
+        finally:
+            self._canceled.discard(request.id)
+
+    def _is_interrupted(self, job_id: str) -> bool:
+        return self._closing.is_set() or job_id in self._canceled
+
+    @contextmanager
+    def _only_one(self, interrupted: partial[bool], key: str) -> Iterator[None]:
+        lock = self._stage_locks[key]
+        while not lock.acquire(timeout=POLL_S):
+            if interrupted():
+                raise JobInterruptedError
+        try:
+            yield
+        finally:
+            lock.release()

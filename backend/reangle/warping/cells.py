@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernels that find a depth map's cells and draw them; `mesh` says by which rules."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from reangle.warping.lift import KERNEL
+
+_HALF = np.float32(0.5)
+_ONE = np.float32(1)
+_ZERO = np.float32(0)
+_GUARD = np.float32(32768)
+_NEAR = 1e-6
+_CLIPPED = np.int32(2**30)
+TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
+
+
+@numba.njit(**KERNEL)
+def find_cells(depth, valid, jump, grazing):
+    """(h + 1) x (w + 1) uint8: which links exist around the point where the pixels (r - 1, c - 1) to (r, c) meet."""
+    h, w = depth.shape
+    cells = np.zeros((h + 1, w + 1), np.uint8)
+    # 1 / depth of the row above, the row, and the two below, each with two empty pixels on both sides
+    rows = np.zeros((4, w + 4), np.float32)
+    across, down = np.zeros(w + 1, np.uint8), np.zeros(w + 2, np.uint8)
+    for i in range(min(2, h)):
+        _invert_row(depth[i], valid[i], rows[i + 2])
+    for i in range(h):
+        before, here, below, after = rows[(i + 1) % 4], rows[(i + 2) % 4], rows[(i + 3) % 4], rows[i % 4]
+        if i + 2 < h:
+            _invert_row(depth[i + 2], valid[i + 2], after)
+        else:
+            after[:] = _ZERO
+        for j in range(1, w + 2):
+            across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
+        for j in range(2, w + 2):
+            down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing)
+        # both ends of `across` and `down` lead out of the picture
+        for c in range(w + 1):
+            cells[i, c] |= across[c] * np.uint8(BOTTOM)
+            cells[i + 1, c] = (across[c] * np.uint8(TOP)) | (down[c] * np.uint8(LEFT)) | (down[c + 1] * np.uint8(RIGHT))
+    return cells
+
+
+@numba.njit(**KERNEL)
+def _invert_row(depth, valid, out):
+    for j in range(depth.shape[0]):
+        d = depth[j]
+        exists = valid[j] & (d > _ZERO)
+        out[j + 2] = _ONE / d if exists else _ZERO
+
+
+@numba.njit(inline="always", error_model="numpy")
+def _linked(before, a, b, after, jump, grazing):
+    """Whether a and b, each 1 / depth or 0, lie on one surface; before and after are the next ones outwards."""
+    step = abs(a - b)
+    farther = min(a, b)
+    left = abs(a - before) if before > _ZERO else np.float32(np.inf)
+    right = abs(after - b) if after > _ZERO else np.float32(np.inf)
+    slope = min(left, right)
+    slope = np.float32(2) * slope if slope < np.float32(np.inf) else _ZERO
+    allowed = max(jump * farther, min(slope, grazing * farther))
+    return (farther > _ZERO) & (step <= allowed)
+
+
+@numba.njit(**KERNEL)
+def _project_row(i, depth, valid, A, b, xs, ys, ws):
+    """Screen position and 1 / z of row i's pixels; 1 / z = 0 for those that do not exist or cannot be drawn in screen
+    coordinates.
+    """
+    v = np.float32(i) + _HALF
+    row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
+    a_x, a_y, a_z = A[0, 0], A[1, 0], A[2, 0]
+    b_x, b_y, b_z = b[0], b[1], b[2]
+    near = np.float32(_NEAR)
+    for j in range(xs.shape[0]):
+        u = np.float32(j) + _HALF
+        d = depth[i, j]
+        z = d * (a_z * u + row_z) + b_z
+        inverse = _ONE / z
+        x = (d * (a_x * u + row_x) + b_x) * inverse
+        y = (d * (a_y * u + row_y) + b_y) * inverse
+        drawable = valid[i, j] & (d > _ZERO) & (z > near) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
+        xs[j] = x
+        ys[j] = y
+        ws[j] = inverse if drawable else _ZERO
+
+
+@numba.njit(**KERNEL)
+def draw_cells(depth, valid, cells, A, b, A64, b64, out):
+    """Draw all cells into `out`, which holds 1 / z afterwards, 0 where nothing is."""
+    h, w = depth.shape
+    height, width = out.shape
+    out[:] = _ZERO
+    xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
+    corners = np.empty((4, 3), np.float32)
+    bounds = np.empty((4, w), np.int32)
+    for r in range(h + 1):
+        new, old = r & 1, (r + 1) & 1
+        if r < h:
+            _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
+            if r > 0:
+                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds)
+        for c in range(w + 1):
+            if cells[r, c] == ALL:
+                left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
+                if left <= right and top <= bottom:
+                    _fill(
+                        (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
+                        (xs[old, c], ys[old, c], ws[old, c]),
+                        (xs[new, c - 1], ys[new, c - 1], ws[new, c - 1]),
+                        (xs[new, c], ys[new, c], ws[new, c]),
+                        left,
+                        right,
+                        top,
+                        bottom,
+                        out,
+                    )
+                elif top == _CLIPPED:
+                    _take_corners(depth, r, c, corners)
+                    _draw_clipped(corners, A64, b64, out)
+            else:
+                _draw_pieces(depth, valid, cells[r, c], r, c, corners, A, b, A64, b64, out)
+
+
+@numba.njit(**KERNEL)
+def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
+    """Which pixels' centres the box around each cell holds: first and last column, first and last row. Free of
+    branches.
+
+    An empty box ends before it starts; a cell with a corner that cannot be drawn in screen coordinates starts at
+    _CLIPPED.
+    """
+    right, bottom = np.float32(width) - _HALF, np.float32(height) - _HALF
+    for c in range(1, x0.shape[0]):
+        x_low = min(min(x0[c - 1], x0[c]), min(x1[c - 1], x1[c]))
+        x_high = max(max(x0[c - 1], x0[c]), max(x1[c - 1], x1[c]))
+        y_low = min(min(y0[c - 1], y0[c]), min(y1[c - 1], y1[c]))
+        y_high = max(max(y0[c - 1], y0[c]), max(y1[c - 1], y1[c]))
+        drawable = min(min(w0[c - 1], w0[c]), min(w1[c - 1], w1[c])) > _ZERO
+        x_low, x_high = max(x_low, _HALF) if drawable else _ONE, min(x_high, right) if drawable else _ZERO
+        y_low, y_high = max(y_low, _HALF) if drawable else _ONE, min(y_high, bottom) if drawable else _ZERO
+        bounds[0, c] = np.int32(np.ceil(x_low - _HALF))
+        bounds[1, c] = np.int32(np.floor(x_high - _HALF))
+        top = np.int32(np.ceil(y_low - _HALF))
+        bounds[2, c] = top if drawable else _CLIPPED
+        bounds[3, c] = np.int32(np.floor(y_high - _HALF))
+
+
+@numba.njit(**KERNEL)
+def _fill(a, b, c, d, left, right, top, bottom, out):
+    """Two triangles, a b c and b d c, within a box of pixels; a and b are the upper corners, c and d the lower ones."""
+    ax, ay, aw = a
+    bx, by, bw = b
+    cx, cy, cw = c
+    dx, dy, dw = d
+    # x_b - x_a and so on, always from the end that comes first in the grid
+    abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
+    bdx, bdy, cdx, cdy = dx - bx, dy - by, dx - cx, dy - cy
+    # a triangle of no area divides by zero here; infinity and NaN then fail every test below
+    upper = _ONE / (abx * acy - aby * acx)
+    lower = _ONE / (bdx * bcy - bdy * bcx)
+    w_low, w_high = min(min(aw, bw), min(cw, dw)), max(max(aw, bw), max(cw, dw))
+    for row in range(top, bottom + 1):
+        y = np.float32(row) + _HALF
+        ab_y, ac_y, bc_y, bd_y, cd_y = abx * (y - ay), acx * (y - ay), bcx * (y - by), bdx * (y - by), cdx * (y - cy)
+        for column in range(left, right + 1):
+            x = np.float32(column) + _HALF
+            bc = bc_y - bcy * (x - bx)
+            b_of_upper, c_of_upper = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
+            b_of_lower, c_of_lower = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
+            in_upper = (b_of_upper >= _ZERO) & (c_of_upper >= _ZERO) & (bc * upper >= _ZERO)
+            in_lower = (b_of_lower >= _ZERO) & (c_of_lower >= _ZERO) & (bc * lower <= _ZERO)
+            upper_w = aw + (bw - aw) * b_of_upper + (cw - aw) * c_of_upper
+            lower_w = dw + (bw - dw) * b_of_lower + (cw - dw) * c_of_lower
+            value = max(upper_w if in_upper else _ZERO, lower_w if in_lower else _ZERO)
+            # slivers may overshoot
+            value = max(value, w_low) if in_upper | in_lower else _ZERO
+            out[row, column] = max(out[row, column], min(value, w_high))
+
+
+@numba.njit(**KERNEL)
+def _take_corners(depth, r, c, corners):
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        _set_corner(corners, k, np.float32(j) + _HALF, np.float32(i) + _HALF, depth[i, j])
+
+
+@numba.njit(**KERNEL)
+def _set_corner(corners, k, u, v, d):
+    corners[k, 0] = u
+    corners[k, 1] = v
+    corners[k, 2] = d
+
+
+@numba.njit(**KERNEL)
+def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
+    """A cell that is not whole: half a cell for each link, a quarter for each pixel that has none here."""
+    h, w = depth.shape
+    middle_u, middle_v = np.float32(c), np.float32(r)
+    left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
+    if links & TOP or links & BOTTOM:
+        for i in range(2):
+            if links & (BOTTOM if i else TOP):
+                top, bottom = (middle_v, lower) if i else (upper, middle_v)
+                for k in range(4):
+                    j = c - 1 + k % 2
+                    _set_corner(corners, k, np.float32(j) + _HALF, bottom if k // 2 else top, depth[r - 1 + i, j])
+                _draw_corners(corners, A, b, A64, b64, out)
+    if links & LEFT or links & RIGHT:
+        for j in range(2):
+            if links & (RIGHT if j else LEFT):
+                start, end = (middle_u, right) if j else (left, middle_u)
+                for k in range(4):
+                    i = r - 1 + k // 2
+                    _set_corner(corners, k, end if k % 2 else start, np.float32(i) + _HALF, depth[i, c - 1 + j])
+                _draw_corners(corners, A, b, A64, b64, out)
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
+            continue
+        d = depth[i, j]
+        if not (d > _ZERO and d < np.float32(np.inf)):
+            continue
+        if links & (BOTTOM if k // 2 else TOP) or links & (RIGHT if k % 2 else LEFT):
+            continue
+        start, end = (middle_u, right) if k % 2 else (left, middle_u)
+        top, bottom = (middle_v, lower) if k // 2 else (upper, middle_v)
+        _set_corner(corners, 0, start, top, d)
+        _set_corner(corners, 1, end, top, d)
+        _set_corner(corners, 2, start, bottom, d)
+        _set_corner(corners, 3, end, bottom, d)
+        _draw_corners(corners, A, b, A64, b64, out)
+
+
+@numba.njit(**KERNEL)
+def _draw_corners(corners, A, b, A64, b64, out):
+    """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells
+    exactly.
+    """
+    p0, p1 = _project_corner(corners, 0, A, b), _project_corner(corners, 1, A, b)
+    p2, p3 = _project_corner(corners, 2, A, b), _project_corner(corners, 3, A, b)
+    if not min(min(p0[2], p1[2]), min(p2[2], p3[2])) > _ZERO:
+        _draw_clipped(corners, A64, b64, out)
+        return
+    height, width = out.shape
+    left, right = max(min(min(p0[0], p1[0]), min(p2[0], p3[0])), _HALF), max(max(p0[0], p1[0]), max(p2[0], p3[0]))
+    top, bottom = max(min(min(p0[1], p1[1]), min(p2[1], p3[1])), _HALF), max(max(p0[1], p1[1]), max(p2[1], p3[1]))
+    right, bottom = min(right, np.float32(width) - _HALF), min(bottom, np.float32(height) - _HALF)
+    if left <= right and top <= bottom:
+        first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
+        first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
+        if first_column <= last_column and first_row <= last_row:
+            _fill(p0, p1, p2, p3, first_column, last_column, first_row, last_row, out)
+
+
+@numba.njit(**KERNEL)
+def _project_corner(corners, k, A, b):
+    u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
+    row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
+    z = d * (A[2, 0] * u + row_z) + b[2]
+    inverse = _ONE / z
+    x = (d * (A[0, 0] * u + row_x) + b[0]) * inverse
+    y = (d * (A[1, 0] * u + row_y) + b[1]) * inverse
+    drawable = (z > np.float32(_NEAR)) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
+    return x, y, inverse if drawable else _ZERO
+
+
+@numba.njit(**KERNEL)
+def _draw_clipped(corners, A, b, out):
+    """A cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
+
+    With p the corners in the target camera, K applied, the weights s of the point seen at (x, y, 1) solve P s = (x,
+    y, 1); it is inside and in front of the camera if no weight is below zero, and 1 / z is their sum.
+    """
+    height, width = out.shape
+    p = np.empty((4, 3))
+    for k in range(4):
+        u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
+        for axis in range(3):
+            p[k, axis] = d * (A[axis, 0] * u + A[axis, 1] * v + A[axis, 2]) + b[axis]
+    for first in range(2):
+        x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
+        for side in range(3):
+            start, end = p[first + side], p[first + (side + 1) % 3]
+            if start[2] > _NEAR:
+                x_low, x_high = min(x_low, start[0] / start[2]), max(x_high, start[0] / start[2])
+                y_low, y_high = min(y_low, start[1] / start[2]), max(y_high, start[1] / start[2])
+            if (start[2] > _NEAR) != (end[2] > _NEAR):
+                t = (_NEAR - start[2]) / (end[2] - start[2])
+                x = (start[0] + t * (end[0] - start[0])) / _NEAR
+                y = (start[1] + t * (end[1] - start[1])) / _NEAR
+                x_low, x_high, y_low, y_high = min(x_low, x), max(x_high, x), min(y_low, y), max(y_high, y)
+        if not (x_low <= width and x_high >= 0 and y_low <= height and y_high >= 0):
+            continue
+        n0 = np.cross(p[first + 1], p[first + 2])
+        n1 = np.cross(p[first + 2], p[first])
+        n2 = np.cross(p[first], p[first + 1])
+        volume = p[first, 0] * n0[0] + p[first, 1] * n0[1] + p[first, 2] * n0[2]
+        if volume == 0:
+            continue
+        left, right = np.int64(max(0.0, np.ceil(x_low - 0.5))), np.int64(min(width - 1.0, np.floor(x_high - 0.5)))
+        top, bottom = np.int64(max(0.0, np.ceil(y_low - 0.5))), np.int64(min(height - 1.0, np.floor(y_high - 0.5)))
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                x, y = column + 0.5, row + 0.5
+                s0 = (n0[0] * x + n0[1] * y + n0[2]) / volume
+                s1 = (n1[0] * x + n1[1] * y + n1[2]) / volume
+                s2 = (n2[0] * x + n2[1] * y + n2[2]) / volume
+                total = s0 + s1 + s2
+                slack = -1e-9 * total
+                if s0 >= slack and s1 >= slack and s2 >= slack and 0 < total <= 1 / _NEAR:
+                    out[row, column] = max(out[row, column], np.float32(total))
+
+
+@numba.njit(**KERNEL)
+def invert(values):
+    flat = values.reshape(-1)
+    for k in range(flat.shape[0]):
+        flat[k] = _ONE / flat[k] if flat[k] > _ZERO else _ZERO
