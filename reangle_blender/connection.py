@@ -25,7 +25,7 @@ class Connection:
 
     @property
     def version(self) -> str:
-        return self.reangle.version if self.backend else ""
+        return self.backend.version if self.backend else ""
 
     def provider(self, name: str) -> Provider | None:
         """What the backend said about a geometry provider; None while it was not asked."""

@@ -27,7 +27,7 @@ from reangle.weights.identity import file_hash
 from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
 from scripts.train.harness import load_average
 
-SUITE = REPOSITORY / "backend" / "models" / "mini"
+SUITE = REPOSITORY / "backend" / "reangle" / "weights" / "mini"
 ROLES = ("geometry", "video", "image")
 LIMIT = 48 * 2**20
 CARD = "README.md"

@@ -196,7 +196,7 @@ def test_without_a_word_geometry_and_pictures_come_from_the_shipped_weights(
 def test_with_a_broken_suite_the_demo_ends_at_once(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
     broken = tmp_path / "checkout"
     shutil.copytree(checkout, broken)
-    (broken / "backend" / "models" / "mini" / "geometry" / "config.json").unlink()
+    (broken / "backend" / "reangle" / "weights" / "mini" / "geometry" / "config.json").unlink()
     done = run("demo.py", "--sample", small_sample, "--out", tmp_path / "demo", checkout=broken)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr + done.stdout
