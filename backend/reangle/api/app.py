@@ -7,10 +7,12 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
+import anyio
 import anyio.from_thread
+import anyio.to_thread
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
@@ -18,11 +20,11 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from reangle.api import answers
-from reangle.api.answers import ErrorAnswer, RefusedError, answer_error
-from reangle.api.bell import Bell
+from reangle.api import error_responses
+from reangle.api.change_signal import ChangeSignal
+from reangle.api.error_responses import ErrorResponse, RefusedError, error_response
 from reangle.api.guard import BodyTooLargeError
-from reangle.api.published import find_file, results_of
+from reangle.api.result_files import find_file, results_of
 from reangle.contract import CONTRACT_VERSION, JobEvent, JobId, JobRequest, JobStatus, Result, Sha256
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
@@ -32,6 +34,8 @@ from reangle.weights.providers import providers_status
 
 MAX_WAIT_S = 25.0
 EVENTS_AT_ONCE = 1000
+EVENT_THREADS = 8
+UPLOAD_THREADS = 8
 _CHUNK = 1 << 20
 
 PathId = Annotated[JobId, Path(description="32 lower-case hexadecimal digits, made by the client")]
@@ -46,7 +50,7 @@ class Health(BaseModel):
 
 
 class Provider(BaseModel):
-    """A way to depth and cameras. message and advice say why it is not available, and what to do."""
+    """A source of depth and cameras. message and advice say why it is not available, and what to do."""
 
     name: str
     available: bool
@@ -56,7 +60,7 @@ class Provider(BaseModel):
 
 
 class Events(BaseModel):
-    """last: number of the last event in here; the next question's `since`."""
+    """last: number of the last event; `since` of the next request."""
 
     events: list[JobEvent]
     last: int
@@ -70,26 +74,29 @@ class Ending(BaseModel):
     ending: bool = True
 
 
-def create_app(supervisor: Supervisor, bell: Bell, end: Callable[[], None]) -> FastAPI:
-    """The application, without its `Guard`. end: asks the server to end."""
+def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], None]) -> FastAPI:
+    """The application, without its `Guard`. end: ends the server."""
     database, store = supervisor.database, supervisor.store
+    # Threads of their own: neither many waiting clients nor many uploads keep other requests from being answered.
+    event_threads, upload_threads = anyio.CapacityLimiter(EVENT_THREADS), anyio.CapacityLimiter(UPLOAD_THREADS)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        bell.bind()
+        changes.bind()
         await run_in_threadpool(supervisor.start)
         yield
         await run_in_threadpool(supervisor.stop)
 
-    unsaid = {code: {"model": ErrorAnswer} for code in (401, 403, 404, 413, 422)}
+    common = {code: {"model": ErrorResponse} for code in (401, 403, 404, 413, 422)}
     app = FastAPI(
-        title="Reangle", version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan, responses={**unsaid}
+        title="Reangle", version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan, responses={**common}
     )
     _answer_errors(app)
     _describe_token(app)
 
+    # Async, so that it answers even while every worker thread is busy.
     @app.get("/v1/health")
-    def health() -> Health:
+    async def health() -> Health:
         return Health(contract=CONTRACT_VERSION, version=VERSION, pid=os.getpid(), data=str(store.root))
 
     @app.get("/v1/providers")
@@ -103,15 +110,15 @@ def create_app(supervisor: Supervisor, bell: Bell, end: Callable[[], None]) -> F
     @app.put("/v1/blobs/{sha256}", status_code=201, responses={200: {"model": Uploaded}}, openapi_extra=_BINARY_BODY)
     async def put_blob(sha256: PathHash, request: Request, response: Response) -> Uploaded:
         chunks = _large_chunks(request.stream())
-        if store.has_blob(sha256):
+        if await run_in_threadpool(store.has_blob, sha256):
             response.status_code = 200
             async for _ in chunks:
                 pass
         else:
-            await run_in_threadpool(store.receive, sha256, _in_thread(chunks))
+            await anyio.to_thread.run_sync(store.receive, sha256, _in_thread(chunks), limiter=upload_threads)
         return Uploaded(sha256=sha256)
 
-    @app.post("/v1/jobs", status_code=201, responses={200: {"model": JobStatus}, 409: {"model": ErrorAnswer}})
+    @app.post("/v1/jobs", status_code=201, responses={200: {"model": JobStatus}, 409: {"model": ErrorResponse}})
     def submit(job: JobRequest, response: Response) -> JobStatus:
         if database.status(job.id) is None:
             plan_job(job, store.root)
@@ -142,20 +149,22 @@ def create_app(supervisor: Supervisor, bell: Bell, end: Callable[[], None]) -> F
         since: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)] = 0,
     ) -> Events:
+        def read() -> list[JobEvent]:
+            new = database.events(job_id, since, EVENTS_AT_ONCE)
+            if not new:
+                _known(job_id, database.status(job_id))
+            return new
+
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         while True:
-            rung = bell.next()
-            found = database.events(job_id, since, EVENTS_AT_ONCE)
-            if not found:
-                _known(job_id, database.status(job_id))
+            change = changes.next()
+            new = await anyio.to_thread.run_sync(read, limiter=event_threads)
             left = deadline - loop.time()
-            if found or bell.closed or left <= 0:
-                return Events(events=found, last=found[-1].n if found else since)
-            try:
-                await asyncio.wait_for(rung.wait(), left)
-            except TimeoutError:
-                continue
+            if new or changes.closed or left <= 0:
+                return Events(events=new, last=new[-1].n if new else since)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(change.wait(), left)
 
     @app.post("/v1/jobs/{job_id}/cancel")
     def cancel(job_id: PathId) -> JobStatus:
@@ -191,7 +200,7 @@ _BINARY_BODY: dict[str, Any] = {
 
 def _known(job_id: str, status: JobStatus | None) -> JobStatus:
     if status is None:
-        raise RefusedError(404, f"There is no job {job_id}.", advice="Look at GET /v1/jobs for the jobs there are.")
+        raise RefusedError(404, f"There is no job {job_id}.", advice="GET /v1/jobs lists the jobs.")
     return status
 
 
@@ -217,19 +226,19 @@ async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
 
 def _answer_errors(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Any], JSONResponse]] = {
-        UserError: answers.answer_user_error,
-        RequestValidationError: lambda error: answers.answer_invalid(error.errors()),
-        HTTPException: lambda error: answers.answer_status(error.status_code, error.detail),
-        sqlite3.OperationalError: answers.answer_database_error,
-        BodyTooLargeError: lambda error: error.answer(),
-        Exception: lambda error: answer_error(
+        UserError: error_responses.user_error_response,
+        RequestValidationError: lambda error: error_responses.invalid_request_response(error.errors()),
+        HTTPException: lambda error: error_responses.status_response(error.status_code, error.detail),
+        sqlite3.OperationalError: error_responses.database_error_response,
+        BodyTooLargeError: lambda error: error.response(),
+        Exception: lambda error: error_response(
             500, f"{type(error).__name__}: {error}", "This is a fault of Reangle; the backend's log has the traceback."
         ),
     }
-    for kind, answer in handlers.items():
+    for kind, respond in handlers.items():
 
-        async def handle(_: Request, error: Exception, answer: Callable[[Any], JSONResponse] = answer) -> Response:
-            return answer(error)
+        async def handle(_: Request, error: Exception, respond: Callable[[Any], JSONResponse] = respond) -> Response:
+            return respond(error)
 
         app.add_exception_handler(kind, handle)
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The door: nothing behind it sees a request that did not come from this machine's own programs with the token.
+"""Refuses every request that lacks the token or does not come from a program on this machine.
 
-Pure ASGI and outermost, so that it also stands before unknown paths, the OpenAPI document, streams and web sockets.
-A web page in the artist's browser is what is kept out: by DNS rebinding it can send a foreign Host, by a plain form a
-foreign Origin.
+Pure ASGI and outermost, so that it also protects unknown paths, the OpenAPI document, streams and web sockets. It keeps
+out web pages in the artist's browser: DNS rebinding lets them send a foreign Host, a plain form a foreign Origin.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reangle.api.answers import answer_error
+from reangle.api.error_responses import error_response
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 _UPLOAD_PREFIX = "/v1/blobs/"
@@ -34,7 +33,7 @@ class Limits:
 class Guard:
     """Checks Host, Origin and token of every request, and the size of its body.
 
-    last_seen: monotonic time of the last request that was let in.
+    last_seen: monotonic time of the last accepted request.
     """
 
     def __init__(self, app: ASGIApp, token: str, limits: Limits) -> None:
@@ -61,19 +60,19 @@ class Guard:
         host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
         if not _LOOPBACK.fullmatch(host):
             return _close(
-                answer_error(403, "The request's Host is not this machine.", "Use the address in server.json.")
+                error_response(403, "The request's Host is not this machine.", "Use the address in server.json.")
             )
         if any(origin.decode("latin-1").lower() != f"http://{host}" for origin in origins):
             return _close(
-                answer_error(403, "Requests from web pages are refused.", "Use the add-on or the command line.")
+                error_response(403, "Requests from web pages are refused.", "Use the add-on or the command line.")
             )
         scheme, _, token = tokens[0].partition(b" ") if len(tokens) == 1 else (b"", b"", b"")
         if not (hmac.compare_digest(token, self._token) and scheme.lower() == b"bearer"):
-            answer = answer_error(
+            response = error_response(
                 401, "The token is missing or wrong.", "Send the token of server.json as a bearer token."
             )
-            answer.headers["WWW-Authenticate"] = "Bearer"
-            return _close(answer)
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return _close(response)
         lengths = values(b"content-length")
         if any(not length.isdigit() or int(length[:20]) > limit for length in lengths):
             return _close(_too_large(limit))
@@ -81,13 +80,13 @@ class Guard:
 
 
 class BodyTooLargeError(HTTPException):
-    """A body without a stated length went past its limit. An HTTPException, because only those pass through FastAPI."""
+    """A body without a content length exceeds its limit. An HTTPException, because only those pass through FastAPI."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(413)
         self.limit = limit
 
-    def answer(self) -> Response:
+    def response(self) -> Response:
         return _close(_too_large(self.limit))
 
 
@@ -106,12 +105,12 @@ def _counted(receive: Receive, limit: int) -> Receive:
 
 
 def _too_large(limit: int) -> Response:
-    return answer_error(
+    return error_response(
         413, f"The request is larger than {limit} bytes.", "Use a shorter clip, or fewer cameras in one job."
     )
 
 
-def _close(answer: Response) -> Response:
+def _close(response: Response) -> Response:
     # The body of a refused request is never read, so the connection cannot be used again.
-    answer.headers["Connection"] = "close"
-    return answer
+    response.headers["Connection"] = "close"
+    return response

@@ -6,20 +6,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import logging
 import os
 import secrets
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from pathlib import Path
 
+import anyio.to_thread
 import filelock
 import psutil
 import uvicorn
 
 from reangle.api.app import create_app
-from reangle.api.bell import Bell
+from reangle.api.change_signal import ChangeSignal
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import ServerFile
 from reangle.errors import UserError
@@ -35,13 +38,15 @@ PARENT_POLL_S = 2.0
 IDLE_AFTER_PARENT_S = 60.0
 KEEP_ALIVE_S = 75
 
+logger = logging.getLogger(__name__)
+
 
 def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int = 1) -> int:
-    """Serve a data folder until it is told to end; returns the exit status.
+    """Serve a data folder until asked to end; returns the exit status.
 
-    port: wished for; 0, or one that is in use, takes a free one. parent: a process (Blender) after whose end the
-    backend ends too, once no job is left and nobody has asked for a minute. at_once: how many jobs run at a time.
-    0: ended as told. 2: could not start; standard error says why. 3: another backend has this data folder.
+    port: preferred port; 0, or one in use, takes a free one. parent: a process (Blender); after its end the backend
+    ends too, once no job is left and no request has come for a minute. at_once: how many jobs run at a time.
+    0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
     """
     try:
         with disk_errors(data):
@@ -61,18 +66,18 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
 
 
 def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
-    bell = Bell()
-    database = JobDatabase(data / "jobs.sqlite", on_news=bell.ring)
+    changes = ChangeSignal()
+    database = JobDatabase(data / "jobs.sqlite", on_change=changes.send)
     try:
         supervisor = Supervisor(database, Store(data), at_once=at_once)
         listener = _listen(port)
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
-        app = create_app(supervisor, bell, lambda: server.end())
+        app = create_app(supervisor, changes, lambda: server.end())
         guard = Guard(app, about.token, Limits())
-        server = _Server(guard, bell, about, data)
+        server = _Server(guard, changes, about, data)
         if parent is not None:
             server.watch(parent, database)
-        # When uvicorn has ended it raises the signals that it got once more; then there is nothing left to interrupt.
+        # uvicorn raises the signals that it got again after its end; then there is nothing left to interrupt.
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda *_: None)
@@ -98,7 +103,7 @@ def _listen(port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, guard: Guard, bell: Bell, about: ServerFile, data: Path) -> None:
+    def __init__(self, guard: Guard, changes: ChangeSignal, about: ServerFile, data: Path) -> None:
         super().__init__(
             uvicorn.Config(
                 guard,
@@ -113,7 +118,7 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=5,
             )
         )
-        self._guard, self._bell, self._about, self._data = guard, bell, about, data
+        self._guard, self._changes, self._about, self._data = guard, changes, about, data
         self._parent: tuple[psutil.Process | None, JobDatabase] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -135,21 +140,26 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._about.remove(self._data)
-        self._bell.close()
+        self._changes.close()
         await super().shutdown(sockets)
 
     async def _watch(self, parent: psutil.Process | None, database: JobDatabase) -> None:
         while not self.should_exit:
             await asyncio.sleep(PARENT_POLL_S)
             idle = time.monotonic() - self._guard.last_seen > IDLE_AFTER_PARENT_S
-            if idle and not (parent is not None and parent.is_running()) and not database.active():
-                self.end()
+            if not idle or (parent is not None and parent.is_running()):
+                continue
+            try:
+                if not await anyio.to_thread.run_sync(database.active):
+                    self.end()
+            except sqlite3.Error:
+                logger.exception("The job list cannot be read")
 
 
 def run(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reangle.api.serve", description=__doc__)
     parser.add_argument("--data", type=Path, default=None, help="the data folder")
-    parser.add_argument("--port", type=int, default=0, help="wished port; a free one is taken if it is in use")
+    parser.add_argument("--port", type=int, default=0, help="preferred port; a free one is taken if it is in use")
     parser.add_argument("--parent", type=int, default=None, help="end some time after this process has ended")
     parser.add_argument("--jobs", type=int, default=1, help="how many jobs run at a time")
     chosen = parser.parse_args(arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`server.json`: where the running backend is and the token that opens it, readable by its owner only."""
+"""`server.json`: address and token of the running backend, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE_NAME = "server.json"
 
 @dataclass(frozen=True)
 class ServerFile:
-    """It may be stale; only the health route, asked with this token, says whether that backend runs."""
+    """It may be stale: the backend runs if its health route accepts this token."""
 
     port: int
     token: str
@@ -32,13 +32,13 @@ class ServerFile:
 
     @classmethod
     def read(cls, data: Path) -> ServerFile | None:
-        """What stands in a data folder's server file; None if there is none that can be read."""
+        """The data folder's server file; None if it is missing or unreadable."""
         try:
             return cls(**json.loads((data / FILE_NAME).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def remove(self, data: Path) -> None:
-        """Remove the file if it is still this one."""
+        """Remove the file, unless another backend has replaced it."""
         if self.read(data) == self:
             (data / FILE_NAME).unlink(missing_ok=True)

@@ -51,12 +51,12 @@ Submission = Literal["new", "known", "conflict"]
 class JobDatabase:
     """`jobs.sqlite` of one data folder; safe to use from many threads of the one backend that holds the folder's lock.
 
-    on_news: called after each committed change, from the thread that made it.
+    on_change: called after each committed change, from the thread that made it.
     Raises UserError if the file is of a newer version or is no database.
     """
 
-    def __init__(self, path: Path, on_news: Callable[[], None] = lambda: None) -> None:
-        self.on_news = on_news
+    def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
+        self.on_change = on_change
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         try:
             self._writer = self._connect(path)
@@ -102,7 +102,7 @@ class JobDatabase:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
-        self.on_news()
+        self.on_change()
 
     def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._read_lock:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of a job's results.
 
-What a client asks for is compared with the lists of what was published, never made into a path.
+A requested name is compared with the list of published files; it never becomes a path itself.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reangle.api.answers import RefusedError
+from reangle.api.error_responses import RefusedError
 from reangle.contract import Result
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.store import Artifact, Store
@@ -20,12 +20,12 @@ def _artifacts(database: JobDatabase, store: Store, job_id: str) -> dict[str, Ar
 
 
 def results_of(database: JobDatabase, store: Store, job_id: str) -> list[Result]:
-    """The results that a job has published so far."""
+    """The job's results published so far."""
     return [Result(name=name, files=artifact.files) for name, artifact in _artifacts(database, store, job_id).items()]
 
 
 def find_file(database: JobDatabase, store: Store, job_id: str, address: str) -> tuple[Path, str]:
-    """Path and SHA-256 of the file at RESULT/PATH. Raises NotFoundError, also for a file that has become a link."""
+    """Path and SHA-256 of the file at RESULT/PATH. Raises RefusedError (404), also for a file that is now a link."""
     for name, artifact in _artifacts(database, store, job_id).items():
         for file in artifact.files:
             if f"{name}/{file.path}" != address:
@@ -38,5 +38,5 @@ def find_file(database: JobDatabase, store: Store, job_id: str, address: str) ->
                 404, f"The result file {address!r} is damaged.", advice="Send the job again under a new id."
             )
     raise RefusedError(
-        404, f"The job has published no file {address[:200]!r}.", advice="Look at the job's results for what there is."
+        404, f"The job has published no file {address[:200]!r}.", advice="GET /v1/jobs/{id}/results lists the files."
     )

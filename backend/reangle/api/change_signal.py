@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wakes clients that wait for news."""
+"""Wakes the requests that wait for a change of the job list."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import asyncio
 from contextlib import suppress
 
 
-class Bell:
-    """Rung from any thread, heard in the event loop.
+class ChangeSignal:
+    """Sent from any thread, awaited in the event loop.
 
-    closed: the server is ending, and nobody shall wait any longer.
+    closed: the server is ending; waiting requests must return.
     """
 
     def __init__(self) -> None:
@@ -19,12 +19,12 @@ class Bell:
         self._next = asyncio.Event()
 
     def bind(self) -> None:
-        """Belong to the running event loop."""
+        """Use the running event loop."""
         self._loop = asyncio.get_running_loop()
 
-    def ring(self) -> None:
+    def send(self) -> None:
         if self._loop is not None:
-            with suppress(RuntimeError):  # the loop has ended, and with it everyone who waits
+            with suppress(RuntimeError):  # the loop has ended, and every request with it
                 self._loop.call_soon_threadsafe(self._wake)
 
     def close(self) -> None:
@@ -32,9 +32,9 @@ class Bell:
         self._wake()
 
     def _wake(self) -> None:
-        rung, self._next = self._next, asyncio.Event()
-        rung.set()
+        current, self._next = self._next, asyncio.Event()
+        current.set()
 
     def next(self) -> asyncio.Event:
-        """Set at the next ring. Take it before looking whether there is news already."""
+        """Set at the next change. Take it before reading the job list, so that no change is missed."""
         return self._next

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Error responses, always {"error": {"message", "advice"}}."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import JSONResponse
+
+from reangle.errors import UserError
+
+_TEXTS = {
+    404: ("This address does not exist.", "GET /openapi.json lists the addresses."),
+    405: ("This address does not accept that method.", "GET /openapi.json lists the methods."),
+}
+
+
+class RefusedError(UserError):
+    """A UserError with an HTTP status of its own. more: further fields of the response."""
+
+    def __init__(self, status: int, message: str, *, advice: str, **more: Any) -> None:
+        super().__init__(message, advice=advice)
+        self.status, self.more = status, more
+
+
+class ErrorText(BaseModel):
+    """message: what is wrong and where; advice: what to do now."""
+
+    message: str
+    advice: str
+
+
+class ErrorResponse(BaseModel):
+    """missing: hashes of files that must be uploaded first, if any."""
+
+    error: ErrorText
+    missing: list[str] | None = None
+
+
+def error_response(status: int, message: str, advice: str, **more: Any) -> JSONResponse:
+    return JSONResponse({"error": {"message": message, "advice": advice}, **more}, status)
+
+
+def user_error_response(error: UserError) -> JSONResponse:
+    if isinstance(error, RefusedError):
+        return error_response(error.status, error.message, error.advice, **error.more)
+    full = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error_response(507 if full else 422, error.message, error.advice)
+
+
+def status_response(status: int, detail: str) -> JSONResponse:
+    message, advice = _TEXTS.get(status, (f"{detail}.", "GET /openapi.json describes what is expected."))
+    return error_response(status, message, advice)
+
+
+def database_error_response(error: sqlite3.OperationalError) -> JSONResponse:
+    advice = "Check that the data folder's disk is writable and not full, then try again."
+    return error_response(507, f"The job list could not be read or written: {error}.", advice)
+
+
+def invalid_request_response(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """One sentence for the first of pydantic's errors, naming the field and, in a camera, the frame."""
+    first = errors[0]
+    place = [part for part in first["loc"] if part not in ("body", "path", "query", "header")]
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    what = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    match place:
+        case ["paths", int(camera), "world_from_camera" | "K" | "frames", int(frame), *_]:
+            where = f" (camera {camera}, frame {frame})"
+        case _:
+            where = ""
+    more = f" There are {len(errors) - 1} more errors." if len(errors) > 1 else ""
+    message = f"{field}{where}: {what}.{more}" if field else f"{what}.{more}"
+    return error_response(422, message[:2000], "Correct this value and send the request again.")
