@@ -38,8 +38,7 @@ from mini_data import (
     sample_shot,
 )
 from mini_geometry import judge_clip, judge_sample
-from reangle.weights.checkpoints import Checkpoint
-from reangle.weights.shipped import check_shipped, comes_later
+from reangle.weights.shipped import check_shipped
 from reangle.weights.suites import MINI
 
 from scripts.train.disocclusion import disocclusion
@@ -74,21 +73,14 @@ def main() -> int:
         sample = sample_shot(decoded)
         if "geometry" in chosen.only:
             figures |= geometry(shots, decoded, Path(folder))
-        if {"vae", "video"} & set(chosen.only) and _here(MINI.video):
+        if {"vae", "video"} & set(chosen.only):
             figures |= autoencoder(shots, sample) if "vae" in chosen.only else {}
             figures |= video(shots, sample, chosen.pictures) if "video" in chosen.only else {}
-        if "fill" in chosen.only and _here(MINI.image):
+        if "fill" in chosen.only:
             figures |= fill(shots, sample, chosen.pictures)
     known = {key: round(value, 4) for key, value in figures.items() if np.isfinite(value)}
     print(json.dumps({"bench": "mini", "figures": known}))
     return 0
-
-
-def _here(known: Checkpoint) -> bool:
-    if comes_later(known):
-        print(f"\n{known.title}: not part of this version yet")
-        return False
-    return True
 
 
 def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, float]:

@@ -9,15 +9,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.providers import provider_named
 from reangle.geometry.footage import Footage
-from reangle.geometry.provider import provider_named
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
 from reangle.media.stage import decode
 from reangle.media.write import read_images
 from reangle.runtime.stage import StageContext
-from reangle.weights.providers import check_provider
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
@@ -102,10 +102,10 @@ def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
     files = {}
     if provider == "files":
         files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
-    checkpoint = "" if provider == "files" else check_provider(settings, Path())
+    checkpoint = "" if provider == "files" else provider_weights(settings, Path())
     params = {**settings.model_dump(exclude={"files", "checkpoint"}), "start": 0}
     context = StageContext(params, {"decode": decoded}, files, decoded, checkpoint, lambda share, words: None)
-    return provider_named(provider)(Footage.open(decoded), context)
+    return provider_named(provider).load()(Footage.open(decoded), context)
 
 
 def decode_sample(folder: Path) -> Path:

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from numba import set_num_threads
 from PIL import Image
-from reangle.geometry.dust3r_network import network_class
+from reangle.geometry.depth.dust3r_network import network_class
 
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import FIRST_SEED

@@ -179,7 +179,7 @@ def test_missing_weights_end_it_at_once_with_what_to_do(place: Path, provider: s
         (["--move", "orbit-left:8", "--size", "4x4"], "width: Input should be"),
         (["--move", "orbit-left:8", "--view", "orbit-left:8", "--move", "orbit-left:8"], "two cameras are named"),
         (["--move", "orbit-left:8", "--geometry", "files:nowhere"], "no folder nowhere"),
-        (["--move", "orbit-left:8", "--geometry", "guess"], "no geometry 'guess'"),
+        (["--move", "orbit-left:8", "--geometry", "guess"], "geometry provider 'guess'"),
         (["--move", "orbit-left:8", "--geometry", "mini", "--checkpoint", "x"], "'mini' has weights of its own"),
         (["--move", "orbit-left:8", "--clip", "nowhere.mp4"], "no file nowhere.mp4"),
         ([], "No camera was given"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reangle.errors import UserError
 from reangle.geometry.camera_files import natural_key, read_camera_json, read_colmap, relative_to_first
 from reangle.geometry.cloud import MAX_POINTS, cloud_size
-from reangle.geometry.files import collect_geometry_files, provide
+from reangle.geometry.depth.files import collect_geometry_files, provide
 from reangle.geometry.footage import Footage
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry

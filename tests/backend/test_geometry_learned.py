@@ -13,8 +13,9 @@ import torch
 from reangle.contract import GeometrySettings
 from reangle.errors import UserError
 from reangle.geometry.alignment import Alignment, align
-from reangle.geometry.depth_anything import estimate_disparity
-from reangle.geometry.disparity import (
+from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.depth_anything import estimate_disparity
+from reangle.geometry.depth.disparity import (
     apply,
     default_range,
     depth_from_inverse,
@@ -22,13 +23,12 @@ from reangle.geometry.disparity import (
     match_frames,
     smooth_in_time,
 )
-from reangle.geometry.dust3r_network import Dust3rNetwork
-from reangle.geometry.dust3r_provider import NetworkView
+from reangle.geometry.depth.dust3r import NetworkView
+from reangle.geometry.depth.dust3r_network import Dust3rNetwork
+from reangle.geometry.depth.fuse import fit_frames, fit_scale_shift, fuse
 from reangle.geometry.footage import Footage
-from reangle.geometry.fuse import fit_frames, fit_scale_shift, fuse
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.weights.providers import check_provider
 from safetensors.torch import load_file, save_file
 
 from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
@@ -83,7 +83,7 @@ def test_the_network_sees_every_pixel_and_the_lens_maps_back(width: int, height:
 
 def test_dust3r_runs_from_frames_to_geometry(dust3r: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(4, 50, 74))
-    checkpoint = check_provider(GeometrySettings(provider="dust3r", checkpoint=str(dust3r)), tmp_path)
+    checkpoint = provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(dust3r)), tmp_path)
     estimate(context(clip, tmp_path / "out", checkpoint=checkpoint, provider="dust3r"))
     geometry = VideoGeometry.load(tmp_path / "out")
     assert geometry.frame_count == 4
@@ -107,8 +107,8 @@ def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path
     clip = decoded_clip(tmp_path / "clip", textured_frames(3, 56, 84))
     shutil.copytree(dust3r, tmp_path / "data" / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt")
     settings = GeometrySettings(provider="depth-anything", checkpoint=str(depth_anything), horizontal_fov_deg=60)
-    both = check_provider(settings, tmp_path / "data")
-    alone = check_provider(settings.model_copy(update={"use_dust3r": False}), tmp_path / "data")
+    both = provider_weights(settings, tmp_path / "data")
+    alone = provider_weights(settings.model_copy(update={"use_dust3r": False}), tmp_path / "data")
     assert both != alone == str(depth_anything)
     for name, checkpoint in (("alone", alone), ("both", both)):
         estimate(

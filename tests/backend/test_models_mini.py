@@ -16,7 +16,6 @@ from PIL import Image
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.weights import shipped
-from reangle.weights.checkpoints import Checkpoint
 from reangle.weights.suites import MINI
 from reangle.weights.verify import verify
 
@@ -26,15 +25,10 @@ from tests.backend.tiny_checkpoints import context, decoded_clip
 
 WIDTH, HEIGHT, FRAMES = 224, 128, 9
 libraries: Any = diffusers  # its pipelines are annotated as what they are not
-SHIPPED = [known for known in MINI.checkpoints.values() if not shipped.comes_later(known)]
-
-
-def needs(known: Checkpoint) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(known not in SHIPPED, reason=f"{known.name} is not part of this version yet")
 
 
 def test_all_is_there_as_listed_and_small_enough(tmp_path: Path) -> None:
-    for known in SHIPPED:
+    for known in MINI.checkpoints.values():
         folder = shipped.check_shipped(known)
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "Apache-2.0" in card
@@ -74,7 +68,6 @@ def first_frame() -> Image.Image:
     return Image.fromarray(render(scene, scene.source, [0]).rgb[0])
 
 
-@needs(MINI.video)
 def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_frame: Image.Image) -> None:
     pipe = libraries.CogVideoXImageToVideoPipeline.from_pretrained(
         shipped.check_shipped(MINI.video), dtype=torch.float32
@@ -97,7 +90,6 @@ def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_fram
     assert np.abs(made[0] - given).mean() < 0.5 * np.abs(given - given.mean((0, 1))).mean()
 
 
-@needs(MINI.image)
 def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: Image.Image) -> None:
     pipe = libraries.FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image), dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)

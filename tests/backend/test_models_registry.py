@@ -13,10 +13,11 @@ import torch
 from reangle.contract import GeometrySettings
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
+from reangle.geometry.depth.availability import provider_weights, providers_status
+from reangle.weights.checkpoints import CHECKPOINTS, COGVIDEOX_I2V
 from reangle.weights.identity import checkpoint_hash, split_checkpoints
-from reangle.weights.providers import check_provider, providers_status
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
-from reangle.weights.suites import CHECKPOINTS, SUITES, known_checkpoint
+from reangle.weights.suites import SUITES, known_checkpoint
 
 from tests.backend.tiny_checkpoints import save_depth_anything, save_dust3r
 
@@ -49,7 +50,7 @@ def test_missing_weights_are_named_with_licence_size_place_and_way_out(known, tm
         assert " MB" in said or " GB" in said
         assert str(tmp_path / "models" / known.name) in said
         assert all(file.partition("/")[0] in said for file in known.files)
-        is_geometry = known.kind in ("dust3r", "depth-anything")
+        is_geometry = known.kind.role == "geometry"
         assert ("files" if is_geometry else "preview") in caught.value.advice.rsplit("Without it", 1)[1]
 
 
@@ -66,7 +67,7 @@ def test_a_suites_weights_have_names_by_their_role(suite) -> None:
 def test_no_licence_is_told_as_freer_than_it_is() -> None:
     """What may not simply be used in commercial work says so wherever its licence is told."""
     for known in CHECKPOINTS:
-        assert known.commercial_ok == ("commercial" not in known.terms.lower()), known.name
+        assert known.licence.commercial_ok == ("commercial" not in known.terms.lower()), known.name
     terms = {known.name: known.terms for known in CHECKPOINTS}
     assert terms["mini-geometry"].startswith("Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0")
     assert terms["mini-video"] == terms["mini-image"] == "Apache-2.0"
@@ -80,7 +81,7 @@ def test_a_pipeline_is_found_when_all_its_parts_are_there(tmp_path: Path) -> Non
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text('{"_class_name": "CogVideoXImageToVideoPipeline"}', encoding="utf-8")
     assert find_checkpoint("thudm/cogvideox-5b-i2v", tmp_path) == folder
-    assert kind_of(folder) == "cogvideox"
+    assert kind_of(folder) is COGVIDEOX_I2V
     assert what_to_copy(known.files).startswith("model_index.json and the folders scheduler, text_encoder")
     before = checkpoint_hash(folder)
     (folder / "tokenizer" / "spiece.model").write_text("other words", encoding="utf-8")
@@ -104,7 +105,7 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
     folder = save_dust3r(tmp_path / "models" / DUST3R)
     for name in (DUST3R, f"naver/{DUST3R}", str(folder)):
         assert find_checkpoint(name, tmp_path) == folder
-    assert check_provider(GeometrySettings(provider="dust3r"), tmp_path) == str(folder)
+    assert provider_weights(GeometrySettings(provider="dust3r"), tmp_path) == str(folder)
     assert licence_of(str(folder)) == "CC BY-NC-SA 4.0, not for commercial work"
     assert [row["name"] for row in list_checkpoints(tmp_path) if row["installed"] and not row["shipped"]] == [DUST3R]
 
@@ -112,11 +113,11 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
 def test_depth_anything_takes_dust3r_along_unless_told_not_to(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
     settings = GeometrySettings(provider="depth-anything")
-    assert check_provider(settings, tmp_path) == str(small)
+    assert provider_weights(settings, tmp_path) == str(small)
     dust3r = save_dust3r(tmp_path / "models" / DUST3R)
-    assert split_checkpoints(check_provider(settings, tmp_path)) == [str(small), str(dust3r)]
+    assert split_checkpoints(provider_weights(settings, tmp_path)) == [str(small), str(dust3r)]
     alone = GeometrySettings(provider="depth-anything", use_dust3r=False)
-    assert check_provider(alone, tmp_path) == str(small)
+    assert provider_weights(alone, tmp_path) == str(small)
 
 
 def test_the_hubs_cache_is_used_without_asking_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +144,7 @@ def test_weights_that_could_run_code_are_refused(name: str, tmp_path: Path) -> N
 def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
     with pytest.raises(UserError, match="does not hold a checkpoint for dust3r"):
-        check_provider(GeometrySettings(provider="dust3r", checkpoint=str(small)), tmp_path)
+        provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(small)), tmp_path)
     (small / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match=r"lacks preprocessor_config\.json"):
         find_checkpoint(SMALL, tmp_path)
@@ -169,7 +170,7 @@ def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
 def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from reangle.weights.registry import list_checkpoints;"
-        "from reangle.weights.providers import providers_status; from reangle.weights.verify import verify;"
+        "from reangle.geometry.depth.availability import providers_status; from reangle.weights.verify import verify;"
         "data = Path(sys.argv[1]); providers_status(data); list_checkpoints(data); verify(None, data);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )

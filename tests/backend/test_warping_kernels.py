@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from reangle.geometry.flying_pixels import flying_pixels
 from reangle.warping import lift
 from reangle.warping.mesh import mesh_clip, mesh_depth, mesh_frame
 from reangle.warping.splat import splat_clip, splat_frame
@@ -262,11 +263,11 @@ def test_flying_pixels_go_and_thin_and_slanted_ones_stay() -> None:
     depth[:, 48:58] = 1 / np.linspace(1 / 4.5, 1 / 1.2, 10)  # a steep but straight wall
     depth[:, 58:] = 1.2
     valid = np.ones_like(depth, bool)
-    np.testing.assert_array_equal(lift.edge_mask(depth, valid), flying)
-    np.testing.assert_array_equal(lift.edge_mask(depth.T, valid.T), flying.T)
+    np.testing.assert_array_equal(flying_pixels(depth, valid), flying)
+    np.testing.assert_array_equal(flying_pixels(depth.T, valid.T), flying.T)
     rgb, ball_depth, ball, _ = room(160, 120)
     assert rgb.any()
-    eaten = lift.edge_mask(ball_depth, np.ones_like(ball))
+    eaten = flying_pixels(ball_depth, np.ones_like(ball))
     assert eaten.mean() < 1e-3
 
 

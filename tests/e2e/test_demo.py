@@ -17,7 +17,7 @@ from demo_report import camera_error
 from environments import python_of
 from reangle.contract import CameraPath
 from reangle.geometry.camera_files import read_camera_json
-from reangle.geometry.depth_files import read_depth
+from reangle.geometry.depth.depth_maps import read_depth
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
 from reangle.media.write import write_mp4

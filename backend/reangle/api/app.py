@@ -28,9 +28,9 @@ from reangle.api.result_files import find_file, results_of
 from reangle.contract import CONTRACT_VERSION, JobEvent, JobId, JobRequest, JobStatus, Result, Sha256
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
+from reangle.geometry.depth.availability import providers_status
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
-from reangle.weights.providers import providers_status
 
 MAX_WAIT_S = 25.0
 EVENTS_AT_ONCE = 1000

@@ -186,7 +186,7 @@ def _server(data: Path) -> dict[str, Any] | None:
 
 
 def _providers(data: Path) -> list[Any]:
-    from reangle.weights.providers import providers_status
+    from reangle.geometry.depth.availability import providers_status
 
     return list(providers_status(data))
 

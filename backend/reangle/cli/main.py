@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 
 from reangle.errors import UserError
+from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
 
 # Imported only when the command runs: help must come at once, and the server must not load what it does not need.
 _COMMANDS = {
@@ -114,11 +115,11 @@ def _scene_options() -> argparse.ArgumentParser:
     depth = options.add_argument_group("geometry")
     depth.add_argument(
         "--geometry",
-        default="mini",
+        default=DEFAULT,
         metavar="HOW",
-        help="mini (default), dust3r, depth-anything, or files:DIR with depth maps and a camera file",
+        help=f"{', '.join(spec.name for spec in PROVIDERS)} (default: {DEFAULT}); for depth files write files:DIR",
     )
-    depth.add_argument("--checkpoint", metavar="NAME", help="weights for dust3r or depth-anything: a folder, or a name")
+    depth.add_argument("--checkpoint", metavar="NAME", help="weights for the geometry: a folder, or a name")
     depth.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, where nothing else knows it")
     depth.add_argument("--depth-scale", type=float, default=1.0, metavar="X", help="multiplies depth read from files")
     depth.add_argument("--no-dust3r", action="store_true", help="depth-anything without DUSt3R's scale")

@@ -45,8 +45,8 @@ def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _paragraph(row: Mapping[str, Any]) -> list[str]:
-    role = f"{row['role']}: " if row["role"] else ""
-    lines = [f"{role}{row['name']}  ({row['kind']}; {row['terms']}; {size_in_words(row['size'])})"]
+    role = f"{row['role']}: " if row["suite"] else ""
+    lines = [f"{role}{row['name']}  ({row['kind']}; {row['licence']}; {size_in_words(row['size'])})"]
     if row["installed"]:
         lines.append(f"    here: {row['path']}")
     elif row["shipped"]:

@@ -6,20 +6,20 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings
 from reangle.errors import UserError
-from reangle.geometry.files import collect_geometry_files
+from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.files import collect_geometry_files
+from reangle.geometry.depth.providers import provider_named
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
 from reangle.warping.moves import Move, parse_move
-from reangle.weights.providers import check_provider
 
 IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
-PROVIDERS: tuple[Literal["mini", "dust3r", "depth-anything"], ...] = ("mini", "dust3r", "depth-anything")
 
 T = TypeVar("T")
 
@@ -27,17 +27,12 @@ T = TypeVar("T")
 def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
     """GeometrySettings of `--geometry` and its companions. Raises UserError at once if weights are missing."""
     provider, _, folder = options.geometry.partition(":")
-    if provider == "files":
-        if not folder:
-            raise UserError("--geometry files needs a folder.", advice="Write --geometry files:FOLDER.")
-        paths = collect_geometry_files(Path(folder).expanduser())
-        files = tuple(store.add_file(path) for path in paths)
-    elif provider in PROVIDERS and not folder:
-        files = ()
-    else:
-        raise UserError(
-            f"There is no geometry {options.geometry!r}.", advice="Use mini, dust3r, depth-anything or files:FOLDER."
-        )
+    reads_files = "files" in provider_named(provider).settings
+    if reads_files != bool(folder):
+        what = "needs a folder" if reads_files else "takes no folder"
+        raise UserError(f"--geometry {provider} {what}.", advice="Write --geometry files:FOLDER, or a name alone.")
+    paths = collect_geometry_files(Path(folder).expanduser()) if folder else []
+    files = tuple(store.add_file(path) for path in paths)
     settings = checked(
         "The geometry options",
         lambda: GeometrySettings(
@@ -49,7 +44,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
             use_dust3r=not options.no_dust3r,
         ),
     )
-    check_provider(settings, store.root)
+    provider_weights(settings, store.root)
     return settings
 
 

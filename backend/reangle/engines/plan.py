@@ -9,8 +9,9 @@ from reangle.contract import CameraPath, JobRequest
 from reangle.engines.preview import warp_and_fill
 from reangle.engines.reangle import generation, shared_learning, video_checkpoint
 from reangle.errors import UserError
+from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.providers import provider_named
 from reangle.runtime.stage import Stage
-from reangle.weights.providers import check_provider
 
 DECODE_VERSION = 1
 GEOMETRY_VERSION = 1
@@ -23,7 +24,7 @@ def plan_job(request: JobRequest, data: Path) -> list[Stage]:
     A camera's name is read by `deliver` alone, so renaming a camera renders nothing again. Raises UserError for what is
     known to fail before any work: missing weights, a camera that asks for frames that the clip's selection cannot have.
     """
-    checkpoint = check_provider(request.geometry, data)
+    checkpoint = provider_weights(request.geometry, data)
     clip, geometry = request.clip, request.geometry
     stages = [
         Stage(
@@ -43,7 +44,7 @@ def plan_job(request: JobRequest, data: Path) -> list[Stage]:
             inputs={"decode": "decode"},
             files={"geometry": geometry.files} if geometry.files else {},
             checkpoint=checkpoint,
-            weight=2 if geometry.provider == "files" else 15,
+            weight=provider_named(geometry.provider).seconds,
             publishes="geometry",
         ),
     ]

@@ -29,7 +29,8 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
     asked = request.reangle.suite
     suite = suite_named(asked)
     folder = find_checkpoint(suite.video.name if suite else asked, data)
-    if kind_of(folder) != "cogvideox":
+    kind = kind_of(folder)
+    if kind is None or kind.role != "video":
         raise UserError(
             f"{folder} does not hold a video model that the engine reangle can use.",
             advice="Choose the suite mini or cogvideox-5b.",

@@ -13,11 +13,11 @@ from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest
 from reangle.contract.camera_path import rows_of
 from reangle.engines.plan import plan_job
 from reangle.evaluation.truth import TrueScene
-from reangle.geometry.files import collect_geometry_files
+from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.files import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.stage import Stage
 from reangle.runtime.store import Artifact, Store
-from reangle.weights.providers import check_provider
 
 
 def scene_request(
@@ -65,5 +65,5 @@ def _geometry(scene: TrueScene, store: Store, provider: Literal["files", "mini"]
         paths = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
         return GeometrySettings(provider="files", files=tuple(store.add_file(path) for path in paths))
     settings = GeometrySettings(provider=provider)
-    check_provider(settings, store.root)
+    provider_weights(settings, store.root)
     return settings

@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from reangle.geometry.flying_pixels import flying_pixels
 from reangle.geometry.footage import Footage
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.lift import edge_mask
 
 MAX_POINTS = 200_000
 
@@ -32,7 +32,7 @@ def save_cloud(geometry: VideoGeometry, footage: Footage, folder: Path) -> None:
     rgb = np.zeros((geometry.frame_count, height, width, 3), np.uint8)
     dynamic = np.zeros((geometry.frame_count, height, width), bool)
     for index in range(geometry.frame_count):
-        solid = geometry.valid[index] & ~edge_mask(geometry.depth[index], geometry.valid[index])
+        solid = geometry.valid[index] & ~flying_pixels(geometry.depth[index], geometry.valid[index])
         depth[index] = np.where(solid, geometry.depth[index], 0)[pick]
         image = footage.image(index)
         way = cv2.INTER_AREA if width <= footage.width else cv2.INTER_LINEAR

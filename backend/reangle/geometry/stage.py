@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from reangle.geometry.cloud import save_cloud
+from reangle.geometry.depth.providers import provider_named
 from reangle.geometry.footage import Footage
-from reangle.geometry.provider import provider_named
 from reangle.runtime.stage import StageContext
 
 
@@ -16,7 +16,7 @@ def estimate(context: StageContext) -> None:
     inputs: decode. files: geometry, for provider "files".
     """
     footage = Footage.open(context.inputs["decode"])
-    geometry = provider_named(context.params["provider"])(footage, context)
+    geometry = provider_named(context.params["provider"]).load()(footage, context)
     geometry.save(context.out)
     save_cloud(geometry, footage, context.out)
     for note in geometry.notes:

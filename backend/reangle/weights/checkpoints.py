@@ -1,45 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known about weights before they are looked for: files, licences, sizes, where they come from."""
+"""All weights that Reangle knows: one row each, with files, licence, size and where they are published."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-Kind = Literal["dust3r", "depth-anything", "cogvideox", "flux-fill"]
-"""Which class reads the weights: AsymmetricCroCo3DStereo, DepthAnythingForDepthEstimation,
-CogVideoXImageToVideoPipeline, FluxFillPipeline."""
+from reangle.weights.licences import APACHE_2, APACHE_2_ON_DUST3R, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
-NOT_COMMERCIAL = "not for commercial work"
+Role = Literal["geometry", "video", "image"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Which code reads a checkpoint, and how its folder is recognised.
+
+    pipeline: the class in a pipeline's model_index.json. config: keys and values of config.json; None stands for any
+    value, "" for a key that must be missing.
+    """
+
+    name: str
+    role: Role
+    pipeline: str = ""
+    config: tuple[tuple[str, str | None], ...] = ()
+
+    def matches(self, config: Mapping[str, Any]) -> bool:
+        """Whether a config.json is of this kind."""
+        return bool(self.config) and all(
+            key in config if value is None else config.get(key, "") == value for key, value in self.config
+        )
+
+
+DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"),))
+DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
+COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
+FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
+KINDS = (DEPTH_ANYTHING, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights that the backend can use.
+    """Weights that Reangle can use.
 
-    name: the folder under `models`. licence: of the weights. commercial_ok: whether they, with the code that they need,
-    may be used in commercial work; restriction says what stands against it. size: bytes on disk. hub: where they are
-    published, "" if nowhere. files: what the folder must hold, the one that tells its kind first.
-    shipped: the folder under `weights` for weights that come with the backend, else ""; their files and sizes are
-    in `suite.json`, so `files` is empty and `size` 0. limits: what results show that were made with small weights.
+    name: the folder under `models`. licence: of the weights, with what their code adds. size: bytes on disk. hub: the
+    repository they are published in, "" if nowhere. files: what the folder must hold; the first one identifies a
+    complete copy in the hub's cache. shipped: the folder under `weights` for weights that come with Reangle, else "";
+    `suite.json` lists their files and sizes, so `files` is empty and `size` 0. limits: what small weights cannot do.
     """
 
     name: str
     kind: Kind
     title: str
-    licence: str
-    commercial_ok: bool
-    size: int
-    hub: str
-    files: tuple[str, ...]
-    restriction: str = ""
+    licence: Licence
+    size: int = 0
+    hub: str = ""
+    files: tuple[str, ...] = ()
     shipped: str = ""
     limits: str = ""
 
     @property
     def terms(self) -> str:
         """Licence and restriction in one phrase."""
-        return f"{self.licence}, {self.restriction}" if self.restriction else self.licence
+        return self.licence.terms
 
 
 def size_in_words(size: int) -> str:
@@ -49,54 +72,90 @@ def size_in_words(size: int) -> str:
     return f"{round(size / 1e6, 1):g} MB" if size else "size unknown"
 
 
-def _depth_anything(size: str, megabytes: int, licence: str) -> Checkpoint:
-    name = f"Depth-Anything-V2-{size}-hf"
-    free = licence == "Apache-2.0"
-    return Checkpoint(
-        name=name,
-        kind="depth-anything",
-        title=f"Depth Anything V2 {size}",
-        licence=licence,
-        commercial_ok=free,
-        restriction="" if free else NOT_COMMERCIAL,
-        size=megabytes * 10**6,
-        hub=f"depth-anything/{name}",
-        files=("config.json", "model.safetensors", "preprocessor_config.json"),
-    )
-
-
-DEPTH_ANYTHING = (
-    _depth_anything("Small", 99, "Apache-2.0"),
-    _depth_anything("Base", 390, "CC BY-NC 4.0"),
-    _depth_anything("Large", 1341, "CC BY-NC 4.0"),
-)
-"""The first is what is offered first."""
-
-DUST3R = Checkpoint(
-    name="DUSt3R_ViTLarge_BaseDecoder_512_dpt",
-    kind="dust3r",
-    title="DUSt3R ViT-L 512 dpt",
-    licence="CC BY-NC-SA 4.0",
-    commercial_ok=False,
-    restriction=NOT_COMMERCIAL,
-    size=2_285_000_000,
-    hub="naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt",
-    files=("config.json", "model.safetensors"),
-)
-
-
 def _shards(stem: str, count: int) -> tuple[str, ...]:
     parts = tuple(f"{stem}-{number:05d}-of-{count:05d}.safetensors" for number in range(1, count + 1))
     return (f"{stem}.safetensors.index.json", *parts)
 
 
-COGVIDEOX = Checkpoint(
-    name="CogVideoX-5b-I2V",
-    kind="cogvideox",
-    title="CogVideoX 5B image-to-video",
-    licence="CogVideoX License",
-    commercial_ok=False,
-    restriction="commercial work only after registering with its makers",
+_DEPTH_ANYTHING_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
+
+MINI_GEOMETRY = Checkpoint(
+    "mini-geometry",
+    DUST3R,
+    "Reangle mini geometry",
+    APACHE_2_ON_DUST3R,
+    shipped="mini/geometry",
+    limits="This is a small network of 10 million weights, trained on generated scenes: the layout of rooms, "
+    "grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or depth "
+    "from files give more.",
+)
+
+MINI_VIDEO = Checkpoint(
+    "mini-video",
+    COGVIDEOX_I2V,
+    "Reangle mini video",
+    APACHE_2,
+    shipped="mini/video",
+    limits="This is a small network of 6 million weights, trained on generated scenes for three hours: it keeps "
+    "the first frame and follows a moving camera roughly, and blurs what moves; where the camera stands still it "
+    "is no better than the first frame repeated.",
+)
+
+MINI_IMAGE = Checkpoint(
+    "mini-image",
+    FLUX_FILL,
+    "Reangle mini image",
+    APACHE_2,
+    shipped="mini/image",
+    limits="This is a small network, trained on generated scenes for 47 minutes: it fills holes with about the "
+    "right colours, less well than OpenCV's inpainting.",
+)
+
+DUST3R_LARGE = Checkpoint(
+    "DUSt3R_ViTLarge_BaseDecoder_512_dpt",
+    DUST3R,
+    "DUSt3R ViT-L 512 dpt",
+    CC_BY_NC_SA,
+    size=2_285_000_000,
+    hub="naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt",
+    files=("config.json", "model.safetensors"),
+)
+
+DEPTH_ANYTHING_SMALL = Checkpoint(
+    "Depth-Anything-V2-Small-hf",
+    DEPTH_ANYTHING,
+    "Depth Anything V2 Small",
+    APACHE_2,
+    size=99_000_000,
+    hub="depth-anything/Depth-Anything-V2-Small-hf",
+    files=_DEPTH_ANYTHING_FILES,
+)
+
+DEPTH_ANYTHING_BASE = Checkpoint(
+    "Depth-Anything-V2-Base-hf",
+    DEPTH_ANYTHING,
+    "Depth Anything V2 Base",
+    CC_BY_NC,
+    size=390_000_000,
+    hub="depth-anything/Depth-Anything-V2-Base-hf",
+    files=_DEPTH_ANYTHING_FILES,
+)
+
+DEPTH_ANYTHING_LARGE = Checkpoint(
+    "Depth-Anything-V2-Large-hf",
+    DEPTH_ANYTHING,
+    "Depth Anything V2 Large",
+    CC_BY_NC,
+    size=1_341_000_000,
+    hub="depth-anything/Depth-Anything-V2-Large-hf",
+    files=_DEPTH_ANYTHING_FILES,
+)
+
+COGVIDEOX_5B = Checkpoint(
+    "CogVideoX-5b-I2V",
+    COGVIDEOX_I2V,
+    "CogVideoX 5B image-to-video",
+    COGVIDEOX,
     size=21_700_000_000,
     hub="THUDM/CogVideoX-5b-I2V",
     files=(
@@ -115,13 +174,11 @@ COGVIDEOX = Checkpoint(
     ),
 )
 
-FLUX_FILL = Checkpoint(
-    name="FLUX.1-Fill-dev",
-    kind="flux-fill",
-    title="FLUX.1 Fill [dev]",
-    licence="FLUX.1 [dev] Non-Commercial License",
-    commercial_ok=False,
-    restriction=NOT_COMMERCIAL,
+FLUX_FILL_DEV = Checkpoint(
+    "FLUX.1-Fill-dev",
+    FLUX_FILL,
+    "FLUX.1 Fill [dev]",
+    FLUX_DEV,
     size=33_700_000_000,
     hub="black-forest-labs/FLUX.1-Fill-dev",
     files=(
@@ -145,3 +202,16 @@ FLUX_FILL = Checkpoint(
         "vae/diffusion_pytorch_model.safetensors",
     ),
 )
+
+CHECKPOINTS = (
+    MINI_GEOMETRY,
+    MINI_VIDEO,
+    MINI_IMAGE,
+    DUST3R_LARGE,
+    COGVIDEOX_5B,
+    FLUX_FILL_DEV,
+    DEPTH_ANYTHING_SMALL,
+    DEPTH_ANYTHING_BASE,
+    DEPTH_ANYTHING_LARGE,
+)
+"""In the order in which `reangle models list` shows them."""

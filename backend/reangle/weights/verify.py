@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the weights on this machine are what they should be: every file is read again."""
+"""Check the weights on this machine: read every file again."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reangle.errors import UserError
-from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint
 from reangle.weights.identity import checkpoint_hash
 from reangle.weights.registry import find_checkpoint, find_installed, locate, name_of
-from reangle.weights.shipped import RESTORE, comes_later, problem_of, shipped_files, shipped_folder
-from reangle.weights.suites import CHECKPOINTS, known_checkpoint, suite_named
+from reangle.weights.shipped import RESTORE, problem_of, shipped_files, shipped_folder
+from reangle.weights.suites import known_checkpoint, suite_named
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one file, or of a whole checkpoint with file "". message: for people; advice: if not ok."""
+    """The result for one file, or for a whole checkpoint with file "". message: for people; advice: if not ok."""
 
     checkpoint: str
     file: str
@@ -27,10 +27,10 @@ class Verdict:
 
 
 def verify(name: str | None, data: Path) -> list[Verdict]:
-    """Read again and judge a suite, a checkpoint, or all weights that are on this machine. data: the data folder.
+    """Check a suite, a checkpoint, or, for None, all weights on this machine. data: the data folder.
 
-    Weights that come with the backend are compared with what was shipped, and belong here. For the others nothing is
-    published to compare with: the hash of their content is told. Raises UserError for a name that is not known.
+    Weights that come with Reangle are compared with `suite.json`. For others no hash is published, so the verdict gives
+    the hash of their content. Raises UserError for an unknown name.
     """
     if name is None:
         return _verify_all([known for known in CHECKPOINTS if locate(known, data)], data)
@@ -43,8 +43,7 @@ def verify(name: str | None, data: Path) -> list[Verdict]:
 
 
 def _verify_all(checkpoints: Iterable[Checkpoint], data: Path) -> list[Verdict]:
-    due = (known for known in checkpoints if not comes_later(known))
-    return [verdict for known in due for verdict in _verify_known(known, data)]
+    return [verdict for known in checkpoints for verdict in _verify_known(known, data)]
 
 
 def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
@@ -57,7 +56,7 @@ def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
     verdicts = []
     for file in files:
         problem = problem_of(file, shipped_folder(known), read_again=True)
-        message = problem or f"as shipped, {file.size:,} bytes, SHA-256 {file.sha256}"
+        message = problem or f"unchanged, {file.size:,} bytes, SHA-256 {file.sha256}"
         verdicts.append(Verdict(known.name, file.path, not problem, message, RESTORE if problem else ""))
     return verdicts
 

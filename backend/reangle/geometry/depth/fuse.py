@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from reangle.geometry.alignment import Alignment
-from reangle.geometry.disparity import SMOOTHING_FRAMES, apply, depth_from_inverse, smooth_in_time
+from reangle.geometry.depth.disparity import SMOOTHING_FRAMES, apply, depth_from_inverse, smooth_in_time
 from reangle.geometry.pairwise import trust
 from reangle.geometry.robust import spread
 from reangle.geometry.video_geometry import VideoGeometry

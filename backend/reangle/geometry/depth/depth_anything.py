@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from transformers import DepthAnythingForDepthEstimation, DPTImageProcessorPil
 
 from reangle.errors import UserError
-from reangle.geometry.disparity import (
+from reangle.geometry.depth.disparity import (
     FAR_OVER_NEAR,
     apply,
     default_range,
@@ -22,9 +22,9 @@ from reangle.geometry.disparity import (
     hold_still,
     match_frames,
 )
-from reangle.geometry.dust3r_provider import align_footage, describe
+from reangle.geometry.depth.dust3r import align_footage, describe
+from reangle.geometry.depth.fuse import fuse
 from reangle.geometry.footage import Footage, K_from_fov, fov_from_settings
-from reangle.geometry.fuse import fuse
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.stage import StageContext
 from reangle.weights.identity import split_checkpoints
@@ -34,7 +34,7 @@ BATCH = {"cuda": 8, "cpu": 1}
 
 
 def provide(footage: Footage, context: StageContext) -> VideoGeometry:
-    """See `reangle.geometry.provider.Provider`. A second checkpoint is DUSt3R's."""
+    """See `reangle.geometry.depth.spec.Provider`. A second checkpoint is DUSt3R's."""
     folder, *dust3r = (Path(one) for one in split_checkpoints(context.checkpoint))
     share = 0.3 if dust3r else 0.9
     disparity = estimate_disparity(footage, folder, lambda done: context.report(share * done, ""))

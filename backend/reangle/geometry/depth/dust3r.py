@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from reangle.geometry.alignment import Alignment, align
-from reangle.geometry.dust3r_network import PATCH, Dust3rNetwork
+from reangle.geometry.depth.dust3r_network import PATCH, Dust3rNetwork
 from reangle.geometry.footage import Footage
 from reangle.geometry.point_maps import PairMaps, batches, pair_graph
 from reangle.geometry.video_geometry import VideoGeometry
@@ -70,7 +70,7 @@ class NetworkView:
 
 
 def provide(footage: Footage, context: StageContext) -> VideoGeometry:
-    """See `reangle.geometry.provider.Provider`."""
+    """See `reangle.geometry.depth.spec.Provider`."""
     fov = context.params.get("horizontal_fov_deg")
     alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
     known = checkpoint_at(Path(context.checkpoint))

@@ -20,7 +20,7 @@ from reangle.geometry.camera_files import (
     read_colmap,
     relative_to_first,
 )
-from reangle.geometry.depth_files import DEPTH_SUFFIXES, read_depth
+from reangle.geometry.depth.depth_maps import DEPTH_SUFFIXES, read_depth
 from reangle.geometry.footage import Footage, K_from_fov, fov_from_settings
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.stage import StageContext
@@ -29,7 +29,7 @@ COLMAP_NAMES = ("cameras.txt", "images.txt")
 
 
 def provide(footage: Footage, context: StageContext) -> VideoGeometry:
-    """Depth at its own size, and the camera if a file gives it. See `reangle.geometry.provider.Provider`."""
+    """Depth at its own size, and the camera if a file gives it. See `reangle.geometry.depth.spec.Provider`."""
     files = context.files.get("geometry", ())
     start = int(context.params.get("start", 0))
     track = read_camera(files)

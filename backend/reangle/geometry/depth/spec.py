@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a geometry provider is."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.licences import OWN_FILES, Licence
+
+if TYPE_CHECKING:
+    from reangle.geometry.footage import Footage
+    from reangle.geometry.video_geometry import VideoGeometry
+    from reangle.runtime.stage import StageContext
+
+
+class Provider(Protocol):
+    """Makes the geometry of all frames of the footage. Raises UserError for what the artist can correct."""
+
+    def __call__(self, footage: Footage, context: StageContext) -> VideoGeometry: ...
+
+
+@dataclass(frozen=True)
+class ProviderSpec:
+    """A provider's declaration.
+
+    name: in requests and on the command line. number: in saved .blend files; never changed, never used again. label,
+    help: for people. run: "module:function" of a `Provider`, imported only in the stage's process.
+    settings: the fields of `GeometrySettings` that it reads. gives_camera: it estimates or reads the source camera;
+    else the camera stands still. seconds: about how long it takes, for the progress of a job.
+    packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
+    partner: another provider whose weights it also uses if they are installed and `use_dust3r` is on.
+    """
+
+    name: str
+    number: int
+    label: str
+    help: str
+    run: str
+    settings: tuple[str, ...]
+    gives_camera: bool
+    seconds: float
+    packages: tuple[str, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    partner: str = ""
+
+    @property
+    def licence(self) -> Licence:
+        """Of the recommended weights."""
+        return self.checkpoints[0].licence if self.checkpoints else OWN_FILES
+
+    def load(self) -> Provider:
+        """Import the provider's function."""
+        module, function = self.run.split(":")
+        return getattr(importlib.import_module(module), function)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The licences of all weights that Reangle knows, with what restricts commercial work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Licence:
+    """restriction: what stands against commercial work, "" if nothing does."""
+
+    name: str
+    restriction: str = ""
+
+    @property
+    def commercial_ok(self) -> bool:
+        return not self.restriction
+
+    @property
+    def terms(self) -> str:
+        """Name and restriction in one phrase."""
+        return f"{self.name}, {self.restriction}" if self.restriction else self.name
+
+
+NOT_COMMERCIAL = "not for commercial work"
+
+APACHE_2 = Licence("Apache-2.0")
+CC_BY_NC = Licence("CC BY-NC 4.0", NOT_COMMERCIAL)
+CC_BY_NC_SA = Licence("CC BY-NC-SA 4.0", NOT_COMMERCIAL)
+COGVIDEOX = Licence("CogVideoX License", "commercial work only after registering with its makers")
+FLUX_DEV = Licence("FLUX.1 [dev] Non-Commercial License", NOT_COMMERCIAL)
+APACHE_2_ON_DUST3R = Licence("Apache-2.0", f"but needs DUSt3R's code, {CC_BY_NC_SA.terms}")
+"""Our own weights for DUSt3R's network: they are free, the code that runs them is not."""
+OWN_FILES = Licence("your own")
