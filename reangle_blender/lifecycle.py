@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must happen when a file is opened, or undo takes the scene back in time."""
+"""Handlers for opened files and for undo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import bpy
 
-from . import connection, jobs, ledger, state, transfer, watching
+from . import state
+from .exchange import connection, ledger, main_thread, transfer, watching
 from .scene import cloud_drawing, point_cloud
 
 
@@ -21,7 +22,7 @@ def _opened(*_: object) -> None:
         shot = state.of(scene)
         if shot.shot and shot.shot_folder:
             folder = Path(bpy.path.abspath(shot.shot_folder))
-            jobs.in_thread(
+            main_thread.in_thread(
                 partial(transfer.read_shot, shot.shot, "", folder),
                 done=partial(_cloud_read, shot.uid),
                 failed=partial(_cloud_missing, shot.shot),
@@ -35,7 +36,7 @@ def _cloud_read(uid: str, shot: transfer.Shot) -> None:
         point_cloud.refresh(scene)
 
 
-def _cloud_missing(job: str, failure: jobs.Failure) -> None:
+def _cloud_missing(job: str, failure: main_thread.Failure) -> None:
     for scene in bpy.data.scenes:
         item = state.of(scene).jobs.get(job)
         if item is not None:
@@ -44,19 +45,18 @@ def _cloud_missing(job: str, failure: jobs.Failure) -> None:
 
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
-    for entry in list(ledger.entries.values()):
-        ledger.write(entry)
+    ledger.write_all()
 
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_opened)
     bpy.app.handlers.undo_post.append(_undone)
     bpy.app.handlers.redo_post.append(_undone)
-    connection.when_on.append(watching.resume)
+    connection.on_connected.append(watching.resume)
 
 
 def unregister() -> None:
-    connection.when_on.remove(watching.resume)
+    connection.on_connected.remove(watching.resume)
     bpy.app.handlers.load_post.remove(_opened)
     bpy.app.handlers.undo_post.remove(_undone)
     bpy.app.handlers.redo_post.remove(_undone)

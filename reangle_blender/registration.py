@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender is told about, in an order in which nothing is used before it is there."""
+"""Registers every part of the add-on, each after the parts that it uses."""
 
 from __future__ import annotations
 
-from . import jobs, lifecycle, preferences, state
+from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
+from .exchange import main_thread
 from .scene import cloud_drawing, point_cloud
 
-_PARTS = (preferences, state, operators_package, panels_package, point_cloud, cloud_drawing, jobs, lifecycle)
+_PARTS = (preferences, state, operators_package, panels_package, point_cloud, cloud_drawing, main_thread, lifecycle)
 
 
 def register() -> None:

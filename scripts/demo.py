@@ -138,8 +138,8 @@ class Demo:
         }
         (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
         self.press("start_backend")
-        connection = self.module("connection")
-        self.module("jobs").pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=90)
+        connection = self.module("exchange.connection")
+        self.module("exchange.main_thread").pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=90)
         if connection.now.failure is not None:
             raise DemoError(f"{connection.now.failure.message} {connection.now.failure.advice}")
         self.steps.done("start_backend", f"started the backend, version {connection.now.version}")
@@ -267,7 +267,7 @@ class Demo:
                 print(f"          {stage}", flush=True)
             return job.is_final and (job.loaded or job.state != "done" or bool(job.message))
 
-        self.module("jobs").pump_until(settled, timeout_s=JOB_TIMEOUT_S)
+        self.module("exchange.main_thread").pump_until(settled, timeout_s=JOB_TIMEOUT_S)
         if self.job.message or not self.job.loaded:
             raise DemoError(f"{self.job.message or 'The job was canceled.'} {self.job.advice}".strip())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist does; one module per step. Operators start work and return at once; `jobs.pump` brings its end."""
+"""The add-on's buttons, one module per step. Operators start work and return at once; `exchange` reports its end."""
 
 from . import cameras, clip, render, results
 

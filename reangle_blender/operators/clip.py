@@ -9,8 +9,9 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Operator, Scene
 
-from .. import connection, preferences, state, transfer, watching
+from .. import preferences, state
 from ..core.errors import UserError
+from ..exchange import connection, sending, transfer
 from ._report import report_error
 
 
@@ -86,7 +87,7 @@ class REANGLE_OT_import_clip(Operator):
 
     def execute(self, context: Context) -> set[str]:
         try:
-            watching.import_clip(context.scene, choice_of(context.scene))
+            sending.import_clip(context.scene, choice_of(context.scene))
         except UserError as error:
             return report_error(self, error)
         return {"FINISHED"}

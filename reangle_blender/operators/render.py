@@ -7,8 +7,9 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator
 
-from .. import connection, state, watching
+from .. import state
 from ..core.errors import UserError
+from ..exchange import connection, sending, watching
 from ..scene import cameras
 from ._report import report_error
 
@@ -33,7 +34,7 @@ class REANGLE_OT_render(Operator):
             if not (chosen or use_markers):
                 raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one of the list.")
             paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
-            watching.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
+            sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
         except UserError as error:
             return report_error(self, error)
         return {"FINISHED"}

@@ -9,8 +9,9 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
-from .. import compat, state, watching
+from .. import compat, state
 from ..core.errors import UserError
+from ..exchange import fetching
 from ..scene import background, compositor, sequencer
 from ._report import report_error
 
@@ -129,7 +130,7 @@ class REANGLE_OT_fetch_results(Operator):
         try:
             if job is None:
                 raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
-            watching.fetch(context.scene, job.name)
+            fetching.fetch_again(context.scene, job.name)
         except UserError as error:
             return report_error(self, error)
         return {"FINISHED"}

@@ -6,8 +6,9 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from .. import connection, state
-from ..transfer import is_movie
+from .. import state
+from ..exchange import connection
+from ..exchange.transfer import is_movie
 from . import _job
 from ._text import paragraph
 

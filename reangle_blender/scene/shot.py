@@ -11,7 +11,7 @@ from bpy.types import Collection, Object, Scene
 
 from .. import compat, state
 from ..core import camera as lenses
-from ..transfer import Shot
+from ..exchange.transfer import Shot
 from . import background, cameras, point_cloud
 
 

@@ -74,13 +74,13 @@ def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> Iterator[SimpleNamespace]:
     """The extension connected to a running backend."""
-    connection, jobs = reangle("connection"), reangle("jobs")
+    connection, main_thread = reangle("exchange.connection"), reangle("exchange.main_thread")
     bpy.context.preferences.addons[MODULE].preferences.data_folder = str(backend_data)
     bpy.ops.reangle.start_backend()
-    jobs.pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=60)
+    main_thread.pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=60)
     failure = connection.now.failure
     assert connection.now.state == "on", failure.traceback if failure else ""
-    return SimpleNamespace(reangle=reangle, connection=connection, jobs=jobs, state=reangle("state"))
+    return SimpleNamespace(reangle=reangle, connection=connection, main_thread=main_thread, state=reangle("state"))
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ def wait_for_jobs(desk: SimpleNamespace, timeout_s: float = 300) -> None:
         shot = desk.state.of(bpy.context.scene)
         return all(job.is_final and (job.loaded or job.state != "done" or job.message) for job in shot.jobs)
 
-    desk.jobs.pump_until(settled, timeout_s=timeout_s)
+    desk.main_thread.pump_until(settled, timeout_s=timeout_s)
     for job in desk.state.of(bpy.context.scene).jobs:
         assert job.state == "done", f"{job.message} {job.advice}\n{job.traceback}"
         assert job.loaded, f"{job.message} {job.advice}\n{job.traceback}"

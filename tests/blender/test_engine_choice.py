@@ -18,19 +18,19 @@ Reangle = Callable[[str], ModuleType]
 
 def test_numbers_go_along_only_where_the_artist_wants_their_own(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
-    learning_of = reangle("watching").learning_of
+    reangle_settings = reangle("exchange.sending").reangle_settings
     shot.engine = "reangle"
     shot.learning.caption, shot.learning.rank = "a dog runs", 16
-    assert vars(learning_of(shot)) == vars(ReangleSettings(caption="a dog runs"))
+    assert vars(reangle_settings(shot)) == vars(ReangleSettings(caption="a dog runs"))
     shot.learning.use_own, shot.learning.exact, shot.learning.suite = True, False, "cogvideox-5b"
-    said = learning_of(shot)
+    said = reangle_settings(shot)
     assert (said.suite, said.rank, said.exact_where_seen) == ("cogvideox-5b", 16, False)
 
 
 def test_the_fold_shows_the_papers_numbers(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
     shot.learning.use_own = True
-    said = reangle("watching").learning_of(shot)
+    said = reangle("exchange.sending").reangle_settings(shot)
     assert (said.shared_steps, said.rank, said.alpha, said.sampling_steps, said.guidance) == (400, 128, 128, 50, 6)
     assert said.rate == pytest.approx(1e-4)
     assert said.dynamic_guidance is True
@@ -43,7 +43,7 @@ def test_the_fold_is_there_for_the_engine_that_has_it(reangle: Reangle, engine: 
 
 
 def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> None:
-    state, ledger, contract = reangle("state"), reangle("ledger"), reangle("core.contract")
+    state, ledger, contract = reangle("state"), reangle("exchange.ledger"), reangle("core.contract")
     names, scene = reangle("core.names"), bpy.context.scene
     entry = ledger.Entry(state.prepare(scene).uid, names.new_job_id(), "RENDER", "learning", tmp_path / "results")
     image = bpy.data.images.new("picture", 8, 4)
@@ -53,12 +53,12 @@ def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> Non
         contract.JobEvent(n, entry.id, 0.0, "progress", stage="learn", loss=loss, message=f"step {n}", picture=shown)
         for n, loss, shown in ((1, 0.5, picture), (2, 0.25, None), (3, None, None))
     ]
-    ledger.learning(entry, reangle("transfer").learning(events, entry.folder))
+    ledger.apply_learning(entry, reangle("exchange.transfer").learning_progress(events, entry.folder))
     job = state.of(scene).jobs[entry.id]
     assert job.learning == "step 2"
     assert Path(job.picture).read_bytes() == base64.b64decode(picture)
     # Without a window icons have no numbers.
     reangle("panels._pictures").icon_of(job.picture)
-    ledger.learning(entry, reangle("transfer").learning(events[1:2], entry.folder))
+    ledger.apply_learning(entry, reangle("exchange.transfer").learning_progress(events[1:2], entry.folder))
     assert job.picture, "a loss without a picture keeps the last one"
-    assert reangle("transfer").learning(events[2:], entry.folder) is None
+    assert reangle("exchange.transfer").learning_progress(events[2:], entry.folder) is None

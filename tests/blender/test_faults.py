@@ -67,11 +67,11 @@ def test_reload_without_saving_while_a_job_runs(shot: SimpleNamespace, tmp_path:
 def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path: Path) -> None:
     path = str(tmp_path / "shot.blend")
     job = start_render(shot)
-    shot.jobs.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
     bpy.ops.wm.save_as_mainfile(filepath=path)
-    shot.reangle("ledger").forget_all()
+    shot.reangle("exchange.ledger").forget_all()
     shot.connection.reset()
-    shot.jobs.pump_until(lambda: not shot.reangle("watching")._watched, timeout_s=60)
+    shot.main_thread.pump_until(lambda: not shot.reangle("exchange.ledger").active, timeout_s=60)
     bpy.ops.wm.open_mainfile(filepath=path)
     wait_for_jobs(shot)
     scene = bpy.context.scene
@@ -80,7 +80,7 @@ def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path
     assert found.cameras["Side"].camera == scene.objects["Side"]
 
     # The cloud comes back, too, and follows the frame.
-    shot.jobs.pump_until(lambda: shot.reangle("scene.point_cloud").cloud_of(scene) is not None, timeout_s=30)
+    shot.main_thread.pump_until(lambda: shot.reangle("scene.point_cloud").cloud_of(scene) is not None, timeout_s=30)
     vertices = shot.state.of(scene).cloud.data.vertices
     places = []
     for frame in (1, 4):
@@ -92,9 +92,9 @@ def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path
 def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None:
     # No other test renders this camera: a job that is found done would be over before the backend is killed.
     job = start_render(shot, amount=0.07)
-    shot.jobs.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
     kill_backend(shot)
-    shot.jobs.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
     found = shot.state.of(bpy.context.scene).jobs[job]
     assert "cannot be reached" in found.message
     assert not found.is_final
@@ -104,10 +104,10 @@ def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None
 
     kill_backend(shot)
     assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
-    shot.jobs.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
     assert "cannot be reached" in found.message
     bpy.ops.reangle.start_backend()
-    shot.jobs.pump_until(lambda: shot.connection.now.state == "on", timeout_s=60)
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "on", timeout_s=60)
     assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
     wait_for_jobs(shot)
     assert (found.message, found.loaded) == ("", True)
@@ -117,7 +117,7 @@ def test_cancel(shot: SimpleNamespace) -> None:
     job = start_render(shot)
     bpy.ops.reangle.cancel_job(job=job)
     found = shot.state.of(bpy.context.scene).jobs[job]
-    shot.jobs.pump_until(lambda: found.is_final, timeout_s=30)
+    shot.main_thread.pump_until(lambda: found.is_final, timeout_s=30)
     assert found.state == "canceled"
     assert bpy.ops.reangle.cancel_job(job=job) == {"FINISHED"}
 
@@ -130,14 +130,14 @@ def test_a_failure_says_what_to_do(desk: SimpleNamespace, clip: Path, tmp_path: 
     settings.path, settings.provider, settings.geometry_folder = str(clip), "files", str(tmp_path / "depth")
     bpy.ops.reangle.import_clip()
     found = desk.state.of(scene).jobs[0]
-    desk.jobs.pump_until(lambda: found.is_final, timeout_s=60)
+    desk.main_thread.pump_until(lambda: found.is_final, timeout_s=60)
     assert found.state == "failed"
     assert "z.npz" in found.message
     assert found.advice
     settings.path = str(tmp_path / "gone.mp4")
     bpy.ops.reangle.import_clip()
     found = desk.state.of(scene).jobs[1]
-    desk.jobs.pump_until(lambda: found.is_final, timeout_s=60)
+    desk.main_thread.pump_until(lambda: found.is_final, timeout_s=60)
     assert (found.state, "gone.mp4" in found.message) == ("failed", True)
     settings.path = ""
     with pytest.raises(RuntimeError, match="No clip is chosen"):
@@ -148,14 +148,14 @@ def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip
     def broken(*_: object) -> None:
         raise ZeroDivisionError("deep inside")
 
-    transfer = desk.reangle("transfer")
+    transfer = desk.reangle("exchange.transfer")
     gather, transfer.gather = transfer.gather, broken
     try:
         settings = desk.state.of(bpy.context.scene).clip
         settings.path, settings.provider = str(clip), "files"
         bpy.ops.reangle.import_clip()
         found = desk.state.of(bpy.context.scene).jobs[0]
-        desk.jobs.pump_until(lambda: found.is_final, timeout_s=10)
+        desk.main_thread.pump_until(lambda: found.is_final, timeout_s=10)
     finally:
         transfer.gather = gather
     assert found.message == "ZeroDivisionError: deep inside"
@@ -163,7 +163,7 @@ def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip
 
 
 def test_the_pump_keeps_its_deadline(reangle: Callable[[str], ModuleType]) -> None:
-    jobs = reangle("jobs")
+    main_thread = reangle("exchange.main_thread")
 
     def a_millisecond() -> None:
         end = time.perf_counter() + 0.001
@@ -176,28 +176,28 @@ def test_the_pump_keeps_its_deadline(reangle: Callable[[str], ModuleType]) -> No
             yield
 
     for _ in range(30):
-        jobs.post(a_millisecond)
-    jobs.post(steps)
+        main_thread.post(a_millisecond)
+    main_thread.post(steps)
     calls = 0
-    while jobs.is_busy():
+    while main_thread.is_busy():
         started = time.process_time()
-        jobs.pump(0.004)
+        main_thread.pump(0.004)
         calls += 1
         assert time.process_time() - started < 0.008
     assert calls >= 10
 
 
 def test_a_broken_delivery_does_not_stop_the_pump(reangle: Callable[[str], ModuleType], capsys) -> None:
-    jobs, seen = reangle("jobs"), []
+    main_thread, seen = reangle("exchange.main_thread"), []
 
     def broken_steps():
         yield
         raise ValueError("broken step")
 
-    jobs.post(lambda: 1 / 0)
-    jobs.post(broken_steps)
-    jobs.post(lambda: seen.append(1))
-    jobs.pump_until(lambda: bool(seen), timeout_s=5)
+    main_thread.post(lambda: 1 / 0)
+    main_thread.post(broken_steps)
+    main_thread.post(lambda: seen.append(1))
+    main_thread.pump_until(lambda: bool(seen), timeout_s=5)
     assert "broken step" in capsys.readouterr().err
 
 
@@ -207,10 +207,10 @@ def test_register_and_unregister_twice(reangle: Callable[[str], ModuleType]) -> 
     for _ in range(2):
         reangle("").unregister()
         assert not hasattr(bpy.types.Scene, "reangle")
-        assert not bpy.app.timers.is_registered(reangle("jobs")._tick)
+        assert not bpy.app.timers.is_registered(reangle("exchange.main_thread")._tick)
         reangle("").register()
     assert [len(group) for group in (handlers.load_post, handlers.undo_post, handlers.frame_change_pre)] == before
-    assert bpy.app.timers.is_registered(reangle("jobs")._tick)
+    assert bpy.app.timers.is_registered(reangle("exchange.main_thread")._tick)
     assert hasattr(bpy.types, "REANGLE_PT_clip")
 
 

@@ -20,7 +20,7 @@ NUMBERS = {"files": 0, "dust3r": 1, "depth-anything": 2, "mini": 3}
 @pytest.fixture
 def backend_says(reangle: Reangle) -> Iterator[Callable[..., None]]:
     """Calling it with providers makes them those of the backend."""
-    now = reangle("connection").now
+    now = reangle("exchange.connection").now
 
     def say(*providers: Provider) -> None:
         now.providers = providers

@@ -179,7 +179,7 @@ def whole_job() -> Steps:
     known = scene.reangle
     yield from picture("1_before")
 
-    connection = importlib.import_module(f"{MODULE}.connection")
+    connection = importlib.import_module(f"{MODULE}.exchange.connection")
     yield from click("reangle.start_backend", lambda: connection.now.state != "off")
     yield from wait(lambda: connection.now.state == "on", 60)
     clip = known.clip

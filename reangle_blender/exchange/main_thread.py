@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pump(): the one place where news from threads meets bpy.
+"""The queue from worker threads to Blender's main thread.
 
-Threads never touch bpy. They `post` a function, which runs on the main thread in the next pump: called by one timer in
-a window, and by scripts themselves in background mode, where timers do not tick.
+Worker threads never touch bpy. They `post` a callback, which the next `pump` runs on the main thread. One timer pumps
+in a window; scripts pump for themselves, because timers do not tick in background mode.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from typing import TypeVar
 
 import bpy
 
-from .core.errors import UserError
+from ..core.errors import UserError
 
 PUMP_BUDGET_S = 0.004
 TICK_S = 0.2
 IDLE_TICK_S = 0.5
 
-News = Callable[[], "Iterator[None] | None"]
-"""Runs on the main thread; long work is an iterator, which is taken on step by step over several ticks."""
+Callback = Callable[[], "Iterator[None] | None"]
+"""Runs on the main thread. Long work returns an iterator, which is advanced step by step over several ticks."""
 
 T = TypeVar("T")
 
-_news: queue.SimpleQueue[News] = queue.SimpleQueue()
-_under_way: list[Iterator[None]] = []
+_queue: queue.SimpleQueue[Callback] = queue.SimpleQueue()
+_unfinished: list[Iterator[None]] = []
 _threads: set[threading.Thread] = set()
 
 
 class Failure:
-    """What went wrong, for the artist: message and advice in one sentence each, traceback for the curious."""
+    """An error as the artist reads it: message and advice of one sentence each, and the traceback."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -42,19 +42,19 @@ class Failure:
             self.message, self.advice = error.message, error.advice
         else:
             self.message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-            self.advice = "This is a fault in Reangle; the details show where."
+            self.advice = "This is a fault in Reangle; see the details."
         self.traceback = "".join(traceback.format_exception(error))
 
 
-def post(news: News) -> None:
-    """From any thread: run this on the main thread soon."""
-    _news.put(news)
+def post(callback: Callback) -> None:
+    """Run the callback on the main thread soon. Callable from any thread."""
+    _queue.put(callback)
 
 
 def in_thread(
     work: Callable[[], T], *, done: Callable[[T], Iterator[None] | None], failed: Callable[[Failure], None]
 ) -> None:
-    """Run `work` in a thread, then `done` with what it returned on the main thread, or `failed` if either raised."""
+    """Run `work` in a thread, then on the main thread `done` with its result, or `failed` if either raised."""
 
     def run() -> None:
         try:
@@ -73,9 +73,9 @@ def in_thread(
     thread.start()
 
 
-def _guarded(step: News, failed: Callable[[Failure], None]) -> Iterator[None]:
+def _guarded(callback: Callback, failed: Callable[[Failure], None]) -> Iterator[None]:
     try:
-        steps = step()
+        steps = callback()
         if steps is not None:
             yield from steps
     except Exception as error:
@@ -83,31 +83,33 @@ def _guarded(step: News, failed: Callable[[Failure], None]) -> Iterator[None]:
 
 
 def is_busy() -> bool:
-    """Whether a thread or a delivery is under way."""
-    return bool(_threads or _under_way) or not _news.empty()
+    """Whether a thread runs or a callback is unfinished."""
+    return bool(_threads or _unfinished) or not _queue.empty()
 
 
 def pump(budget_s: float = PUMP_BUDGET_S) -> int:
-    """Deliver what the threads have posted, for `budget_s` seconds and at least one step; the rest waits for the next
-    call. Returns the number of steps taken. A delivery that raises is reported on the console and dropped."""
+    """Run posted callbacks for `budget_s` seconds, and at least one step. Returns the number of steps.
+
+    A callback that raises is reported on the console and dropped.
+    """
     deadline = time.perf_counter() + budget_s
     steps = 0
     while True:
         try:
-            if _under_way:
-                next(_under_way[0])
+            if _unfinished:
+                next(_unfinished[0])
             else:
-                more = _news.get_nowait()()
+                more = _queue.get_nowait()()
                 if more is not None:
-                    _under_way.append(more)
+                    _unfinished.append(more)
         except queue.Empty:
             break
         except StopIteration:
-            _under_way.pop(0)
+            _unfinished.pop(0)
         except Exception:
             traceback.print_exc()
-            if _under_way:
-                _under_way.pop(0)
+            if _unfinished:
+                _unfinished.pop(0)
         steps += 1
         if time.perf_counter() >= deadline:
             break
@@ -117,17 +119,17 @@ def pump(budget_s: float = PUMP_BUDGET_S) -> int:
 
 
 def pump_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
-    """For scripts: pump until the condition holds. Raises TimeoutError."""
+    """Pump until the condition holds; for scripts. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nothing came of it within {timeout_s:g} s")
+            raise TimeoutError(f"the condition did not hold within {timeout_s:g} s")
         if not pump():
             time.sleep(0.02)
 
 
 def redraw() -> None:
-    """Let the sidebars show the news."""
+    """Redraw the areas that show Reangle's panels and results."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
@@ -141,16 +143,16 @@ def _tick() -> float:
 
 def register() -> None:
     bpy.app.timers.register(_tick, first_interval=TICK_S, persistent=True)
-    # A timer that is still there when Blender exits crashes 4.2 and hangs 4.5.
+    # A timer that is still registered when Blender exits crashes 4.2 and hangs 4.5.
     atexit.register(_stop_timer)
 
 
 def unregister() -> None:
     _stop_timer()
     atexit.unregister(_stop_timer)
-    while not _news.empty():
-        _news.get_nowait()
-    _under_way.clear()
+    while not _queue.empty():
+        _queue.get_nowait()
+    _unfinished.clear()
 
 
 def _stop_timer() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files a job is made of, and what it is asked to do with them. Runs in threads; nothing here touches bpy."""
+"""The files of a job: gathered, uploaded, downloaded and read. Runs in threads; no bpy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .core.camera import scale_intrinsics
-from .core.client import Client, RefusedError
-from .core.cloud import Cloud
-from .core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus
-from .core.errors import UserError
-from .core.files import Progress, check_cancel, file_refs
+from ..core.camera import scale_intrinsics
+from ..core.client import Client, RefusedError
+from ..core.cloud import Cloud
+from ..core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus
+from ..core.errors import UserError
+from ..core.files import Progress, check_cancel, file_refs
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp"}
 DEPTH_SUFFIXES = {".exr", ".png", ".npz", ".npy", ".json"}
@@ -26,7 +26,7 @@ COLMAP_FILES = {"cameras.txt", "images.txt"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a file with this content lies on this machine."""
+    """A local file by its content."""
 
     sha256: str
     path: str
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Material:
-    """A clip and its geometry as the contract names them, and where their files lie. Saved in the scene as JSON."""
+    """A clip and its geometry in the contract's terms, with their local files. Saved in the scene as JSON."""
 
     clip: Clip
     geometry: GeometrySettings
@@ -43,9 +43,9 @@ class Material:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A fetched import, ready to be put into a scene: nothing here is read from disk again.
+    """A fetched import, completely in memory but for the frames.
 
-    job: id of the import. folder: where it was fetched to. frames: the clip's frames. path: the clip's camera.
+    job: id of the import. folder: of its files. frames: folder of the clip's frames. path: the clip's camera.
     """
 
     job: str
@@ -57,17 +57,16 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """How a model's learning goes: its step, loss, speed and time left, and where the latest picture of what it makes
-    lies, if one came."""
+class LearningProgress:
+    """text: training step, loss, speed and time left. preview_image: file of the latest image of the model's output."""
 
-    words: str
-    picture: Path | None
+    text: str
+    preview_image: Path | None
 
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """What the artist chose in step 1, as plain values. frames: 0 is all. size: None is the clip's own."""
+    """The artist's choices of step 1 as plain values. frames: 0 is all. size: (width, height), None is the clip's."""
 
     path: Path
     start: int
@@ -87,12 +86,12 @@ def is_movie(path: str | Path) -> bool:
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sorts 2 before 10."""
+    """A sort key that puts 2 before 10."""
     return [(int(part), "") if part.isdigit() else (0, part.casefold()) for part in re.split(r"(\d+)", name)]
 
 
 def clip_files(path: Path) -> list[Path]:
-    """The movie, or all images of the sequence that the chosen image belongs to: same name but for its last number."""
+    """The movie, or all images of the chosen image's sequence: their names differ in the last number only."""
     if not path.is_file():
         raise UserError(f"There is no file {path}.", advice="Choose the clip again.")
     if is_movie(path):
@@ -110,23 +109,23 @@ def geometry_files(folder: Path | None) -> list[Path]:
     """Depth maps and camera files directly in the folder."""
     if folder is None or not folder.is_dir():
         raise UserError(
-            "The depth folder is not there." if folder is None else f"There is no folder {folder}.",
+            "No depth folder is chosen." if folder is None else f"There is no folder {folder}.",
             advice="Choose the folder with the depth maps and the camera of this clip.",
         )
-    found = [
+    files = [
         item
         for item in folder.iterdir()
         if item.is_file() and (item.suffix.lower() in DEPTH_SUFFIXES or item.name.lower() in COLMAP_FILES)
     ]
-    if not found:
+    if not files:
         raise UserError(
             f"There are no depth maps in {folder}.", advice="Choose a folder with EXR, 16-bit PNG or npz depth."
         )
-    return sorted(found, key=lambda item: natural_key(item.name))
+    return sorted(files, key=lambda item: natural_key(item.name))
 
 
 def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
-    """Find and hash the files of a choice. Raises UserError for what is not there, CanceledError."""
+    """Find and hash the files of a choice. Raises UserError for missing files, CanceledError."""
     clip_paths = clip_files(choice.path)
     depth_paths = geometry_files(choice.geometry_folder) if choice.provider == "files" else []
     refs, places = file_refs([*clip_paths, *depth_paths], progress=progress, cancel=cancel)
@@ -153,7 +152,7 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
 def send(
     client: Client, request: JobRequest, places: tuple[Place, ...], progress: Progress | None, cancel: threading.Event
 ) -> JobStatus:
-    """Upload what the backend does not know, and submit. Raises UserError, CanceledError."""
+    """Upload the files that the backend lacks, and submit the job. Raises UserError, CanceledError."""
     client.upload({place.sha256: Path(place.path) for place in places}, progress=progress, cancel=cancel)
     check_cancel(cancel)
     try:
@@ -163,12 +162,13 @@ def send(
         if not names:
             raise
         raise UserError(
-            f"{names[0]} of this clip is neither on the backend nor where it was.", advice="Import the clip again."
+            f"The backend lacks {names[0]} of this clip, and the file has been moved or deleted.",
+            advice="Import the clip again.",
         ) from error
 
 
 def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Progress, cancel: threading.Event) -> Shot:
-    """Download the frames and the cloud of an import, and read them. Raises UserError, CanceledError."""
+    """Download the frames and the point cloud of an import, and read them. Raises UserError, CanceledError."""
     results = {result.name: result for result in client.results(job)}
     for name, wanted in (("source", ""), ("geometry", "cloud.npz")):
         if name not in results:
@@ -181,7 +181,7 @@ def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Pro
 
 
 def read_shot(job: str, title: str, folder: Path) -> Shot:
-    """A fetched import from its folder. Raises UserError if something is missing."""
+    """Read a fetched import from its folder. Raises UserError if files are missing or damaged."""
     cloud = Cloud.load(folder / "geometry" / "cloud.npz")
     try:
         about = json.loads((folder / "source" / "clip.json").read_text(encoding="utf-8"))
@@ -220,22 +220,22 @@ def fetch_cameras(
     return places
 
 
-def learning(events: Sequence[JobEvent], folder: Path) -> Sight | None:
-    """The last that is said of learning, its picture put into the folder; None if nothing is.
+def learning_progress(events: Sequence[JobEvent], folder: Path) -> LearningProgress | None:
+    """The latest training progress among the events, its preview image written into `folder`; None without any.
 
-    A picture is a courtesy: one that cannot be written is left out.
+    An image that cannot be written is left out.
     """
-    told = [event for event in events if event.loss is not None]
-    if not told:
+    training = [event for event in events if event.loss is not None]
+    if not training:
         return None
-    picture = None
-    for event in told:
+    preview_image = None
+    for event in training:
         if event.picture is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                place = folder / f"learning-{event.n:06d}.png"
-                place.write_bytes(base64.b64decode(event.picture))
+                path = folder / f"learning-{event.n:06d}.png"
+                path.write_bytes(base64.b64decode(event.picture))
             except (OSError, ValueError):
                 continue
-            picture = place
-    return Sight(told[-1].message or "", picture)
+            preview_image = path
+    return LearningProgress(training[-1].message or "", preview_image)

@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jobs of this session, in plain objects, and their copies in the scenes.
+"""The jobs of this session as plain objects, and their copies in the scenes. Main thread only.
 
-The scene's copy is what is drawn and saved; undo and reload may take it back in time or lose it. The ledger's entry is
-what was last heard, so writing it again mends the scene. Main thread only.
+Panels draw the scene's copy, and the .blend saves it; undo and reload may revert or lose it. The ledger's entry is the
+latest state, so writing it again repairs the scene.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
 
-from . import state
-from .core.contract import FINAL_STATES, CameraPath, JobStatus
-from .jobs import Failure
-from .transfer import Sight
+from .. import state
+from ..core.contract import FINAL_STATES, CameraPath, JobStatus
+from ..core.files import Progress
+from . import main_thread
+from .main_thread import Failure
+from .transfer import LearningProgress
+
+REPORT_EVERY_S = 0.2
 
 
 @dataclass
 class SentCamera:
-    """A camera of a job: the path's name, the object's, and what its result looks like."""
+    """A camera of a job. name: of the path. camera: the object's name. folder: of its result."""
 
     name: str
     camera: str
@@ -36,9 +41,9 @@ class SentCamera:
 
 @dataclass
 class Entry:
-    """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on this side of the wire.
+    """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    folder: where its files go. stop: set to let its threads end.
+    folder: for its files. stop: set to end its threads. forgotten: its scene is no longer updated.
     """
 
     scene: str
@@ -69,6 +74,8 @@ class Entry:
 
 
 entries: dict[str, Entry] = {}
+active: set[str] = set()
+"""Ids of the jobs that a thread watches or fetches."""
 
 _COPIED = (
     "kind",
@@ -117,8 +124,14 @@ def write(entry: Entry) -> None:
             setattr(copy, name, getattr(sent, name))
 
 
+def write_all() -> None:
+    """Copy all entries into their scenes, after undo or a reload."""
+    for entry in list(entries.values()):
+        write(entry)
+
+
 def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
-    """The entry of a job that an opened file knows."""
+    """The entry of a job that an opened file contains."""
     entry = Entry(
         scene=state.of(scene).uid,
         id=job.name,
@@ -131,12 +144,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
             SentCamera(
                 camera.name,
                 camera.camera.name if camera.camera else "",
-                camera.width,
-                camera.height,
-                camera.fps,
-                camera.frames,
-                camera.first_frame,
-                camera.folder,
+                **{name: getattr(camera, name) for name in _CAMERA_COPIED},
             )
             for camera in job.cameras
         ],
@@ -149,6 +157,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
 def sent_cameras(
     paths: Sequence[CameraPath], objects: Sequence[bpy.types.Object | None], first_frame: int
 ) -> list[SentCamera]:
+    """objects: the camera of each path, None for the scene camera with its markers."""
     return [
         SentCamera(
             path.name,
@@ -163,8 +172,8 @@ def sent_cameras(
     ]
 
 
-def heard(entry: Entry, status: JobStatus) -> None:
-    """Take over what the backend says."""
+def apply_status(entry: Entry, status: JobStatus) -> None:
+    """Take over the backend's status of the job."""
     if status.stage != entry.stage:
         entry.learning = ""
     entry.state, entry.stage, entry.progress = status.state, status.stage, status.progress
@@ -177,21 +186,40 @@ def heard(entry: Entry, status: JobStatus) -> None:
     write(entry)
 
 
-def learning(entry: Entry, sight: Sight) -> None:
-    """Take over how a model's learning goes."""
-    entry.learning, entry.picture = sight.words, str(sight.picture or entry.picture)
+def apply_learning(entry: Entry, progress: LearningProgress) -> None:
+    """Take over the training progress of a model."""
+    entry.learning, entry.picture = progress.text, str(progress.preview_image or entry.picture)
     write(entry)
 
 
-def failed(entry: Entry, failure: Failure) -> None:
-    """What went wrong on this side of the wire."""
+def apply_failure(entry: Entry, failure: Failure) -> None:
+    """End the job with an error on the add-on's side."""
     entry.state = "failed"
     entry.message, entry.advice, entry.traceback = failure.message, failure.advice, failure.traceback
     write(entry)
 
 
+def byte_progress(entry: Entry) -> Progress:
+    """A callback for threads that shows transferred bytes as the entry's progress, at a limited rate."""
+    last = 0.0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > REPORT_EVERY_S:
+            last = time.monotonic()
+            main_thread.post(lambda: _show_progress(entry, done / max(1, total)))
+
+    return progress
+
+
+def _show_progress(entry: Entry, fraction: float) -> None:
+    if entry.state in ("sending", "fetching"):
+        entry.progress = fraction
+        write(entry)
+
+
 def forget_all() -> None:
-    """End this session's part in the jobs; they go on on the backend, and files that know their ids find them again."""
+    """Stop this session's threads; the jobs go on in the backend, and files that hold their ids find them again."""
     for entry in entries.values():
         entry.stop.set()
         entry.forgotten = True

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Results from the backend into files and the scene. Main thread; downloads run in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+from bpy.types import Scene
+
+from .. import state
+from ..core.client import Client
+from ..core.errors import UserError
+from ..scene import shot as shots
+from . import connection, ledger, transfer
+from .ledger import Entry
+from .main_thread import Failure
+
+
+def fetch_again(scene: Scene, job: str) -> None:
+    """Fetch the results of a job of this scene. Raises UserError if the backend is not running."""
+    item = state.of(scene).jobs.get(job)
+    if item is None:
+        raise UserError("This job is not in the scene.", advice="Choose one in the list.")
+    fetch(connection.client(), ledger.entries.get(job) or ledger.read(scene, item))
+
+
+def fetch(client: Client, entry: Entry) -> None:
+    """Download the results of a finished job, and build an import into its scene."""
+    if entry.id in ledger.active:
+        return
+    ledger.active.add(entry.id)
+    entry.stop.clear()
+    entry.state, entry.progress, entry.message, entry.advice = "fetching", 0.0, "", ""
+    ledger.write(entry)
+    progress = ledger.byte_progress(entry)
+
+    def failed(failure: Failure) -> None:
+        # The results are still in the backend, so the job itself is done.
+        ledger.active.discard(entry.id)
+        entry.state, entry.message, entry.advice = "done", failure.message, failure.advice
+        entry.traceback = "" if isinstance(failure.error, UserError) else failure.traceback
+        ledger.write(entry)
+
+    if entry.kind == "IMPORT":
+        connection.call(
+            client,
+            lambda: transfer.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
+            done=lambda shot: _build(entry, shot),
+            failed=failed,
+        )
+    else:
+        connection.call(
+            client,
+            lambda: transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop),
+            done=lambda folders: _fetched(entry, folders),
+            failed=failed,
+        )
+
+
+def _build(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
+    ledger.active.discard(entry.id)
+    scene = state.find_scene(entry.scene)
+    entry.state = "done"
+    if scene is None:  # another file has been opened
+        return
+    notes: list[str] = []
+    for _ in shots.build(scene, shot, entry.request, notes, match=entry.match):
+        yield
+        if state.find_scene(entry.scene) is None:
+            return
+    entry.notes = [*(note for note in entry.notes if note not in notes), *notes]
+    entry.loaded, entry.progress = True, 1.0
+    ledger.write(entry)
+    _push_undo(f"Import {entry.title}")
+
+
+def _fetched(entry: Entry, folders: dict[str, Path]) -> None:
+    ledger.active.discard(entry.id)
+    for sent in entry.cameras:
+        if sent.name in folders:
+            sent.folder = str(folders[sent.name])
+    entry.state, entry.loaded, entry.progress = "done", True, 1.0
+    ledger.write(entry)
+
+
+def _push_undo(message: str) -> None:
+    """Otherwise the artist's next undo would remove the import together with their own last step."""
+    windows = bpy.context.window_manager.windows
+    if not bpy.app.background and windows:
+        with bpy.context.temp_override(window=windows[0]):
+            bpy.ops.ed.undo_push(message=message)
