@@ -3,13 +3,14 @@
 
     python3.11 scripts/build_extension.py [--out dist]
 
-The manifest lies at the repository's root and the code in `reangle_blender/`; Blender wants both in one folder.
+The manifest is in the repository's root and the code in `reangle_blender/`; Blender wants both in one folder.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import runpy
 import shutil
 import subprocess
 import sys
@@ -23,20 +24,21 @@ REPO = Path(__file__).resolve().parents[1]
 def build(out: Path) -> Path:
     """Build and validate the extension; return the zip in `out`. Needs a Python with the `bpy` package.
 
-    Raises RuntimeError with the validator's words if Blender refuses it.
+    Raises RuntimeError if the manifest has another version than the backend, and with the validator's message if
+    Blender refuses the extension.
     """
     cli = _extension_cli()
     manifest = REPO / "blender_manifest.toml"
     version = tomllib.loads(manifest.read_text(encoding="utf-8"))["version"]
+    if version != backend_version():
+        raise RuntimeError(f"blender_manifest.toml has version {version}, reangle/version.py {backend_version()}")
     out.mkdir(parents=True, exist_ok=True)
     archive = out / f"reangle-{version}.zip"
     with tempfile.TemporaryDirectory(prefix="reangle-extension-") as folder:
         stage = Path(folder) / "reangle"
         shutil.copytree(REPO / "reangle_blender", stage, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copy(manifest, stage)
-        licence = REPO / "LICENSES" / "GPL-3.0-or-later.txt"
-        if licence.exists():
-            shutil.copy(licence, stage / "LICENSE.txt")
+        shutil.copy(REPO / "LICENSES" / "GPL-3.0-or-later.txt", stage / "LICENSE.txt")
         fresh = Path(folder) / archive.name
         _run(cli, "build", "--source-dir", str(stage), "--output-filepath", str(fresh))
         _run(cli, "validate", str(fresh))
@@ -44,10 +46,15 @@ def build(out: Path) -> Path:
     return archive
 
 
+def backend_version() -> str:
+    """The version in `backend/reangle/version.py`, the one source of it."""
+    return runpy.run_path(str(REPO / "backend" / "reangle" / "version.py"))["VERSION"]
+
+
 def _extension_cli() -> Path:
     spec = importlib.util.find_spec("bpy")
     if spec is None or spec.origin is None:
-        raise RuntimeError("this Python has no bpy package; start scripts/build_extension.py with plain python3.11")
+        raise RuntimeError("this Python has no bpy package; run scripts/build_extension.py with plain python3.11")
     found = sorted(Path(spec.origin).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
     if not found:
         raise RuntimeError(f"no extension builder beside {spec.origin}")
@@ -67,7 +74,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(REPO / "scripts"))
     from environments import enter
 
     enter("bpy")

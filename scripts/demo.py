@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""The whole loop through Blender: a clip in, two new angles out.
+"""Render a clip from two new cameras, through Blender and back.
 
     python3.11 scripts/demo.py                       the sample, into out/demo
     python3.11 scripts/demo.py --geometry files      the sample with its true depth
-    python3.11 scripts/demo.py --engine preview      the same angles without a video model, in a fifth of the time
+    python3.11 scripts/demo.py --engine preview      without a video model, in a fifth of the time
     python3.11 scripts/demo.py --clip FILE           a clip of yours
 
-Runs the real add-on in the real Blender, which starts the real backend. Leaves demo.blend, the image sequences of both
-cameras, report.json, contact_sheet.png and losses.png, the course of the learning.
+Runs the real add-on in the real Blender, which starts the real backend. Writes demo.blend, the image sequences of both
+cameras, report.json, contact_sheet.png and losses.png, the training losses.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from types import ModuleType
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE / "sample")]
+sys.path.insert(0, str(HERE / "sample"))
 
-from demo_options import GEOMETRIES, SAMPLE_CAPTION, Steps, arguments
+from demo_options import GEOMETRIES, SAMPLE_CAPTION, Steps, arguments, print_figures
 from environments import REPOSITORY, SetupError, environment_variables, python_of
 
 MODULE = "bl_ext.user_default.reangle"
-JOB_TIMEOUT_S = 3600.0
+# They end what hangs; a busy machine may take many times what an idle one does.
+START_TIMEOUT_S = 600.0
+JOB_TIMEOUT_S = 4 * 3600.0
 ESTIMATED = (
     "PSNR and camera error include the geometry's own error: depth, lens and camera are estimated, in a scale in which "
     "the middle of the first frame is as far away as in truth."
@@ -40,7 +42,7 @@ ESTIMATED = (
 
 
 class DemoError(Exception):
-    """What ends the demo early, in words for the artist."""
+    """Why the demo ends early, in words for the artist."""
 
 
 def main() -> int:
@@ -53,7 +55,7 @@ def main() -> int:
     shutil.rmtree(out / "results", ignore_errors=True)
     for name in ("demo.blend", "report.json", "contact_sheet.png", "losses.png"):
         (out / name).unlink(missing_ok=True)
-    # Blender reads this once, when it is imported: the artist's own Blender stays as it is.
+    # Blender reads this once, on import: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
     try:
         demo = Demo(chosen, out, steps)
@@ -72,7 +74,7 @@ def main() -> int:
 
 
 def clear(work: Path) -> None:
-    """Remove what a demo needed while it ran, but for weights: the backend may have asked to put them there."""
+    """Remove the demo's working files, except weights, which the backend may have asked to put there."""
     backend = work / "backend"
     for path in (*backend.glob("*"), *work.glob("*")):
         if path not in (backend, backend / "models"):
@@ -80,7 +82,7 @@ def clear(work: Path) -> None:
 
 
 class Demo:
-    """One run. The extension's modules are reached by name, as it is installed while this runs."""
+    """One run. The extension's modules are imported by name, because the run itself installs them."""
 
     def __init__(self, chosen: argparse.Namespace, out: Path, steps: Steps) -> None:
         self.chosen, self.out, self.work, self.steps = chosen, out, out / "work", steps
@@ -106,7 +108,7 @@ class Demo:
 
     @property
     def shot(self) -> Any:
-        """What the add-on remembers in the open scene."""
+        """The add-on's properties in the open scene."""
         import bpy
 
         return self.module("state").of(bpy.context.scene)
@@ -139,13 +141,15 @@ class Demo:
         (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
         self.press("start_backend")
         connection = self.module("exchange.connection")
-        self.module("exchange.main_thread").pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=90)
+        self.module("exchange.main_thread").pump_until(
+            lambda: connection.now.state in ("on", "failed"), timeout_s=START_TIMEOUT_S
+        )
         if connection.now.failure is not None:
             raise DemoError(f"{connection.now.failure.message} {connection.now.failure.advice}")
         self.steps.done("start_backend", f"started the backend, version {connection.now.version}")
 
     def end(self) -> None:
-        """End the backend, whatever happened."""
+        """End the backend if it runs."""
         core = f"{MODULE}.core.backend_process"
         if core in sys.modules:
             backend_process = sys.modules[core]
@@ -154,7 +158,7 @@ class Demo:
                 backend_process.stop(running)
 
     def press(self, button: str, **properties: Any) -> None:
-        """Press one of the add-on's buttons. Raises DemoError with its words where it refuses."""
+        """Press one of the add-on's buttons. Raises DemoError with its message if it refuses."""
         import bpy
 
         try:
@@ -189,7 +193,7 @@ class Demo:
             print(f"          {note}", flush=True)
 
     def add_cameras(self) -> None:
-        """One camera by a preset, one keyed by hand with a changing lens."""
+        """Add one camera by a preset, and one keyed by hand with a changing lens."""
         import bpy
         import cameras
 
@@ -201,7 +205,7 @@ class Demo:
         bpy.context.scene.frame_set(shot.first_frame)
         self.press("add_camera", name=cameras.HAND_NAME)
         camera = bpy.context.active_object
-        # In another clip the same keys reach as far in proportion, and over its own length.
+        # In another clip the same keys reach as far in proportion, over that clip's length.
         lens_unit = 1.0 if self.is_true else camera.data.lens / cameras.SOURCE_LENS_MM
         for key, location, degrees, lens in cameras.HAND_KEYS:
             frame = shot.first_frame + (key - 1) * (shot.shot_frames - 1) / (cameras.FRAMES - 1)
@@ -211,8 +215,8 @@ class Demo:
             camera.keyframe_insert("location", frame=frame)
             camera.keyframe_insert("rotation_euler", frame=frame)
             camera.data.keyframe_insert("lens", frame=frame)
-        words = f"added {cameras.ORBIT_NAME} by preset and {cameras.HAND_NAME} by hand, with a changing lens"
-        self.steps.done("cameras", words)
+        message = f"added {cameras.ORBIT_NAME} by preset and {cameras.HAND_NAME} by hand, with a changing lens"
+        self.steps.done("cameras", message)
 
     @property
     def is_true(self) -> bool:
@@ -220,7 +224,7 @@ class Demo:
         return self.is_sample and self.shot.clip.provider == "files"
 
     def measure_unit(self) -> float:
-        """How many of the geometry's units the cameras' metre is: estimated geometry has a scale of its own."""
+        """The geometry's units in one metre of the cameras: estimated geometry has a scale of its own."""
         import bpy
         import cameras
 
@@ -231,7 +235,7 @@ class Demo:
 
     def render(self) -> None:
         if self.chosen.engine == "reangle":
-            # To be looked at beside it; the two share all stages but the last.
+            # For comparison; the two share all stages but the last.
             self.render_with("preview")
             self.previews = self.folders()
             self.shot.learning.caption = self.chosen.caption or (SAMPLE_CAPTION if self.is_sample else "")
@@ -246,7 +250,7 @@ class Demo:
         self.steps.done(name, f"rendered {count} cameras with the engine {engine!r} and fetched them")
 
     def folders(self) -> dict[str, str]:
-        """Where the results of the newest job are, by camera."""
+        """The result folders of the newest job, by camera."""
         import bpy
 
         return {camera.name: bpy.path.abspath(camera.folder) for camera in self.job.cameras}
@@ -256,7 +260,7 @@ class Demo:
         return self.shot.jobs[-1]
 
     def wait(self) -> None:
-        """Until the newest job is done and what it made is here. Raises DemoError with its error."""
+        """Wait until the newest job is done and its results are here. Raises DemoError with its error."""
         stage = ""
 
         def settled() -> bool:
@@ -280,13 +284,13 @@ class Demo:
         self.steps.done("results", "put the results on the sequencer, behind the cameras and into the compositor")
 
     def report(self) -> None:
-        """Judge the pictures, which needs the backend's packages, and write report.json."""
+        """Compare the frames with true renders, which needs the backend's packages, and write report.json."""
         import bpy
         import cameras
 
         shot = self.shot
         folders = self.folders()
-        asked = {
+        request = {
             "source": str(Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"),
             "cameras": folders,
             "previews": self.previews,
@@ -297,17 +301,17 @@ class Demo:
         }
         command = [self.backend_python, HERE / "demo_report.py"]
         done = subprocess.run(
-            command, input=json.dumps(asked), stdout=subprocess.PIPE, text=True, env=environment_variables()
+            command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, env=environment_variables()
         )
         if done.returncode:
-            raise DemoError("The pictures could not be judged; see above.")
-        found = json.loads(done.stdout)
+            raise DemoError("The frames could not be compared with true renders; see above.")
+        answer = json.loads(done.stdout)
         self.steps.done("report", "compared with the true renders and drew the contact sheet")
         notes = [] if self.is_true or not self.truth else [ESTIMATED]
         about = {
             "clip": shot.clip.path,
             "geometry": shot.clip.provider,
-            "geometry_notes": found["geometry"]["notes"],
+            "geometry_notes": answer["geometry"]["notes"],
             "notes": notes,
             "engine": self.chosen.engine,
             "frames": shot.shot_frames,
@@ -317,23 +321,12 @@ class Demo:
             "blender": bpy.app.version_string,
             "seconds": {**self.steps.seconds, "total": self.steps.total},
             "cameras": {
-                name: {"folder": Path(folder).relative_to(self.out).as_posix(), **found["cameras"][name]}
+                name: {"folder": Path(folder).relative_to(self.out).as_posix(), **answer["cameras"][name]}
                 for name, folder in folders.items()
             },
         }
         (self.out / "report.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
-        print(f"{self.steps.total:6.1f} s  in all; see {self.out}")
-        for name, camera in about["cameras"].items():
-            shares = ", ".join(f"{share:.1%} {what}" for what, share in camera["coverage"].items())
-            print(f"          {name}: {shares}")
-            if camera["psnr"]:
-                figures = ", ".join(f"{what} {value:.1f} dB" for what, value in camera["psnr"].items() if value)
-                print(f"          {name}: PSNR against the true render: {figures}")
-            if camera["preview_psnr"]:
-                figures = ", ".join(f"{what} {value:.1f} dB" for what, value in camera["preview_psnr"].items() if value)
-                print(f"          {name}: the engine 'preview': {figures}")
-        for note in notes:
-            print(f"          {note}")
+        print_figures(about, self.out)
 
 
 if __name__ == "__main__":

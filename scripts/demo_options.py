@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo may be asked for, and how it tells of its steps. Standard library only."""
+"""The demo's command line: its options, and what it prints. Standard library only."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 from environments import REPOSITORY
 
@@ -14,16 +15,16 @@ GEOMETRIES = "mini, dust3r, depth-anything or files:DIR"
 
 
 class Steps:
-    """Prints each step when it is done, and remembers how long it took."""
+    """Prints each step when it is done, and keeps how long it took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._since = self._start = time.perf_counter()
 
-    def done(self, name: str, words: str) -> None:
+    def done(self, name: str, message: str) -> None:
         now = time.perf_counter()
         self.seconds[name] = round(now - self._since, 2)
-        print(f"{now - self._since:6.1f} s  {words}", flush=True)
+        print(f"{now - self._since:6.1f} s  {message}", flush=True)
         self._since = now
 
     @property
@@ -32,9 +33,9 @@ class Steps:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A clip in, two new angles out, through Blender and back.")
+    parser = argparse.ArgumentParser(description="Render a clip from two new cameras, through Blender and back.")
     engines = ["reangle", "preview"]
-    parser.add_argument("--engine", choices=engines, default="reangle", help="how the new angles are made")
+    parser.add_argument("--engine", choices=engines, default="reangle", help="how the new frames are made")
     parser.add_argument("--caption", metavar="TEXT", help="what your clip shows, for the engine reangle")
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
     parser.add_argument(
@@ -60,3 +61,21 @@ def arguments() -> argparse.Namespace:
 def size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     return int(width), int(height)
+
+
+def print_figures(report: dict[str, Any], out: Path) -> None:
+    """Print the figures of each camera, and the notes."""
+
+    def decibels(figures: dict[str, float | None]) -> str:
+        return ", ".join(f"{part} {value:.1f} dB" for part, value in figures.items() if value)
+
+    print(f"{report['seconds']['total']:6.1f} s  in all; see {out}")
+    for name, camera in report["cameras"].items():
+        shares = ", ".join(f"{share:.1%} {part}" for part, share in camera["coverage"].items())
+        print(f"          {name}: {shares}")
+        if camera["psnr"]:
+            print(f"          {name}: PSNR against the true render: {decibels(camera['psnr'])}")
+        if camera["preview_psnr"]:
+            print(f"          {name}: the engine 'preview': {decibels(camera['preview_psnr'])}")
+    for note in report["notes"]:
+        print(f"          {note}")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's second half, in the backend's environment: figures against true renders, and the contact sheet.
+"""The demo's second half, in the backend's environment: PSNR against true renders, and the contact sheet.
 
 Reads JSON from standard input: source (folder of the clip's frames), cameras (name: folder of the result), previews
-(name: folder of the same by the engine preview, if there is one), truth (name: where its .mp4 and .json lie, without
-the ending), unit (the geometry's units in a unit of the truth), sheet and losses (the PNGs to write; losses where a
-model learned). Prints as JSON: cameras (name: figures), and geometry as the manifests have it.
+(name: folder of the same by the engine preview, if there is one), truth (name: path of its .mp4 and .json without the
+suffix), unit (the geometry's units in one unit of the truth), sheet and losses (the PNGs to write; losses only where a
+model was trained). Prints as JSON: cameras (name: figures), and geometry from the manifests.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+# Before this folder, whose `reangle.py` would hide the package.
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "backend")]
 
 import cv2
@@ -28,28 +29,28 @@ from reangle.media.write import read_images
 COLUMNS = 4
 CELL_WIDTH, GAP, MARGIN, LABELS = 400, 6, 28, 118
 COLOURS = ((236, 234, 228), (240, 160, 70), (90, 180, 240))
-GROUND, HOLE, LOUD, QUIET = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 150, 154)
+GROUND, HOLE, BRIGHT, DIM = (22, 23, 26), (58, 40, 66), (236, 234, 228), (150, 150, 154)
 
 
 def main() -> None:
-    asked = json.load(sys.stdin)
-    source = Path(asked["source"])
+    request = json.load(sys.stdin)
+    source = Path(request["source"])
     answer: dict[str, Any] = {"cameras": {}}
     blocks, losses = [], {}
-    for name, folder in asked["cameras"].items():
-        truth = load_truth(asked["truth"].get(name, ""))
+    for name, folder in request["cameras"].items():
+        truth = load_truth(request["truth"].get(name, ""))
         manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
         answer["geometry"] = manifest["geometry"]
-        preview = asked["previews"].get(name)
-        answer["cameras"][name], block = judge(
-            name, Path(folder), source, truth, manifest, asked["unit"], Path(preview) if preview else None
+        preview = request["previews"].get(name)
+        answer["cameras"][name], block = measure(
+            name, Path(folder), source, truth, manifest, request["unit"], Path(preview) if preview else None
         )
         blocks.append(block)
         if manifest["generation"]:
             losses[name] = manifest["generation"].get("losses", [])
     if any(losses.values()):
-        draw_losses(losses).save(asked["losses"], optimize=True)
-    draw_sheet(blocks).save(asked["sheet"], optimize=True)
+        draw_losses(losses).save(request["losses"], optimize=True)
+    draw_sheet(blocks).save(request["sheet"], optimize=True)
     print(json.dumps(answer))
 
 
@@ -63,7 +64,7 @@ def load_truth(stem: str) -> tuple[CameraPath, np.ndarray] | None:
     return path, np.stack([frame.rgb for frame in decode_frames(info, select(info))])
 
 
-def judge(
+def measure(
     name: str,
     folder: Path,
     source: Path,
@@ -72,7 +73,7 @@ def judge(
     unit: float,
     preview: Path | None,
 ) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
-    """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one picture a column."""
+    """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one frame a column."""
     frames = read_images(folder / "frames")
     previewed = read_images(preview / "frames") if preview else None
     seen = read_images(folder / "visibility") > 127
@@ -118,21 +119,22 @@ def judge(
     return figures, (name, f"{subtitle}   ·   frames {', '.join(str(n + 1) for n in picks)}", rows)
 
 
-def psnr_of_parts(found: np.ndarray, truth: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, float | None]:
-    """Of all pixels, and of each part, a T x h x w mask."""
-    error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(found, truth, strict=True)])
-    return {"all": psnr(error), **{what: psnr(error[mask]) for what, mask in parts.items()}}
+def psnr_of_parts(frames: np.ndarray, truth: np.ndarray, parts: dict[str, np.ndarray]) -> dict[str, float | None]:
+    """PSNR in dB of all pixels, and of each part, a T x h x w mask; frames and truth are T x h x w x 3 uint8."""
+    error = np.stack([np.square(a.astype(np.float32) - b).mean(-1) for a, b in zip(frames, truth, strict=True)])
+    return {"all": psnr(error), **{part: psnr(error[mask]) for part, mask in parts.items()}}
 
 
 def psnr(error: np.ndarray) -> float | None:
-    """In dB, of squared errors of 8-bit values; None if there are none."""
+    """PSNR in dB from squared errors of 8-bit values; None if there are none."""
     return round(float(10 * np.log10(255**2 / max(float(error.mean()), 1e-3))), 2) if error.size else None
 
 
 def camera_error(manifest: dict[str, Any], path: CameraPath, unit: float) -> float:
-    """Largest distance in pixels between where both cameras see points spread over the true view, 2 to 8 units away.
+    """Largest distance in pixels between both cameras' projections of points in the true view, 2 to 8 units away.
 
-    unit: the manifest's units in one of the path's."""
+    unit: the manifest's units in one of the path's.
+    """
     scale = np.diag([manifest["width"] / path.width, manifest["height"] / path.height, 1.0])
     u, v, z = np.meshgrid((0.05, 0.5, 0.95), (0.05, 0.5, 0.95), (2.0, 5.0, 8.0))
     pixels = np.stack([u.ravel() * manifest["width"], v.ravel() * manifest["height"], np.ones(u.size)])
@@ -153,7 +155,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Image.Image:
-    """All cameras below each other: a title, and a row of pictures each of source, warp, result and truth."""
+    """All cameras below each other: a title, and a row of frames each of source, warp, result and truth."""
     first = blocks[0][2]["source"][0]
     cell = (CELL_WIDTH, round(CELL_WIDTH * first.shape[0] / first.shape[1]))
     columns = max(len(pictures) for _, _, rows in blocks for pictures in rows.values())
@@ -165,11 +167,11 @@ def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Im
     title, text = ImageFont.load_default(34), ImageFont.load_default(21)
     top = MARGIN
     for (name, subtitle, rows), height in zip(blocks, heights, strict=True):
-        pen.text((MARGIN + LABELS, top), name, LOUD, title)
-        pen.text((width - MARGIN, top + 32), subtitle, QUIET, text, anchor="rs")
+        pen.text((MARGIN + LABELS, top), name, BRIGHT, title)
+        pen.text((width - MARGIN, top + 32), subtitle, DIM, text, anchor="rs")
         for row, (label, pictures) in enumerate(rows.items()):
             y = top + heads - 16 + row * (cell[1] + GAP)
-            pen.text((MARGIN, y + cell[1] / 2), label, LOUD if label == "result" else QUIET, text, anchor="lm")
+            pen.text((MARGIN, y + cell[1] / 2), label, BRIGHT if label == "result" else DIM, text, anchor="lm")
             for column, picture in enumerate(pictures):
                 small = Image.fromarray(picture).resize(cell, Image.Resampling.LANCZOS)
                 sheet.paste(small, (MARGIN + LABELS + column * (cell[0] + GAP), y))
@@ -178,9 +180,7 @@ def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Im
 
 
 def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
-    """How the loss went in each camera's learning, which begins with what all share: dots for steps, a line for their
-    running mean.
-    """
+    """Plot each camera's training loss, the shared steps first: dots for steps, a line for their running mean."""
     width, height, left, bottom = 1100, 420, 90, 60
     sheet = Image.new("RGB", (width, height), GROUND)
     pen, text = ImageDraw.Draw(sheet), ImageFont.load_default(21)
@@ -193,7 +193,7 @@ def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
     for share in (0, 0.5, 1):
         y = place(0, share * most)[1]
         pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
-        pen.text((left - 10, y), f"{share * most:.2f}", QUIET, text, anchor="rm")
+        pen.text((left - 10, y), f"{share * most:.2f}", DIM, text, anchor="rm")
     for row, (name, one) in enumerate(losses.items()):
         colour = COLOURS[row % len(COLOURS)]
         for step, loss in enumerate(one):
@@ -206,8 +206,8 @@ def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
         pen.text((width - MARGIN, MARGIN + 26 * row), name, colour, text, anchor="rm")
     pen.text(
         (left, height - 20),
-        f"loss over {longest} steps of learning, the last of them each camera's own",
-        QUIET,
+        f"loss over {longest} training steps, the last of them each camera's own",
+        DIM,
         text,
         anchor="lm",
     )

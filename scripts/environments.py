@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python environments of this project, made on first use.
 
-`backend` holds the models and the server, `bpy` holds Blender 4.5 as a module and the tools that check the code;
-`bpy-4.2` and `bpy-5.0` are the same with other Blenders. Each is a folder named after the content of its lock file, so
-a changed lock makes a new one and all checkouts share those that fit. Standard library only: this runs before anything
-is installed.
+`backend` holds the models and the server, `tests` adds the test tools to it; `bpy` holds Blender 4.5 as a module and
+the tools that check the code, `bpy-4.2` and `bpy-5.0` the same with other Blenders. Each is a folder named after what
+its locks pin, so a changed lock makes a new one and all checkouts share those that fit. Standard library only: this
+runs before anything is installed.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -20,12 +21,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IMPORTABLE = [str(REPOSITORY), str(REPOSITORY / "backend")]
+BACKEND_PYTHONS = ("3.11", "3.12", "3.13")
+BLENDER_PYTHON = "3.11"
 BLENDERS = {"bpy": "4.5.15", "bpy-4.2": "4.2.23", "bpy-5.0": "5.0.1"}
-GIGABYTES_NEEDED = {"backend": 7.0 if sys.platform == "linux" else 3.0, "bpy": 1.5, "bpy-4.2": 1.5, "bpy-5.0": 1.5}
+GIGABYTES_NEEDED = {"backend": 7.0 if sys.platform == "linux" else 3.0, "tests": 0.1}
+GIGABYTES_FOR_BLENDER = 1.5
 # What `import bpy` and Cycles load on Linux, beyond a bare Debian or Ubuntu; EGL and Mesa are for Workbench.
 DEBIAN_LIBRARIES = (
     "libx11-6 libxrender1 libxfixes3 libxi6 libxkbcommon0 libsm6 libgl1 libegl1 libegl-mesa0 libgl1-mesa-dri"
@@ -34,6 +38,17 @@ DEBIAN_LIBRARIES = (
 
 class SetupError(Exception):
     """Why an environment cannot be made, in one sentence, and the command that helps."""
+
+
+class Interpreter(NamedTuple):
+    """A Python outside all environments; `version` is such as 3.11.7."""
+
+    path: str
+    version: str
+
+    @property
+    def minor(self) -> str:
+        return ".".join(self.version.split(".")[:2])
 
 
 def environments_folder() -> Path:
@@ -48,23 +63,48 @@ def environments_folder() -> Path:
 
 
 def environment_folder(name: str) -> Path:
-    """Where this environment lies, or would lie."""
-    content = "\n".join(
-        [*requirements(name), platform.python_version(), platform.machine(), os.environ.get(_INDEX, "")]
-    )
-    return environments_folder() / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    """The environment's folder, whether it exists or not. Raises SetupError where no Python fits."""
+    content = [*requirements(name), interpreter_for(name).version, platform.machine(), os.environ.get(_INDEX, "")]
+    if name == "tests":
+        content.append(str(environment_folder("backend")))
+    digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
+    return environments_folder() / f"{name}-{digest[:12]}"
 
 
 def requirements(name: str) -> list[str]:
-    """The pinned requirements of an environment, in the order of its lock file."""
-    lock = REPOSITORY / ("backend.lock" if name == "backend" else "blender.lock")
-    lines = [line.strip() for line in lock.read_text(encoding="utf-8").splitlines()]
-    pins = [line for line in lines if line and not line.startswith("#")]
-    return pins if name == "backend" else [f"bpy=={BLENDERS[name]}", *pins[1:]]
+    """The pinned requirements of an environment, in the order of its locks. Raises SetupError where no Python fits."""
+    if name == "backend":
+        return _pins(f"backend-{interpreter_for(name).minor}")
+    if name == "tests":
+        return _pins("tests")
+    rest = [*_pins("blender")[1:], *_pins("tests"), *_pins("checks")]
+    return [f"bpy=={BLENDERS[name]}", *dict.fromkeys(rest)]
+
+
+def interpreter_for(name: str) -> Interpreter:
+    """The Python that an environment is made from: the running one where it fits. Raises SetupError."""
+    running = Interpreter(getattr(sys, "_base_executable", None) or sys.executable, platform.python_version())
+    if name in BLENDERS:
+        found = running if running.minor == BLENDER_PYTHON else _find_python(BLENDER_PYTHON)
+        if found is None:
+            raise SetupError(
+                f"Blender as a module needs Python {BLENDER_PYTHON}, beside this {running.version}: install it"
+                f" ({_HOW_TO_INSTALL})."
+            )
+        return found
+    chosen = os.environ.get(_PYTHON)
+    found = _ask_python(chosen) if chosen and chosen != running.path else running
+    if found is None or found.minor not in BACKEND_PYTHONS:
+        what = f"this is {running.version}" if found is running else f"{_PYTHON}={chosen} is {found and found.version}"
+        raise SetupError(
+            f"Reangle needs Python {', '.join(BACKEND_PYTHONS[:-1])} or {BACKEND_PYTHONS[-1]}, and {what}: run it as"
+            f" `{_START} {sys.argv[0]}` ({_HOW_TO_INSTALL})."
+        )
+    return found
 
 
 def python_of(name: str, *, torch_index: str | None = None) -> Path:
-    """The environment's Python, made first if need be. Raises SetupError.
+    """The environment's Python; makes the environment first if need be. Raises SetupError.
 
     torch_index: another package index for torch alone, e.g. one with builds for a certain CUDA.
     """
@@ -72,6 +112,8 @@ def python_of(name: str, *, torch_index: str | None = None) -> Path:
         os.environ[_INDEX] = torch_index
     folder = environment_folder(name)
     if not (folder / _READY).exists():
+        if name == "tests":
+            python_of("backend")
         _check_machine(name)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder.with_suffix(".lock")):
@@ -81,22 +123,29 @@ def python_of(name: str, *, torch_index: str | None = None) -> Path:
 
 
 def enter(name: str) -> None:
-    """Go on in the named environment: returns if this is its Python, else starts this script again with it."""
-    if Path(sys.prefix).resolve() == environment_folder(name).resolve():
-        # In front of this folder, whose `reangle.py` would hide the package.
+    """Continue in the named environment: return if this is its Python, else run this script with it and exit."""
+    fitting = ("backend", "tests") if name == "backend" else (name,)
+    try:
+        folders = [environment_folder(one).resolve() for one in fitting]
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    if Path(sys.prefix).resolve() in folders:
+        # Before this folder, whose `reangle.py` would hide the package.
         sys.path[:] = [*IMPORTABLE, *(folder for folder in sys.path if folder not in IMPORTABLE)]
         return
     exit_with(run(name, sys.argv))
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    """Run the environment's Python with the project importable; returns its exit status. Ctrl-C reaches it, too."""
+    """Run the environment's Python with the project importable; return its exit status. It receives Ctrl-C, too."""
     try:
         python = python_of(name)
+        variables = environment_variables()
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
-    process = subprocess.Popen([python, *arguments], env=environment_variables())
+    process = subprocess.Popen([python, *arguments], env=variables)
     while True:
         try:
             return process.wait()
@@ -105,17 +154,51 @@ def run(name: str, arguments: Sequence[str]) -> int:
 
 
 def environment_variables() -> dict[str, str]:
-    """This process's environment variables, with the project importable."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(IMPORTABLE), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    """This process's environment variables, with the project importable and the backend's Python as chosen here."""
+    return {
+        **os.environ,
+        _PYTHON: interpreter_for("backend").path,
+        "PYTHONPATH": os.pathsep.join(IMPORTABLE),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+    }
 
 
 def exit_with(status: int) -> NoReturn:
-    """Leave with a child's status; one that was killed by a signal counts as 128 + signal, as in a shell."""
+    """Exit with a child's status; one that a signal ended counts as 128 + signal, as in a shell."""
     sys.exit(status if status >= 0 else 128 - status)
 
 
 _READY = ".ready"
 _INDEX = "REANGLE_TORCH_INDEX"
+_PYTHON = "REANGLE_PYTHON"
+_START = "py -3.11" if sys.platform == "win32" else "python3.11"
+_HOW_TO_INSTALL = (
+    "from https://www.python.org/downloads/, `apt install python3.11 python3.11-venv`, or `brew install python@3.11`"
+)
+
+
+def _pins(lock: str) -> list[str]:
+    lines = (REPOSITORY / "locks" / f"{lock}.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _find_python(minor: str) -> Interpreter | None:
+    """A Python of this version on this machine, None if there is none."""
+    if sys.platform == "win32":
+        return _ask_python("py", f"-{minor}")
+    return _ask_python(f"python{minor}")
+
+
+@functools.cache
+def _ask_python(*command: str) -> Interpreter | None:
+    """The Python that a command starts, None if it starts none."""
+    code = "import platform, sys; print(sys._base_executable, platform.python_version(), sep='\\n')"
+    try:
+        answer = subprocess.run([*command, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Interpreter(*answer.stdout.splitlines()[:2])
 
 
 def _python_in(folder: Path) -> Path:
@@ -123,25 +206,20 @@ def _python_in(folder: Path) -> Path:
 
 
 def _check_machine(name: str) -> None:
-    if sys.version_info[:2] != (3, 11):
+    interpreter = interpreter_for(name)
+    command = [interpreter.path, "-c", "import ensurepip, venv"]
+    if subprocess.run(command, capture_output=True).returncode:
         raise SetupError(
-            f"Reangle needs Python 3.11, and this is {platform.python_version()}: run it as `python3.11 {sys.argv[0]}`"
-            " (from https://www.python.org/downloads/, `apt install python3.11 python3.11-venv`, or `brew install"
-            " python@3.11`)."
+            f"{interpreter.path} cannot make virtual environments; on Debian or Ubuntu:"
+            f" `sudo apt install python{interpreter.minor}-venv`."
         )
-    try:
-        import ensurepip  # noqa: F401
-    except ImportError:
-        raise SetupError(
-            "This Python cannot make virtual environments; on Debian or Ubuntu: `sudo apt install python3.11-venv`."
-        ) from None
     place = environments_folder()
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free / 1e9
-    if free < GIGABYTES_NEEDED[name]:
+    free, needed = shutil.disk_usage(place).free / 1e9, GIGABYTES_NEEDED.get(name, GIGABYTES_FOR_BLENDER)
+    if free < needed:
         raise SetupError(
-            f"The environment {name!r} needs {GIGABYTES_NEEDED[name]:.1f} GB and {place} has {free:.1f} GB free:"
+            f"The environment {name!r} needs {needed:.1f} GB and {place} has {free:.1f} GB free:"
             " make room, or set REANGLE_ENVIRONMENTS to a folder on a larger disk."
         )
 
@@ -151,11 +229,11 @@ def _make(name: str, folder: Path) -> None:
     print(f"Making the environment {name!r} in {folder}; this happens once and takes a few minutes.", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True, text=True)
+        command = [interpreter_for(name).path, "-m", "venv", folder]
+        subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
-        raise SetupError(
-            f"The environment {name!r} could not be made: {(error.stderr or error.stdout).strip()}"
-        ) from None
+        reason = (error.stderr or error.stdout).strip()
+        raise SetupError(f"The environment {name!r} could not be made: {reason}") from None
     pins = requirements(name)
     if name == "backend":
         index = ["--index-url", os.environ[_INDEX]] if os.environ.get(_INDEX) else []
@@ -164,29 +242,43 @@ def _make(name: str, folder: Path) -> None:
     lock = folder / "requirements.txt"
     lock.write_text("\n".join(pins), encoding="utf-8")
     _pip(folder, "the pinned packages", ["--no-deps", "-r", str(lock)])
+    if name == "tests":
+        _add_packages_of(environment_folder("backend"), folder)
     _check_imports(name, folder)
     (folder / _READY).touch()
     print(f"The environment {name!r} is ready after {time.monotonic() - started:.0f} s.", flush=True)
+
+
+def _add_packages_of(other: Path, folder: Path) -> None:
+    """Make another environment's packages importable in this one, after its own."""
+    lines = [f"import site; site.addsitedir({place!r})" for place in _package_folders(other)]
+    (Path(_package_folders(folder)[0]) / f"{other.name}.pth").write_text("\n".join(lines), encoding="utf-8")
+
+
+def _package_folders(folder: Path) -> list[str]:
+    code = "import sysconfig; print(sysconfig.get_path('purelib'), sysconfig.get_path('platlib'), sep='\\n')"
+    answer = subprocess.run([_python_in(folder), "-c", code], capture_output=True, encoding="utf-8", check=True)
+    return list(dict.fromkeys(answer.stdout.split("\n")[:2]))
 
 
 def _pip(folder: Path, what: str, arguments: list[str]) -> None:
     print(f"  installing {what} ...", flush=True)
     command = [_python_in(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        reason = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[
-            -3:
-        ]
-        if any("No space left" in line for line in done.stderr.splitlines()):
-            reason = ["the disk is full; make room, or set REANGLE_ENVIRONMENTS to a folder on a larger disk"]
-        raise SetupError(
-            f"Installing {what} failed: {' '.join(reason)}\nCheck the network (behind a proxy, set HTTPS_PROXY) and run"
-            " the same command again; it starts afresh."
-        )
+    if done.returncode == 0:
+        return
+    lines = done.stderr.splitlines()
+    reason = [line for line in lines if line.startswith("ERROR")] or lines[-3:]
+    if any("No space left" in line for line in lines):
+        reason = ["the disk is full; make room, or set REANGLE_ENVIRONMENTS to a folder on a larger disk"]
+    raise SetupError(
+        f"Installing {what} failed: {' '.join(reason)}\nCheck the network (behind a proxy, set HTTPS_PROXY) and run"
+        " the same command again; it starts afresh."
+    )
 
 
 def _check_imports(name: str, folder: Path) -> None:
-    modules = "torch, cv2, av, numba, fastapi" if name == "backend" else "bpy"
+    modules = {"backend": "torch, cv2, av, numba, fastapi", "tests": "pytest, torch"}.get(name, "bpy")
     done = subprocess.run([_python_in(folder), "-c", f"import {modules}"], capture_output=True, text=True)
     if done.returncode == 0:
         return

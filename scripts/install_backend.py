@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Install the backend for the add-on: run once, `python3.11 scripts/install_backend.py`.
 
-Makes the backend's environment, copies the backend's code into the data folder, and leaves there `backend.json`, which
-tells the add-on how to start it, and a `reangle` command.
+Makes the backend's environment, installs the distribution `reangle` into the data folder, and writes there
+`backend.json`, which tells the add-on how to start it, and a `reangle` command.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environments import REPOSITORY, SetupError, environment_variables, python_of
 
 
@@ -24,20 +24,18 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="data folder (default: REANGLE_DATA or the system's place)")
     parser.add_argument("--torch-index", metavar="URL", help="package index to take torch from, for another CUDA build")
     arguments = parser.parse_args()
+    data = arguments.data
     try:
         python = python_of("backend", torch_index=arguments.torch_index)
+        data = (data or default_data_folder(python)).absolute()
+        application = install_application(data, python)
+        launcher = write_launchers(data, python, application)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
-    data = (arguments.data or default_data_folder(python)).absolute()
-    try:
-        application = copy_application(data)
-        launcher = write_launchers(data, python, application)
     except OSError as error:
-        print(
-            f"{error.filename or data} could not be written: {error.strerror}; give another folder with --data.",
-            file=sys.stderr,
-        )
+        place = error.filename or data
+        print(f"{place} could not be written: {error.strerror}; give another folder with --data.", file=sys.stderr)
         return 2
     status = subprocess.run([launcher, "doctor"]).returncode
     print(f"\nThe backend is installed in {data}.\nThe add-on finds it there; on the command line it is {launcher}.")
@@ -51,13 +49,28 @@ def default_data_folder(python: Path) -> Path:
     return Path(answer.stdout.strip())
 
 
-def copy_application(data: Path) -> Path:
-    """Copy the backend's code to `data/application`, replacing an older copy in one rename."""
+def install_application(data: Path, python: Path, source: Path = REPOSITORY / "backend") -> Path:
+    """Install the distribution in `source` into `data/application`, replacing an older one by renaming.
+
+    python: the environment whose pip and setuptools build it; its packages are what the distribution depends on.
+    Raises SetupError if pip fails, OSError if `data` cannot be written.
+    """
     data.mkdir(parents=True, exist_ok=True)
     target, fresh, old = data / "application", data / "application.new", data / "application.old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(REPOSITORY / "backend" / "reangle", fresh / "reangle", ignore=shutil.ignore_patterns("__pycache__"))
+    with tempfile.TemporaryDirectory(prefix="reangle-build-", ignore_cleanup_errors=True) as folder:
+        # setuptools writes beside what it builds: the checkout stays as it is.
+        copy = Path(folder) / "backend"
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+        command += ["--no-deps", "--no-build-isolation", "--no-compile", "--target", fresh, copy]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SetupError(f"Installing the backend in {data} failed: {done.stderr.strip()}")
+    # pip's own command would not find the package here; `write_launchers` writes one that does.
+    for scripts in ("bin", "Scripts"):
+        shutil.rmtree(fresh / scripts, ignore_errors=True)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
@@ -66,7 +79,7 @@ def copy_application(data: Path) -> Path:
 
 
 def write_launchers(data: Path, python: Path, application: Path) -> Path:
-    """Write `backend.json` and the `reangle` command; returns the command's path."""
+    """Write `backend.json` and the `reangle` command; return the command's path."""
     environment = {"PYTHONPATH": str(application), "PYTHONUTF8": "1", "REANGLE_DATA": str(data)}
     about = {"command": [str(python), "-m", "reangle"], "environment": environment}
     temporary = data / "backend.json.new"

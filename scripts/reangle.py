@@ -2,9 +2,7 @@
 """The command line `reangle` from a checkout: `python3.11 scripts/reangle.py run ...`."""
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environments import exit_with, run
 
 if __name__ == "__main__":

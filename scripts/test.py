@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the checks and tests: `python3.11 scripts/test.py [SUITE ...] [--all-blenders] [--gui] [-- PYTEST ARGUMENTS]`.
 
-Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each suite's
-output comes when it is done. Exit status 0 only if all passed.
+Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each prints its
+output when it ends. Exit status 0 only if all passed.
 """
 
 from __future__ import annotations
@@ -17,20 +17,28 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 from environments import BLENDERS, REPOSITORY, SetupError, environment_variables, python_of
 
-SUITES = ("lint", "types", "core", "backend", "blender", "e2e", "gui")
-# Blender can hang at exit; no suite takes nearly as long as this on two cores.
-LIMIT_SECONDS = 1500
+# Suite -> the environments that it needs.
+NEEDS = {
+    "lint": ["bpy"],
+    "types": ["bpy", "tests"],
+    "core": ["bpy"],
+    "backend": ["tests"],
+    "blender": ["bpy", "tests"],
+    "e2e": ["bpy", "tests"],
+    "gui": ["bpy", "tests"],
+}
+# Ends a suite that hangs. Ten times what the longest takes on two idle cores: a busy machine is no failure.
+LIMIT_SECONDS = 7200
+LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 PYTEST_NO_TESTS = 5
 
 
 @dataclass(frozen=True)
 class Check:
-    """One command; `counted` if its output closes with pytest's summary."""
+    """One command; `counted` if its output ends with pytest's summary."""
 
     name: str
     command: list[str]
@@ -40,56 +48,63 @@ class Check:
 def main() -> int:
     own, _, pytest_arguments = " ".join(sys.argv[1:]).partition("-- ")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
+    parser.add_argument("suites", nargs="*", choices=[*NEEDS, []], default=[])
     parser.add_argument("--all-blenders", action="store_true", help="tests/blender on 4.2, 4.5 and 5.0")
     parser.add_argument("--gui", action="store_true", help="also tests/gui, in a real Blender window")
     arguments = parser.parse_args(own.split())
-    wanted = arguments.suites or [suite for suite in SUITES if suite != "gui" or arguments.gui]
+    wanted = arguments.suites or [suite for suite in NEEDS if suite != "gui" or arguments.gui]
     started = time.monotonic()
     try:
+        backend = str(python_of("backend")) if any("tests" in NEEDS[suite] for suite in wanted) else ""
         checks = make_checks(wanted, pytest_arguments.split(), all_blenders=arguments.all_blenders)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(perform, checks))
+        results = list(pool.map(lambda check: perform(check, backend), checks))
     return summarise(checks, results, time.monotonic() - started)
 
 
 def make_checks(wanted: list[str], pytest_arguments: list[str], *, all_blenders: bool) -> list[Check]:
-    """The commands of the wanted suites, the longest first."""
-    backend, bpy = str(python_of("backend")), str(python_of("bpy"))
-    blenders = {name: str(python_of(name)) for name in (BLENDERS if all_blenders else ["bpy"])}
+    """The commands of the wanted suites, the longest first; makes the environments they need. Raises SetupError."""
+    needed = {name for suite in wanted for name in NEEDS[suite]}
+    tests, bpy = (str(python_of(name)) if name in needed else "" for name in ("tests", "bpy"))
+    blenders = {name: str(python_of(name)) for name in (BLENDERS if all_blenders else ["bpy"]) if "blender" in wanted}
     pytest = ["-m", "pytest", *pytest_arguments]
-    python = ["backend", "scripts", "tests/backend", "tests/e2e"]
+    pyright = [bpy, "-m", "pyright", "--pythonpath"]
+    code = ["backend", "scripts", "tests/backend", "tests/e2e", "tests/conftest.py"]
     every = {
-        "e2e": [Check("e2e", [backend, *pytest, "tests/e2e"])],
-        "backend": [Check("backend", [backend, *pytest, "tests/backend"])],
+        "e2e": [Check("e2e", [tests, *pytest, "tests/e2e"])],
+        "backend": [Check("backend", [tests, *pytest, "tests/backend"])],
         "blender": [
             Check(f"blender {BLENDERS[name]}", [path, *pytest, "tests/blender"]) for name, path in blenders.items()
         ],
         "types": [
-            Check("types, backend", [bpy, "-m", "pyright", "--pythonpath", backend, *python], counted=False),
-            Check("types, add-on", [bpy, "-m", "pyright", "--pythonpath", bpy, "reangle_blender"], counted=False),
+            Check("types, backend", [*pyright, tests, *code], counted=False),
+            Check("types, add-on", [*pyright, bpy, "reangle_blender"], counted=False),
         ],
         "core": [Check("core", [bpy, *pytest, "tests/core"])],
         "lint": [
             Check("ruff check", [bpy, "-m", "ruff", "check", "."], counted=False),
             Check("ruff format", [bpy, "-m", "ruff", "format", "--check", "."], counted=False),
+            Check("imports", [bpy, "-c", LINT_IMPORTS, "--no-cache"], counted=False),
         ],
         "gui": [Check("gui", [bpy, *pytest, "-rs", "tests/gui"])],
     }
     return [check for suite, checks in every.items() if suite in wanted for check in checks]
 
 
-def perform(check: Check) -> tuple[int, Counter[str]]:
-    """Run one check in a home of its own and print its output at once; returns exit status and counts."""
+def perform(check: Check, backend: str) -> tuple[int, Counter[str]]:
+    """Run one check with data folders of its own, print its output, and return exit status and counts.
+
+    backend: the Python that the tests start the backend with.
+    """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="reangle-test-", ignore_cleanup_errors=True) as home:
         variables = environment_variables() | {
             "BLENDER_USER_RESOURCES": os.path.join(home, "blender"),
             "REANGLE_DATA": os.path.join(home, "data"),
-            "REANGLE_BACKEND_PYTHON": str(python_of("backend")),
+            "REANGLE_BACKEND_PYTHON": backend,
             "HF_HUB_OFFLINE": "1",
         }
         try:
@@ -104,11 +119,11 @@ def perform(check: Check) -> tuple[int, Counter[str]]:
             )
             status, output = done.returncode, done.stdout.decode(errors="replace")
         except subprocess.TimeoutExpired as error:
-            status, output = 1, (error.stdout or b"").decode(errors="replace") + f"\nstopped after {LIMIT_SECONDS} s"
+            status, output = 1, (error.stdout or b"").decode(errors="replace") + f"\nended after {LIMIT_SECONDS} s"
     counts = Counter[str]()
     if check.counted:
-        closing = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|skipped|error)", line)]
-        for number, what in re.findall(r"(\d+) (passed|failed|skipped|error)", closing[-1] if closing else ""):
+        summaries = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|skipped|error)", line)]
+        for number, what in re.findall(r"(\d+) (passed|failed|skipped|error)", summaries[-1] if summaries else ""):
             counts["failed" if what == "error" else what] += int(number)
         status = 0 if status == PYTEST_NO_TESTS else status
     if status and not counts["failed"]:
@@ -119,7 +134,7 @@ def perform(check: Check) -> tuple[int, Counter[str]]:
 
 
 def summarise(checks: list[Check], results: list[tuple[int, Counter[str]]], seconds: float) -> int:
-    """Print the verdict; returns the exit status."""
+    """Print the verdict; return the exit status."""
     total = sum((counts for _, counts in results), Counter[str]())
     failed = [check.name for check, (status, _) in zip(checks, results, strict=True) if status]
     print(f"\n{seconds:.0f} s. " + (f"Failed: {', '.join(failed)}." if failed else "All checks passed."))

@@ -1,31 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Setting up fails in one sentence that names the remedy."""
+"""Setting up: one sentence that names the remedy where it fails, and a real distribution where it succeeds."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
+import build_extension
 import environments
 import install_backend
 import pytest
 from reangle.version import VERSION
 
+REPO = environments.REPOSITORY
+PIN = re.compile(r"[\w.-]+==[\w.]+(; .*)?$")
+
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("REANGLE_ENVIRONMENTS", str(tmp_path / "not yet" / "there"))
+    monkeypatch.delenv("REANGLE_PYTHON", raising=False)
     return tmp_path
 
 
-def test_a_wrong_python_is_told_the_right_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments.sys, "version_info", (3, 9, 2))
-    with pytest.raises(environments.SetupError, match=r"needs Python 3\.11.*python3\.11 "):
+def runs_as(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments.platform, "python_version", lambda: version)
+
+
+def test_an_unsupported_python_gets_the_right_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_as("3.9.2", monkeypatch)
+    with pytest.raises(environments.SetupError, match=r"3\.11, 3\.12 or 3\.13.*python3\.11 |py -3\.11 "):
         environments.python_of("backend")
+
+
+def test_each_python_has_a_lock_and_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    numpy, folders = [], set()
+    for version in ("3.11.7", "3.12.1", "3.13.0"):
+        runs_as(version, monkeypatch)
+        numpy += [pin for pin in environments.requirements("backend") if pin.startswith("numpy==")]
+        folders |= {environments.environment_folder(name) for name in ("backend", "tests")}
+    assert len(folders) == 6
+    assert numpy[0] != numpy[1] == numpy[2], "the newest numpy refuses Python 3.11, and must not for the others"
+
+
+def test_blender_as_a_module_takes_python_3_11(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_as("3.13.0", monkeypatch)
+    beside = environments.Interpreter("/somewhere/python3.11", "3.11.9")
+    monkeypatch.setattr(environments, "_find_python", lambda minor: beside)
+    assert environments.interpreter_for("bpy") == beside
+    assert environments.interpreter_for("backend").minor == "3.13"
+    monkeypatch.setattr(environments, "_find_python", lambda minor: None)
+    with pytest.raises(environments.SetupError, match=r"needs Python 3\.11"):
+        environments.environment_folder("bpy")
 
 
 def test_a_full_disk_is_noticed_before_anything_is_installed(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
@@ -46,29 +79,44 @@ def test_a_missing_system_library_names_the_package(own_folder: Path) -> None:
         environments._check_imports("bpy", own_folder)
 
 
-def test_every_requirement_is_pinned() -> None:
-    for name in ("backend", *environments.BLENDERS):
-        pins = environments.requirements(name)
-        assert all(re.match(r"[\w.-]+==[\w.]+(; .*)?$", pin) for pin in pins), pins
-    assert environments.requirements("backend")[0].startswith("torch==")
+@pytest.mark.parametrize("lock", sorted(path.stem for path in (REPO / "locks").glob("*.txt")))
+def test_every_requirement_is_pinned(lock: str) -> None:
+    pins = environments._pins(lock)
+    assert all(PIN.match(pin) for pin in pins), pins
+    if lock.startswith("backend"):
+        assert pins[0].startswith("torch==")
+        assert not any(re.match("(torchvision|pytest|hypothesis)=", pin) for pin in pins)
+
+
+def test_another_blender_replaces_the_first_pin() -> None:
+    assert environments._pins("blender")[0] == f"bpy=={environments.BLENDERS['bpy']}"
     assert environments.requirements("bpy-4.2")[0] == "bpy==4.2.23"
-    assert not any("torchvision" in pin for pin in environments.requirements("backend"))
 
 
 def test_one_version_everywhere() -> None:
-    project = tomllib.loads((environments.REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    manifest = tomllib.loads((environments.REPOSITORY / "blender_manifest.toml").read_text(encoding="utf-8"))
-    assert manifest["version"] == project["project"]["version"] == VERSION
-    assert f"## {VERSION}" in (environments.REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    manifest = tomllib.loads((REPO / "blender_manifest.toml").read_text(encoding="utf-8"))
+    assert manifest["version"] == build_extension.backend_version() == VERSION
+    assert f"## {VERSION}" in (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="runs the POSIX launcher")
-def test_the_installed_copy_runs_from_a_folder_with_quotes_and_spaces(own_folder: Path) -> None:
+def test_what_is_installed_is_a_distribution_with_metadata(own_folder: Path) -> None:
     data = own_folder / "it's my data"
-    install_backend.copy_application(data)
-    application = install_backend.copy_application(data)
+    source = own_folder / "backend"
+    shutil.copytree(REPO / "backend", source, ignore=shutil.ignore_patterns("__pycache__", "mini"))
+    install_backend.install_application(data, Path(sys.executable), source)
+    application = install_backend.install_application(data, Path(sys.executable), source)
+
+    (found,) = metadata.distributions(name="reangle", path=[str(application)])
+    needs = {re.split(r"[^\w-]", need)[0].lower() for need in found.requires or [] if "extra ==" not in need}
+    assert found.version == VERSION
+    assert {"torch", "numpy", "diffusers", "fastapi", "av"} <= needs
+    assert not {"mini-dust3r", "bitsandbytes"} & needs
+    assert [path.name for path in found.files or [] if "licenses" in path.parts] == ["LICENSE.txt"]
+    assert (REPO / "backend" / "LICENSE.txt").read_text() == (REPO / "LICENSES" / "Apache-2.0.txt").read_text()
+
     launcher = install_backend.write_launchers(data, Path(sys.executable), application)
-    done = subprocess.run([launcher, "--help"], cwd=own_folder, env={}, capture_output=True, text=True)
+    assert sorted(path.name for path in data.iterdir()) == ["application", "backend.json", launcher.name]
+    variables = {} if os.name != "nt" else dict(os.environ)
+    done = subprocess.run([launcher, "--help"], cwd=own_folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
-    assert sorted(path.name for path in data.iterdir()) == ["application", "backend.json", "reangle"]

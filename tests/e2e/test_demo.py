@@ -31,8 +31,10 @@ from tests.backend.tiny_checkpoints import ship_mini
 REPO = Path(__file__).resolve().parents[2]
 PICKS = (0, 16, 32, 48)
 WIDTH, HEIGHT = 240, 160
+# Ends a run that hangs; a busy machine may take many times what an idle one does.
+LIMIT_SECONDS = 3600
 
-LOOK_INTO = """
+INSPECT = """
 import json, sys, bpy
 bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
 scene = bpy.context.scene
@@ -48,7 +50,7 @@ for item in bpy.data.objects:
         keys[item.name] = [len(lenses), len(item.data.background_images), item.parent.name]
 meshes = [len(item.data.vertices) for item in bpy.data.objects if item.type == "MESH"]
 size = [scene.frame_start, scene.frame_end, scene.render.resolution_x, scene.render.resolution_y]
-print("FOUND", json.dumps({"strips": strips, "nodes": nodes, "cameras": keys, "points": meshes, "size": size}))
+print("SCENE", json.dumps({"strips": strips, "nodes": nodes, "cameras": keys, "points": meshes, "size": size}))
 """
 
 
@@ -58,7 +60,7 @@ def run(
     path = checkout / "scripts" / script
     command = [getattr(sys, "_base_executable", sys.executable), str(path), *map(str, arguments)]
     variables = {**os.environ, **environment}
-    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +92,7 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_clip_goes_in_and_two_new_angles_come_out(small_sample: Path, tmp_path: Path) -> None:
+def test_the_demo_renders_a_clip_from_two_new_cameras(small_sample: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run(
         "demo.py", "--sample", small_sample, "--engine", "preview", "--geometry", "files",
@@ -113,7 +115,7 @@ def test_a_clip_goes_in_and_two_new_angles_come_out(small_sample: Path, tmp_path
         coverage = camera["coverage"]
         assert sum(coverage.values()) == pytest.approx(1, abs=2e-4)
         assert coverage["seen"] > 0.75
-        # The artist's cameras are those of the true renders, and so are the pictures.
+        # The cameras and pictures match those of the true renders.
         assert camera["camera_error_px"] < 0.15
         assert camera["psnr"]["seen"] > 25
         assert camera["psnr"]["filled"] > 12
@@ -123,26 +125,26 @@ def test_a_clip_goes_in_and_two_new_angles_come_out(small_sample: Path, tmp_path
     assert sheet.shape[1] > 1200
     assert np.std(sheet) > 20
 
-    found = look_into(out / "demo.blend")
-    assert found["size"] == [1, len(PICKS), WIDTH, HEIGHT]
-    strips = {name: rest for name, *rest in found["strips"]}
+    scene = inspect(out / "demo.blend")
+    assert scene["size"] == [1, len(PICKS), WIDTH, HEIGHT]
+    strips = {name: rest for name, *rest in scene["strips"]}
     assert sorted(strips) == ["Clip", "Orbit Left", "Push In"]
     assert len({channel for channel, _, _ in strips.values()}) == 3
     assert {(duration, first) for _, duration, first in strips.values()} == {(len(PICKS), "000001.png")}
-    assert sum(name.startswith("Reangle Push In") for name in found["nodes"]) == 3
-    assert found["cameras"]["Push In"][0] > 2, "the hand-keyed lens does not change"
-    assert found["cameras"]["Orbit Left"][0] == 1
-    assert {camera[1] for camera in found["cameras"].values()} == {1}
-    assert min(found["points"]) > 0.8 * WIDTH * HEIGHT
+    assert sum(name.startswith("Reangle Push In") for name in scene["nodes"]) == 3
+    assert scene["cameras"]["Push In"][0] > 2, "the hand-keyed lens does not change"
+    assert scene["cameras"]["Orbit Left"][0] == 1
+    assert {camera[1] for camera in scene["cameras"].values()} == {1}
+    assert min(scene["points"]) > 0.8 * WIDTH * HEIGHT
 
 
-def look_into(blend: Path) -> dict:
-    """What Blender finds in the file."""
-    command = [str(python_of("bpy")), "-c", LOOK_INTO, str(blend)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    line = next((line for line in done.stdout.splitlines() if line.startswith("FOUND ")), None)
+def inspect(blend: Path) -> dict:
+    """What is in the file, read by Blender: see INSPECT."""
+    command = [str(python_of("bpy")), "-c", INSPECT, str(blend)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("SCENE ")), None)
     assert line, done.stdout + done.stderr
-    return json.loads(line.removeprefix("FOUND "))
+    return json.loads(line.removeprefix("SCENE "))
 
 
 @pytest.fixture
@@ -157,16 +159,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this repository that has tiny random weights in place of the shipped ones."""
     copy = tmp_path_factory.mktemp("checkout")
     ignore = shutil.ignore_patterns("mini", "footage", "train", "bench")
-    for folder in ("backend", "reangle_blender", "scripts"):
+    for folder in ("backend", "reangle_blender", "scripts", "locks", "LICENSES"):
         shutil.copytree(REPO / folder, copy / folder, ignore=ignore)
-    for name in ("backend.lock", "blender.lock", "blender_manifest.toml"):
-        shutil.copy(REPO / name, copy)
+    shutil.copy(REPO / "blender_manifest.toml", copy)
     ship_mini(copy / "backend" / "reangle" / "weights", video_runs=True)
     return copy
 
 
 @pytest.mark.slow
-def test_without_a_word_geometry_and_pictures_come_from_the_shipped_weights(
+def test_by_default_geometry_and_pictures_come_from_the_shipped_weights(
     checkout: Path, small_sample: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
@@ -174,7 +175,7 @@ def test_without_a_word_geometry_and_pictures_come_from_the_shipped_weights(
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["geometry"] == "mini"
-    # What such a network can and cannot do is said when it has worked, and kept.
+    # What such a network can and cannot do is printed, and kept in the report.
     for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
         assert note in report["geometry_notes"]
         assert note in done.stdout
@@ -187,13 +188,13 @@ def test_without_a_word_geometry_and_pictures_come_from_the_shipped_weights(
     curves = cv2.imread(str(out / "losses.png"))
     assert curves is not None
     assert np.std(curves) > 5
-    # Random depth: its figures mean nothing here, but the demo gives them, and says what is in them.
+    # Random depth: the figures mean nothing, but the demo prints them and what they include.
     assert all(camera["psnr"]["all"] and camera["camera_error_px"] for camera in report["cameras"].values())
     assert "include the geometry's own error" in report["notes"][0]
     assert report["notes"][0] in done.stdout
 
 
-def test_with_a_broken_suite_the_demo_ends_at_once(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
+def test_a_broken_suite_ends_the_demo_at_once(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
     broken = tmp_path / "checkout"
     shutil.copytree(checkout, broken)
     (broken / "backend" / "reangle" / "weights" / "mini" / "geometry" / "config.json").unlink()
@@ -205,7 +206,7 @@ def test_with_a_broken_suite_the_demo_ends_at_once(checkout: Path, small_sample:
     assert not (tmp_path / "demo" / "report.json").exists()
 
 
-def test_the_true_middle_depth_is_that_of_the_sample() -> None:
+def test_the_sample_declares_its_true_middle_depth() -> None:
     folder = REPO / "scripts" / "sample" / "footage" / "depth"
     track = read_camera_json("camera.json", folder / "camera.json")
     depth = read_depth("000001.png", folder / "000001.png", track.png)
@@ -214,7 +215,7 @@ def test_the_true_middle_depth_is_that_of_the_sample() -> None:
     assert cloud.focus_depth(0) == pytest.approx(cameras.MIDDLE_DEPTH_M, rel=1e-3)
 
 
-def test_a_camera_is_judged_in_the_geometrys_own_unit() -> None:
+def test_camera_error_allows_for_the_unit_of_the_geometry() -> None:
     about = (REPO / "scripts" / "sample" / "footage" / "truth" / "push-in.json").read_text(encoding="utf-8")
     truth = CameraPath.model_validate_json(about)
     same = json.loads(about)
@@ -226,7 +227,7 @@ def test_a_camera_is_judged_in_the_geometrys_own_unit() -> None:
     assert camera_error(same, truth, 1.0) > 5
 
 
-def test_without_weights_another_clip_ends_at_once(footage: Path, tmp_path: Path) -> None:
+def test_missing_weights_end_the_demo_at_once(footage: Path, tmp_path: Path) -> None:
     done = run(
         "demo.py", "--clip", footage, "--geometry", "depth-anything", "--out", tmp_path / "demo",
         HF_HOME=str(tmp_path / "empty"), REANGLE_DOWNLOAD="0",
@@ -239,7 +240,7 @@ def test_without_weights_another_clip_ends_at_once(footage: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_with_depth_another_clip_runs_to_the_end(footage: Path, tmp_path: Path) -> None:
+def test_another_clip_with_depth_from_files_is_rendered(footage: Path, tmp_path: Path) -> None:
     frames, width, height = 3, 192, 108
     (tmp_path / "depth").mkdir()
     rows = np.linspace(8, 2, height, dtype=np.float32)

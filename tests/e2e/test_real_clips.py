@@ -15,6 +15,8 @@ from reangle.media.write import read_images
 REPO = Path(__file__).resolve().parents[2]
 CLIPS = REPO.parent / "shared" / "clips"
 FRAMES, WIDTH, HEIGHT = 5, 256, 144
+# Ends a run that hangs; a busy machine may take many times what an idle one does.
+LIMIT_SECONDS = 3600
 
 
 @pytest.fixture(params=["crab.mp4", "chess.mp4"])
@@ -28,11 +30,13 @@ def clip(request: pytest.FixtureRequest) -> Path:
 def reangle(*arguments: str | Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "reangle", *map(str, arguments)]
     variables = {**os.environ, "PYTHONPATH": str(REPO / "backend"), **environment}
-    return subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=REPO, env=variables, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
 
 
 @pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
-def test_without_weights_it_ends_at_once_and_says_what_to_do(tmp_path: Path, clip: Path, provider: str) -> None:
+def test_missing_weights_end_the_run_at_once_with_advice(tmp_path: Path, clip: Path, provider: str) -> None:
     done = reangle(
         "run", "--clip", clip, "--geometry", provider, "--move", "orbit-left:8",
         "--data", tmp_path / "data", "--out", tmp_path / "out",
@@ -44,7 +48,7 @@ def test_without_weights_it_ends_at_once_and_says_what_to_do(tmp_path: Path, cli
     assert not (tmp_path / "out").exists()
 
 
-def test_with_depth_given_it_runs_to_the_end(tmp_path: Path, clip: Path) -> None:
+def test_depth_from_files_is_rendered(tmp_path: Path, clip: Path) -> None:
     # A floor that comes nearer towards the bottom of the picture: plausible for both clips.
     rows = np.linspace(8, 2, HEIGHT, dtype=np.float32)
     (tmp_path / "depth").mkdir()
@@ -61,7 +65,7 @@ def test_with_depth_given_it_runs_to_the_end(tmp_path: Path, clip: Path) -> None
     assert frames.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert (seen > 0).mean() > 0.8
     assert (result / "preview.mp4").is_file()
-    # The finished picture is no darker than what was seen: nothing was left empty.
+    # No hole was left black.
     assert (frames.reshape(FRAMES, -1).mean(axis=1) > 10).all()
 
 
