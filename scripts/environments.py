@@ -251,6 +251,9 @@ def _make(name: str, folder: Path) -> None:
 
 def _add_packages_of(other: Path, folder: Path) -> None:
     """Make another environment's packages importable in this one, after its own."""
+    # venv may bring an old setuptools, which would hide the other's.
+    own = [_python_in(folder), "-m", "pip", "uninstall", "--quiet", "--yes", "setuptools"]
+    subprocess.run(own, capture_output=True, check=True)
     lines = [f"import site; site.addsitedir({place!r})" for place in _package_folders(other)]
     (Path(_package_folders(folder)[0]) / f"{other.name}.pth").write_text("\n".join(lines), encoding="utf-8")
 

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from reangle.cli.output import Output
 from reangle.version import VERSION
+from reangle.weights.packages import how_to_install
 
 # Distribution -> the module that is imported. What the preview engine needs, and what learned geometry adds.
 ESSENTIAL = {
@@ -112,7 +113,7 @@ def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dic
             found[name] = "unknown version"
         except Exception as error:
             found[name] = None
-            problems.append(f"{name}, which {what_for} needs, cannot be loaded ({error}). {INSTALL}")
+            problems.append(f"{name}, which {what_for} needs, cannot be loaded ({error}). {how_to_install(module)}")
     return found
 
 

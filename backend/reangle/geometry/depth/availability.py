@@ -13,6 +13,7 @@ from reangle.geometry.depth.providers import PROVIDERS, provider_named
 from reangle.geometry.depth.spec import ProviderSpec
 from reangle.weights.checkpoints import Checkpoint
 from reangle.weights.identity import CHECKPOINT_SEPARATOR
+from reangle.weights.packages import how_to_install
 from reangle.weights.registry import find_checkpoint, find_installed, kind_of
 
 
@@ -112,6 +113,6 @@ def _check_packages(spec: ProviderSpec) -> None:
     for package in spec.packages:
         if importlib.util.find_spec(package) is None:
             raise UserError(
-                f"Geometry {spec.name} needs the Python package {package}, which this backend does not have.",
-                advice="Run scripts/install_backend.py again, or use geometry from files.",
+                f"Geometry {spec.name} needs the Python package {package}, which is not installed.",
+                advice=f"{how_to_install(package)} Or use geometry from files.",
             )
