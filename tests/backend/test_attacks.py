@@ -44,13 +44,13 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 
 def routes(backend: Backend, job: str) -> list[tuple[str, str]]:
     """Every described route, and addresses that are none."""
-    values = {"{sha256}": HEX, "{job_id}": job, "{name}": "source/frames/000001.png"}
+    values = {"{sha256}": HEX, "{job_id}": job, "{name}": "source/frames/000001.png", "{stage}": "decode"}
     found = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/"), ("GET", "/v1/nothing"), ("OPTIONS", "/v1/jobs")]
     for path, methods in backend.get("/openapi.json")["paths"].items():
         for place, value in values.items():
             path = path.replace(place, value)
         found += [(method.upper(), path) for method in methods]
-    assert len(found) == 17
+    assert len(found) == 19
     return found
 
 

@@ -232,6 +232,8 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
         "POST /v1/jobs/{job_id}/cancel",
         "GET /v1/jobs/{job_id}/results",
         "GET /v1/jobs/{job_id}/files/{name}",
+        "GET /v1/jobs/{job_id}/logs",
+        "GET /v1/jobs/{job_id}/logs/{stage}",
         "POST /v1/shutdown",
     }
     submit = document["paths"]["/v1/jobs"]["post"]

@@ -22,8 +22,9 @@ from starlette.exceptions import HTTPException
 
 from reangle.api import error_responses
 from reangle.api.change_signal import ChangeSignal
-from reangle.api.error_responses import ErrorResponse, RefusedError, error_response
+from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyTooLargeError
+from reangle.api.log_routes import log_routes
 from reangle.api.result_files import find_file, results_of
 from reangle.contract import CONTRACT_VERSION, JobEvent, JobId, JobRequest, JobStatus, Result, Sha256
 from reangle.engines.plan import plan_job
@@ -182,6 +183,8 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
         headers = {"ETag": f'"{sha256}"', "X-Content-Type-Options": "nosniff"}
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
+    app.include_router(log_routes(database, store.root))
+
     @app.post("/v1/shutdown", status_code=202)
     def shutdown() -> Ending:
         end()
@@ -200,7 +203,7 @@ _BINARY_BODY: dict[str, Any] = {
 
 def _known(job_id: str, status: JobStatus | None) -> JobStatus:
     if status is None:
-        raise RefusedError(404, f"There is no job {job_id}.", advice="GET /v1/jobs lists the jobs.")
+        raise unknown_job(job_id)
     return status
 
 

@@ -27,6 +27,10 @@ class RefusedError(UserError):
         self.status, self.more = status, more
 
 
+def unknown_job(job_id: str) -> RefusedError:
+    return RefusedError(404, f"There is no job {job_id}.", advice="GET /v1/jobs lists the jobs.")
+
+
 class ErrorText(BaseModel):
     """message: what is wrong and where; advice: what to do now."""
 

@@ -28,8 +28,10 @@ from reangle.api.server_file import ServerFile
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
+from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
+from reangle.version import VERSION
 
 HOST = "127.0.0.1"
 EXIT_TROUBLE = 2
@@ -66,6 +68,8 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
 
 
 def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
+    log_to_server_file(data)
+    logger.info("Reangle %s starts as process %d", VERSION, os.getpid())
     changes = ChangeSignal()
     database = JobDatabase(data / "jobs.sqlite", on_change=changes.send)
     try:
@@ -82,6 +86,7 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda *_: None)
         server.run(sockets=[listener])
+        logger.info("Process %d ends", os.getpid())
     finally:
         database.close()
     return 0
@@ -111,6 +116,7 @@ class _Server(uvicorn.Server):
                 http="h11",
                 ws="none",
                 lifespan="on",
+                log_config=None,
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -23,6 +23,8 @@ _COMMANDS = {
     "evaluate": "reangle.cli.evaluate:evaluate",
     "doctor": "reangle.cli.doctor:doctor",
     "models": "reangle.cli.models:models",
+    "jobs": "reangle.cli.jobs:jobs",
+    "logs": "reangle.cli.logs:logs",
 }
 
 
@@ -94,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=0, metavar="N", help="wished port; a free one is taken if in use")
     serve.add_argument("--parent", type=int, metavar="PID", help="end some time after this process has ended")
     serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
+
+    commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
+    logs = commands.add_parser("logs", parents=[shared, talk], help="print what a job's stages logged")
+    logs.add_argument("job", metavar="JOB", help="the job's id, or the start of it")
+    logs.add_argument("--stage", metavar="STAGE", help='one stage, as in learn or "warp left" (default: all)')
+    logs.add_argument("--follow", action="store_true", help="also print what is added, until the job ends")
 
     commands.add_parser("doctor", parents=[shared, talk], help="what is installed, what is missing, how to get it")
     models = commands.add_parser("models", help="weights: which there are, and whether they are sound")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs on disk: what was asked, where it stands, and everything that happened to it.
+"""The job list on disk: each job's request, state, events and results.
 
-Every change is one transaction that reaches the disk before it is told to anyone (WAL, synchronous=FULL), so an event
-number that a client has seen is never given out twice, whatever dies in between.
+Every change is one transaction that reaches the disk before anyone sees it (WAL, synchronous=FULL), so an event number
+that a client has seen is never used twice, whatever dies in between.
 """
 
 from __future__ import annotations
@@ -48,47 +48,80 @@ _STATUS = "id, title, state, stage, progress, eta_s, error, notes, last_event, c
 Submission = Literal["new", "known", "conflict"]
 
 
-class JobDatabase:
-    """`jobs.sqlite` of one data folder; safe to use from many threads of the one backend that holds the folder's lock.
+class JobReader:
+    """Reads `jobs.sqlite` of one data folder, whether or not a backend runs; safe to use from many threads.
+
+    Raises UserError if the file is of a newer version or is no database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._read_lock = threading.Lock()
+        with _opening(path):
+            self._reader = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            _check_schema(self._reader, path)
+
+    def close(self) -> None:
+        with self._read_lock:
+            self._reader.close()
+
+    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._read_lock:
+            return self._reader.execute(query, values).fetchall()
+
+    def status(self, job_id: str) -> JobStatus | None:
+        rows = self._read(f"SELECT {_STATUS} FROM jobs WHERE id = ?", job_id)
+        return _status(rows[0]) if rows else None
+
+    def newest(self, limit: int) -> list[JobStatus]:
+        return [_status(row) for row in self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)]
+
+    def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
+        """The first `limit` events with n > since."""
+        rows = self._read("SELECT body FROM events WHERE job = ? AND n > ? ORDER BY n LIMIT ?", job_id, since, limit)
+        return [JobEvent.model_validate_json(row["body"]) for row in rows]
+
+    def results(self, job_id: str) -> dict[str, str]:
+        """Result name -> artifact key, in the order of publication."""
+        return {
+            row["name"]: row["key"] for row in self._read("SELECT * FROM results WHERE job = ? ORDER BY rowid", job_id)
+        }
+
+    def job_ids(self) -> set[str]:
+        return {row["id"] for row in self._read("SELECT id FROM jobs")}
+
+    def active(self) -> int:
+        """How many jobs are queued or running."""
+        return self._read("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0]
+
+    def running(self) -> list[str]:
+        return [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = 'running' ORDER BY seq")]
+
+    def stage_runs(self) -> dict[str, str]:
+        """Job -> the run of its stage process, for all that were not cleared."""
+        return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
+
+
+class JobDatabase(JobReader):
+    """Reads and writes `jobs.sqlite`; for the one backend that holds the data folder's lock.
 
     on_change: called after each committed change, from the thread that made it.
-    Raises UserError if the file is of a newer version or is no database.
+    Raises UserError as JobReader does.
     """
 
     def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
         self.on_change = on_change
-        self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
-        try:
-            self._writer = self._connect(path)
-            self._create_tables(path)
-            self._reader = self._connect(path)
-        except sqlite3.DatabaseError as error:
-            raise UserError(
-                f"The job list {path} cannot be opened: {error}.",
-                advice="Move the file away to start with an empty list; finished stages stay in the cache.",
-            ) from error
-
-    @staticmethod
-    def _connect(path: Path) -> sqlite3.Connection:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        return db
-
-    def _create_tables(self, path: Path) -> None:
-        schema = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if schema > SCHEMA:
-            raise UserError(
-                f"The job list {path} was written by a newer Reangle (schema {schema}, this one knows {SCHEMA}).",
-                advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
-            )
-        if schema == 0:
-            self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+        self._write_lock = threading.Lock()
+        with _opening(path):
+            self._writer = _connect(path)
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
+            if _check_schema(self._writer, path) == 0:
+                self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+        super().__init__(path)
 
     def close(self) -> None:
-        with self._write_lock, self._read_lock:
-            self._reader.close()
+        super().close()
+        with self._write_lock:
             self._writer.close()
 
     @contextmanager
@@ -103,10 +136,6 @@ class JobDatabase:
                     self._writer.execute("ROLLBACK")
                 raise
         self.on_change()
-
-    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._read_lock:
-            return self._reader.execute(query, values).fetchall()
 
     @staticmethod
     def _append(db: sqlite3.Connection, job_id: str, **values: Any) -> None:
@@ -130,28 +159,6 @@ class JobDatabase:
             self._append(db, request.id, type="state", state="queued")
         return "new"
 
-    def status(self, job_id: str) -> JobStatus | None:
-        rows = self._read(f"SELECT {_STATUS} FROM jobs WHERE id = ?", job_id)
-        return _status(rows[0]) if rows else None
-
-    def newest(self, limit: int) -> list[JobStatus]:
-        return [_status(row) for row in self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)]
-
-    def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
-        """The first `limit` events with n > since."""
-        rows = self._read("SELECT body FROM events WHERE job = ? AND n > ? ORDER BY n LIMIT ?", job_id, since, limit)
-        return [JobEvent.model_validate_json(row["body"]) for row in rows]
-
-    def results(self, job_id: str) -> dict[str, str]:
-        """Result name -> artifact key, in the order of publication."""
-        return {
-            row["name"]: row["key"] for row in self._read("SELECT * FROM results WHERE job = ? ORDER BY rowid", job_id)
-        }
-
-    def active(self) -> int:
-        """How many jobs are queued or running."""
-        return self._read("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0]
-
     def claim(self) -> JobRequest | None:
         """The oldest queued job, now running."""
         with self._write() as db:
@@ -163,7 +170,7 @@ class JobDatabase:
         return JobRequest.model_validate_json(row["request"])
 
     def cancel(self, job_id: str) -> JobStatus | None:
-        """Cancel at once what is queued; mark what is running; leave alone what has ended. None for an unknown job."""
+        """Cancel a queued job at once, mark a running one, leave an ended one alone. None for an unknown job."""
         with self._write() as db:
             row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row is None:
@@ -175,7 +182,7 @@ class JobDatabase:
         return self.status(job_id)
 
     def finish(self, job_id: str, state: JobState, error: JobError | None = None) -> None:
-        """End a running job; the first end counts, and a cancel that came before it wins."""
+        """End a running job. The first end counts; an earlier cancel takes precedence."""
         with self._write() as db:
             row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row["state"] == "running":
@@ -193,7 +200,7 @@ class JobDatabase:
         self._append(db, job_id, type="state", state=state)
 
     def requeue(self, job_id: str) -> None:
-        """Put a running job back where it stood in the queue; one that was being canceled is canceled."""
+        """Put a running job back to its place in the queue; one with a cancel pending is canceled."""
         with self._write() as db:
             row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row["state"] != "running":
@@ -203,9 +210,6 @@ class JobDatabase:
                 return
             db.execute("UPDATE jobs SET state = 'queued', eta_s = NULL WHERE id = ?", (job_id,))
             self._append(db, job_id, type="state", state="queued")
-
-    def running(self) -> list[str]:
-        return [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = 'running' ORDER BY seq")]
 
     def begin_stage(self, job_id: str, stage: str, progress: float, *, cached: bool) -> None:
         with self._write() as db:
@@ -218,12 +222,12 @@ class JobDatabase:
             self._append(db, job_id, type="progress", stage=stage, progress=progress, eta_s=eta_s)
 
     def add_loss(self, job_id: str, stage: str, loss: float, words: str, picture: str) -> None:
-        """How learning goes. words: step, speed, time left. picture: a PNG in base 64, or ""."""
+        """Training progress. words: step, speed, time left. picture: a PNG in base 64, or ""."""
         with self._write() as db:
             self._append(db, job_id, type="progress", stage=stage, loss=loss, message=words, picture=picture or None)
 
     def add_note(self, job_id: str, stage: str, message: str) -> None:
-        """Tell the artist something, once: a stage that runs again says the same again."""
+        """Show the artist a message, once: a stage that runs again reports the same again."""
         with self._write() as db:
             notes: list[str] = json.loads(db.execute("SELECT notes FROM jobs WHERE id = ?", (job_id,)).fetchone()[0])
             if message in notes or len(notes) >= MAX_NOTES:
@@ -232,7 +236,7 @@ class JobDatabase:
             self._append(db, job_id, type="note", stage=stage, message=message)
 
     def add_result(self, job_id: str, name: str, key: str) -> None:
-        """Publish an artifact as a result of the job; announced once, also when the job ran again from the start."""
+        """Publish an artifact as a result of the job; one event, also when the job ran again from the start."""
         with self._write() as db:
             added = db.execute(
                 "INSERT INTO results VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (job_id, name, key)
@@ -243,17 +247,13 @@ class JobDatabase:
                 db.execute("UPDATE results SET key = ? WHERE job = ? AND name = ?", (key, job_id, name))
 
     def set_stage_run(self, job_id: str, run: str) -> None:
-        """Note under which name the job's stage process is known to the system."""
+        """Record the run of the job's stage process, so that a later backend can end it."""
         with self._write() as db:
             db.execute("INSERT OR REPLACE INTO stage_runs VALUES (?, ?)", (job_id, run))
 
     def clear_stage_run(self, job_id: str) -> None:
         with self._write() as db:
             db.execute("DELETE FROM stage_runs WHERE job = ?", (job_id,))
-
-    def stage_runs(self) -> dict[str, str]:
-        """Job -> name of its stage process, for all that were not cleared."""
-        return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
 
 
 def _status(row: sqlite3.Row) -> JobStatus:
@@ -263,3 +263,31 @@ def _status(row: sqlite3.Row) -> JobStatus:
         **{**values, "notes": tuple(json.loads(values["notes"]))},
         error=JobError.model_validate_json(error) if error else None,
     )
+
+
+def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10, uri=uri)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise UserError(
+            f"The job list {path} cannot be opened: {error}.",
+            advice="Move the file away to start with an empty list; finished stages stay in the cache.",
+        ) from error
+
+
+def _check_schema(db: sqlite3.Connection, path: Path) -> int:
+    """The file's schema version, 0 for a new file."""
+    schema = db.execute("PRAGMA user_version").fetchone()[0]
+    if schema > SCHEMA:
+        raise UserError(
+            f"The job list {path} was written by a newer Reangle (schema {schema}; this one reads {SCHEMA}).",
+            advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
+        )
+    return schema

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One stage in a process of its own, with everything that it starts. The only place that knows process groups."""
+"""A stage in a process of its own, and the end of it and everything that it started. No wait in here is unbounded."""
 
 from __future__ import annotations
 
 import collections
 import json
+import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -22,19 +24,27 @@ import psutil
 MODULE = "reangle.runtime.stage_process"
 RUN_MARK = "REANGLE_STAGE_RUN"
 GRACE_S = 3.0
+SEARCH_S = 10.0
+"""How long the search for a run's processes may take: reading /proc of a process that hangs in a driver can block."""
+ERROR_LINES = 60
+MAX_LINE_BYTES = 8192
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
+
+logger = logging.getLogger(__name__)
 
 
 class StageProcess:
     """A stage process that waits for its work.
 
-    It does nothing before `begin`, so its id can be written down first; if the backend dies in between, it reads an
-    empty standard input and ends. run: random name in its environment, which everything that it starts inherits, and by
-    which `end_orphans` knows them from strangers with the same process ids.
+    It does nothing before `begin`, so that its run can be recorded first; if the backend dies in between, it reads an
+    empty standard input and ends. run: random name in its environment, inherited by everything that it starts, by which
+    `end_orphans` tells them from other processes with the same ids. log: called with each line of standard error, from
+    another thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Callable[[str], None] = lambda line: None) -> None:
         self.run = uuid.uuid4().hex
+        self._log = log
         self._popen = subprocess.Popen(
             [sys.executable, "-m", MODULE],
             stdin=subprocess.PIPE,
@@ -44,7 +54,7 @@ class StageProcess:
             **_own_group(),
         )
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._stderr: collections.deque[str] = collections.deque(maxlen=60)
+        self._stderr: collections.deque[str] = collections.deque(maxlen=ERROR_LINES)
         self._readers = [self._thread(self._read_lines), self._thread(self._read_stderr)]
 
     @staticmethod
@@ -54,7 +64,7 @@ class StageProcess:
         return thread
 
     def begin(self, spec: Mapping[str, Any]) -> None:
-        """Give it its work, without waiting for it to read."""
+        """Send it its work, without waiting until it reads."""
         self._thread(self._feed, json.dumps(spec).encode())
 
     def _feed(self, data: bytes) -> None:
@@ -64,7 +74,8 @@ class StageProcess:
             self._popen.stdin.close()
 
     def _read_lines(self) -> None:
-        for line in _text(self._popen.stdout):
+        assert self._popen.stdout is not None
+        for line in self._popen.stdout:
             with suppress(ValueError):
                 values = json.loads(line)
                 if isinstance(values, dict):
@@ -72,39 +83,48 @@ class StageProcess:
         self._lines.put(None)
 
     def _read_stderr(self) -> None:
-        for line in _text(self._popen.stderr):
-            self._stderr.append(line[:1000])
+        for line in _lines_of(self._popen.stderr):
+            self._stderr.append(f"{line[:1000]}\n")
+            self._log(line)
 
     def next_line(self, seconds: float) -> dict[str, Any] | None:
-        """The next line that it prints, or None if there is none within that time."""
+        """The next JSON line of its output, or None if none comes within that time."""
         with suppress(queue.Empty):
             return self._lines.get(timeout=seconds)
         return None
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; below zero is the signal that ended it."""
+        """None while it runs; a negative number is the signal that ended it."""
         return self._popen.poll()
 
     def errors(self) -> str:
-        """The end of what it wrote to standard error."""
+        """The last lines of its standard error."""
         return "".join(self._stderr)
 
-    def end(self) -> None:
-        """End it and all that it started: ask, wait, kill. Returns when they are gone."""
-        _end(self.run, group=self._popen.pid, grace_s=GRACE_S)
-        self._popen.wait()
+    def end(self) -> bool:
+        """End it and all that it started: ask, wait, kill. False if something still runs, as in a driver that hangs."""
+        ended = _end(self.run, group=self._popen.pid, grace_s=GRACE_S)
+        try:
+            self._popen.wait(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            ended = False
         for thread in self._readers:
             thread.join(timeout=1)
+        if not ended:
+            logger.error("Process %d or one that it started does not end; it is left behind", self._popen.pid)
+        return ended
 
 
-def _text(stream: IO[bytes] | None) -> Any:
+def _lines_of(stream: IO[bytes] | None) -> Iterator[str]:
+    """Lines without their ends, cut at MAX_LINE_BYTES; of a progress bar, what it showed last."""
     assert stream is not None
-    return (line.decode("utf-8", "replace") for line in stream)
+    while part := stream.readline(MAX_LINE_BYTES):
+        yield part.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2]
 
 
 def _environment(run: str) -> dict[str, str]:
-    # The backend may have been started from anywhere; what happens to lie in the current folder must not be imported.
+    # The backend may run in any folder, whose modules must not be imported.
     paths = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
@@ -123,7 +143,7 @@ def _own_group() -> dict[str, Any]:
 
 
 def _members(run: str, group: int | None) -> set[psutil.Process]:
-    """All processes with this mark, those that they started, and those in the group, where the system has groups."""
+    """All processes with this mark, their children, and those of the group, where the system has process groups."""
     found: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -133,21 +153,36 @@ def _members(run: str, group: int | None) -> set[psutil.Process]:
     return found
 
 
-def _wait_gone(members: set[psutil.Process], seconds: float) -> None:
+def _wait_gone(members: set[psutil.Process], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
-    while any(_runs(process) for process in members) and time.monotonic() < deadline:
+    while running := any(_runs(process) for process in members):
+        if time.monotonic() >= deadline:
+            break
         time.sleep(0.02)
+    return not running
 
 
 def _runs(process: psutil.Process) -> bool:
-    # A zombie has given back all but its number; in some containers nobody ever collects it.
+    # A zombie holds nothing but its number; in some containers nobody ever collects it.
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
-def _end(run: str, group: int | None, grace_s: float) -> None:
+def _end(run: str, group: int | None, grace_s: float) -> bool:
+    """Whether every process of the run has ended. Does not block where the system does."""
+    outcome: list[bool] = []
+    thread = threading.Thread(target=lambda: outcome.append(_terminate(run, group, grace_s)), daemon=True)
+    thread.start()
+    thread.join(SEARCH_S + grace_s + GRACE_S)
+    if not outcome and group is not None and sys.platform != "win32":
+        with suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    return outcome == [True]
+
+
+def _terminate(run: str, group: int | None, grace_s: float) -> bool:
     members = _members(run, group)
     for process in members:
         with suppress(psutil.Error):
@@ -157,9 +192,9 @@ def _end(run: str, group: int | None, grace_s: float) -> None:
     for process in members:
         with suppress(psutil.Error):
             process.kill()
-    _wait_gone(members, GRACE_S)
+    return _wait_gone(members, GRACE_S)
 
 
-def end_orphans(run: str) -> None:
-    """End what an earlier backend's stage process left behind, itself and what it started, without asking."""
-    _end(run, group=None, grace_s=0)
+def end_orphans(run: str) -> bool:
+    """Kill what an earlier backend's stage process left behind and all that it started. False if any of it runs on."""
+    return _end(run, group=None, grace_s=0)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes jobs from the queue, oldest first, and sees each to one end."""
+"""Takes jobs from the queue, oldest first, and runs each to its end."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-import sys
 import threading
 import traceback
 from collections import defaultdict
@@ -15,10 +15,13 @@ from functools import partial
 from reangle.contract import JobRequest, JobStatus
 from reangle.runtime.database import JobDatabase, Submission
 from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, error_of
+from reangle.runtime.logs import log_place, remove_old_logs
 from reangle.runtime.process import end_orphans
 from reangle.runtime.store import Store
 
-PAUSE_AFTER_TROUBLE_S = 5.0
+RETRY_AFTER_S = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class Supervisor:
@@ -37,18 +40,20 @@ class Supervisor:
         self._threads = [threading.Thread(target=self._work, name=f"jobs-{n}", daemon=True) for n in range(at_once)]
 
     def start(self) -> None:
-        """Clear up what an earlier backend left, put its unfinished jobs back into the queue, and begin."""
+        """Clean up after an earlier backend, put its unfinished jobs back into the queue, and start working."""
         for job_id, run in self.database.stage_runs().items():
-            end_orphans(run)
+            if not end_orphans(run):
+                logger.error("A stage process of an earlier backend does not end; it is left behind")
             self.database.clear_stage_run(job_id)
         self.store.sweep()
+        remove_old_logs(self.store.root, self.database.job_ids())
         for job_id in self.database.running():
             self.database.requeue(job_id)
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End the running stages; their jobs go on at the next start."""
+        """End the running stages; their jobs continue at the next start."""
         self._closing.set()
         with self._queue_changed:
             self._queue_changed.notify_all()
@@ -73,15 +78,15 @@ class Supervisor:
             request = None
             try:
                 with self._queue_changed:
-                    # `stop` may have rung since the loop began.
+                    # `stop` may have been called since the loop began.
                     if not self._closing.is_set() and (request := self.database.claim()) is None:
                         self._queue_changed.wait()
                 if request is not None:
-                    self._see_through(request)
+                    self._run(request)
             except Exception:
-                # The job list itself cannot be written, as on a full disk; the job stays as it was and is tried again.
-                traceback.print_exc(file=sys.stderr)
-                self._closing.wait(PAUSE_AFTER_TROUBLE_S)
+                # The job list itself cannot be written, as on a full disk; the job stays as it is and is tried again.
+                logger.exception("The job list cannot be written")
+                self._closing.wait(RETRY_AFTER_S)
                 if request is not None:
                     self._put_back(request.id)
 
@@ -91,22 +96,29 @@ class Supervisor:
                 self.database.requeue(job_id)
                 return
             except Exception:
-                self._closing.wait(PAUSE_AFTER_TROUBLE_S)
+                self._closing.wait(RETRY_AFTER_S)
 
-    def _see_through(self, request: JobRequest) -> None:
+    def _run(self, request: JobRequest) -> None:
         interrupted = partial(self._is_interrupted, request.id)
-        try:
-            JobRun(request, self.database, self.store, interrupted, partial(self._only_one, interrupted)).run()
-        except JobInterruptedError:
-            self.database.requeue(request.id)
-        except sqlite3.Error:
-            raise
-        except Exception as failure:
-            self.database.finish(request.id, "failed", error_of(failure, traceback.format_exc()))
-        else:
-            self.database.finish(request.id, "done")
-        finally:
-            self._canceled.discard(request.id)
+        with log_place(request.id):
+            logger.info("Job %s starts: %r, engine %s", request.id, request.title, request.engine)
+            try:
+                JobRun(request, self.database, self.store, interrupted, partial(self._only_one, interrupted)).run()
+            except JobInterruptedError:
+                self.database.requeue(request.id)
+            except sqlite3.Error:
+                raise
+            except Exception as failure:
+                error = error_of(failure, traceback.format_exc())
+                logger.warning("Job %s failed: %s\n%s", request.id, error.message, error.traceback)
+                self.database.finish(request.id, "failed", error)
+            else:
+                self.database.finish(request.id, "done")
+            finally:
+                self._canceled.discard(request.id)
+            if status := self.database.status(request.id):
+                logger.info("Job %s is %s", request.id, status.state)
+            remove_old_logs(self.store.root, self.database.job_ids())
 
     def _is_interrupted(self, job_id: str) -> bool:
         return self._closing.is_set() or job_id in self._canceled
