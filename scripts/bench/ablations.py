@@ -33,6 +33,7 @@ from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene
+from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import Stage
@@ -118,7 +119,15 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
     started = time.perf_counter()
     settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
     provider = "files" if depth == "true" else "mini"
-    request = scene_request(scene, store, provider, run, engine=row.engine, reangle=settings, seed=seed)
+    request = scene_request(
+        scene,
+        store,
+        provider,
+        lambda job: VideoGeometry.load(run(plan_job(job, store.root))["geometry"].folder),
+        engine=row.engine,
+        reangle=settings,
+        seed=seed,
+    )
     done = run([row.change(stage) for stage in plan_job(request, store.root)])
     rows = []
     for view in scene.views:

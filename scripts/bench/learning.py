@@ -30,7 +30,7 @@ import torch
 from diffusers import CogVideoXDPMScheduler
 from reangle.contract import CameraPath
 from reangle.engines.plan import plan_job
-from reangle.evaluation.request import scene_request
+from reangle.evaluation.request import true_depth_request
 from reangle.evaluation.truth import TrueScene
 from reangle.motion.adapter import add_adapter
 from reangle.motion.dataset import TrainingClip, preset_paths, training_clips
@@ -90,7 +90,7 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
     run = partial(run_plan, store=store)
-    done = run(plan_job(scene_request(scene, store, "files", run).model_copy(update={"paths": ()}), store.root))
+    done = run(plan_job(true_depth_request(scene, store), store.root))
     warper, fps = warper_of(done["decode"].folder, done["geometry"].folder)
 
     def clips(paths: list[CameraPath]) -> list[TrainingClip]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures against the truth: exact small cases, and `reangle evaluate` on a generated scene."""
+"""Evaluation: figures checked by hand, and `reangle evaluate` on a generated scene."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from preview_scene import camera, make_path
 from reangle.cli.main import main
+from reangle.contract import JobRequest
 from reangle.errors import UserError
 from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
-from reangle.evaluation.request import in_found_world
-from reangle.evaluation.truth import open_scenes
+from reangle.evaluation.request import in_estimated_world, scene_request
+from reangle.evaluation.truth import TrueScene, open_scenes
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.runtime.store import Store
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
@@ -28,7 +30,7 @@ def noise(seed: int = 0, shape: tuple[int, ...] = (40, 60, 3)) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
 
 
-def test_decibels_are_what_they_are() -> None:
+def test_psnr_of_known_errors() -> None:
     grey = np.full((8, 8, 3), 100, np.uint8)
     error = squared_error(grey, grey + np.uint8(10))
     assert (error == 100).all()
@@ -36,7 +38,7 @@ def test_decibels_are_what_they_are() -> None:
     assert psnr_of(0) == 100
 
 
-def test_equal_pictures_are_equal_and_others_are_not() -> None:
+def test_similarity_tells_equal_from_unrelated_pictures() -> None:
     picture = noise()
     assert np.allclose(ssim_map(picture, picture), 1)
     assert np.allclose(gradient_difference(picture, picture), 0)
@@ -44,8 +46,8 @@ def test_equal_pictures_are_equal_and_others_are_not() -> None:
     assert gradient_difference(picture, noise(1)).mean() > 0.1
 
 
-def test_structural_similarity_is_the_published_one() -> None:
-    """One pixel, written out: its window of 11 pixels, weighed by a Gaussian of deviation 1.5."""
+def test_ssim_follows_the_published_formula() -> None:
+    """One pixel by hand: a window of 11 pixels under a Gaussian of deviation 1.5."""
     a, b = noise(2), np.clip(noise(2).astype(int) // 2 + 40, 0, 255).astype(np.uint8)
     luma = [picture @ np.array([0.299, 0.587, 0.114]) for picture in (a, b)]
     x, y = 30, 20
@@ -61,13 +63,13 @@ def test_structural_similarity_is_the_published_one() -> None:
     assert ssim_map(a, b)[y, x] == pytest.approx(expected, abs=0.01)
 
 
-def test_parts_are_judged_apart() -> None:
+def test_each_part_is_judged_on_its_own() -> None:
     truth = np.stack([noise(3)] * 2)
-    found = truth.copy()
+    result = truth.copy()
     left = np.zeros(truth.shape[:3], bool)
     left[:, :, :30] = True
-    found[:, :, 30:] = np.clip(found[:, :, 30:].astype(int) + 16, 0, 255)
-    figures = judge(found, truth, {"left": left, "right": ~left, "none": np.zeros_like(left)})
+    result[:, :, 30:] = np.clip(result[:, :, 30:].astype(int) + 16, 0, 255)
+    figures = judge(result, truth, {"left": left, "right": ~left, "none": np.zeros_like(left)})
     assert figures["psnr_left"] == 100
     assert 23 < figures["psnr_right"] < 30
     assert figures["psnr_right"] < figures["psnr_all"] < 30
@@ -75,7 +77,7 @@ def test_parts_are_judged_apart() -> None:
     assert mean_of([{"a": 1.0}, {"a": 3.0, "b": 5.0}]) == {"a": 2.0, "b": 5.0}
 
 
-def test_scenes_are_rendered_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_renders_and_judges_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_scene(draw_scene(1, frames=5, width=96, height=64), tmp_path / "scenes" / "000001")
     status = main(
         ["evaluate", str(tmp_path / "scenes"), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "o")]
@@ -93,23 +95,43 @@ def test_scenes_are_rendered_and_judged(tmp_path: Path, capsys: pytest.CaptureFi
     assert "psnr_visible" in capsys.readouterr().out
 
 
-def test_cameras_keep_their_place_in_a_world_of_another_scale_and_lens() -> None:
+def test_cameras_follow_the_scale_and_lens_of_estimated_geometry() -> None:
     path = make_path(np.stack([camera(0.5), camera(1.0)]))
     depth = np.full((2, 4, 6), 3, np.float32)
     K = np.stack([np.array([[5.0, 0, 3], [0, 5, 2], [0, 0, 1]])] * 2)
     still = np.stack([np.eye(4)] * 2)
-    true = VideoGeometry(depth, depth > 0, np.ones_like(depth), K, still, "metric", "files")
+    truth = VideoGeometry(depth, depth > 0, np.ones_like(depth), K, still, "metric", "files")
     longer = K * np.array([[1.2, 1, 1], [1, 1.2, 1], [1, 1, 1]])
-    found = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "mini")
-    moved = in_found_world(path, true, found)
+    estimate = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "mini")
+    moved = in_estimated_world(path, truth, estimate)
     assert np.allclose(moved.extrinsics()[:, :3, 3], 2 * path.extrinsics()[:, :3, 3])
     assert np.allclose(moved.extrinsics()[:, :3, :3], path.extrinsics()[:, :3, :3])
     assert np.allclose(moved.intrinsics()[:, [0, 1], [0, 1]], 1.2 * path.intrinsics()[:, [0, 1], [0, 1]])
     assert np.allclose(moved.intrinsics()[:, :2, 2], path.intrinsics()[:, :2, 2])
-    assert in_found_world(path, true, true) == path
+    assert in_estimated_world(path, truth, truth) == path
 
 
-def test_a_camera_that_is_off_is_found_out() -> None:
+def test_estimated_geometry_is_made_before_the_cameras_are_placed(tmp_path: Path) -> None:
+    write_scene(draw_scene(1, frames=2, width=96, height=64), tmp_path / "scene")
+    scene, store = TrueScene.open(tmp_path / "scene"), Store(tmp_path / "data")
+    depth = np.full((2, 4, 6), 3, np.float32)
+    K = np.stack([np.array([[5.0, 0, 3], [0, 5, 2], [0, 0, 1]])] * 2)
+    still = np.stack([np.eye(4)] * 2)
+    requests = []
+
+    def geometry_of(request: JobRequest) -> VideoGeometry:
+        requests.append(request)
+        scale = 1 if request.geometry.provider == "files" else 2
+        return VideoGeometry(depth * scale, depth > 0, np.ones_like(depth), K, still, "relative", "any")
+
+    request = scene_request(scene, store, "mini", geometry_of, seed=7)
+    assert [(one.geometry.provider, one.paths) for one in requests] == [("files", ()), ("mini", ())]
+    assert (request.geometry.provider, request.seed) == ("mini", 7)
+    for path, view in zip(request.paths, scene.views, strict=True):
+        assert np.allclose(path.extrinsics()[:, :3, 3], 2 * view.path.extrinsics()[:, :3, 3])
+
+
+def test_camera_error_measures_a_known_transform() -> None:
     scene = draw_scene(3, frames=1, width=224, height=128)
     truth = render(scene, scene.source).rgb
     assert camera_error(truth, truth) == {"camera_found": 1.0, "camera_px": pytest.approx(0, abs=0.01)}
@@ -122,9 +144,9 @@ def test_a_camera_that_is_off_is_found_out() -> None:
     assert camera_error(np.full_like(truth, 128), truth) == {"camera_found": 0.0}
 
 
-def test_what_is_no_scene_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no ground-truth scene"):
+def test_a_folder_without_a_valid_scene_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no ground-truth"):
         open_scenes(tmp_path)
     (tmp_path / "scene.json").write_text('{"fps": 24}')
-    with pytest.raises(UserError, match=r"scene\.json does not describe a ground-truth scene: 'targets'"):
+    with pytest.raises(UserError, match=r"scene\.json.*targets"):
         open_scenes(tmp_path)

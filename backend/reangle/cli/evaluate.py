@@ -18,6 +18,7 @@ from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene, open_scenes
+from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
 from reangle.runtime.store import Store
 
@@ -65,7 +66,9 @@ def _request(options: Namespace, scene: TrueScene, store: Store, output: Output)
             scene,
             store,
             options.geometry,
-            lambda stages: run_stages(output, scene.name, stages, store),
+            lambda job: VideoGeometry.load(
+                run_stages(output, scene.name, plan_job(job, store.root), store)["geometry"].folder
+            ),
             engine=options.engine,
             reangle=settings,
             seed=options.seed,

@@ -87,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", parents=[shared, talk], help="scenes whose truth is known, judged")
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
-    evaluate.add_argument("--geometry", choices=["files", "mini"], default="files", help="true depth, or estimated")
+    evaluate.add_argument(
+        "--geometry",
+        choices=[spec.name for spec in PROVIDERS],
+        default="files",
+        help="files (default) for true depth, or a provider that estimates it",
+    )
     evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
     evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
     _add_engine_options(evaluate)

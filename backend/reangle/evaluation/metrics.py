@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How near one picture is to another, pixel by pixel, so that parts of it can be judged apart."""
+"""Similarity of two pictures pixel by pixel, so that parts of a picture can be judged on their own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 GRADIENT_C = 170.0
 
 
-def squared_error(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def squared_error(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """H x W mean squared error over colours, of H x W x 3 uint8."""
-    return np.square(found.astype(np.float32) - truth.astype(np.float32)).mean(axis=-1)
+    return np.square(result.astype(np.float32) - truth.astype(np.float32)).mean(axis=-1)
 
 
 def psnr_of(squared_error: float) -> float:
@@ -21,9 +21,9 @@ def psnr_of(squared_error: float) -> float:
     return float(10 * np.log10(255**2 / max(squared_error, 255**2 / 1e10)))
 
 
-def ssim_map(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def ssim_map(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """H x W structural similarity of luma (Wang et al., IEEE TIP 2004): Gaussian window of 11 pixels, deviation 1.5."""
-    a, b = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (found, truth))
+    a, b = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32) for picture in (result, truth))
 
     def mean(values: np.ndarray) -> np.ndarray:
         return cv2.GaussianBlur(values, (WINDOW, WINDOW), SIGMA)
@@ -31,18 +31,18 @@ def ssim_map(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     mean_a, mean_b = mean(a), mean(b)
     variance_a, variance_b = mean(a * a) - mean_a**2, mean(b * b) - mean_b**2
     covariance = mean(a * b) - mean_a * mean_b
-    same_light = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
-    return same_light * (2 * covariance + C2) / (variance_a + variance_b + C2)
+    luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+    return luminance * (2 * covariance + C2) / (variance_a + variance_b + C2)
 
 
-def gradient_difference(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def gradient_difference(result: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """H x W dissimilarity of edges, 0 where they are the same, up to 1: 1 - GMS (Xue et al., IEEE TIP 2014).
 
-    Prewitt gradients of luma, averaged over 2 x 2 pixels first as in the paper. It stands in for learned distances such
-    as LPIPS, whose weights would have to be downloaded.
+    Prewitt gradients of luma, averaged over 2 x 2 pixels first as in the paper. Learned distances such as LPIPS would
+    need a download of weights.
     """
     strengths = []
-    for picture in (found, truth):
+    for picture in (result, truth):
         luma = cv2.blur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32), (2, 2))
         kernel = np.array([[1, 0, -1]] * 3, np.float32) / 3
         strengths.append(np.hypot(cv2.filter2D(luma, -1, kernel), cv2.filter2D(luma, -1, kernel.T)))

@@ -1,69 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ground-truth scene as a job, its cameras put into the world that the geometry found."""
+"""A ground-truth scene as a job, its cameras placed in the world of the geometry that the job uses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
 from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest
 from reangle.contract.camera_path import rows_of
-from reangle.engines.plan import plan_job
 from reangle.evaluation.truth import TrueScene
-from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.files import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.runtime.stage import Stage
-from reangle.runtime.store import Artifact, Store
+from reangle.runtime.store import Store
+
+TRUE_DEPTH = "files"
+"""The provider that reads a scene's true depth and camera."""
+
+
+def true_depth_request(scene: TrueScene, store: Store, **settings: Any) -> JobRequest:
+    """A job with the scene's true depth and source camera. settings: further fields of JobRequest."""
+    paths = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
+    files = tuple(store.add_file(path) for path in paths)
+    return _request(scene, store, GeometrySettings(provider=TRUE_DEPTH, files=files), **settings)
 
 
 def scene_request(
     scene: TrueScene,
     store: Store,
-    provider: Literal["files", "mini"],
-    run: Callable[[Sequence[Stage]], Mapping[str, Artifact]],
+    provider: str,
+    geometry_of: Callable[[JobRequest], VideoGeometry],
     **settings: Any,
 ) -> JobRequest:
     """The job that renders all of the scene's cameras.
 
-    provider: "files" for the true depth. run: runs stages and gives what they made, by name; estimated geometry has a
-    scale and a lens of its own, so it has to be known before the cameras are. settings: further fields of JobRequest.
+    provider: of the geometry. geometry_of: makes the geometry of a request without cameras. Estimated geometry has a
+    scale and a lens of its own, which decide where the cameras go. settings: further fields of JobRequest.
     """
-    geometry = _geometry(scene, store, provider)
-    pictures = sorted((scene.folder / "source").iterdir())
-    clip = Clip(files=tuple(store.add_file(path) for path in pictures), fps=scene.fps)
-    request = JobRequest(id=uuid4().hex, title=scene.name, clip=clip, geometry=geometry, **settings)
     paths = tuple(view.path for view in scene.views)
-    if provider != "files":
-        true, found = (
-            VideoGeometry.load(run(plan_job(one, store.root))["geometry"].folder)
-            for one in (request.model_copy(update={"geometry": _geometry(scene, store, "files")}), request)
-        )
-        paths = tuple(in_found_world(path, true, found) for path in paths)
-    return request.model_copy(update={"paths": paths})
+    if provider == TRUE_DEPTH:
+        return true_depth_request(scene, store, paths=paths, **settings)
+    request = _request(scene, store, GeometrySettings.model_validate({"provider": provider}), **settings)
+    truth, estimate = geometry_of(true_depth_request(scene, store)), geometry_of(request)
+    return request.model_copy(update={"paths": tuple(in_estimated_world(path, truth, estimate) for path in paths)})
 
 
-def in_found_world(path: CameraPath, true: VideoGeometry, found: VideoGeometry) -> CameraPath:
-    """The camera as an artist would set it who sees the found geometry: as far away in proportion to the first frame's
-    depth (median), and with a lens as much longer than the clip's as in truth.
+def in_estimated_world(path: CameraPath, truth: VideoGeometry, estimate: VideoGeometry) -> CameraPath:
+    """The camera as an artist would place it who sees the estimated geometry.
 
-    Both worlds are the first source camera's, so nothing has to be turned.
+    Its distance is scaled by the first frame's median depth, its focal length in proportion to the clip's. Both worlds
+    are the first source camera's, so nothing is rotated.
     """
-    unit = np.median(found.depth[0][found.valid[0]]) / np.median(true.depth[0][true.valid[0]])
-    zoom = found.K_at(path.width, path.height)[0, 0, 0] / true.K_at(path.width, path.height)[0, 0, 0]
+    unit = np.median(estimate.depth[0][estimate.valid[0]]) / np.median(truth.depth[0][truth.valid[0]])
+    zoom = estimate.K_at(path.width, path.height)[0, 0, 0] / truth.K_at(path.width, path.height)[0, 0, 0]
     poses, K = path.extrinsics(), path.intrinsics()
     poses[:, :3, 3] *= unit
     K[:, [0, 1], [0, 1]] *= zoom
     return path.model_copy(update={"world_from_camera": rows_of(poses), "K": rows_of(K)})
 
 
-def _geometry(scene: TrueScene, store: Store, provider: Literal["files", "mini"]) -> GeometrySettings:
-    if provider == "files":
-        paths = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
-        return GeometrySettings(provider="files", files=tuple(store.add_file(path) for path in paths))
-    settings = GeometrySettings(provider=provider)
-    provider_weights(settings, store.root)
-    return settings
+def _request(scene: TrueScene, store: Store, geometry: GeometrySettings, **settings: Any) -> JobRequest:
+    pictures = sorted((scene.folder / "source").iterdir())
+    clip = Clip(files=tuple(store.add_file(path) for path in pictures), fps=scene.fps)
+    return JobRequest(id=uuid4().hex, title=scene.name, clip=clip, geometry=geometry, **settings)

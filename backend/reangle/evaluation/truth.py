@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ground-truth scenes: a clip, its depth and cameras, and what other cameras truly saw (docs/architecture.md)."""
+"""Ground-truth scenes: a clip, its depth and cameras, and the true pictures of other cameras (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from reangle.media.write import read_images
 
 @dataclass(frozen=True)
 class TrueView:
-    """One target camera. folder: its true pictures. visible: folder of white where the source saw the pixel's point in
-    the same frame, or None. moving: folder of white where it shows what moves by itself, or None.
+    """One target camera. folder: its true pictures. visible: masks, white where the source sees the pixel's point in
+    the same frame. moving: masks, white on moving objects. None: the scene has no such masks.
     """
 
     path: CameraPath
@@ -33,7 +33,7 @@ class TrueView:
         return read_images(self.folder)
 
     def parts(self) -> dict[str, np.ndarray]:
-        """N x H x W bool of "visible", "occluded", "moving" and "static" pixels, as far as the scene tells them."""
+        """N x H x W bool of "visible", "occluded", "moving" and "static" pixels, for the masks that the scene has."""
         parts = {}
         for folder, yes, no in ((self.visible, "visible", "occluded"), (self.moving, "moving", "static")):
             if folder is not None:
@@ -83,8 +83,8 @@ def _view(folder: Path, scene: Mapping[str, Any], target: Mapping[str, Any]) -> 
             "K": target["K"],
         }
     )
-    told = (folder / part / path.name for part in ("visibility", "moving"))
-    visible, moving = (place if place.is_dir() else None for place in told)
+    masks = (folder / part / path.name for part in ("visibility", "moving"))
+    visible, moving = (place if place.is_dir() else None for place in masks)
     return TrueView(path, folder / "targets" / path.name, visible, moving)
 
 
@@ -92,10 +92,10 @@ def open_scenes(folder: Path) -> list[TrueScene]:
     """All scenes in a folder, or the folder itself if it is one. Raises UserError if there is none."""
     if (folder / "scene.json").is_file():
         return [TrueScene.open(folder)]
-    found = sorted(path.parent for path in folder.glob("*/scene.json"))
-    if not found:
+    folders = sorted(path.parent for path in folder.glob("*/scene.json"))
+    if not folders:
         raise UserError(
             f"There is no ground-truth scene in {folder}.",
             advice="Write some with python3.11 scripts/train/write_scenes.py --out DIR --seeds 0-11.",
         )
-    return [TrueScene.open(path) for path in found]
+    return [TrueScene.open(path) for path in folders]
