@@ -7,8 +7,7 @@
 Pixels are split in three, by the same rule for every method: `seen` is covered by a plain 2 x 2 numpy splat of the
 output frame's own source frame; `remembered` is not, but is covered by the splat of other frames' static pixels;
 `invented` is the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest
-frames first, with Telea in what is left; splat, mesh and lookup (the default) are the product's methods with memory
-and fill.
+frames first, with Telea in what is left; `preview` is the product, with memory and fill.
 
 The sets say where the points of a splat land, not what is truly to be seen there: the truth may show another surface
 in front of them that no frame ever saw. No method can be right at such pixels, and all carry them in their figures.
@@ -47,10 +46,12 @@ from reangle.warping.lift import pixel_transform, target_from_source
 from reangle.warping.memory import Memory
 from reangle.warping.stage import warp
 from reangle.warping.surface import make_surface
-from reangle.warping.types import Method, WarpedFrame
+from reangle.warping.types import WarpedFrame
 from reangle.warping.video import Warper, warp_frames
 
-METHODS: tuple[Method, ...] = ("splat", "mesh", "lookup")
+METHODS = ("numpy", "preview")
+SUFFIXES = {"numpy": "_numpy", "preview": ""}
+"""What ends a method's keys in the figures."""
 SETS = ("seen", "remembered", "invented")
 TELEA_RADIUS = 5
 
@@ -164,7 +165,7 @@ def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: i
         terms = pixel_transform(K_source[k], there, K)
         return numpy_splat(scene.frames[k], surface.depth, mask, *terms, path.width, path.height)
 
-    static = dict(zip(memory.kept.tolist(), memory.static, strict=True))
+    static = dict(zip(memory.numbers.tolist(), memory.static, strict=True))
     rgb, seen = splat(t, own.depth > 0)
     known = seen.copy()
     for k in sorted(list(static)[::every], key=lambda k: abs(k - t)):
@@ -177,11 +178,9 @@ def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: i
     return rgb, np.where(seen, 0, np.where(known, 1, 2))
 
 
-def product(
-    scene: Scene, memory: Memory, path: CameraPath, method: Method
-) -> tuple[list[WarpedFrame], list[np.ndarray]]:
+def product(scene: Scene, memory: Memory, path: CameraPath) -> tuple[list[WarpedFrame], list[np.ndarray]]:
     """Warped and finished frames of the path, as the stages make them."""
-    warper = Warper(scene.frames, scene.geometry, method, memory)
+    warper = Warper(scene.frames, scene.geometry, memory)
     warped = list(warp_frames(warper, path))
     unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
     filler = Filler(background_views(warper, path, unknown))
@@ -196,21 +195,21 @@ def thinned(path: CameraPath, numbers: list[int]) -> CameraPath:
 
 
 def split_psnr(scene: Scene, memory: Memory, most: int, every: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Figures SET_psnr_METHOD over all targets, and each set's share of the picture."""
+    """PSNR in dB of each set and method over all targets, and each set's share of the picture."""
     errors: dict[tuple[str, str], list[np.ndarray]] = {}
     for path, truth in scene.targets:
         numbers = np.unique(np.linspace(0, len(truth) - 1, min(most, len(truth))).round().astype(int)).tolist()
         few = thinned(path, numbers)
-        results = {method: product(scene, memory, few, method)[1] for method in METHODS}
+        finished = product(scene, memory, few)[1]
         for index, n in enumerate(numbers):
             baseline, sets = numpy_frame(scene, memory, path, n, every)
-            for method, image in (("numpy", baseline), *((method, results[method][index]) for method in METHODS)):
+            for method, image in zip(METHODS, (baseline, finished[index]), strict=True):
                 error = np.square(image.astype(np.float32) - truth[n]).mean(-1)
                 for number, name in enumerate(SETS):
                     errors.setdefault((name, method), []).append(error[sets == number])
     pooled = {key: np.concatenate(parts) for key, parts in errors.items()}
     figures = {
-        f"{name}_psnr_{method}": 10 * np.log10(255**2 / max(float(values.mean()), 1e-9))
+        f"{name}_db{SUFFIXES[method]}": 10 * np.log10(255**2 / max(float(values.mean()), 1e-9))
         for (name, method), values in pooled.items()
         if len(values)
     }
@@ -232,7 +231,7 @@ def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
             "K": path.K[-1:] * count,
         }
     )
-    warped, filled = product(scene, memory, still, "lookup")
+    warped, filled = product(scene, memory, still)
     holes = [~(frame.visible | frame.remembered) for frame in warped]
     telea = [
         cv2.inpaint(frame.rgb, hole.astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA)
@@ -265,7 +264,7 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
             "K": [(size @ path.intrinsics()[n]).tolist() for n in along],
         }
     ).model_dump(mode="json")
-    settings = {"method": "lookup", "memory": True}
+    settings = {"memory": True}
     stages = [
         (warp, "warp", {"path": camera, **settings}, ("decode", "geometry")),
         (fill, "preview", {"path": camera}, ("warp", "decode", "geometry")),
@@ -339,9 +338,9 @@ def main() -> None:
     memory = Memory.of_clip(scene.frames, scene.geometry)
     most, every = (10**6, 1) if chosen.full else (9, max(1, count // 12))
     figures, shares = split_psnr(scene, memory, most, every)
-    print(f"\nPSNR, dB{'':12}" + "".join(f"{method:>10}" for method in ("numpy", *METHODS)) + "     share")
+    print(f"\nPSNR, dB{'':12}" + "".join(f"{method:>10}" for method in METHODS) + "     share")
     for name in SETS:
-        row = "".join(f"{figures.get(f'{name}_psnr_{method}', float('nan')):10.2f}" for method in ("numpy", *METHODS))
+        row = "".join(f"{figures.get(f'{name}_db{SUFFIXES[method]}', float('nan')):10.2f}" for method in METHODS)
         print(f"{name:20}{row}{shares[name]:10.1%}")
     print(
         "Sets by where the numpy splat lands; some of it is truly hidden by what no frame saw, for all methods alike."
@@ -350,11 +349,9 @@ def main() -> None:
     print(f"\nflicker of invented pixels, grey levels a frame: Telea {figures['flicker_telea']:.2f}, ", end="")
     print(f"fill {figures['flicker_fill']:.2f}")
     seconds = time_stages(scene)
-    figures["seconds_49_frames"] = sum(seconds.values())
+    figures["seconds_49"] = sum(seconds.values())
     steps = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
-    print(
-        f"\n49 frames of 720x480 to one camera, PNG to delivered folder: {figures['seconds_49_frames']:.1f} s ({steps})"
-    )
+    print(f"\n49 frames of 720x480 to one camera, PNG to delivered folder: {figures['seconds_49']:.1f} s ({steps})")
     if not chosen.full:
         print(f"Left out without --full: target frames beyond {most} a camera; the numpy splat, and with")
         print(f"it the set `remembered`, knows one in {every} of the other frames.")

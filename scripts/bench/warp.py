@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long one 480x720 frame takes to warp, for every kernel, beside plain numpy and beside what memory alone would
-take.
+"""Milliseconds to warp one 480x720 frame: the product's kernels, simpler peers, and the time for the memory traffic.
 
-A 49-frame clip of a furnished room, its camera going around it by 10 degrees. numba's kernels run one frame on each
-core; all is warmed up, each figure is the median of several rounds over the clip (and the best of them), rounds of
-the kernels taking turns so that a busy machine is unfair to none.
+A 49-frame clip of a furnished room, its camera going around it by 10 degrees. `lookup` is what the product does with
+each frame, without memory; `mesh` is its first half. The peers are forward splats of the nearest point: compiled (as
+the training scripts use it), in torch and in numpy. Compiled kernels run one frame on each core. All are warmed up;
+each figure is the median of several rounds over the clip, and kernels take turns.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ enter("backend")
 
 import numpy as np
 import torch
-from reangle.warping.lift import pixel_transform, thread_count, unproject
-from reangle.warping.mesh import mesh_clip, mesh_depth
-from reangle.warping.splat import splat_clip
-from reangle.warping.torch_warp import splat_torch
+from reangle.warping.lift import camera_from_world, pixel_transform, thread_count, unproject
+from reangle.warping.lookup import SAMPLES_PER_SIDE, look_up
+from reangle.warping.mesh import mesh_depth
+from reangle.warping.surface import make_surface
+
+from scripts.train.splat import splat_frame
 
 WIDTH, HEIGHT, FRAMES = 720, 480, 49
 DEGREES, PIVOT = 10.0, 4.0
@@ -84,8 +86,8 @@ def make_clip(frames: int) -> Clip:
     return clip
 
 
-def numpy_warp(rgb: np.ndarray, depth: np.ndarray, K: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What one writes without thinking of speed: whole-array operations and a z-buffer of 2 x 2 points."""
+def numpy_splat(rgb: np.ndarray, depth: np.ndarray, K: np.ndarray, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A splat of 2 x 2 pixels a point by whole-array operations."""
     A, b = pixel_transform(K, pose, K)
     u, v = np.meshgrid(np.arange(WIDTH, dtype=np.float32) + 0.5, np.arange(HEIGHT, dtype=np.float32) + 0.5)
     points = (np.stack((u, v, np.ones_like(u)), -1) @ A.T.astype(np.float32)) * depth[..., None] + b.astype(np.float32)
@@ -102,6 +104,31 @@ def numpy_warp(rgb: np.ndarray, depth: np.ndarray, K: np.ndarray, pose: np.ndarr
     winner = np.where(hit, keys & np.uint64(0xFFFFFFFF), np.uint64(0)).astype(np.int64)
     colour = np.where(hit[:, None], rgb.reshape(-1, 3)[winner], 0).astype(np.uint8)
     return colour.reshape(rgb.shape), np.where(hit, z[winner], 0).reshape(depth.shape)
+
+
+def torch_splat(
+    rgb: torch.Tensor, depth: torch.Tensor, K: np.ndarray, pose: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`numpy_splat` in torch, on the device of the depth."""
+    device = depth.device
+    A, b = (torch.from_numpy(array).float().to(device) for array in pixel_transform(K, pose, K))
+    v, u = torch.meshgrid(torch.arange(HEIGHT, device=device), torch.arange(WIDTH, device=device), indexing="ij")
+    points = (torch.stack((u + 0.5, v + 0.5, torch.ones_like(depth)), -1) @ A.T) * depth[..., None] + b
+    x, y, z = points.reshape(-1, 3).unbind(-1)
+    x, y = (torch.floor(value / z - 0.5).long() for value in (x, y))
+    order = (z.contiguous().view(torch.int32).long() << 32) | torch.arange(z.numel(), device=device)
+    nothing = torch.iinfo(torch.int64).max
+    # The last slot takes the points outside the picture.
+    keys = torch.full((WIDTH * HEIGHT + 1,), nothing, dtype=torch.int64, device=device)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            inside = (z > 0) & (x + dx >= 0) & (x + dx < WIDTH) & (y + dy >= 0) & (y + dy < HEIGHT)
+            slot = torch.where(inside, (y + dy) * WIDTH + x + dx, WIDTH * HEIGHT)
+            keys.scatter_reduce_(0, slot, order, "amin")
+    hit = keys[:-1] != nothing
+    winner = torch.where(hit, keys[:-1] & 0xFFFFFFFF, 0)
+    colour = torch.where(hit[:, None], rgb.reshape(-1, 3)[winner], 0)
+    return colour.reshape(rgb.shape), torch.where(hit, z[winner], 0.0).reshape(depth.shape)
 
 
 def copy_bandwidth(threads: int) -> float:
@@ -121,53 +148,56 @@ def copy_bandwidth(threads: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="ms per frame of every warping kernel")
     parser.add_argument("--rounds", type=int, default=9, help="rounds over the clip (9)")
-    parser.add_argument("--threads", type=int, default=None, help="cores to use (all)")
+    parser.add_argument("--threads", type=int, default=thread_count(), help="cores to use (all)")
     options = parser.parse_args()
-    threads = thread_count(options.threads)
+    threads = options.threads
     torch.set_num_threads(threads)
     clip = make_clip(FRAMES)
-    inputs = (clip.rgb, clip.depth, clip.valid, clip.K, clip.pose, clip.K, WIDTH, HEIGHT)
+    surfaces = [make_surface(*maps, WIDTH, HEIGHT) for maps in zip(clip.depth, clip.valid, strict=True)]
     some = range(0, FRAMES, 12)
 
+    def each(work: Callable[[int], object]) -> Callable[[], object]:
+        def frames() -> None:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(work, range(FRAMES)))
+
+        return frames
+
+    def splat(n: int) -> object:
+        return splat_frame(clip.rgb[n], clip.depth[n], clip.valid[n], clip.K[n], clip.pose[n], clip.K[n], WIDTH, HEIGHT)
+
+    def mesh(n: int) -> np.ndarray:
+        camera = (clip.K[n], clip.pose[n], clip.K[n], WIDTH, HEIGHT)
+        return mesh_depth(clip.depth[n], clip.valid[n], *camera, scale=SAMPLES_PER_SIDE)
+
+    def lookup(n: int) -> object:
+        back = pixel_transform(clip.K[n], camera_from_world(clip.pose[n]), clip.K[n])
+        return look_up(clip.rgb[n], surfaces[n], mesh(n), *back)
+
     def torch_clip(device: str) -> Callable[[], object]:
-        arrays = [
-            [torch.from_numpy(array).to(device) for array in (clip.rgb[n], clip.depth[n], clip.valid[n])] for n in some
-        ]
-        matrices = [[torch.from_numpy(array) for array in (clip.K[n], clip.pose[n], clip.K[n])] for n in some]
+        frames = [(torch.from_numpy(clip.rgb[n]).to(device), torch.from_numpy(clip.depth[n]).to(device)) for n in some]
 
         def work() -> None:
-            for frame, matrix in zip(arrays, matrices, strict=True):
-                splat_torch(*frame, *matrix, width=WIDTH, height=HEIGHT)
+            for (rgb, depth), n in zip(frames, some, strict=True):
+                torch_splat(rgb, depth, clip.K[n], clip.pose[n])
             if device != "cpu":
                 torch.cuda.synchronize()
 
         return work
 
-    def fine_depth() -> None:
-        with ThreadPoolExecutor(threads) as pool:
-            list(
-                pool.map(
-                    lambda n: mesh_depth(
-                        clip.depth[n], clip.valid[n], clip.K[n], clip.pose[n], clip.K[n], WIDTH, HEIGHT, scale=3
-                    ),
-                    range(0, FRAMES, 3),
-                )
-            )
-
     works: dict[str, tuple[str, int, Callable[[], object]]] = {
-        "splat_ms": ("numba splat, 2 x 2", FRAMES, lambda: splat_clip(*inputs, threads=threads)),
-        "splat_1px_ms": ("numba splat, 1 x 1", FRAMES, lambda: splat_clip(*inputs, footprint=1, threads=threads)),
-        "mesh_ms": ("numba mesh", FRAMES, lambda: mesh_clip(*inputs, threads=threads)),
-        "mesh_depth_3x_ms": ("numba mesh, depth only, 3 x 3 samples", len(range(0, FRAMES, 3)), fine_depth),
-        "torch_ms": ("torch splat, CPU", len(some), torch_clip("cpu")),
+        "lookup_ms": ("lookup: mesh depth, then colours", FRAMES, each(lookup)),
+        "mesh_ms": ("mesh depth, 3 x 3 samples a pixel", FRAMES, each(mesh)),
+        "splat_ms": ("peer: compiled splat, 2 x 2", FRAMES, each(splat)),
+        "torch_ms": ("peer: torch splat, CPU", len(some), torch_clip("cpu")),
         "numpy_ms": (
-            "numpy, whole arrays",
+            "peer: numpy splat",
             len(some),
-            lambda: [numpy_warp(clip.rgb[n], clip.depth[n], clip.K[n], clip.pose[n]) for n in some],
+            lambda: [numpy_splat(clip.rgb[n], clip.depth[n], clip.K[n], clip.pose[n]) for n in some],
         ),
     }
     if torch.cuda.is_available():
-        works["torch_cuda_ms"] = ("torch splat, " + torch.cuda.get_device_name(), len(some), torch_clip("cuda"))
+        works["torch_cuda_ms"] = (f"peer: torch splat, {torch.cuda.get_device_name()}", len(some), torch_clip("cuda"))
     times: dict[str, list[float]] = {key: [] for key in works}
     for turn in range(options.rounds + 1):
         for key, (_, frames, work) in works.items():

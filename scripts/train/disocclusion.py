@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a new camera does not see of a frame, by the product's own warper."""
+"""Disocclusion masks: the parts of a new camera's picture that a frame does not show."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 from reangle.warping.lift import target_from_source
-from reangle.warping.splat import splat_frame
+
+from scripts.train.splat import splat_frame
 
 
 def disocclusion(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from reangle.contract import CameraPath
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.warping.memory import Memory
+from reangle.warping.video import Warper, check_clip, warp_frames
 
 WIDTH, HEIGHT, FOCAL = 96, 64, 90.0
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
@@ -99,3 +101,20 @@ def make_path(cameras: np.ndarray, frames: list[int] | None = None, name: str = 
             "K": np.stack([K] * count).tolist(),
         }
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Warped:
+    """N output frames, stacked: see `WarpedFrame`."""
+
+    rgb: np.ndarray
+    visible: np.ndarray
+    remembered: np.ndarray
+    depth: np.ndarray
+
+
+def warp_video(frames: np.ndarray, geometry: VideoGeometry, path: CameraPath, *, memory: bool = True) -> Warped:
+    """The clip from the path's camera."""
+    check_clip(frames, geometry)
+    warper = Warper(frames, geometry, Memory.of_clip(frames, geometry) if memory else None)
+    return Warped(*(np.stack(images) for images in zip(*warp_frames(warper, path), strict=True)))

@@ -31,7 +31,7 @@ COUNT = 6
 def finish(cards, path: CameraPath):
     """(warped frames, filled frames) of a small clip."""
     frames, geometry = film(cards, COUNT)
-    warper = Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry))
+    warper = Warper(frames, geometry, Memory.of_clip(frames, geometry))
     warped = list(warp_frames(warper, path))
     unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
     filler = Filler(background_views(warper, path, unknown))

@@ -18,7 +18,7 @@ COUNT = 7
 @pytest.fixture(scope="module")
 def warper() -> Warper:
     frames, geometry = film((WALL, BOX, MOVER), COUNT)
-    return Warper(frames, geometry, "lookup", None)
+    return Warper(frames, geometry, None)
 
 
 def clips(warper: Warper, view: ModelView, length: int) -> list[TrainingClip]:

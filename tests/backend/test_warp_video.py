@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a clip looks like from another camera: exactness, memory, and paths that see nothing."""
+"""Warped frames: exactness, memory, and paths that show nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, Card, camera, film, make_path, shoot
+from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, Card, camera, film, make_path, shoot, warp_video
 from reangle.errors import UserError
 from reangle.warping.lookup import own_surface_colour
 from reangle.warping.surface import make_surface
-from reangle.warping.video import warp_video
 
 SCENE = (WALL, BOX, MOVER)
 COUNT = 7
@@ -26,36 +25,32 @@ def clip():
     return film(SCENE, COUNT)
 
 
-@pytest.mark.parametrize("method", ["lookup", "splat", "mesh"])
-def test_the_source_camera_gives_the_frames_back_bit_for_bit(clip, method) -> None:
+def test_the_source_camera_returns_the_frames_bit_for_bit(clip) -> None:
     frames, geometry = clip
-    warped = warp_video(frames, geometry, make_path(geometry.world_from_camera), method=method)
+    warped = warp_video(frames, geometry, make_path(geometry.world_from_camera))
     assert warped.visible.all()
     assert not warped.remembered.any()
     assert np.array_equal(warped.rgb, frames)
     assert np.allclose(warped.depth, geometry.depth, rtol=1e-5)
 
 
-def test_a_moving_source_camera_gives_its_own_frames_back_too() -> None:
+def test_a_moving_source_camera_returns_its_own_frames() -> None:
     cameras = np.stack([camera(0.05 * t, 0.02 * t) for t in range(3)])
     frames, geometry = film(SCENE, 3, cameras)
     warped = warp_video(frames, geometry, make_path(cameras))
     assert np.array_equal(warped.rgb, frames)
 
 
-def test_looking_up_is_close_to_the_truth_and_closer_than_splatting(clip) -> None:
+def test_looking_up_is_close_to_the_truth(clip) -> None:
     frames, geometry = clip
     target = camera(0.3, 0.1)
     truth = np.stack([shoot(SCENE, t, target)[0] for t in range(COUNT)])
-    path = make_path(np.stack([target] * COUNT))
-    looked = warp_video(frames, geometry, path, memory=False)
-    splatted = warp_video(frames, geometry, path, method="splat", memory=False)
-    both = looked.visible & splatted.visible
-    assert psnr(looked.rgb[both], truth[both]) > psnr(splatted.rgb[both], truth[both]) + 2
-    assert psnr(looked.rgb[both], truth[both]) > 30
+    warped = warp_video(frames, geometry, make_path(np.stack([target] * COUNT)), memory=False)
+    assert warped.visible.mean() > 0.8
+    assert psnr(warped.rgb[warped.visible], truth[warped.visible]) > 30
 
 
-def test_what_is_behind_an_edge_does_not_take_the_colour_of_what_is_in_front() -> None:
+def test_colours_do_not_bleed_from_the_near_side_of_an_edge() -> None:
     depth = np.full((9, 12), 4, np.float32)
     rgb = np.full((9, 12, 3), (0, 0, 200), np.uint8)
     depth[:, :5], rgb[:, :5] = 2, (200, 0, 0)
@@ -67,7 +62,7 @@ def test_what_is_behind_an_edge_does_not_take_the_colour_of_what_is_in_front() -
     assert colour[2] > 140
 
 
-def test_memory_shows_the_wall_behind_what_moved_away_and_never_what_moves(clip) -> None:
+def test_memory_shows_the_wall_behind_moving_things_and_never_the_things(clip) -> None:
     frames, geometry = clip
     target = camera(0.3)
     warped = warp_video(frames, geometry, make_path(np.stack([target] * COUNT)))
@@ -79,7 +74,7 @@ def test_memory_shows_the_wall_behind_what_moved_away_and_never_what_moves(clip)
     assert not ((green[:, 1] > green[:, 0] + 60) & (green[:, 1] > green[:, 2] + 60)).any()
 
 
-def test_what_moved_through_other_frames_outside_this_one_is_not_remembered() -> None:
+def test_things_that_move_outside_this_frame_stay_out_of_the_memory() -> None:
     cameras = np.stack([camera(0.12 * t) for t in range(COUNT)])
     passer = replace(MOVER, left=2.5, right=2.7, speed=-0.2)
     frames, geometry = film((WALL, passer), COUNT, cameras)
@@ -89,7 +84,7 @@ def test_what_moved_through_other_frames_outside_this_one_is_not_remembered() ->
     assert not ((remembered[:, 1] > remembered[:, 0] + 60) & (remembered[:, 1] > remembered[:, 2] + 60)).any()
 
 
-def test_what_only_other_frames_saw_hides_what_this_frame_saw_behind_it() -> None:
+def test_a_surface_from_other_frames_hides_what_is_behind_it() -> None:
     screen = Card(-0.2, 0.2, -9, 9, 1.5, (60, 60, 60))
     hidden = Card(-0.3, 0.3, -0.6, 0.6, 2.6, (220, 60, 40))
     cards = (WALL, hidden, screen)
@@ -107,7 +102,7 @@ def test_what_only_other_frames_saw_hides_what_this_frame_saw_behind_it() -> Non
     assert psnr(warped.rgb[0][covered], truth[covered]) > psnr(behind.rgb[0][covered], truth[covered]) + 5
 
 
-def test_without_memory_nothing_is_remembered(clip) -> None:
+def test_without_memory_the_memory_mask_is_empty(clip) -> None:
     frames, geometry = clip
     warped = warp_video(frames, geometry, make_path(np.stack([camera(0.3)] * COUNT)), memory=False)
     assert not warped.remembered.any()
@@ -116,12 +111,12 @@ def test_without_memory_nothing_is_remembered(clip) -> None:
     assert (warped.depth[~warped.visible] == 0).all()
 
 
-def test_what_the_geometry_calls_moving_is_not_remembered() -> None:
+def test_pixels_that_the_geometry_marks_as_moving_stay_out_of_the_memory() -> None:
     frames, geometry = film((WALL, BOX), 3, np.stack([camera(0.15 * t) for t in range(3)]))
     path = make_path(np.stack([camera(-0.15)]), [0])
     open_ = warp_video(frames, geometry, path)
-    told = type(geometry)(**{**vars(geometry), "dynamic": np.ones(geometry.depth.shape, np.bool_)})
-    closed = warp_video(frames, told, path)
+    marked = type(geometry)(**{**vars(geometry), "dynamic": np.ones(geometry.depth.shape, np.bool_)})
+    closed = warp_video(frames, marked, path)
     assert open_.visible.any()
     assert not closed.remembered.any()
     assert np.array_equal(open_.visible, closed.visible)
@@ -136,11 +131,10 @@ def test_depth_of_another_size_than_the_frames() -> None:
     assert psnr(warped.rgb[warped.visible], truth[warped.visible]) > 24
 
 
-@pytest.mark.parametrize("method", ["lookup", "splat", "mesh"])
-def test_a_camera_that_looks_away_sees_nothing_and_breaks_nothing(clip, method) -> None:
+def test_a_camera_that_looks_away_returns_empty_frames(clip) -> None:
     frames, geometry = clip
     away = np.diag([-1.0, 1.0, -1.0, 1.0])
-    warped = warp_video(frames, geometry, make_path(np.stack([away] * 2)), method=method)
+    warped = warp_video(frames, geometry, make_path(np.stack([away] * 2)))
     assert not warped.visible.any()
     assert not warped.remembered.any()
     assert not warped.rgb.any()
@@ -158,13 +152,13 @@ def test_the_lens_may_change_from_frame_to_frame(clip) -> None:
     assert psnr(middle.mean((1, 3)), small) > 35
 
 
-def test_a_path_beyond_the_clip_is_refused_in_words(clip) -> None:
+def test_a_path_beyond_the_clip_is_refused(clip) -> None:
     frames, geometry = clip
     with pytest.raises(UserError, match="frame 9"):
         warp_video(frames, geometry, make_path(np.stack([camera()]), [9]))
 
 
-def test_geometry_of_another_clip_is_refused_in_words(clip) -> None:
+def test_geometry_of_another_clip_is_refused(clip) -> None:
     frames, geometry = clip
     with pytest.raises(UserError, match="7"):
         warp_video(frames[:3], geometry, make_path(np.stack([camera()])))

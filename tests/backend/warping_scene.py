@@ -21,12 +21,11 @@ def rigid(rotation_deg: tuple[float, float, float], translation: tuple[float, fl
     return matrix
 
 
-def noise_frame(width: int, height: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours and depths without any order, a tenth of them not valid."""
-    rng = np.random.default_rng(seed)
-    rgb = rng.integers(0, 256, (height, width, 3), np.uint8)
+def noise_depth(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random depths, a tenth of them invalid."""
+    rng = np.random.default_rng(0)
     depth = rng.uniform(0.5, 9, (height, width)).astype(np.float32)
-    return rgb, depth, rng.random((height, width)) > 0.1
+    return depth, rng.random((height, width)) > 0.1
 
 
 def room(width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -181,7 +181,7 @@ def warper_of(decode: Path, geometry_folder: Path) -> tuple[Warper, float]:
     fps = json.loads((decode / "clip.json").read_text(encoding="utf-8"))["fps"]
     geometry = VideoGeometry.load(geometry_folder)
     check_clip(frames, geometry)
-    return Warper(frames, geometry, "lookup", Memory.of_clip(frames, geometry)), fps
+    return Warper(frames, geometry, Memory.of_clip(frames, geometry)), fps
 
 
 def _news(progress: Progress, steps: int) -> str:

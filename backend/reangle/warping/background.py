@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static scene as seen from a few cameras of a path: what holes are later filled from."""
+"""The static scene from a few cameras of a path; holes are later filled from these views."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.warping.memory import Memory, apart, typical_depth
+from reangle.warping.memory import Memory
+from reangle.warping.static_scene import image_shift, typical_depth
 from reangle.warping.types import View
 from reangle.warping.video import Warper
 
 VIEW_STEP = 0.06
-"""A new view is made when the picture has moved by this share of its width."""
+"""A view is added where the picture has moved by this share of its width."""
 
 MOST_VIEWS = 6
 
@@ -21,8 +22,8 @@ MOST_VIEWS = 6
 def background_views(warper: Warper, path: CameraPath, unknown: Sequence[float]) -> list[View]:
     """Views of the static scene that between them cover the path, the one with the largest holes first.
 
-    unknown: for each output frame, the share of the picture that warping left unknown. Without memory each view knows
-    no more than its own frame does.
+    unknown: for each output frame, the share of the picture (0 to 1) that warping left unknown. Without memory each
+    view shows only what its own frame shows.
     """
     K, cameras = path.intrinsics(), path.extrinsics()
     typical = typical_depth(warper.geometry.depth[path.frames[0]])
@@ -31,7 +32,10 @@ def background_views(warper: Warper, path: CameraPath, unknown: Sequence[float])
     while len(keys) < MOST_VIEWS:
         distance = [
             min(
-                (apart((K[key], cameras[key]), (K[n], cameras[n]), typical, path.width, path.height) for key in keys),
+                (
+                    image_shift((K[key], cameras[key]), (K[n], cameras[n]), typical, path.width, path.height)
+                    for key in keys
+                ),
                 default=np.inf,
             )
             for n in range(len(unknown))

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From depth maps to space, and from one camera to another.
+"""Camera and depth arithmetic shared by the warping kernels.
 
-Conventions, here and in the other warping kernels: OpenCV axes (x right, y down, z forward); depth is planar z, above
-zero; K is in pixels with pixel centres at +0.5, so that pixel (column j, row i) looks along K^-1 (j + 0.5, i + 0.5, 1);
-matrices are named by what they map. Pixels that are not valid, or whose depth is not finite and above zero, do not
-exist.
+Conventions in this room: OpenCV axes (x right, y down, z forward); depth is planar z, above zero; K is in pixels with
+pixel centres at +0.5, so that pixel (column j, row i) looks along K^-1 (j + 0.5, i + 0.5, 1); matrices are named by
+what they map. Pixels that are not valid, or whose depth is not finite and above zero, do not exist.
 """
 
 from __future__ import annotations
@@ -12,14 +11,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-JUMP = 0.02
-"""Neighbours whose depths differ by more than this part of the nearer one are on two surfaces, unless a slope goes
-on.
-"""
-
 KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""For every compiled kernel: kept on disk, runs beside other threads, divides as IEEE 754 says. Never fastmath: NaN
-counts.
+"""Options of every compiled kernel: cached on disk, releases the interpreter lock, divides as IEEE 754 says. Never
+fastmath, because kernels rely on NaN and infinity.
 """
 
 
@@ -35,9 +29,7 @@ def camera_from_world(world_from_camera: np.ndarray) -> np.ndarray:
 
 
 def target_from_source(world_from_target: np.ndarray, world_from_source: np.ndarray) -> np.ndarray:
-    """Takes points of the source camera to the target camera, ... x 4 x 4 float64; exactly the identity for equal
-    ones.
-    """
+    """Maps the source camera's points to the target camera, ... x 4 x 4 float64; the exact identity for equal poses."""
     target = np.asarray(world_from_target, np.float64)
     source = np.asarray(world_from_source, np.float64)
     same = (target == source).all((-1, -2))[..., None, None]
@@ -45,7 +37,7 @@ def target_from_source(world_from_target: np.ndarray, world_from_source: np.ndar
 
 
 def unproject(depth: np.ndarray, K: np.ndarray) -> np.ndarray:
-    """Points in the camera's space, h x w x 3 float64, for depth h x w. Where depth is not valid, so is the point."""
+    """Points in the camera's space, h x w x 3 float64, for depth h x w. Points of invalid depth are invalid."""
     height, width = depth.shape
     x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
     y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
@@ -56,10 +48,9 @@ def unproject(depth: np.ndarray, K: np.ndarray) -> np.ndarray:
 def pixel_transform(
     K_source: np.ndarray, target_from_source: np.ndarray, K_target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A (3 x 3) and b (3), float64: source pixel (u, v) at depth d is seen at (x / z, y / z) where (x, y, z) = d A
-    (u, v, 1) + b.
+    """A (3 x 3) and b (3), float64: source pixel (u, v) at depth d appears at (x / z, y / z) in the target image.
 
-    z is the planar depth in the target camera.
+    (x, y, z) = d A (u, v, 1) + b; z is the planar depth in the target camera.
     """
     fx, fy, cx, cy = K_source[0, 0], K_source[1, 1], K_source[0, 2], K_source[1, 2]
     ray = np.array([[1 / fx, 0, -cx / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
@@ -67,13 +58,11 @@ def pixel_transform(
     return K_target @ target_from_source[:3, :3] @ ray, K_target @ target_from_source[:3, 3]
 
 
-def thread_count(threads: int | None) -> int:
-    """`threads`, or what numba was told to use (`numba.set_num_threads`), which is at first all that the process may
-    use.
-    """
-    return max(1, threads) if threads is not None else numba.get_num_threads()
+def thread_count() -> int:
+    """Threads for work on whole frames: numba's setting (NUMBA_NUM_THREADS), by default the cores of this process."""
+    return numba.get_num_threads()
 
 
 def writable(array: np.ndarray, dtype: type) -> np.ndarray:
-    """The array as the kernels know it, so that read-only or strided input does not compile them anew."""
+    """A contiguous, writable array: kernels compile anew for each other layout."""
     return np.require(array, dtype, ("C", "W"))

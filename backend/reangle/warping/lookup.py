@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking every target pixel up in a source picture through the target's own depth."""
+"""Backward warping: the colour of each target pixel, looked up in a source picture through the target's depth."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 from reangle.warping.lift import KERNEL
 from reangle.warping.surface import Surface
 
-SCALE = 3
-"""Depth samples along each side of a target pixel; odd, so that one lies at its centre."""
+SAMPLES_PER_SIDE = 3
+"""Depth samples along each side of a target pixel; odd, so that one is at its centre."""
 
 TORN = 2.2
-"""Neighbouring target pixels that lie farther apart than this in the source do not belong together."""
+"""Distance in source pixels above which two neighbouring target pixels are not neighbours in the source."""
 
 TOGETHER = 1.2
-"""The near and the far part of one target pixel, if no farther apart than this in the source, were neighbours there."""
+"""Distance in source pixels up to which the near and the far part of one target pixel are neighbours in the source."""
 
 SAME_SURFACE = 0.02
-"""Depths within this share of each other are one surface."""
+"""Depths within this share of each other belong to one surface."""
 
 MIXED = 0.1
-"""Weight of pixels that lie behind the edge beside them: they show some of what is in front."""
+"""Weight of pixels on the far side of an edge: their colour is mixed with the near side's."""
 
 SHARPNESS = -0.6
-"""The cubic's slope at its first zero; -0.5 is Catmull-Rom, more negative is sharper."""
+"""Slope of the cubic at its first zero; -0.5 is Catmull-Rom, more negative is sharper."""
 
 
 def look_up(
     rgb: np.ndarray, surface: Surface, samples: np.ndarray, A: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours of the target's pixels, how much of each pixel was seen, and the depth of what covers most of it.
+    """Colour of each target pixel, the share of it that the source shows, and its depth.
 
-    rgb: H x W x 3 uint8, the source picture. samples: depth in the target camera, (SCALE * height) x (SCALE * width)
-    float32, 0 where nothing is. A, b: `pixel_transform` from target to source.
+    rgb: H x W x 3 uint8, the source picture. samples: depth in the target camera, 0 where unknown, float32 of
+    SAMPLES_PER_SIDE x SAMPLES_PER_SIDE samples a pixel. A, b: `pixel_transform` from target to source.
     Returns height x width x 3 uint8, height x width float32 in 0..1 and height x width float32.
     """
     return _look_up(rgb, surface.depth, surface.rough, surface.near, samples, A, b)
@@ -42,7 +42,7 @@ def look_up(
 
 @numba.njit(inline="always")
 def source_point(x, y, z, A, b):
-    """Where the target point (x, y) at depth z lies in the source: u, v, depth."""
+    """Source coordinates u, v and depth of the target point (x, y) at depth z."""
     q0 = z * (A[0, 0] * x + A[0, 1] * y + A[0, 2]) + b[0]
     q1 = z * (A[1, 0] * x + A[1, 1] * y + A[1, 2]) + b[1]
     q2 = z * (A[2, 0] * x + A[2, 1] * y + A[2, 2]) + b[2]
@@ -67,7 +67,7 @@ def _cubic(t):
 
 @numba.njit(inline="always")
 def cubic_colour(rgb, u, v, out):
-    """Colour at (u, v) of the picture, continued beyond its border."""
+    """Bicubic colour at (u, v); border pixels are repeated beyond the border."""
     height, width = rgb.shape[:2]
     fx, fy = min(max(u - 0.5, -2.0), width + 1.0), min(max(v - 0.5, -2.0), height + 1.0)
     x0, y0 = int(np.floor(fx)), int(np.floor(fy))
@@ -86,7 +86,7 @@ def cubic_colour(rgb, u, v, out):
 
 @numba.njit(inline="always")
 def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
-    """Colour at (u, v) from pixels of the surface at depth z alone. Returns whether there were any."""
+    """Colour at (u, v) from pixels on the surface at depth z alone. Returns whether there are any."""
     height, width = depth.shape
     fx, fy = min(max(u - 0.5, -2.0), width + 1.0), min(max(v - 0.5, -2.0), height + 1.0)
     x0, y0 = int(np.floor(fx)), int(np.floor(fy))
@@ -109,16 +109,16 @@ def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
 
 @numba.njit(**KERNEL)
 def _look_up(rgb, depth, rough, near, samples, A, b):
-    height, width = samples.shape[0] // SCALE, samples.shape[1] // SCALE
+    height, width = samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE
     out = np.zeros((height, width, 3), np.uint8)
-    seen = np.zeros((height, width), np.float32)
+    share = np.zeros((height, width), np.float32)
     out_depth = np.zeros((height, width), np.float32)
     colour, behind = np.zeros(3), np.zeros(3)
     for y in range(height):
         for x in range(width):
             covered, nearest, farthest = 0, np.float32(1e30), np.float32(0)
-            for j in range(y * SCALE, (y + 1) * SCALE):
-                for i in range(x * SCALE, (x + 1) * SCALE):
+            for j in range(y * SAMPLES_PER_SIDE, (y + 1) * SAMPLES_PER_SIDE):
+                for i in range(x * SAMPLES_PER_SIDE, (x + 1) * SAMPLES_PER_SIDE):
                     z = samples[j, i]
                     if z > 0:
                         covered += 1
@@ -126,17 +126,17 @@ def _look_up(rgb, depth, rough, near, samples, A, b):
                         farthest = max(farthest, z)
             if covered == 0:
                 continue
-            seen[y, x] = covered / (SCALE * SCALE)
+            share[y, x] = covered / (SAMPLES_PER_SIDE * SAMPLES_PER_SIDE)
             limit = nearest * (1 + SAME_SURFACE) if farthest > nearest * (1 + 2 * SAME_SURFACE) else farthest
             un, vn, zn, near_count = _middle(samples, y, x, 0, limit, A, b)
             uf, vf, zf, far_count = un, vn, zn, 0
             if near_count < covered:
                 uf, vf, zf, far_count = _middle(samples, y, x, limit, farthest, A, b)
-            centre = samples[y * SCALE + SCALE // 2, x * SCALE + SCALE // 2]
+            centre = samples[y * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2, x * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
             out_depth[y, x] = centre if centre > 0 else (nearest if near_count >= far_count else farthest)
             i, j = int(np.floor(un)), int(np.floor(vn))
             smooth = 0 <= i < rough.shape[1] and 0 <= j < rough.shape[0] and (rough[j, i] == 0 or rough[j, i] > 2)
-            # the frame's own mixture of colours is right where both sides of the edge are still neighbours
+            # Where both sides of an edge are still neighbours, the source's own mixed colours are right.
             whole = abs(uf - un) < TOGETHER and abs(vf - vn) < TOGETHER
             if whole and (smooth or not _torn(samples, y, x, un, vn, A, b)):
                 if centre > 0:
@@ -148,38 +148,40 @@ def _look_up(rgb, depth, rough, near, samples, A, b):
                 if far_count:
                     if not own_surface_colour(rgb, depth, rough, near, uf, vf, zf, behind):
                         cubic_colour(rgb, uf, vf, behind)
-                    share = far_count / covered
+                    far_share = far_count / covered
                     for c in range(3):
-                        colour[c] += share * (behind[c] - colour[c])
+                        colour[c] += far_share * (behind[c] - colour[c])
             for c in range(3):
                 out[y, x, c] = to_byte(colour[c])
-    return out, seen, out_depth
+    return out, share, out_depth
 
 
 @numba.njit(inline="always")
 def _middle(samples, y, x, above, upto, A, b):
-    """Source point u, v, depth of the middle of the samples with depth in (above, upto], and their number."""
+    """Source u, v, depth of the mean of the samples with depth in (above, upto], and their number."""
     sx = sy = inverse = 0.0
     count = 0
-    for j in range(SCALE):
-        for i in range(SCALE):
-            z = samples[y * SCALE + j, x * SCALE + i]
+    for j in range(SAMPLES_PER_SIDE):
+        for i in range(SAMPLES_PER_SIDE):
+            z = samples[y * SAMPLES_PER_SIDE + j, x * SAMPLES_PER_SIDE + i]
             if z > above and z <= upto:
                 sx += i
                 sy += j
                 inverse += 1 / z
                 count += 1
-    u, v, z = source_point(x + (sx / count + 0.5) / SCALE, y + (sy / count + 0.5) / SCALE, count / inverse, A, b)
+    u, v, z = source_point(
+        x + (sx / count + 0.5) / SAMPLES_PER_SIDE, y + (sy / count + 0.5) / SAMPLES_PER_SIDE, count / inverse, A, b
+    )
     return u, v, z, count
 
 
 @numba.njit(inline="always")
 def _torn(samples, y, x, u, v, A, b):
-    """Whether some neighbour of the target pixel is unknown, or from far away in the source."""
-    height, width = samples.shape[0] // SCALE, samples.shape[1] // SCALE
+    """Whether a neighbour of the target pixel is unknown or far away in the source."""
+    height, width = samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE
     for j in range(max(y - 1, 0), min(y + 2, height)):
         for i in range(max(x - 1, 0), min(x + 2, width)):
-            z = samples[j * SCALE + SCALE // 2, i * SCALE + SCALE // 2]
+            z = samples[j * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2, i * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
             if z <= 0:
                 return True
             nu, nv, _ = source_point(i + 0.5, j + 0.5, z, A, b)

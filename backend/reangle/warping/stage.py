@@ -33,7 +33,7 @@ def warp(context: StageContext) -> None:
     geometry = VideoGeometry.load(context.inputs["geometry"])
     check_clip(frames, geometry)
     memory = Memory.of_clip(frames, geometry) if settings.memory else None
-    warper = Warper(frames, geometry, settings.method, memory)
+    warper = Warper(frames, geometry, memory)
     coverage: list[tuple[float, float]] = []
     with ExitStack() as stack:
         writers = [stack.enter_context(ImageWriter(context.out / name)) for name in FOLDERS]
@@ -51,7 +51,6 @@ def warp(context: StageContext) -> None:
         "frames": len(path.frames),
         "width": path.width,
         "height": path.height,
-        "method": settings.method,
         "coverage": {"visible": visible, "remembered": remembered, "invented": 1 - visible - remembered},
         "coverage_by_frame": [{"visible": seen, "remembered": known} for seen, known in coverage],
         "notes": notes,

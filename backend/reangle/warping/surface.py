@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame's depth at the frame's own size, and where it is torn.
+"""A frame's depth at the frame's size, and its depth edges.
 
-Edges are judged by inverse depth: over a plane it is affine in pixel coordinates, so a slope is no edge, however steep.
+Edges are found in inverse depth: it is affine in pixel coordinates over a plane, so that even a steep slope is no edge.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from reangle.warping.lift import KERNEL, writable
 
 EDGE_TOLERANCE = 0.015
-"""Neighbours hang together if the slope on one side foretells the other's inverse depth within this share of it."""
+"""Neighbours are linked if the slope on one side predicts the other's inverse depth within this share of it."""
 
 FOOTPRINT = 3
-"""Pixels from a depth edge up to which a pixel is rough."""
+"""Pixels from a depth edge within which a pixel is rough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Surface:
     """One picture's geometry.
 
     depth: H x W float32, planar z, 0 where there is no point.
-    rough: H x W uint8, pixels (1 to FOOTPRINT) to the nearest depth edge; 0 if there is none that near.
+    rough: H x W uint8, distance in pixels (1 to FOOTPRINT) to the nearest depth edge; 0 if it is farther away.
     near: H x W bool, rough pixels on the nearer side of their edge.
     """
 
@@ -35,7 +35,7 @@ class Surface:
 
 
 def make_surface(depth: np.ndarray, valid: np.ndarray, width: int, height: int) -> Surface:
-    """The surface at height x width pixels from depth h x w and its validity."""
+    """The surface at height x width pixels. depth: h x w float32. valid: h x w bool."""
     inverse = np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
     right, down = _links(inverse)
     if depth.shape != (height, width):
@@ -48,13 +48,13 @@ def make_surface(depth: np.ndarray, valid: np.ndarray, width: int, height: int) 
 
 
 def reciprocal(values: np.ndarray) -> np.ndarray:
-    """Depth from inverse depth and the other way round, float32; 0 stays 0."""
+    """1 / values, float32; 0 stays 0."""
     return np.divide(1, values, out=np.zeros(values.shape, np.float32), where=values > 0)
 
 
 @numba.njit(**KERNEL)
 def _links(inverse):
-    """H x W uint8 each: 1 if the pixel hangs together with the one to the right, and with the one below."""
+    """H x W uint8 each: 1 if the pixel is linked to the one to the right, and to the one below."""
     height, width = inverse.shape
     right = np.zeros((height, width), np.uint8)
     down = np.zeros((height, width), np.uint8)
@@ -66,16 +66,16 @@ def _links(inverse):
             if x + 1 < width and inverse[y, x + 1] > 0:
                 before = inverse[y, x - 1] if x > 0 else np.float32(0)
                 after = inverse[y, x + 2] if x + 2 < width else np.float32(0)
-                right[y, x] = _hang_together(before, w, inverse[y, x + 1], after)
+                right[y, x] = _linked(before, w, inverse[y, x + 1], after)
             if y + 1 < height and inverse[y + 1, x] > 0:
                 before = inverse[y - 1, x] if y > 0 else np.float32(0)
                 after = inverse[y + 2, x] if y + 2 < height else np.float32(0)
-                down[y, x] = _hang_together(before, w, inverse[y + 1, x], after)
+                down[y, x] = _linked(before, w, inverse[y + 1, x], after)
     return right, down
 
 
 @numba.njit(inline="always")
-def _hang_together(before, w0, w1, after):
+def _linked(before, w0, w1, after):
     error = abs(w1 - w0)
     if before > 0:
         error = min(error, abs(w1 - 2 * w0 + before))
@@ -116,7 +116,7 @@ def _roughness(inverse, right, down):
 
 @numba.njit(**KERNEL)
 def _resize(inverse, right, down, height, width):
-    """Bilinear where the four neighbours hang together, else the nearest one."""
+    """Bilinear where the four neighbours are linked, else the nearest one."""
     h, w = inverse.shape
     out = np.zeros((height, width), np.float32)
     for y in range(height):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clip as another camera would have filmed it."""
+"""Warps a clip's frames to a new camera."""
 
 from __future__ import annotations
 
@@ -15,60 +15,59 @@ from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.warping.lift import pixel_transform, target_from_source, thread_count
-from reangle.warping.lookup import SAME_SURFACE, SCALE, look_up
-from reangle.warping.memory import Memory, Plate
-from reangle.warping.mesh import mesh_depth, mesh_frame
-from reangle.warping.splat import splat_frame
+from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
+from reangle.warping.memory import Memory
+from reangle.warping.mesh import mesh_depth
+from reangle.warping.static_scene import Plate
 from reangle.warping.surface import Surface, make_surface
-from reangle.warping.types import Method, Warped, WarpedFrame
+from reangle.warping.types import WarpedFrame
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 SEEN = 0.3
-"""Share of a pixel that must have been seen for the pixel to count as seen."""
+"""Share of a pixel that its own frame must show for the pixel to count as visible."""
 
 IN_FRONT = 2 * SAME_SURFACE
-"""Share by which what is remembered must be nearer than what is seen to hide it."""
+"""Relative depth gap by which a point from memory must be nearer than the visible surface to hide it."""
 
-CROWD = 4
-"""Of a remembered pixel and its eight neighbours, so many must be known; a lone speck is a mistake."""
+LEAST_NEIGHBOURS = 4
+"""Known pixels needed among a pixel from memory and its eight neighbours; isolated specks are errors."""
 
 
 class Warper:
     """Warps single frames of one clip to cameras.
 
     frames: T x H x W x 3 uint8. geometry: of the same T frames; its maps may be of another size.
-    memory: the clip's, or None to go without.
+    memory: the clip's, or None to warp each frame without the others.
     """
 
-    def __init__(self, frames: np.ndarray, geometry: VideoGeometry, method: Method, memory: Memory | None) -> None:
+    def __init__(self, frames: np.ndarray, geometry: VideoGeometry, memory: Memory | None) -> None:
         self.frames = frames
         self.geometry = geometry
-        self.method: Method = method
         self.memory = memory
         self.height, self.width = frames.shape[1:3]
         self.K = geometry.K_at(self.width, self.height)
 
     def warp(self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> WarpedFrame:
-        """Frame `frame` of the clip as seen by a camera of width x height pixels."""
+        """Frame `frame` of the clip from a camera of width x height pixels."""
         surface = self._surface(frame)
-        rgb, share, depth = self._see(frame, surface, K, world_from_camera, width, height)
+        rgb, share, depth = self._look_up(frame, surface, K, world_from_camera, width, height)
         visible = share >= SEEN
         remembered = np.zeros_like(visible)
         if self.memory is not None:
             own = Plate(surface, self.K[frame], self.geometry.world_from_camera[frame])
-            before = depth * np.float32(1 - IN_FRONT)
-            recalled, there, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own, before)
-            known = there > 0
-            # what this frame did not see may hide, from the new camera, what it did see
-            visible &= ~(known & (there < before))
-            crowd = cv2.boxFilter((known | visible).astype(np.float32), -1, (3, 3), normalize=False)
-            remembered = known & ~visible & (crowd >= CROWD)
-            # a pixel that is seen in part shows the remembered background in the rest
+            in_front = depth * np.float32(1 - IN_FRONT)
+            recalled, recalled_depth, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own, in_front)
+            known = recalled_depth > 0
+            # From the new camera, something that this frame does not show may hide something that it shows.
+            visible &= ~(known & (recalled_depth < in_front))
+            neighbours = cv2.boxFilter((known | visible).astype(np.float32), -1, (3, 3), normalize=False)
+            remembered = known & ~visible & (neighbours >= LEAST_NEIGHBOURS)
+            # A pixel that is visible in part shows the memory in the rest.
             part = np.where(known & visible, share, np.where(remembered, 0, 1)).astype(np.float32)[..., None]
             rgb = np.rint(rgb * part + recalled * (1 - part)).astype(np.uint8)
-            depth = np.where(remembered, there, depth)
+            depth = np.where(remembered, recalled_depth, depth)
         unknown = ~(visible | remembered)
         rgb[unknown] = 0
         return WarpedFrame(rgb, visible, remembered, np.where(unknown, np.float32(0), depth))
@@ -78,26 +77,24 @@ class Warper:
             return surface
         return make_surface(self.geometry.depth[frame], self.geometry.valid[frame], self.width, self.height)
 
-    def _see(
+    def _look_up(
         self, frame: int, surface: Surface, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Colour, share of the pixel that was seen, depth."""
+        """Colour (uint8), share of the pixel that the frame shows (0 to 1) and depth."""
         rgb = self.frames[frame]
         source_camera = self.geometry.world_from_camera[frame]
-        there = target_from_source(world_from_camera, source_camera)
-        source = (surface.depth, surface.depth > 0, self.K[frame], there, K, width, height)
-        if self.method == "lookup":
-            samples = mesh_depth(*source, scale=SCALE)
-            back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
-            return look_up(rgb, surface, samples, *back)
-        warped = (splat_frame if self.method == "splat" else mesh_frame)(rgb, *source)
-        return warped.rgb, (warped.depth > 0).astype(np.float32), warped.depth
+        forward = target_from_source(world_from_camera, source_camera)
+        samples = mesh_depth(
+            surface.depth, surface.depth > 0, self.K[frame], forward, K, width, height, scale=SAMPLES_PER_SIDE
+        )
+        back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
+        return look_up(rgb, surface, samples, *back)
 
 
 def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
-    """The path's frames in order, a few at a time.
+    """The path's frames in order, with only a few in memory.
 
-    Raises UserError if the path asks for frames that the clip does not have.
+    Raises UserError if the path needs frames that the clip does not have.
     """
     check_path(path, len(warper.frames))
     cameras = zip(path.frames, path.intrinsics(), path.extrinsics(), strict=True)
@@ -105,8 +102,8 @@ def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` with each core on an item of its own, and never more than a few items in memory."""
-    threads = thread_count(None)
+    """`map` on all cores, with only a few items in memory."""
+    threads = thread_count()
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -120,40 +117,8 @@ def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
             pool.shutdown(cancel_futures=True)
 
 
-def warp_video(
-    frames: np.ndarray,
-    geometry: VideoGeometry,
-    path: CameraPath,
-    *,
-    method: Method = "lookup",
-    memory: bool = True,
-    progress: Callable[[float], None] | None = None,
-) -> Warped:
-    """The clip from the path's camera, N frames at the path's size.
-
-    frames: T x H x W x 3 uint8. geometry: of the same T frames; its maps may be of another size.
-    method: "lookup" looks every pixel up in the frame through the new camera's depth; "splat" and "mesh" carry the
-    frame's points and triangles over. memory: show what other frames know of the static scene. progress: called with
-    0 to 1. Raises UserError if path, frames and geometry do not fit together.
-    """
-    check_clip(frames, geometry)
-    warper = Warper(frames, geometry, method, Memory.of_clip(frames, geometry) if memory else None)
-    shape = (len(path.frames), path.height, path.width)
-    warped = Warped(
-        np.empty((*shape, 3), np.uint8),
-        np.empty(shape, np.bool_),
-        np.empty(shape, np.bool_),
-        np.empty(shape, np.float32),
-    )
-    for n, frame in enumerate(warp_frames(warper, path)):
-        warped.rgb[n], warped.visible[n], warped.remembered[n], warped.depth[n] = frame
-        if progress is not None:
-            progress((n + 1) / shape[0])
-    return warped
-
-
 def check_clip(frames: np.ndarray, geometry: VideoGeometry) -> None:
-    """Raise UserError unless the geometry belongs to as many frames."""
+    """Raise UserError unless the geometry has as many frames as the clip."""
     if len(frames) != geometry.frame_count:
         raise UserError(
             f"The clip has {len(frames)} frames but its geometry has {geometry.frame_count}.",
@@ -162,9 +127,9 @@ def check_clip(frames: np.ndarray, geometry: VideoGeometry) -> None:
 
 
 def check_path(path: CameraPath, count: int) -> None:
-    """Raise UserError if the path asks for frames beyond the clip's `count`."""
+    """Raise UserError if the path needs a frame beyond the clip's `count`."""
     if max(path.frames) >= count:
         raise UserError(
-            f"Camera {path.name!r} asks for the clip's frame {max(path.frames)}, but the last one is {count - 1}.",
+            f"Camera {path.name!r} needs the clip's frame {max(path.frames)}, but the last one is {count - 1}.",
             advice="Use more frames of the clip, or shorten the camera's range.",
         )

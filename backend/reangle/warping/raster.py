@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels that find a depth map's cells and draw them; `mesh` says by which rules."""
+"""Draws the cells of a depth map's mesh into a depth buffer.
+
+A triangle covers a pixel if the pixel's centre is inside it or on an edge. An edge is evaluated from the same end for
+both triangles that share it, so no centre falls between two of them. Both faces of a triangle are drawn. 1 / z is
+affine on the screen and interpolated there; the largest wins, so the order of drawing does not matter. Triangles that
+reach behind the camera are drawn in homogeneous coordinates, without being split.
+"""
 
 from __future__ import annotations
 
@@ -15,54 +21,7 @@ _GUARD = np.float32(32768)
 _NEAR = 1e-6
 _CLIPPED = np.int32(2**30)
 TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
-
-
-@numba.njit(**KERNEL)
-def find_cells(depth, valid, jump, grazing):
-    """(h + 1) x (w + 1) uint8: which links exist around the point where the pixels (r - 1, c - 1) to (r, c) meet."""
-    h, w = depth.shape
-    cells = np.zeros((h + 1, w + 1), np.uint8)
-    # 1 / depth of the row above, the row, and the two below, each with two empty pixels on both sides
-    rows = np.zeros((4, w + 4), np.float32)
-    across, down = np.zeros(w + 1, np.uint8), np.zeros(w + 2, np.uint8)
-    for i in range(min(2, h)):
-        _invert_row(depth[i], valid[i], rows[i + 2])
-    for i in range(h):
-        before, here, below, after = rows[(i + 1) % 4], rows[(i + 2) % 4], rows[(i + 3) % 4], rows[i % 4]
-        if i + 2 < h:
-            _invert_row(depth[i + 2], valid[i + 2], after)
-        else:
-            after[:] = _ZERO
-        for j in range(1, w + 2):
-            across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
-        for j in range(2, w + 2):
-            down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing)
-        # both ends of `across` and `down` lead out of the picture
-        for c in range(w + 1):
-            cells[i, c] |= across[c] * np.uint8(BOTTOM)
-            cells[i + 1, c] = (across[c] * np.uint8(TOP)) | (down[c] * np.uint8(LEFT)) | (down[c + 1] * np.uint8(RIGHT))
-    return cells
-
-
-@numba.njit(**KERNEL)
-def _invert_row(depth, valid, out):
-    for j in range(depth.shape[0]):
-        d = depth[j]
-        exists = valid[j] & (d > _ZERO)
-        out[j + 2] = _ONE / d if exists else _ZERO
-
-
-@numba.njit(inline="always", error_model="numpy")
-def _linked(before, a, b, after, jump, grazing):
-    """Whether a and b, each 1 / depth or 0, lie on one surface; before and after are the next ones outwards."""
-    step = abs(a - b)
-    farther = min(a, b)
-    left = abs(a - before) if before > _ZERO else np.float32(np.inf)
-    right = abs(after - b) if after > _ZERO else np.float32(np.inf)
-    slope = min(left, right)
-    slope = np.float32(2) * slope if slope < np.float32(np.inf) else _ZERO
-    allowed = max(jump * farther, min(slope, grazing * farther))
-    return (farther > _ZERO) & (step <= allowed)
+"""Links around the corner where four pixels meet: between the upper two, the lower two, the left two, the right two."""
 
 
 @numba.njit(**KERNEL)
@@ -313,10 +272,3 @@ def _draw_clipped(corners, A, b, out):
                 slack = -1e-9 * total
                 if s0 >= slack and s1 >= slack and s2 >= slack and 0 < total <= 1 / _NEAR:
                     out[row, column] = max(out[row, column], np.float32(total))
-
-
-@numba.njit(**KERNEL)
-def invert(values):
-    flat = values.reshape(-1)
-    for k in range(flat.shape[0]):
-        flat[k] = _ONE / flat[k] if flat[k] > _ZERO else _ZERO
