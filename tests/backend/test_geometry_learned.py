@@ -19,9 +19,9 @@ from reangle.geometry.depth.disparity import (
     apply,
     default_range,
     depth_from_inverse,
-    hold_still,
     match_frames,
     smooth_in_time,
+    steady_scale_shift,
 )
 from reangle.geometry.depth.dust3r import NetworkView
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
@@ -164,7 +164,7 @@ def flicker(depth: np.ndarray, still: np.ndarray) -> float:
 def test_disparity_holds_still_in_time() -> None:
     scene = make_scene(arc(0), count=12)
     disparity, _ = flickering(scene)
-    steady = apply(disparity, *hold_still(match_frames(disparity, scene.pictures()), scene.count))
+    steady = apply(disparity, *steady_scale_shift(match_frames(disparity, scene.pictures()), scene.count))
     still = np.asarray(~scene.moving.any(axis=0))
     depths = []
     for one in (disparity, steady):
@@ -184,7 +184,7 @@ def aligned(scene: Scene, noise: float) -> Alignment:
 def test_point_maps_fix_scale_and_shift_of_every_frame(degrees: float) -> None:
     scene = make_scene(arc(degrees), count=10)
     disparity, _ = flickering(scene)
-    disparity = apply(disparity, *hold_still(match_frames(disparity, scene.pictures()), scene.count))
+    disparity = apply(disparity, *steady_scale_shift(match_frames(disparity, scene.pictures()), scene.count))
     alignment = aligned(scene, 0.03)
     geometry = fuse(disparity, alignment, checkpoint="", licence="", notes=())
     unit = np.median(scene.depth / geometry.depth)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Point maps of pairs of frames become one world: focal length, camera path, and depth of every frame at one scale."""
+"""Aligns point maps of pairs of frames: one focal length, one camera path, and depth of every frame at one scale."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from reangle.geometry.refine import Solution, observe, refine
 from reangle.geometry.robust import solve_differences, weighted_median
 
 STILL_SHARE = 0.003
-"""A camera whose picture never shifts by more than this share of its width stands still."""
+"""A camera is static if its picture never shifts by more than this share of the width."""
 OBSERVED_POINTS = 60_000
+"""About how many sample points the refinement uses."""
 TYPICAL_DEPTH = 5.0
-"""Relative depth is scaled so that the first frame's median is this, a size that is handy in Blender."""
+"""Median depth of the first frame that relative depth is scaled to, a convenient size in Blender."""
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A clip's geometry in one world, that of the first camera. Shapes and units as in VideoGeometry.
+    """A clip's geometry in the world of the first camera. Shapes and units as in VideoGeometry.
 
-    static_camera: the camera was found to stand still, and does so exactly. shift: how far its motion moves the
-    picture, as a share of the width: the largest of the frames' medians against the first frame.
+    static_camera: the camera does not move; its matrices are then identities. shift: how far the camera's motion moves
+    the picture, as a share of the width: the largest, over all frames, of the median against the first frame.
     """
 
     lens: Lens
@@ -41,10 +42,10 @@ class Alignment:
 
 
 def align(pairs: Sequence[PairMaps], count: int, *, aspect: float = 1.0, focal: float | None = None) -> Alignment:
-    """Solve for everything from the point maps of all pairs.
+    """Solve for cameras, lens and depth from the point maps of all pairs.
 
-    count: frames; `pairs` are those of `pair_graph(count)`. aspect: fy / fx of the maps' pixels. focal: in pixels,
-    where it is known; else it is estimated.
+    pairs: those of `pair_graph(count)`. count: frames. aspect: fy / fx of the maps' pixels. focal: in pixels; None to
+    estimate it.
     """
     height, width = pairs[0].depth.shape
     pixels, pick = sample_pixels(height, width), sample_index(height, width)
@@ -53,11 +54,11 @@ def align(pairs: Sequence[PairMaps], count: int, *, aspect: float = 1.0, focal: 
     samples = np.stack([depth[pick].ravel() for depth in own_depth])
 
     motions = [pair_motion(pair, pixels, lens) for pair in pairs]
-    solution = _first_guess(pairs, motions, samples, count, lens)
+    solution = _initial_solution(pairs, motions, samples, count, lens)
     # Long clips have so many pairs that a few points of each suffice.
-    most = int(np.clip(OBSERVED_POINTS // (2 * len(pairs)), 60, 300))
+    limit = int(np.clip(OBSERVED_POINTS // (2 * len(pairs)), 60, 300))
     observations = [
-        observe(index, pair.first, frame, points, confidences, samples, pixels, lens, most)
+        observe(index, pair.first, frame, points, confidences, samples, pixels, lens, limit)
         for index, pair in enumerate(pairs)
         for frame, points, confidences in (
             (pair.first, pair.first_points, pair.first_confidence),
@@ -90,8 +91,8 @@ def align(pairs: Sequence[PairMaps], count: int, *, aspect: float = 1.0, focal: 
 def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Each frame's depth from all pairs in which it comes first, in a unit of its own, and its mean confidence.
 
-    The pairs' maps are brought to one unit by their median ratio, then averaged in logarithms; what strays from the
-    median of a pixel counts less. T x h x w float64 (NaN where no pair has depth) and float32.
+    The pairs' maps are brought to one unit by their median ratio, then averaged in logarithms; values far from a
+    pixel's median get less weight. T x h x w float64 (NaN where no pair has depth) and float32.
     """
     height, width = pairs[0].depth.shape
     pick = sample_index(height, width)
@@ -103,9 +104,9 @@ def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, n
             logs = np.log(np.stack([pair.depth for pair in maps]))
         known = np.isfinite(logs)
         weights = np.stack([trust(pair.confidence) for pair in maps]) * known
-        for one in range(1, len(maps)):
-            step = weighted_median((logs[0] - logs[one])[pick], np.minimum(weights[0], weights[one])[pick])
-            logs[one] += np.float32(np.nan_to_num(step))
+        for other in range(1, len(maps)):
+            step = weighted_median((logs[0] - logs[other])[pick], np.minimum(weights[0], weights[other])[pick])
+            logs[other] += np.float32(np.nan_to_num(step))
         logs[~known] = np.nan
         if len(maps) > 2:
             # Unknown values sort to the end, so the middle of the known ones is at half their number.
@@ -120,10 +121,10 @@ def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, n
     return depth, confidence
 
 
-def _first_guess(
+def _initial_solution(
     pairs: Sequence[PairMaps], motions: Sequence[PairMotion], samples: np.ndarray, count: int, lens: Lens
 ) -> Solution:
-    """Scales, rotations and translations one after another, each from the pairs' own by robust averaging."""
+    """Scales, then rotations, then translations, each by robust averaging over the pairs."""
     edges = [(pair.first, pair.second) for pair in pairs]
     weights = np.array([motion.weight for motion in motions])
     first_ratio, second_ratio = np.array(
@@ -143,8 +144,8 @@ def _first_guess(
     for k in range(1, count):
         rotation[k] = rotation[k - 1] @ steps[forward[k - 1, k], :3, :3]
     for _ in range(4):
-        apart = rotation[first] @ steps[:, :3, :3] @ rotation[second].transpose(0, 2, 1)
-        turns = solve_differences(count, edges, Rotation.from_matrix(apart).as_rotvec(), weights)
+        residual = rotation[first] @ steps[:, :3, :3] @ rotation[second].transpose(0, 2, 1)
+        turns = solve_differences(count, edges, Rotation.from_matrix(residual).as_rotvec(), weights)
         rotation = Rotation.from_rotvec(turns).as_matrix() @ rotation
     moves = (rotation[first] @ steps[:, :3, 3:])[..., 0] * np.exp(pair_scales)[:, None]
     translation = solve_differences(count, edges, moves, weights)
@@ -171,7 +172,7 @@ def _matrices(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
 
 
 def _displacement(depth: np.ndarray, pixels: np.ndarray, lens: Lens, second_from_first: np.ndarray) -> np.ndarray:
-    """n x 2 pixels: where points at `depth` under `pixels` go in the second camera, less where they were."""
+    """n x 2: by how many pixels points at `depth` move from the first camera to the second; NaN behind the second."""
     points = lens.rays(pixels) * depth[:, None] @ second_from_first[:3, :3].T + second_from_first[:3, 3]
     with np.errstate(divide="ignore", invalid="ignore"):
         projected = points @ lens.K.T
@@ -197,14 +198,14 @@ def _disagreement(
     lens: Lens,
     solution: Solution,
 ) -> float:
-    """How far a pair's own motion puts the picture from where the solution puts it, as a share of the width: median."""
+    """Median distance between the picture under a pair's own motion and under the solution, as a share of the width."""
     world_from_camera = _matrices(solution.rotation, solution.translation)
-    apart = []
+    distances = []
     for index, (pair, motion) in enumerate(zip(pairs, motions, strict=True)):
         own = motion.first_from_second.copy()
         own[:3, 3] *= np.exp(solution.log_pair_scale[index])
         solved = np.linalg.inv(world_from_camera[pair.first]) @ world_from_camera[pair.second]
         depth = samples[pair.first] * np.exp(solution.log_depth_scale[pair.first])
         first, second = (_displacement(depth, pixels, lens, np.linalg.inv(matrix)) for matrix in (own, solved))
-        apart.append(_median_length(first - second))
-    return float(np.median(apart)) / lens.width
+        distances.append(_median_length(first - second))
+    return float(np.median(distances)) / lens.width

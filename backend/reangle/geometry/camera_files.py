@@ -23,9 +23,9 @@ JSON_FORM = (
 
 
 class PngDepth(BaseModel):
-    """How 16-bit PNG stores depth: value = pixel * scale + offset; depth = 1 / value if inverse.
+    """How a 16-bit PNG stores depth: value = pixel * scale + offset; depth = value, or 1 / value if inverse.
 
-    Pixel 0 is no depth.
+    Pixel 0 has no depth.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,7 +39,7 @@ PLAIN_PNG = PngDepth()
 
 @dataclass(frozen=True)
 class CameraTrack:
-    """The source camera as files tell it: one entry for all frames, or one each.
+    """The source camera as read from files: one entry for all frames, or one per frame.
 
     K: N x 3 x 3 in pixels of width x height, centres at +0.5. world_from_camera: N x 4 x 4, in any world.
     """
@@ -58,19 +58,19 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def relative_to_first(world_from_camera: np.ndarray) -> np.ndarray:
-    """The same path in a world that equals the first camera; N x 4 x 4."""
+    """The same path in the world of the first camera; N x 4 x 4."""
     return np.linalg.inv(world_from_camera[0]) @ world_from_camera
 
 
 def read_camera_json(name: str, path: Path) -> CameraTrack:
     """Read JSON_FORM, a CameraPath, or the source camera of a ground-truth scene.json.
 
-    Raises UserError that names the file and what is wrong, down to the frame.
+    Raises UserError that names the file, the problem and the frame.
     """
     try:
-        about = json.loads(path.read_text(encoding="utf-8-sig"))
-        width, height = int(about["width"]), int(about["height"])
-        K, world_from_camera = _matrices(about.get("source", about))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        width, height = int(content["width"]), int(content["height"])
+        K, world_from_camera = _matrices(content.get("source", content))
         count = max(len(K), len(world_from_camera))
         checked = CameraPath(
             name="source",
@@ -81,8 +81,8 @@ def read_camera_json(name: str, path: Path) -> CameraTrack:
             K=tuple(K * count if len(K) == 1 else K),
             world_from_camera=tuple(world_from_camera * count if len(world_from_camera) == 1 else world_from_camera),
         )
-        png = PngDepth.model_validate(about.get("depth", {}))
-        scale = about.get("scale", "metric")
+        png = PngDepth.model_validate(content.get("depth", {}))
+        scale = content.get("scale", "metric")
         if scale not in ("metric", "relative"):
             raise ValueError(f'"scale" must be "metric" or "relative", not {scale!r}')
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -92,16 +92,16 @@ def read_camera_json(name: str, path: Path) -> CameraTrack:
     return CameraTrack(checked.intrinsics(), checked.extrinsics(), width, height, scale, png)
 
 
-def _matrices(about: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-    frames = about.get("frames")
+def _matrices(source: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    frames = source.get("frames")
     if isinstance(frames, list) and frames and isinstance(frames[0], dict):
         identity = np.eye(4).tolist()
         return [frame["K"] for frame in frames], [frame.get("world_from_camera", identity) for frame in frames]
-    return _listed(about["K"], 2), _listed(about["world_from_camera"], 2)
+    return _listed(source["K"]), _listed(source["world_from_camera"])
 
 
-def _listed(matrices: list[Any], depth_of_one: int) -> list[Any]:
-    return matrices if np.asarray(matrices).ndim > depth_of_one else [matrices]
+def _listed(matrices: list[Any]) -> list[Any]:
+    return matrices if np.asarray(matrices).ndim > 2 else [matrices]
 
 
 def _reason(error: Exception) -> str:
@@ -117,7 +117,7 @@ def _reason(error: Exception) -> str:
 def read_colmap(cameras: Path, images: Path) -> CameraTrack:
     """Read COLMAP's cameras.txt and images.txt; images in natural order of their names are the frames.
 
-    Raises UserError for lens models with distortion, cameras of different sizes, and broken lines.
+    Raises UserError for lens models with distortion, cameras of different sizes, and invalid lines.
     """
     lenses = dict(_colmap_lens(line) for line in _lines(cameras, "cameras.txt") if line)
     poses: list[tuple[str, int, np.ndarray]] = []
@@ -132,7 +132,7 @@ def read_colmap(cameras: Path, images: Path) -> CameraTrack:
             camera_from_world[:3, 3] = float(tx), float(ty), float(tz)
             poses.append((name, int(camera), np.linalg.inv(camera_from_world)))
         except ValueError as error:
-            raise _broken("images.txt", line) from error
+            raise _invalid("images.txt", line) from error
     if not poses:
         raise UserError("images.txt lists no images.", advice="Export the model from COLMAP as text again.")
     poses.sort(key=lambda pose: natural_key(pose[0]))
@@ -179,10 +179,10 @@ def _colmap_lens(line: str) -> tuple[int, tuple[np.ndarray, int, int]]:
             raise ValueError("focal length")
         return int(number), (np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64), int(width), int(height))
     except ValueError as error:
-        raise _broken("cameras.txt", line) from error
+        raise _invalid("cameras.txt", line) from error
 
 
-def _broken(name: str, line: str) -> UserError:
+def _invalid(name: str, line: str) -> UserError:
     return UserError(
         f"{name} has a line that cannot be read: {line[:80]!r}.", advice="Export it from COLMAP as text again."
     )

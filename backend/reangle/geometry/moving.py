@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moving pixels told from static ones, by depth alone."""
+"""Which pixels move in the world, judged by depth alone."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import numpy as np
 from reangle.geometry.robust import spread
 
 MAX_WIDTH = 320
+"""Depth is reduced to at most this width first."""
 OFFSETS = (1, 2, 4, 8, 16, 32)
+"""Distances in frames to the frames that a frame is compared with."""
 LEAST_STEP = 0.04
+"""Least relative depth difference that counts as looking through."""
 EVIDENCE = 0.3
+"""Share of the comparable frames that must look through a moving pixel."""
 
 
 def moving_pixels(depth: np.ndarray, valid: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -> np.ndarray:
     """Which pixels show something that moves in the world: T x h x w bool. Arguments as in VideoGeometry.
 
-    A pixel's point is looked for in other frames. If such a frame looks through it, at something clearly farther away,
-    the point was not there then: it moves. Something nearer merely hides it, and says nothing. "Clearly" is four times
-    the spread with which the frames agree, and at least LEAST_STEP of the depth; the farther surface is compared at its
-    nearest depth around the pixel, so that edges do not count. A pixel moves if at least EVIDENCE of the frames that
-    can tell look through it. What turns or slides within its own outline is not found.
+    A pixel's point is projected into other frames. If such a frame looks through it, at a clearly farther surface, the
+    point was elsewhere at that time: it moves. A nearer surface only hides the point and is no evidence. "Clearly" is
+    four standard deviations of the frames' agreement, and at least LEAST_STEP of the depth; the farther surface is
+    compared at its nearest depth around the pixel, so that edges do not count. A pixel moves if at least EVIDENCE of
+    the comparable frames look through it. Objects that turn or slide within their own outline are missed.
     """
     count, height, width = depth.shape
     shrink = max(1, -(-width // MAX_WIDTH))
@@ -44,20 +48,20 @@ def moving_pixels(depth: np.ndarray, valid: np.ndarray, K: np.ndarray, world_fro
     step = max(LEAST_STEP, 4 * agreement)
     moving = np.zeros(depth.shape, bool)
     for i in range(count):
-        through, telling = np.zeros(coarse_depth[i].shape, int), np.zeros(coarse_depth[i].shape, int)
+        through, comparable = np.zeros(coarse_depth[i].shape, int), np.zeros(coarse_depth[i].shape, int)
         for k in {i + sign * offset for offset in OFFSETS for sign in (1, -1)} & set(range(count)):
             steps, seen = _log_steps(coarse_depth, coarse_valid, nearest, K, world_from_camera, i, k, full=True)
             through += seen & (steps > step)
-            telling += seen & (steps > -step)
-        # One frame's word is enough only in clips that have no others.
-        found = (through >= np.minimum(2, max(1, count - 1))) & (through >= EVIDENCE * telling)
-        found = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
-        moving[i] = cv2.resize(found, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool) & valid[i]
+            comparable += seen & (steps > -step)
+        # A single frame is enough evidence only in clips of two frames.
+        mask = (through >= np.minimum(2, max(1, count - 1))) & (through >= EVIDENCE * comparable)
+        mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+        moving[i] = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool) & valid[i]
     return moving
 
 
 def _nearest_around(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """The least depth among the 3 x 3 neighbours; 0 where one of them has none."""
+    """The least depth in each 3 x 3 neighbourhood; 0 where a neighbour has none."""
     least = cv2.erode(np.where(valid, depth, np.float32(np.inf)), np.ones((3, 3), np.uint8))
     return np.where(cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, least, 0)
 
@@ -73,9 +77,9 @@ def _log_steps(
     *,
     full: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much farther than the points of frame i frame k sees where they would be: log of the ratio of depths.
+    """How much farther than the points of frame i the surface is that frame k sees there: log of the depth ratio.
 
-    Returns it with the mask of pixels where it is known; not `full`, only those pixels' values.
+    Also returns the mask of pixels where this is known. If not `full`, only their values are returned.
     """
     height, width = depth[i].shape
     rows, columns = np.mgrid[0:height, 0:width]

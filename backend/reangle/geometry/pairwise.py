@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What single pairs tell: the focal length all share, and the motion from one frame to the other."""
+"""Estimates from single pairs: the shared focal length, and the motion between the two frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_POINTS = 12
 
 @dataclass(frozen=True)
 class Lens:
-    """A lens with the principal point in the middle of width x height. aspect: fy / fx, 1 for square pixels."""
+    """A lens whose principal point is the centre of width x height. focal: fx in pixels. aspect: fy / fx."""
 
     focal: float
     width: int
@@ -39,7 +39,7 @@ class Lens:
 class PairMotion:
     """first_from_second: 4 x 4, translation in the pair's unit. inliers: n bool, sample points that agree with it.
 
-    weight: how much to trust the pair, mean log confidence over the inliers.
+    weight: trust in the pair, mean log confidence over the inliers times their share.
     """
 
     first_from_second: np.ndarray
@@ -48,15 +48,15 @@ class PairMotion:
 
 
 def trust(confidence: np.ndarray) -> np.ndarray:
-    """Weight of a point from DUSt3R's confidence, which starts at 1: its logarithm, and never quite nothing."""
+    """Weight of a point from DUSt3R's confidence, which starts at 1: its logarithm, kept above zero."""
     return np.log(np.maximum(confidence, 1.0)) + 1e-3
 
 
 def shared_focal(pairs: Sequence[PairMaps], pixels: np.ndarray, width: int, height: int, aspect: float = 1.0) -> float:
-    """The focal length, in pixels, under which every frame's own points land on their own pixels.
+    """The focal length in pixels that projects every frame's own points onto their own pixels.
 
-    Weiszfeld's algorithm over all pairs at once (Wang et al., DUSt3R, CVPR 2024, section 3.3): minimises the sum of
-    distances, which outliers pull on less than on squares. pixels: n x 2, the sample pixels.
+    Weiszfeld's algorithm over all pairs at once (Wang et al., DUSt3R, CVPR 2024, section 3.3) minimises the sum of
+    distances, which outliers affect less than a sum of squares. pixels: n x 2, the sample pixels.
     """
     points = np.concatenate([pair.first_points for pair in pairs])
     weights = np.concatenate([trust(pair.first_confidence) for pair in pairs])
@@ -74,21 +74,21 @@ def shared_focal(pairs: Sequence[PairMaps], pixels: np.ndarray, width: int, heig
         distance = np.linalg.norm(centred - new * slopes, axis=1)
         factor = weights / np.maximum(distance, 1e-3)
         focal = new
-    # A network that knows nothing must not yield a lens that no camera has: 5 to 150 degrees.
+    # Even a useless network must give a lens that some camera has: 5 to 150 degrees.
     return float(np.clip(focal, width / 2 / np.tan(np.radians(75)), width / 2 / np.tan(np.radians(2.5))))
 
 
 def pair_motion(pair: PairMaps, pixels: np.ndarray, lens: Lens) -> PairMotion:
-    """Where the second camera stands in the first's, from the second's points there and its own pixels (PnP)."""
+    """The second camera's pose in the first, by PnP from the second frame's points and pixels."""
     points, confidence = pair.second_points, pair.second_confidence
     usable = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
     usable &= confidence >= np.quantile(confidence, 0.25)
     still = PairMotion(np.eye(4), usable, 1e-3)
     if pair.first == pair.second or usable.sum() < MIN_POINTS:
         return still
-    # OpenCV's random sampling must not depend on what ran before.
+    # OpenCV's random numbers must not depend on earlier calls.
     cv2.setRNGSeed(0)
-    found, rotation, translation, inliers = cv2.solvePnPRansac(
+    solved, rotation, translation, inliers = cv2.solvePnPRansac(
         points[usable],
         pixels[usable],
         lens.K,
@@ -98,7 +98,7 @@ def pair_motion(pair: PairMaps, pixels: np.ndarray, lens: Lens) -> PairMotion:
         iterationsCount=100,
         confidence=0.999,
     )
-    if not found or inliers is None or len(inliers) < MIN_POINTS:
+    if not solved or inliers is None or len(inliers) < MIN_POINTS:
         return still
     chosen = np.flatnonzero(usable)[np.asarray(inliers, np.intp).ravel()]
     rotation, translation = cv2.solvePnPRefineLM(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a two-view network says about pairs of frames, and which pairs to ask it about."""
+"""Point maps of a two-view network, and the pairs of frames that it runs on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAMPLES = 1200
 
 @dataclass(frozen=True, eq=False)
 class PairMaps:
-    """The point maps of one ordered pair of frames, both in the first one's camera and in a unit of this pair's own.
+    """The point maps of one ordered pair of frames, both in the first frame's camera and in the pair's own unit.
 
     depth: h x w float32, z of the first frame's pixels; confidence: h x w float32, >= 0.
     first_points, second_points: n x 3, the points at the sample pixels of the first and of the second frame.
@@ -66,10 +66,10 @@ def sample_pixels(height: int, width: int) -> np.ndarray:
 
 
 def pair_graph(count: int) -> list[tuple[int, int]]:
-    """Ordered pairs of frames: neighbours near and, ever sparser, far away, both ways round.
+    """Ordered pairs of frames at growing distances, each in both orders.
 
-    About 5.5 pairs a frame for long clips: offsets 1 and 2 everywhere, offset 4, 8, 16, ... at every half offset.
-    A single frame is paired with itself.
+    Offsets 1 and 2 start at every frame, an offset d = 4, 8, 16, ... at every d / 2 frames: about 5.5 pairs per frame
+    for long clips. A single frame is paired with itself.
     """
     if count == 1:
         return [(0, 0)]

@@ -13,13 +13,14 @@ from reangle.geometry.pairwise import Lens, trust
 from reangle.geometry.robust import spread
 
 LARGEST_STEP = 1.0
+"""Bound on every parameter's change in one step."""
 CAUCHY = 2.5
-"""Residuals beyond this many spreads begin to count as outliers."""
+"""Residuals beyond this many standard deviations count as outliers."""
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What is solved for; T frames, E pairs. One vector holds it in this order, frame by frame.
+    """The unknowns, for T frames and E pairs, in the order of the parameter vector.
 
     rotation: T x 3 x 3 and translation: T x 3, world_from_camera. log_depth_scale: T, of each frame's own depth map.
     log_pair_scale: E, of each pair's unit.
@@ -32,7 +33,7 @@ class Solution:
     log_focal: float
 
     def moved(self, step: np.ndarray) -> Solution:
-        """step: 7 T + E + 1 values; rotations turn in the world."""
+        """The solution after a step of 7 T + E + 1 values; rotations are about the world's axes."""
         count = len(self.rotation)
         turns, moves, depths, scales, focal = np.split(
             step, np.cumsum([3 * count, 3 * count, count, len(self.log_pair_scale)])
@@ -48,10 +49,10 @@ class Solution:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """Sample points of frame `frame` as pair `pair` places them in the camera of frame `seen_from`.
+    """Sample points of frame `frame`, in the camera of frame `seen_from`, according to pair `pair`.
 
-    points: n x 3. depth: n, the frame's own depth there. weights: n. centred: n x 2, its pixels from the principal
-    point, y divided by the lens's aspect.
+    points: n x 3. depth: n, the frame's own depth at the same pixels. centred: n x 2, these pixels relative to the
+    principal point, y divided by the lens's aspect. weights: n.
     """
 
     pair: int
@@ -72,13 +73,13 @@ def observe(
     own_depths: np.ndarray,
     pixels: np.ndarray,
     lens: Lens,
-    most: int,
+    limit: int,
 ) -> Observation:
-    """points, confidence: those of `frame` at the sample pixels; own_depths: T x n, every frame's. Unusable points are
-    left out; of the others at most about `most` are taken, evenly."""
+    """points, confidence: of `frame` at the sample pixels. own_depths: T x n, of all frames. limit: about how many of
+    the usable points are kept, evenly spaced."""
     own_depth = own_depths[frame]
     usable = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(own_depth) & (own_depth > 0))
-    usable = usable[:: max(1, -(-len(usable) // most))]
+    usable = usable[:: max(1, -(-len(usable) // limit))]
     centred = (pixels[usable] - (lens.width / 2, lens.height / 2)) / (1, lens.aspect)
     return Observation(pair, seen_from, frame, points[usable], own_depth[usable], centred, trust(confidence[usable]))
 
@@ -91,12 +92,12 @@ def refine(
     free_focal: bool = True,
     steps: int = 15,
 ) -> Solution:
-    """Levenberg-Marquardt on the distance between the two places of each sample point, with Cauchy weights.
+    """Levenberg-Marquardt on the distance between the two positions of each sample point, with Cauchy weights.
 
-    A point has one place in the world through the pair's map and the camera it is seen from, and one through its own
-    frame's camera and depth. Their distance is taken over its depth and split into the part along the ray of its own
-    pixel and the part across, each in units of its own spread: networks know directions better than
-    distances. Frame 0 stays as it is, and all cameras if `still`.
+    A point has one position in the world through the pair's map and the camera it is seen from, and one through its own
+    frame's camera and depth. Their distance is divided by the depth and split into the parts along and across the ray
+    of its own pixel, each in units of its own standard deviation: networks know directions better than distances.
+    Frame 0 is fixed, and all cameras are if `still`.
     """
     count, pairs = len(start.rotation), len(start.log_pair_scale)
     free = np.ones(7 * count + pairs + 1, bool)
@@ -105,7 +106,7 @@ def refine(
     free[6 * count] = False
     free[-1] = free_focal
     solution = start
-    # The second time, noise is measured where the first one ended, and outliers stand out.
+    # The second round measures the noise at the end of the first one, where outliers are clear.
     for _ in range(2):
         raw = np.concatenate([_residuals(solution, one, np.ones(3))[0] for one in observations])
         across, along = (max(spread(part.ravel()), 1e-6) for part in (raw[:, :2], raw[:, 2]))
@@ -125,7 +126,7 @@ def _descend(
         while damping < 1e6:
             step = np.zeros(len(free))
             step[free] = -np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-9), gradient)
-            # Maps that make no sense at all must not send exponentials to infinity.
+            # Meaningless maps must not drive exponentials to infinity.
             trial = solution.moved(np.clip(step, -LARGEST_STEP, LARGEST_STEP))
             trial_cost = _cost(trial, observations, noise)
             if trial_cost < cost:
@@ -138,10 +139,11 @@ def _descend(
 
 
 def _residuals(solution: Solution, one: Observation, noise: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Residuals (n x 3: two across the ray, one along), and what derivatives need.
+    """Residuals (n x 3: two across the ray, one along), and what their derivatives need.
 
-    That is, n x 3 in world directions over depth: apart, both arms, the lateral part of the second; depth, n; the map
-    from apart to residuals, n x 3 x 3.
+    That is, in world directions and divided by depth, n x 3 each: the difference of the two positions, each position
+    relative to its camera, and the lateral part of the second; then the depth, n, and the map from difference to
+    residuals, n x 3 x 3.
     """
     i, j = one.seen_from, one.frame
     depth = one.depth * np.exp(solution.log_depth_scale[j])
@@ -150,11 +152,11 @@ def _residuals(solution: Solution, one: Observation, noise: np.ndarray) -> tuple
     own_arm = lateral + solution.rotation[j][:, 2]
     pair_arm = one.points @ solution.rotation[i].T * (np.exp(solution.log_pair_scale[one.pair]) / depth)[:, None]
     between = (solution.translation[i] - solution.translation[j]) / depth[:, None]
-    apart = pair_arm + between - own_arm
+    difference = pair_arm + between - own_arm
     split = np.tile(np.eye(3), (len(slopes), 1, 1))
     split[:, :2, 2] = -slopes[:, :2]
     split = split @ solution.rotation[j].T / noise[:, None]
-    return (split @ apart[..., None])[..., 0], apart, pair_arm, own_arm, lateral, depth, split
+    return (split @ difference[..., None])[..., 0], difference, pair_arm, own_arm, lateral, depth, split
 
 
 def _cost(solution: Solution, observations: Sequence[Observation], noise: np.ndarray) -> float:
@@ -173,14 +175,14 @@ def _normal_equations(
     normal = np.zeros((7 * count + pairs + 1,) * 2)
     gradient = np.zeros(len(normal))
     for one in observations:
-        residual, apart, pair_arm, own_arm, lateral, depth, split = _residuals(solution, one, noise)
+        residual, difference, pair_arm, own_arm, lateral, depth, split = _residuals(solution, one, noise)
         i, j = one.seen_from, one.frame
         jacobian = np.zeros((len(residual), 3, 15))
         jacobian[:, :, 0:3] = -_cross_matrices(pair_arm)
         jacobian[:, :, 3:6] = np.eye(3) / depth[:, None, None]
         jacobian[:, :, 6:9] = _cross_matrices(own_arm)
         jacobian[:, :, 9:12] = -jacobian[:, :, 3:6]
-        jacobian[:, :, 12] = -(apart + own_arm)
+        jacobian[:, :, 12] = -(difference + own_arm)
         jacobian[:, :, 13] = pair_arm
         jacobian[:, :, 14] = lateral
         weights = one.weights / (CAUCHY**2 + (residual**2).sum(axis=1))
@@ -196,7 +198,7 @@ def _normal_equations(
 
 
 def _cross_matrices(vectors: np.ndarray) -> np.ndarray:
-    """n x 3 x 3, each of which maps w to v x w."""
+    """n x 3 x 3 matrices that map w to the cross product of v and w."""
     matrices = np.zeros((len(vectors), 3, 3))
     x, y, z = vectors.T
     matrices[:, 0, 1], matrices[:, 0, 2], matrices[:, 1, 2] = -z, y, -x

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Robust estimates that alignment is made of."""
+"""Robust estimators for alignment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def spread(residuals: np.ndarray) -> float:
-    """Standard deviation of the bulk of zero-mean residuals, from the median of their size."""
+    """Standard deviation of zero-mean residuals without outliers, from the median of their absolute values."""
     return float(MAD_TO_SIGMA * np.median(np.abs(residuals))) if residuals.size else 0.0
 
 
@@ -31,8 +31,8 @@ def solve_differences(
 ) -> np.ndarray:
     """x (count x k) with x[0] = 0 that minimises the weighted sum of |x[j] - x[i] - difference| over edges (i, j).
 
-    The norm is Euclidean and not squared (iteratively reweighted), so a few wrong edges do not pull. differences:
-    E x k. The edges must connect all of x.
+    The norm is Euclidean and not squared (iteratively reweighted least squares), so a few wrong edges have little
+    influence. differences: E x k. weights: E. The edges must connect all of x.
     """
     first, second = np.asarray(edges).T
     scale = np.median(np.linalg.norm(differences, axis=1)) * 1e-3 + 1e-9

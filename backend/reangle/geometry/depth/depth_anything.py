@@ -19,8 +19,8 @@ from reangle.geometry.depth.disparity import (
     apply,
     default_range,
     depth_from_inverse,
-    hold_still,
     match_frames,
+    steady_scale_shift,
 )
 from reangle.geometry.depth.dust3r import align_footage, describe
 from reangle.geometry.depth.fuse import fuse
@@ -39,7 +39,7 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
     share = 0.3 if dust3r else 0.9
     disparity = estimate_disparity(footage, folder, lambda done: context.report(share * done, ""))
     grey = [cv2.cvtColor(footage.image(index), cv2.COLOR_RGB2GRAY) for index in range(footage.count)]
-    disparity = apply(disparity, *hold_still(match_frames(disparity, grey), footage.count))
+    disparity = apply(disparity, *steady_scale_shift(match_frames(disparity, grey), footage.count))
     fov = context.params.get("horizontal_fov_deg")
     if dust3r:
         alignment = align_footage(footage, dust3r[0], lambda done, _: context.report(0.3 + 0.65 * done, ""), fov)

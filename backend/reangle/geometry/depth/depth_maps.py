@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth maps from EXR, 16-bit PNG, npz and npy files. In what they return, 0 means no depth."""
+"""Reads depth maps from EXR, 16-bit PNG, npz and npy files. In the result, 0 means no depth."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BACKGROUND = 1e9
 
 
 def read_depth(name: str, path: Path, png: PngDepth) -> np.ndarray:
-    """One file's depth: T x h x w float32, T being 1 except for npz and npy of several frames.
+    """One file's depth: T x h x w float32. T is 1 except for npz and npy files of several frames.
 
-    name: the original file name, whose ending tells the kind. Raises UserError that names the file.
+    name: the original file name; its suffix decides how the file is read. Raises UserError that names the file.
     """
     suffix = PurePath(name).suffix.lower()
     if suffix == ".exr":

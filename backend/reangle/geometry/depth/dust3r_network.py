@@ -38,7 +38,7 @@ def network_class() -> Any:
 
 
 class Dust3rNetwork:
-    """`AsymmetricCroCo3DStereo` that encodes each frame once, however many pairs it is in.
+    """`AsymmetricCroCo3DStereo`, encoding each frame once however many pairs it is in.
 
     On a GPU it runs in bfloat16, with heads in float32.
     """
@@ -49,10 +49,10 @@ class Dust3rNetwork:
 
     @classmethod
     def load(cls, folder: Path, device: str) -> Dust3rNetwork:
-        """From a checkpoint folder with config.json and model.safetensors. Raises UserError if they do not fit."""
+        """From a folder with config.json and model.safetensors. Raises UserError if they cannot be loaded."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                # These two are for training on mixed picture shapes; all frames of a clip have one shape.
+                # These settings serve training on mixed picture shapes; all frames of a clip have one shape.
                 model = network_class().from_pretrained(
                     str(folder), landscape_only=False, patch_embed_cls="PatchEmbedDust3R"
                 )
@@ -64,7 +64,7 @@ class Dust3rNetwork:
                 f"The DUSt3R checkpoint {folder} cannot be loaded: {reason}.",
                 advice="Copy its config.json and model.safetensors again.",
             ) from error
-        # The second decoder is a copy of the first one where a checkpoint has none.
+        # A checkpoint without a second decoder uses a copy of the first one.
         copied = any(name.startswith("dec_blocks2") for name in stored)
         missing = [name for name in model.state_dict() if name not in stored and (copied or "dec_blocks2" not in name)]
         if missing:
@@ -76,7 +76,7 @@ class Dust3rNetwork:
 
     @property
     def longest_side(self) -> int:
-        """The picture's longer side that the network was trained for."""
+        """The longer side of the pictures that the network was trained on."""
         return int(max(self.model.patch_embed.img_size))
 
     @torch.inference_mode()
@@ -95,7 +95,7 @@ class Dust3rNetwork:
         height: int,
         width: int,
     ) -> Iterator[PairOutput]:
-        """What the network says of a batch of encoded pairs; height and width as given to `encode`."""
+        """The point maps of a batch of encoded pairs. height, width: of the pictures given to `encode`."""
         features, positions = ([torch.cat([pair[side][part] for pair in pairs]) for side in (0, 1)] for part in (0, 1))
         shape = torch.tensor([[height, width]] * len(pairs))
         with self._autocast():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sharp disparity of single frames put into the world of DUSt3R's point maps."""
+"""Fits sharp disparity of single frames into the world of DUSt3R's point maps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from reangle.geometry.robust import spread
 from reangle.geometry.video_geometry import VideoGeometry
 
 FIT_POINTS = 20_000
+"""About how many pixels of a frame are fitted."""
 
 
 def fit_scale_shift(disparity: np.ndarray, inverse_depth: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """The scale > 0 and shift with scale * disparity + shift closest to inverse_depth; all n values.
+    """The scale > 0 and shift for which scale * disparity + shift is closest to inverse_depth; all arrays n values.
 
-    Least squares with Cauchy weights. Returns NaN, NaN if too little is known.
+    Least squares with Cauchy weights. NaN, NaN if there are too few values.
     """
     use = np.isfinite(inverse_depth) & np.isfinite(disparity) & (weights > 0)
     x, y, weights = disparity[use].astype(np.float64), inverse_depth[use].astype(np.float64), weights[use]
@@ -43,8 +44,8 @@ def fit_frames(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift of each frame, T each, fitted to the alignment's confident static pixels and smoothed in time.
 
-    disparity: T x h x w, already holding still in time (`hold_still`), so that what is left varies slowly. Frames that
-    cannot be fitted take those around them. Raises ValueError if no frame can.
+    disparity: T x h x w, already steady in time, so that scale and shift vary slowly. Frames that cannot be fitted are
+    interpolated. smoothing: in frames. Raises ValueError if no frame can be fitted.
     """
     height, width = alignment.depth.shape[1:]
     stride = max(1, round((height * width / FIT_POINTS) ** 0.5))
@@ -61,8 +62,8 @@ def fit_frames(
         raise ValueError("no frame's disparity fits the point maps")
     times = np.arange(len(fits))
     scale = np.exp(np.interp(times, times[known], np.log(fits[known, 0])))
-    # The shift is the value at disparity 0, far from the data, and swings with the scale; the value in their midst does
-    # not, so that is what is smoothed.
+    # The shift is the value at disparity 0, far from the data, where every change of scale shows. The value at the
+    # median disparity is stable, so that is what is smoothed.
     middle = float(np.median(disparity[:, ::8, ::8]))
     level = np.interp(times, times[known], fits[known, 1] + fits[known, 0] * middle)
     scale = np.exp(smooth_in_time(np.log(scale), smoothing))
@@ -86,7 +87,9 @@ def fuse(
     return VideoGeometry(
         depth=depth_from_inverse(apply(disparity, scale, shift), farthest),
         valid=np.ones(disparity.shape, bool),
-        confidence=np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in alignment.confidence]),
+        confidence=np.stack(
+            [cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in alignment.confidence]
+        ),
         K=np.tile(K, (count, 1, 1)),
         world_from_camera=alignment.world_from_camera,
         scale="relative",
@@ -94,7 +97,7 @@ def fuse(
         checkpoint=checkpoint,
         licence=licence,
         dynamic=np.stack(
-            [cv2.resize(one.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for one in alignment.dynamic]
+            [cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for mask in alignment.dynamic]
         ),
         notes=notes,
     )
