@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reangle.errors import UserError
 from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
+from reangle.runtime.threads import apply_thread_settings
 
 # Imported only when the command runs: help must come at once, and the server must not load what it does not need.
 _COMMANDS = {
@@ -31,6 +32,7 @@ _COMMANDS = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    apply_thread_settings()
     if options.command == "serve":
         return _serve(options)
     from reangle.cli import interruption

@@ -12,15 +12,15 @@ from reangle.warping.lift import KERNEL
 SWEEPS = 12
 COARSEST = 4
 RIM = 2
-"""Pixels around a hole whose colours what is put into it is made to meet."""
+"""Width in pixels of the ring around a hole whose colours the fill must match."""
 FADE_STEPS = 6
 
 
 def diffuse(values: np.ndarray, given: np.ndarray, open_: np.ndarray) -> np.ndarray:
-    """Harmonic values (each the mean of its neighbours) in the open pixels, given ones kept.
+    """Harmonic values (each the mean of its neighbours) in the open pixels; given values are kept.
 
-    values: H x W x C float32. given: H x W bool, where values hold. open_: H x W bool, pixels to find; the rest are
-    walls that nothing passes. Returns H x W x C float32; zero where no given value can be reached at any scale.
+    values: H x W x C float32. given: H x W bool, pixels whose value is fixed. open_: H x W bool, pixels to solve for;
+    all others are walls. Returns H x W x C float32; zero where no given pixel can be reached at any scale.
     """
     return _solve(
         np.ascontiguousarray(values, np.float32), np.ascontiguousarray(given), np.ascontiguousarray(open_ & ~given)
@@ -28,7 +28,7 @@ def diffuse(values: np.ndarray, given: np.ndarray, open_: np.ndarray) -> np.ndar
 
 
 def fade(values: np.ndarray, given: np.ndarray, open_: np.ndarray, keep: float = 0.9) -> np.ndarray:
-    """Like `diffuse`, but dying away with the distance from given values, by `keep` at each step."""
+    """Like `diffuse`, but values shrink by `keep` (0 to 1) at each pixel away from given ones, where it is 0."""
     result = np.where(given[..., None], values, 0).astype(np.float32)
     _relax(result, given, open_ & ~given, FADE_STEPS, np.float32(keep), np.float32(1))
     return np.where(given[..., None], 0, result)
@@ -48,7 +48,7 @@ def masked_blur(image: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray
 
 
 def mirrored(detail: np.ndarray, given: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Detail of the given pixels, folded over the rim into the hole; 0 where the mirror image is not given.
+    """Detail of the given pixels, mirrored at the rim into the hole; 0 where the mirror image is not a given pixel.
 
     detail: H x W x C float32. given, hole: H x W bool.
     """
@@ -105,7 +105,7 @@ def _halve(values, given, open_):
                 for c in range(channels):
                     coarse[y, x, c] /= count
             else:
-                # walls open up at coarse scales, so that both sides of a pole know of each other
+                # Walls open at coarse scales, so that values pass a pole from one side to the other.
                 coarse_open[y, x] = True
     return coarse, coarse_given, coarse_open
 

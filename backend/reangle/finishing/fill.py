@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filling what no frame saw: once in the world, not once per frame, so that it holds still."""
+"""Fills what no frame shows: once in the scene, not once per frame, so that it does not flicker."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from reangle.warping.surface import reciprocal
 from reangle.warping.types import View
 
 BLUR = 0.01
-"""Width, as a share of the picture's, over which colours are averaged before they are continued into a hole."""
+"""Radius, as a share of the picture's width, over which colours are averaged before they continue into a hole."""
 
 TEXTURE = 0.4
-"""Share of the surroundings' texture that the fill shows; it cannot be the right one in every detail."""
+"""Share of the surroundings' texture in the fill (0 to 1); mirrored texture is only plausible, so it is subdued."""
 
 MOST_SHIFT = 40
-"""Grey levels by which light may differ between the frame and the filled scene; more is a mistake, not light."""
+"""Largest difference in grey levels between frame and filled scene that counts as a change of light."""
 
 
 class Filler:
-    """Fills the holes of output frames from views of the static scene, each of which is itself filled once."""
+    """Fills the holes of output frames from views of the static scene. Each view is completed once."""
 
     def __init__(self, views: Sequence[View]) -> None:
         self.views: list[View] = []
@@ -44,35 +44,35 @@ class Filler:
             return rgb
         ring = rim_of(known)
         if self.memory is None:
-            colour, there = np.zeros_like(rgb), np.zeros_like(depth)
+            colour, recalled_depth = np.zeros_like(rgb), np.zeros_like(depth)
         else:
-            colour, there, _ = self.memory.recall(0, K, world_from_camera, hole | ring)
-        found = there > 0
-        # the frame's own light at the rim, carried a little way in so that no seam shows
-        same = ring & found & (np.abs(there - depth) < SAME_SURFACE * depth)
+            colour, recalled_depth, _ = self.memory.recall(0, K, world_from_camera, hole | ring)
+        recalled = recalled_depth > 0
+        # The frame's own light at the rim, carried a little way into the hole, hides the seam.
+        same = ring & recalled & (np.abs(recalled_depth - depth) < SAME_SURFACE * depth)
         shift = rgb.astype(np.float32) - colour
         same &= np.abs(shift).max(-1) < MOST_SHIFT
-        filled = colour + fade(shift, same, hole & found)
-        rest = hole & ~found
+        filled = colour + fade(shift, same, hole & recalled)
+        rest = hole & ~recalled
         if rest.any():
             base = np.where(known[..., None], rgb, filled)
-            filled = np.where(rest[..., None], diffuse(base, known | found, rest), filled)
+            filled = np.where(rest[..., None], diffuse(base, known | recalled, rest), filled)
         return np.where(known[..., None], rgb, np.rint(filled).clip(0, 255).astype(np.uint8))
 
 
-def complete(view: View, before: Sequence[View]) -> View:
-    """The view with nothing unknown left: taken from the views filled before it, else continued from the scene around.
+def complete(view: View, completed: Sequence[View]) -> View:
+    """The view without holes: filled from views completed earlier, else continued from the pixels around.
 
-    Holes are torn open by nearer things that hid what is behind them: nothing flows into a hole from the nearer side
-    of an edge.
+    A hole is background that a nearer surface hid, so nothing continues into it from the nearer side of an edge.
     """
     rgb, depth, near = view.rgb, view.depth, view.near
-    if before:
-        more, there, more_near = Memory.of_views(before).recall(0, view.K, view.world_from_camera, depth == 0)
-        found = there > 0
-        rgb = np.where(found[..., None], more, rgb)
-        depth = np.where(found, there, depth)
-        near = near | (more_near & found)
+    if completed:
+        memory = Memory.of_views(completed)
+        other_rgb, other_depth, other_near = memory.recall(0, view.K, view.world_from_camera, depth == 0)
+        recalled = other_depth > 0
+        rgb = np.where(recalled[..., None], other_rgb, rgb)
+        depth = np.where(recalled, other_depth, depth)
+        near = near | (other_near & recalled)
     hole = depth == 0
     behind = ~hole & ~near
     broad = masked_blur(rgb, behind, BLUR * depth.shape[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.finishing.composite import over
+from reangle.finishing.composite import composite
 from reangle.finishing.fill import Filler
 from reangle.finishing.manifest import GENERATION, write_manifest
 from reangle.media.write import ImageWriter, read_images, write_mp4
@@ -67,7 +67,7 @@ def finish(context: StageContext) -> None:
                 folders = (*(source / name for name in FOLDERS), context.inputs["fill"] / "frames")
                 parts = (read_images(folder, start, len(made)) for folder in folders)
                 made = [
-                    over(warped, (seen | known) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
+                    composite(warped, (seen | known) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
                     for warped, seen, known, depth, filled, frame in zip(*parts, made, strict=True)
                 ]
             for n, frame in enumerate(made, start=start + 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A probed clip to frames, one at a time."""
+"""Decodes a probed clip, one frame at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Frame:
     """One decoded frame.
 
     number: in the whole clip, 0-based. rgb: H x W x 3 uint8. alpha: H x W uint8, not multiplied in, or None.
-    held: the frame could not be decoded, and this is a neighbour's picture in its place.
+    held: the frame could not be decoded, and a neighbour's picture replaces it.
     """
 
     number: int
@@ -46,7 +46,7 @@ class Frame:
 def select(
     info: ClipInfo, start: int = 0, frames: int | None = None, width: int | None = None, height: int | None = None
 ) -> Selection:
-    """What will be used of a clip. Raises UserError if the clip has fewer frames, or over the limits."""
+    """The part of a clip to use. Raises UserError if the clip has fewer frames, or if they exceed the limits."""
     if start >= info.frames:
         raise UserError(
             f"{info.name} has {info.frames} frames, so it cannot start at frame {start}.",
@@ -56,8 +56,8 @@ def select(
     if frames is not None and frames > remaining:
         cut = info.declared_frames is not None and info.declared_frames > info.frames
         raise UserError(
-            f"{info.name} has {remaining} frames from frame {start} on, and {frames} are asked for"
-            + (f": the file is cut short, {info.frames} of {info.declared_frames} frames are there." if cut else "."),
+            f"{info.name} has {remaining} frames from frame {start} on; {frames} are needed"
+            + (f": the file is cut short after {info.frames} of {info.declared_frames} frames." if cut else "."),
             advice=f"Use {remaining} frames or fewer.",
         )
     framing = plan_framing(info.width, info.height, width, height)
@@ -69,8 +69,8 @@ def select(
 def decode_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
     """The selected frames in order, always `selection.count` of them.
 
-    Frames that cannot be decoded are held: the neighbour's picture stands in, so that frame numbers keep meaning the
-    same moment. Raises UserError if not one can be decoded.
+    A neighbour's picture replaces a frame that cannot be decoded, so that frame numbers keep their time. Raises
+    UserError if no frame can be decoded.
     """
     end = selection.start + selection.count
     last: Frame | None = None
@@ -110,6 +110,6 @@ def _image_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
 
     numbers = range(selection.start, selection.start + selection.count)
     with ThreadPoolExecutor(_READERS) as pool:
-        # Chunks bound how much waits in memory.
+        # Chunks bound the memory.
         for at in range(0, len(numbers), 2 * _READERS):
             yield from pool.map(read, numbers[at : at + 2 * _READERS])

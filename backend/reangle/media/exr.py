@@ -15,9 +15,9 @@ import OpenEXR
 from reangle.contract import MAX_SIDE
 from reangle.errors import UserError
 
-# The last part of a channel's full name, by how surely it is depth. Blender writes "Z", "ViewLayer.Depth.Z" or, from a
-# File Output node, a lone "V" or "Y".
 _DEPTH_NAMES = ("Z", "DEPTH", "V", "Y", "R")
+"""Last part of a depth channel's name, most certain first. Blender writes "Z", "ViewLayer.Depth.Z" or, from a File
+Output node, a single "V" or "Y"."""
 
 
 def exr_size(path: Path, name: str) -> tuple[int, int]:
@@ -34,7 +34,7 @@ def read_exr_channels(path: Path, name: str = "") -> dict[str, np.ndarray]:
     """
     name = name or path.name
     parts = _open(path, name, header_only=False).parts
-    # OpenEXR prints a warning about a file that is cut short, and leaves out the parts it could not read.
+    # Of a truncated file OpenEXR only warns, and leaves out the parts it could not read.
     if len(parts) != len(_open(path, name, header_only=True).parts) or not all(part.channels for part in parts):
         raise _damaged(name)
     channels: dict[str, np.ndarray] = {}
@@ -53,26 +53,26 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     """
     channels = read_exr_channels(path, name)
     for last in _DEPTH_NAMES:
-        found = [key for key in sorted(channels) if key.rsplit(".", 1)[-1].upper() == last]
+        keys = [key for key in sorted(channels) if key.rsplit(".", 1)[-1].upper() == last]
         if last == "Z":
-            # Beside an X it is one third of a normal, a position or a motion vector.
-            found = [key for key in found if f"{key[:-1]}{'X' if key[-1] == 'Z' else 'x'}" not in channels]
-        # A colour image's V, Y or R is no depth, unless its layer says so or nothing else is in the file.
-        named = [key for key in found if "depth" in key.rpartition(".")[0].lower()]
-        if found and (last in ("Z", "DEPTH") or len(channels) == 1 or _is_grey(channels)):
-            return channels[found[0]].astype(np.float32)
+            # Beside an X, a Z belongs to a normal, a position or a motion vector.
+            keys = [key for key in keys if f"{key[:-1]}{'X' if key[-1] == 'Z' else 'x'}" not in channels]
+        # A colour image's V, Y or R is depth only if its layer is named so or the file has nothing else.
+        named = [key for key in keys if "depth" in key.rpartition(".")[0].lower()]
+        if keys and (last in ("Z", "DEPTH") or len(channels) == 1 or _is_grey(channels)):
+            return channels[keys[0]].astype(np.float32)
         if named and last != "R":
             return channels[named[0]].astype(np.float32)
     raise UserError(
         f"{name or path.name} has no depth channel; it has {', '.join(sorted(channels))}.",
-        advice="Switch on the Z pass of the view layer and render to OpenEXR MultiLayer.",
+        advice="Enable the Z pass of the view layer and render to OpenEXR MultiLayer.",
     )
 
 
 def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray | None]:
     """Colour as H x W x 3 float32 linear, as stored, and alpha as H x W float32 or None.
 
-    Of several layers the one named Combined is taken, else the first. Raises UserError if there is no R, G, B or Y.
+    Of several layers, reads the one named Combined, else the first. Raises UserError if there is no R, G, B or Y.
     """
     channels = read_exr_channels(path, name)
     layers = sorted({key.rpartition(".")[0] for key in channels}, key=lambda layer: ("Combined" not in layer, layer))
@@ -94,8 +94,8 @@ def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray |
 def write_exr_depth(path: Path, depth: np.ndarray) -> None:
     """Write H x W float32 as a one-part EXR; appears whole or not at all.
 
-    The channel is "Z". Blender shows a lone Z as black, so the same values are there as "V" too, which is Blender's own
-    name for a grey image; compression makes the copy nearly free.
+    The channel is "Z". Blender shows a single Z as black, so "V", Blender's name for a grey image, repeats the
+    values; compression makes the copy nearly free.
     """
     header: Mapping[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     pixels = np.ascontiguousarray(depth, np.float32)
@@ -122,7 +122,7 @@ def _window(header: Mapping[str, Any], which: str) -> tuple[int, int, int, int]:
 
 
 def _whole_picture(pixels: np.ndarray, header: Mapping[str, Any], name: str) -> np.ndarray:
-    """The data window put where it belongs in the display window."""
+    """The data window at its place in the display window."""
     left, top, width, height = _window(header, "displayWindow")
     data_left, data_top, data_width, data_height = _window(header, "dataWindow")
     if (data_left, data_top, data_width, data_height) == (left, top, width, height):

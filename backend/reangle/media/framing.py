@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the clip's own size to the working size."""
+"""Crop and resize from the clip's size to the working size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-# Rounding a size to whole pixels changes its aspect by less than this.
 _ASPECT_TOLERANCE = 0.01
+"""Rounding a size to whole pixels changes its aspect by less than this."""
 
 
 @dataclass(frozen=True)
 class Framing:
-    """How an upright source image becomes a working image: crop, then resize.
+    """Turns an upright source image into a working image: crop, then resize.
 
     crop: (left, top, width, height) in pixels of the upright source with square pixels. width, height: the result.
     """
@@ -31,13 +31,13 @@ class Framing:
 
     @property
     def note(self) -> str:
-        """One line for the artist; "" when the source is used as it is."""
+        """One line for the artist; "" if nothing is cropped."""
         if not self.crops:
             return ""
         lost = 100 * (1 - self.crop[2] * self.crop[3] / (self.source_width * self.source_height))
         return (
             f"{self.width} x {self.height} has another aspect than {self.source_width} x {self.source_height}: "
-            f"the middle is used and {lost:.0f} % of the picture is cropped away."
+            f"{lost:.0f} % of the picture is cropped at its edges."
         )
 
     def apply(self, image: np.ndarray) -> np.ndarray:
@@ -58,15 +58,15 @@ class Framing:
 
 
 def plan_framing(source_width: int, source_height: int, width: int | None, height: int | None) -> Framing:
-    """Fill the wanted size with the middle of the source; without one, keep the source's size, odd or even."""
+    """Fill width x height with the middle of the source; None keeps the source's size."""
     if width is None or height is None:
         width, height = source_width, source_height
-    wanted, given = width / height, source_width / source_height
+    target_aspect, source_aspect = width / height, source_width / source_height
     crop_width, crop_height = source_width, source_height
-    if abs(wanted / given - 1) > _ASPECT_TOLERANCE:
-        if wanted < given:
-            crop_width = max(1, round(source_height * wanted))
+    if abs(target_aspect / source_aspect - 1) > _ASPECT_TOLERANCE:
+        if target_aspect < source_aspect:
+            crop_width = max(1, round(source_height * target_aspect))
         else:
-            crop_height = max(1, round(source_width / wanted))
+            crop_height = max(1, round(source_width / target_aspect))
     left, top = (source_width - crop_width) // 2, (source_height - crop_height) // 2
     return Framing(source_width, source_height, (left, top, crop_width, crop_height), width, height)

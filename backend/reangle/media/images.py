@@ -18,7 +18,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def image_size(name: str, path: Path, kind: Kind) -> tuple[int, int]:
-    """(width, height) as the header says, without decoding. Raises UserError for a damaged header."""
+    """(width, height) from the header, without decoding. Raises UserError for a damaged header."""
     if kind == "exr":
         return exr_size(path, name)
     with path.open("rb") as file:
@@ -65,7 +65,7 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
 def _decode(name: str, path: Path) -> np.ndarray:
     """BGR(A) or grey, 8 or 16 bit."""
     try:
-        # From bytes: OpenCV opens no path with letters beyond the system's code page on Windows.
+        # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
         pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
         raise _damaged(name) from error

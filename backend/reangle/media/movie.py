@@ -31,12 +31,12 @@ _WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 
 @dataclass(frozen=True, eq=False)
 class MovieScan:
-    """What the packets and the first frame say.
+    """A movie's properties, from its packets and its first frame.
 
     times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks.
-    declared_frames: how many the container promised, less those it hides; None if it does not say.
-    turn: 2 x 2 part of the display matrix. width, height: upright with square pixels.
-    decoder: one that must be used instead of FFmpeg's choice, or "". counted: times come from counting frames.
+    declared_frames: the container's frame count without hidden frames, or None. turn: 2 x 2 part of the display
+    matrix. width, height: upright with square pixels. decoder: replaces FFmpeg's choice unless "". counted: times come
+    from counting frames.
     """
 
     times: tuple[Fraction, ...]
@@ -66,17 +66,17 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
                 f"{name} is {stream.width} x {stream.height}, larger than 8K.", advice="Make a smaller copy of it."
             )
         time_base = stream.time_base or Fraction(1, av.time_base)
-        promised = stream.frames
+        declared = stream.frames
         rate = stream.average_rate or stream.guessed_rate
         sar = stream.sample_aspect_ratio or Fraction(1)
-        # FFmpeg's own VP8 and VP9 decoders leave the alpha plane out; libvpx gives it.
+        # FFmpeg's own VP8 and VP9 decoders drop the alpha plane; libvpx decodes it.
         decoder = ""
         if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
             decoder = "libvpx" if stream.codec_context.name == "vp8" else "libvpx-vp9"
         ticks: list[int | None] = []
         hidden = 0
         for packet in _packets(container, stream):
-            # Frames that an edit list hides are decoded for the sake of others, and never shown.
+            # Frames hidden by an edit list are decoded because others depend on them, and never shown.
             if packet.is_discard:
                 hidden += 1
             elif packet.size:
@@ -87,17 +87,17 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
     known = sorted({tick for tick in ticks if tick is not None})
     notes = []
     repeated = len(known) < len(ticks)
-    # AVI stores no times, and those that FFmpeg makes up are out of order where frames are coded out of order.
+    # AVI stores no times; FFmpeg's substitutes are out of order where frames are coded out of order.
     counted = repeated or kind == "avi"
     if counted:
         step = 1 / (rate or Fraction(24)) / time_base
         known = [round(index * step) for index in range(len(ticks))]
     if repeated:
-        notes.append(f"{name} has no time for every frame; its frame rate is trusted instead.")
+        notes.append(f"{name} lacks times for some frames; its frame rate is used instead.")
     turn, turn_note = _turn(first)
     width, height = first.width, first.height
     if sar not in (0, 1):
-        notes.append(f"Pixels are {float(sar):.3f} times as wide as high; the picture is stretched to square pixels.")
+        notes.append(f"Pixels are {float(sar):.3f} times as wide as high; the picture is resized to square pixels.")
         width, height = (round(width * sar), height) if sar > 1 else (width, round(height / sar))
     if not round(turn[0, 0]):
         width, height = height, width
@@ -106,7 +106,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         pts=tuple(known),
         time_base=time_base,
         rate=rate,
-        declared_frames=promised - hidden if promised else None,
+        declared_frames=declared - hidden if declared else None,
         width=width,
         height=height,
         turn=turn,
@@ -117,11 +117,11 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
 
 
 def decode_from(name: str, path: Path, kind: Kind, scan: MovieScan, start: int) -> Iterator[tuple[int, VideoFrame]]:
-    """(frame number, decoded frame) from frame `start` on, in order; frames that cannot be decoded are left out."""
+    """(frame number, decoded frame) from frame `start` on, in order, without frames that cannot be decoded."""
     if start and not scan.counted:
         frames = _numbered(name, path, kind, scan, seek_to=scan.pts[start])
         head = next(frames, None)
-        # Some files cannot be entered in the middle; then everything before `start` is decoded too.
+        # Some files cannot be seeked; then everything before `start` is decoded too.
         if head is not None and head[0] <= start:
             if head[0] == start:
                 yield head
@@ -153,7 +153,7 @@ def _first_frame(name: str, path: Path, kind: Kind, decoder: str) -> VideoFrame:
 
 @contextmanager
 def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, VideoStream]]:
-    # The format is given, never probed, and no protocol but plain files is open to it.
+    # FFmpeg must not probe the format, and may open plain files only.
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind]}
     try:
         container = av.open(
@@ -175,7 +175,7 @@ def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, V
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
-    """The stream's packets up to the end or to where the file is cut short."""
+    """The stream's packets, up to its end or to the point where the file is cut short."""
     try:
         yield from container.demux(stream)
     except FFmpegError:
@@ -183,7 +183,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:
 
 
 def _decoded(container: InputContainer, stream: VideoStream, decoder: str) -> Iterator[VideoFrame]:
-    """Frames that can be decoded; damaged packets are passed over."""
+    """Frames that can be decoded; damaged packets are skipped."""
     codec: Any = stream.codec_context
     if decoder:
         codec = av.CodecContext.create(decoder, "r")
@@ -211,11 +211,11 @@ def _turn(frame: VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     if np.array_equal(matrix, np.eye(2)):
         return np.eye(2), ()
     if not np.isin(matrix, (-1, 0, 1)).all() or abs(np.linalg.det(matrix)) != 1:
-        return np.eye(2), ("The file asks for a turn that is no quarter turn; it is not applied.",)
+        return np.eye(2), ("The file has a rotation that is no quarter turn; it is not applied.",)
     if np.linalg.det(matrix) < 0:
-        return matrix, ("The file asks to be shown mirrored; that is applied.",)
+        return matrix, ("The file is marked as mirrored; that is applied.",)
     degrees = round(np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))) % 360
-    return matrix, (f"The file asks to be turned by {degrees} degrees clockwise; that is applied.",)
+    return matrix, (f"The file is marked as turned by {degrees} degrees clockwise; that is applied.",)
 
 
 def _colour_notes(frame: VideoFrame) -> tuple[str, ...]:
@@ -225,11 +225,11 @@ def _colour_notes(frame: VideoFrame) -> tuple[str, ...]:
             f"HDR ({transfer}) is mapped to SDR: BT.2390 highlight compression to 203 cd/m2, BT.2020 to BT.709 colours."
         )
     elif wide := _WIDE_PRIMARIES.get(frame.color_primaries):
-        notes.append(f"The clip's {wide} colours are shown as BT.709, a little less saturated than meant.")
+        notes.append(f"The clip's {wide} colours are shown as BT.709, slightly less saturated than intended.")
     if matrix_of(frame) == 10:
-        notes.append("Constant-luminance BT.2020 is read as the usual kind; colours may be slightly off.")
+        notes.append("Constant-luminance BT.2020 is read as non-constant luminance; colours may be slightly off.")
     if frame.interlaced_frame:
-        notes.append("The clip is interlaced and used as it is; deinterlace it first if combs show at moving edges.")
+        notes.append("The clip is interlaced and used as it is; deinterlace it first if moving edges show combs.")
     if has_alpha(frame):
         notes.append("The clip has transparency; it is kept in alpha/ beside the frames.")
     return tuple(notes)

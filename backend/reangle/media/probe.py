@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a clip is, before it is decoded: size, frames, timestamps, colour, and what the artist should know about it."""
+"""Properties of a clip before it is decoded: size, frames, timestamps, colour, and notes for the artist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reangle.media.movie import MovieScan, scan_movie
 from reangle.media.sniff import IMAGES, Kind, sniff
 
 MAX_WORKING_PIXELS = 1_000_000_000
-"""Frames x width x height of what is used: every later room holds the whole clip in memory."""
+"""Largest frames x width x height: every later stage holds the whole clip in memory."""
 MAX_FILE_BYTES = 64 << 30
 DEFAULT_IMAGE_FPS = Fraction(24)
 
@@ -30,8 +30,8 @@ _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
 class ClipInfo:
     """A clip that can be decoded.
 
-    width, height: upright, with square pixels. frames: how many there are. declared_frames: how many the file says it
-    has, None if it does not say. fps: exact; nominal if `fps_is_variable`. timestamps: seconds from the first frame,
+    width, height: upright, with square pixels. frames: their number. declared_frames: the number in the file's
+    header, or None. fps: exact; nominal if `fps_is_variable`. timestamps: seconds from the first frame,
     one per frame. scan: what a movie needs to be decoded; None for images.
     """
 
@@ -53,10 +53,10 @@ class ClipInfo:
 
 
 def probe_clip(files: Sequence[tuple[str, Path]], fps: float | None = None) -> ClipInfo:
-    """Look at one movie, or at the images of a sequence; (original name, path) each. Images are put in natural order.
+    """Probe one movie, or the images of a sequence, sorted in natural order. Decodes at most one frame.
 
-    fps: for image sequences, which have none of their own; 24 if None. Raises UserError for anything that is no video,
-    for sizes over the limits, and for gaps in a sequence's numbers. Decodes at most one frame.
+    files: (original name, path) each. fps: of an image sequence; 24 if None. Raises UserError for files that are no
+    video, for sizes over the limits, and for gaps in a sequence's numbers.
     """
     if not files:
         raise UserError("The clip has no files.", advice="Give a movie or a folder of images.")
@@ -103,7 +103,7 @@ def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipI
         notes.append(f"The movie's own {float(rate):.3f} fps is used; the given {fps:g} fps is for image sequences.")
     count = len(scan.times)
     if scan.declared_frames and count < scan.declared_frames:
-        notes.append(f"The file is cut short: {count} of {scan.declared_frames} frames are there.")
+        notes.append(f"The file is cut short: it has {count} of {scan.declared_frames} frames.")
     return ClipInfo(
         files=(file,),
         kind=kind,
@@ -153,7 +153,7 @@ def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | No
     rate = exact_fps(fps) if fps else DEFAULT_IMAGE_FPS
     notes = [] if fps or len(files) == 1 else [f"The images have no frame rate; {DEFAULT_IMAGE_FPS} fps is assumed."]
     if kind == "exr":
-        notes.append("EXR colours are taken as linear light and shown as sRGB; what is brighter than white is clipped.")
+        notes.append("EXR colours are read as linear light and shown as sRGB; values above white are clipped.")
     return ClipInfo(
         files=files,
         kind=kind,
@@ -177,11 +177,11 @@ def _check_side(name: str, width: int, height: int) -> None:
 
 
 def _check_gaps(names: Sequence[str]) -> None:
-    """Refuse a sequence whose numbers skip or repeat; names without numbers are taken as they come."""
-    found = [_LAST_NUMBER.search(Path(name).stem) for name in names]
-    if len(names) < 2 or any(match is None for match in found):
+    """Refuse a sequence whose numbers skip or repeat. Names without numbers are accepted."""
+    matches = [_LAST_NUMBER.search(Path(name).stem) for name in names]
+    if len(names) < 2 or any(match is None for match in matches):
         return
-    numbers = [int(match.group()) for match in found if match]
+    numbers = [int(match.group()) for match in matches if match]
     for (before, after), name in zip(pairwise(numbers), names[1:], strict=True):
         if after > before + 1:
             missing = f"{before + 1}" if after == before + 2 else f"{before + 1} to {after - 1}"
@@ -197,7 +197,7 @@ def _check_gaps(names: Sequence[str]) -> None:
 
 
 def check_amount(frames: int, width: int, height: int) -> None:
-    """Refuse more frames or pixels than the rooms can hold, before anything is decoded."""
+    """Refuse more frames or pixels than fit in memory, before anything is decoded."""
     if frames > MAX_FRAMES:
         raise UserError(
             f"{frames} frames are selected; at most {MAX_FRAMES} can be used at once.",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file is, told from its first bytes and never from its name.
+"""A file's kind, from its first bytes and never from its name.
 
-FFmpeg probes by itself and would follow playlists and concat scripts to any file they name. Here the format is decided
-first, from a short list of containers that hold their own frames, and FFmpeg is told which one it is.
+Left to itself, FFmpeg probes the format and follows playlists and concat scripts to any file they name. So the format
+is decided here, from a short list of containers that hold their own frames, and passed to FFmpeg.
 """
 
 from __future__ import annotations

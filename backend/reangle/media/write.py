@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image folders and mp4 files. Every file appears whole or not at all."""
+"""Reads and writes image folders, writes mp4 files. Every file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL
 class ImageWriter:
     """Writes 000001.png ... (uint8, H x W x 3 RGB or H x W grey) or 000001.exr ... (float32 H x W depth) on a pool.
 
-    Use it in a `with`; leaving it waits, and raises what a write raised. The folder is made if it is not there.
+    Use it in a `with`: leaving it waits for all writes and raises their errors. Makes the folder if needed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class ImageWriter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, image: np.ndarray) -> None:
-        """Write one more image; it must not be changed afterwards."""
+        """Write the next image; the caller must not change it afterwards."""
         self._count += 1
         while len(self._waiting) >= 2 * THREADS:
             self._waiting.pop(0).result()
@@ -97,7 +97,7 @@ def write_mp4(
 
     fps: kept exactly; 29.97 and the like become n x 1000 / 1001. timestamps: seconds, one per frame and rising, for a
     variable frame rate. Odd sizes are padded by a copy of the last column or row, since 4:2:0 needs even ones. Returns
-    the coded (width, height). The file appears when it is whole.
+    the coded (width, height). The file appears once it is complete.
     """
     rate = fps if isinstance(fps, Fraction) else exact_fps(fps)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")

@@ -21,6 +21,8 @@ from typing import IO, Any
 
 import psutil
 
+from reangle.runtime.threads import thread_settings
+
 MODULE = "reangle.runtime.stage_process"
 RUN_MARK = "REANGLE_STAGE_RUN"
 GRACE_S = 3.0
@@ -128,6 +130,7 @@ def _environment(run: str) -> dict[str, str]:
     paths = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
+        **thread_settings(os.environ),
         RUN_MARK: run,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",
