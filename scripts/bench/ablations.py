@@ -33,11 +33,16 @@ from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene
+from reangle.finishing.spec import DELIVER
+from reangle.folders import GeometryFolder, ResultFolder
+from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
+from reangle.motion.spec import LEARN
 from reangle.runtime.execute import run_plan
-from reangle.runtime.stage import Stage
+from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
+from reangle.weights.installed import InstalledWeights
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
@@ -53,12 +58,12 @@ class Row:
     words: str
     engine: str = "reangle"
     said: dict[str, Any] = field(default_factory=dict)
-    change: Callable[[Stage], Stage] = lambda stage: stage
+    change: Callable[[PlannedStage], PlannedStage] = lambda stage: stage
 
 
-def _learning(**params: Any) -> Callable[[Stage], Stage]:
+def _learning(**params: Any) -> Callable[[PlannedStage], PlannedStage]:
     """Changes how motion is learned."""
-    return lambda stage: replace(stage, params={**stage.params, **params}) if stage.run == "learn" else stage
+    return lambda stage: replace(stage, params=replace(stage.params, **params)) if stage.spec is LEARN else stage
 
 
 FREE = {"exact_where_seen": False, "warp_guidance": 0.0}
@@ -115,7 +120,7 @@ def _scene(seed: int, folder: Path) -> TrueScene:
 def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: Path) -> dict[str, float]:
     """Mean figures over the scene's cameras."""
     row, store = ROWS[name], Store(work / "data")
-    run = partial(run_plan, store=store)
+    run = partial(run_plan, store=store, weights=InstalledWeights())
     started = time.perf_counter()
     settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
     provider = "files" if depth == "true" else "mini"
@@ -123,7 +128,7 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
         scene,
         store,
         provider,
-        lambda job: VideoGeometry.load(run(plan_job(job, store.root))["geometry"].folder),
+        lambda job: VideoGeometry.load(GeometryFolder(run(plan_job(job, store.root))[GEOMETRY.id()].folder)),
         engine=row.engine,
         reangle=settings,
         seed=seed,
@@ -131,7 +136,7 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
     done = run([row.change(stage) for stage in plan_job(request, store.root)])
     rows = []
     for view in scene.views:
-        frames = read_images(done[f"deliver {view.path.name}"].folder / "frames")
+        frames = read_images(ResultFolder(done[DELIVER.id(view.path.name)].folder).frames)
         truth, parts = view.frames(), view.parts()
         rows.append({**judge(frames, truth, parts), **camera_error(frames, truth, parts["static"])})
     means = mean_of(rows)

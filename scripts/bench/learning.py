@@ -32,6 +32,9 @@ from reangle.contract import CameraPath
 from reangle.engines.plan import plan_job
 from reangle.evaluation.request import true_depth_request
 from reangle.evaluation.truth import TrueScene
+from reangle.folders import DecodedClip, GeometryFolder
+from reangle.geometry.spec import GEOMETRY
+from reangle.media.spec import DECODE
 from reangle.motion.adapter import add_adapter
 from reangle.motion.dataset import TrainingClip, preset_paths, training_clips
 from reangle.motion.examples import Example, encode_example
@@ -44,6 +47,7 @@ from reangle.motion.trainer import Draw, Noised, Progress, Rotary, learn, predic
 from reangle.motion.windows import plan_windows
 from reangle.runtime.execute import run_plan
 from reangle.runtime.store import Store
+from reangle.weights.installed import InstalledWeights
 from reangle.weights.memory import TIERS
 from reangle.weights.recipes import RECIPES, Recipe
 from reangle.weights.registry import find_checkpoint
@@ -89,9 +93,9 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     (width, height), frames = model_size(pipe), pipe.transformer.config.sample_frames
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
-    run = partial(run_plan, store=store)
+    run = partial(run_plan, store=store, weights=InstalledWeights())
     done = run(plan_job(true_depth_request(scene, store), store.root))
-    warper, fps = warper_of(done["decode"].folder, done["geometry"].folder)
+    warper, fps = warper_of(DecodedClip(done[DECODE.id()].folder), GeometryFolder(done[GEOMETRY.id()].folder))
 
     def clips(paths: list[CameraPath]) -> list[TrainingClip]:
         view = ModelView.of(width, height, width, height)

@@ -9,14 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
 from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.providers import provider_named
 from reangle.geometry.footage import Footage
+from reangle.geometry.spec import GeometryParams
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
+from reangle.media.spec import DecodeParams
 from reangle.media.stage import decode
-from reangle.media.write import read_images
+from reangle.media.write import read_images, write_images
 from reangle.runtime.stage import StageContext
 
 from scripts.train.scenes.draw import draw_scene
@@ -103,35 +106,31 @@ def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
     if provider == "files":
         files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
     checkpoint = "" if provider == "files" else provider_weights(settings, Path())
-    params = {**settings.model_dump(exclude={"files", "checkpoint"}), "start": 0}
-    context = StageContext(params, {"decode": decoded}, files, decoded, checkpoint, lambda share, words: None)
-    return provider_named(provider).load()(Footage.open(decoded), context)
+    context = StageContext(
+        params=GeometryParams(provider=provider), out=GeometryFolder(decoded), files=files, checkpoint=checkpoint
+    )
+    return provider_named(provider).load()(Footage.open(DecodedClip(decoded)), context)
 
 
 def decode_sample(folder: Path) -> Path:
     """The sample as the first stage leaves it."""
     clip = (("clip.mp4", SAMPLE / "clip.mp4"),)
-    params = {"start": 0, "frames": None, "width": None, "height": None}
-    decode(StageContext(params, {}, {"clip": clip}, folder, "", lambda share, words: None))
+    decode(StageContext(params=DecodeParams(), out=DecodedClip(folder), files={"clip": clip}))
     return folder
 
 
 def write_decoded(shot: Shot, folder: Path) -> Path:
     """A generated clip as the first stage would leave it."""
-    import json
-
-    (folder / "frames").mkdir(parents=True)
-    for index, frame in enumerate(shot.rgb):
-        cv2.imwrite(str(folder / "frames" / f"{index + 1:06d}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-    about = {"fps": 12, "frames": len(shot.rgb), "width": WIDTH, "height": HEIGHT}
-    (folder / "clip.json").write_text(json.dumps(about), encoding="utf-8")
+    clip = DecodedClip(folder)
+    write_images(clip.frames, shot.rgb)
+    clip.write_metadata(ClipMetadata(fps=12, frames=len(shot.rgb), width=WIDTH, height=HEIGHT))
     return folder
 
 
 def sample_shot(decoded: Path) -> Shot:
     """Every second frame of the sample at the suite's working size, with true renders of both demo cameras."""
     truth = sample_geometry(decoded, "files")
-    frames = read_images(decoded / "frames")
+    frames = read_images(DecodedClip(decoded).frames)
     chosen = np.arange(0, 2 * FRAMES, 2)
     tall = round(frames.shape[1] * WIDTH / frames.shape[2])
     top = (tall - HEIGHT) // 2

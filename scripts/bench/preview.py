@@ -31,19 +31,24 @@ enter("backend")
 
 import cv2
 import numpy as np
-from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.finishing.fill import Filler
+from reangle.finishing.spec import DELIVER, FILL, DeliverParams, FillParams
 from reangle.finishing.stage import deliver, fill
+from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.spec import GEOMETRY, GeometryParams
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.exr import read_exr_depth
+from reangle.media.spec import DECODE, DecodeParams
 from reangle.media.stage import decode
 from reangle.media.write import read_images, write_images
 from reangle.runtime.stage import StageContext
 from reangle.warping.background import background_views
 from reangle.warping.lift import pixel_transform, target_from_source
 from reangle.warping.memory import Memory
+from reangle.warping.spec import WARP, WarpParams
 from reangle.warping.stage import warp
 from reangle.warping.surface import make_surface
 from reangle.warping.types import WarpedFrame
@@ -92,17 +97,19 @@ def load_sample() -> Scene:
     """The repository's sample, through the product's own decoding and geometry."""
     sample = REPOSITORY / "scripts" / "sample" / "footage"
     depth = sorted((sample / "depth").iterdir())
-    settings = GeometrySettings(
-        provider="files", files=tuple(FileRef(name=file.name, sha256="0" * 64, size=0) for file in depth)
-    )
     with tempfile.TemporaryDirectory() as temporary:
         decoded, estimated = Path(temporary) / "decode", Path(temporary) / "geometry"
         frames = decoded_frames(sample / "clip.mp4", decoded)
         estimated.mkdir()
-        params = {**settings.model_dump(exclude={"files", "checkpoint"}), "start": 0}
-        files = {"geometry": tuple((file.name, file) for file in depth)}
-        estimate(StageContext(params, {"decode": decoded}, files, estimated, "", lambda fraction, message: None))
-        geometry = VideoGeometry.load(estimated)
+        estimate(
+            StageContext(
+                params=GeometryParams(provider="files"),
+                out=GeometryFolder(estimated),
+                inputs={"decode": DecodedClip(decoded)},
+                files={"geometry": tuple((file.name, file) for file in depth)},
+            )
+        )
+        geometry = VideoGeometry.load(GeometryFolder(estimated))
         targets = [
             (
                 CameraPath.model_validate_json(file.read_text(encoding="utf-8")),
@@ -116,9 +123,9 @@ def load_sample() -> Scene:
 def decoded_frames(movie: Path, folder: Path) -> np.ndarray:
     """A movie's frames, T x H x W x 3 uint8, through the stage that reads clips; it writes into a new folder."""
     folder.mkdir()
-    clip = {"start": 0, "frames": None, "width": None, "height": None, "fps": None}
-    decode(StageContext(clip, {}, {"clip": ((movie.name, movie),)}, folder, "", lambda fraction, message: None))
-    return read_images(folder / "frames")
+    out = DecodedClip(folder)
+    decode(StageContext(params=DecodeParams(), out=out, files={"clip": ((movie.name, movie),)}))
+    return read_images(out.frames)
 
 
 def numpy_splat(
@@ -263,35 +270,22 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
             "world_from_camera": [path.world_from_camera[n] for n in along],
             "K": [(size @ path.intrinsics()[n]).tolist() for n in along],
         }
-    ).model_dump(mode="json")
-    settings = {"memory": True}
+    )
     stages = [
-        (warp, "warp", {"path": camera, **settings}, ("decode", "geometry")),
-        (fill, "preview", {"path": camera}, ("warp", "decode", "geometry")),
-        (
-            deliver,
-            "deliver",
-            {"path": camera, "engine": "preview", "settings": settings, "seed": 42, "title": ""},
-            ("warp", "preview", "decode", "geometry"),
-        ),
+        (warp, WARP, WarpParams(path=camera)),
+        (fill, FILL, FillParams(path=camera)),
+        (deliver, DELIVER, DeliverParams(path=camera, engine="preview", settings={}, seed=42, title="")),
     ]
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        folders = {name: Path(temporary) / name for name in ("decode", "geometry", "warp", "preview", "deliver")}
+        specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
+        folders = {spec.kind: spec.writes(Path(temporary) / spec.kind) for spec in specs}
         for folder in folders.values():
-            folder.mkdir()
-        write_images(folders["decode"] / "frames", _resized(scene.frames[pick], width, height))
-        about = {
-            "start": 0,
-            "fps": path.fps,
-            "fps_is_variable": False,
-            "timestamps": [n / path.fps for n in range(count)],
-            "width": width,
-            "height": height,
-            "frames": count,
-            "notes": [],
-        }
-        (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
+            folder.path.mkdir()
+        clip = folders["decode"]
+        write_images(clip.frames, _resized(scene.frames[pick], width, height))
+        times = tuple(n / path.fps for n in range(count))
+        clip.write_metadata(ClipMetadata(fps=path.fps, timestamps=times, width=width, height=height, frames=count))
         geometry = scene.geometry
         depth = np.stack([cv2.resize(geometry.depth[k], (width, height), interpolation=0) for k in pick])
         VideoGeometry(
@@ -303,19 +297,11 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
             geometry.scale,
             geometry.provider,
         ).save(folders["geometry"])
-        for function, name, params, inputs in stages:
+        for function, spec, params in stages:
+            inputs = {role: folders[role] for role in spec.inputs if role in folders}
             started = time.perf_counter()
-            function(
-                StageContext(
-                    params=params,
-                    inputs={role: folders[role] for role in inputs},
-                    files={},
-                    out=folders[name],
-                    checkpoint="",
-                    report=lambda fraction, message: None,
-                )
-            )
-            seconds[name] = time.perf_counter() - started
+            function(StageContext(params=params, out=folders[spec.kind], inputs=inputs))
+            seconds[spec.kind] = time.perf_counter() - started
     return seconds
 
 

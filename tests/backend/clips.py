@@ -12,8 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
+from reangle.folders import DecodedClip
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import ClipInfo, probe_clip
+from reangle.media.spec import DECODE
 from reangle.media.stage import decode
 from reangle.runtime.stage import StageContext
 
@@ -94,10 +96,16 @@ def images(info: ClipInfo, start: int = 0) -> list[np.ndarray]:
 def run_stage(folder: Path, *files: Path, **params: object) -> tuple[Path, dict]:
     out = folder / "out"
     out.mkdir()
-    wanted = {"start": 0, "frames": None, "width": None, "height": None, "fps": None, **params}
     given = tuple((file.name, file) for file in files)
     reports: list[float] = []
-    decode(StageContext(wanted, {}, {"clip": given}, out, "", lambda fraction, _: reports.append(fraction)))
+    decode(
+        StageContext(
+            params=DECODE.params_from_json(params),
+            out=DecodedClip(out),
+            files={"clip": given},
+            report=lambda fraction, _: reports.append(fraction),
+        )
+    )
     assert reports == sorted(reports)
     assert reports[-1] == 1.0
-    return out, json.loads((out / "clip.json").read_text(encoding="utf-8"))
+    return out, json.loads(DecodedClip(out).metadata_file.read_text(encoding="utf-8"))

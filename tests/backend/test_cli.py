@@ -109,7 +109,7 @@ def test_motion_is_learned_and_a_second_camera_goes_on_from_it(place: Path) -> N
     again = reangle(*arguments, "--move", "orbit-left:8", "--move", "orbit-right:8")
     assert again.returncode == 0, again.stderr
     ran = {event["stage"] for event in events(again.stdout) if event["event"] == "stage" and not event["cached"]}
-    steps = ("warp", "fill", "learn", "generate", "finish", "deliver")
+    steps = ("Warp", "Fill", "Learn", "Generate", "Finish", "Deliver")
     assert ran == {f"{step} orbit-right-8" for step in steps}
 
 
@@ -127,7 +127,7 @@ def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"mine: {place / 'out' / 'mine'}" in done.stdout
-    assert "warp mine" in done.stderr
+    assert "Warp mine" in done.stderr
     assert read_images(place / "out" / "mine" / "frames").shape == (3, HEIGHT, WIDTH, 3)
 
 
@@ -147,8 +147,8 @@ def test_geometry_and_warp_stop_where_they_say(place: Path, capsys: pytest.Captu
     warped = place / "warp" / "view-orbit-up-5"
     assert len(read_images(warped / "warped")) == COUNT
     told = capsys.readouterr().err
-    assert "warp view-orbit-up-5" in told
-    assert "fill view-orbit-up-5" not in told
+    assert "Warp view-orbit-up-5" in told
+    assert "Fill view-orbit-up-5" not in told
     assert not (warped / "frames").exists()
 
 

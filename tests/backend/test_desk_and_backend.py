@@ -110,7 +110,7 @@ def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
 def test_how_learning_goes_is_told(desk: Desk) -> None:
     status = desk.done_under("learn-geometry")
     told = [event for event in desk.client.events(status.id).events if event.loss is not None]
-    assert {event.stage for event in told} == {"geometry"}
+    assert {event.stage for event in told} == {"Geometry"}
     assert (told[-1].loss, told[-1].message) == (0.25, "step 2")
     assert status.notes == (), "how learning goes is no note that stays"
     assert base64.b64decode(told[-1].picture or "") == b"a picture"

@@ -81,7 +81,7 @@ def test_a_worker_that_always_dies_fails_in_words(backend: Backend) -> None:
     stages.lift("hold-decode")
     status = backend.finish(job)
     assert status["state"] == "failed"
-    assert "decode" in status["error"]["message"]
+    assert "Decode" in status["error"]["message"]
     assert status["error"]["advice"]
 
 
@@ -199,7 +199,7 @@ def test_two_desks_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
         time.sleep(0.5)
         assert len(stages.started("decode")) == 1
         # The one that works is canceled; the one that waited for it takes over.
-        working = next(job for job in (first, second) if backend.get(f"/v1/jobs/{job}")["stage"] == "decode")
+        working = next(job for job in (first, second) if backend.get(f"/v1/jobs/{job}")["stage"] == "Decode")
         waiting = second if working == first else first
         backend.ask("POST", f"/v1/jobs/{working}/cancel")
         stages.wait_started("decode", 2)

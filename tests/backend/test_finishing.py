@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -16,11 +17,16 @@ import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, K, camera, film, make_path
 from reangle.contract import CameraPath
 from reangle.finishing.fill import Filler
+from reangle.finishing.spec import DELIVER, FILL, DeliverParams, FillParams
 from reangle.finishing.stage import deliver, fill
+from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.spec import GEOMETRY
+from reangle.media.spec import DECODE
 from reangle.media.write import read_images, write_images
-from reangle.runtime.stage import StageContext
+from reangle.runtime.stage import StageContext, StageSpec
 from reangle.warping.background import background_views
 from reangle.warping.memory import Memory
+from reangle.warping.spec import WARP, WarpParams
 from reangle.warping.stage import warp
 from reangle.warping.video import Warper, warp_frames
 
@@ -86,47 +92,40 @@ def _flicker(warped, frames, steps) -> float:
 def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = None) -> tuple[Path, list[str]]:
     """The three stages on a tiny clip; the delivered folder and what was said on the way."""
     frames, geometry = film(SCENE, COUNT)
-    folders = {name: root / name for name in ("decode", "geometry", "warp", "preview", "deliver")}
+    specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
+    folders = {spec.kind: spec.writes(root / spec.kind) for spec in specs}
     for folder in folders.values():
-        folder.mkdir(parents=True)
-    write_images(folders["decode"] / "frames", frames)
-    about = {
-        "start": 0,
-        "fps": 24,
-        "fps_is_variable": times is not None,
-        "timestamps": times or [n / 24 for n in range(COUNT)],
-        "width": WIDTH,
-        "height": HEIGHT,
-        "frames": COUNT,
-        "notes": [],
-    }
-    (folders["decode"] / "clip.json").write_text(json.dumps(about), encoding="utf-8")
-    geometry.save(folders["geometry"])
-    camera_json = path.model_dump(mode="json")
+        folder.path.mkdir(parents=True)
+    clip = DecodedClip(root / "decode")
+    write_images(clip.frames, frames)
+    clip.write_metadata(
+        ClipMetadata(
+            fps=24,
+            fps_is_variable=times is not None,
+            timestamps=tuple(times or [n / 24 for n in range(COUNT)]),
+            width=WIDTH,
+            height=HEIGHT,
+            frames=COUNT,
+        )
+    )
+    geometry.save(GeometryFolder(root / "geometry"))
     settings = {"method": "lookup", "memory": True}
     said: list[str] = []
-    stages = [
-        (warp, "warp", {"path": camera_json, **settings}, ("decode", "geometry")),
-        (fill, "preview", {"path": camera_json}, ("warp", "decode", "geometry")),
-        (
-            deliver,
-            "deliver",
-            {"path": camera_json, "engine": "preview", "settings": settings, "seed": 42, "title": "A room"},
-            ("warp", "preview", "decode", "geometry"),
-        ),
+    stages: list[tuple[Callable[[Any], None], StageSpec[Any, Any], object]] = [
+        (warp, WARP, WarpParams(path=path)),
+        (fill, FILL, FillParams(path=path)),
+        (deliver, DELIVER, DeliverParams(path=path, engine="preview", settings=settings, seed=42, title="A room")),
     ]
-    for function, name, params, inputs in stages:
+    for function, spec, params in stages:
         function(
             StageContext(
                 params=params,
-                inputs={role: folders[role] for role in inputs},
-                files={},
-                out=folders[name],
-                checkpoint="",
+                out=folders[spec.kind],
+                inputs={role: folders[role] for role in spec.inputs if role in folders},
                 report=lambda fraction, message: said.append(message),
             )
         )
-    return folders["deliver"], [message for message in said if message]
+    return root / "deliver", [message for message in said if message]
 
 
 def test_the_result_is_whole_and_its_manifest_is_true(tmp_path: Path) -> None:

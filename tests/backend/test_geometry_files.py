@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reangle.errors import UserError
+from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.camera_files import natural_key, read_camera_json, read_colmap, relative_to_first
 from reangle.geometry.cloud import MAX_POINTS, cloud_size
 from reangle.geometry.depth.files import collect_geometry_files, provide
@@ -63,7 +65,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def geometry_of(clip: Path, out: Path, files: list[Path], **params: Any) -> VideoGeometry:
-    return provide(Footage.open(clip), context(clip, out, files=files, provider="files", **params))
+    return provide(Footage.open(DecodedClip(clip)), context(clip, out, files=files, provider="files", **params))
 
 
 def layers(name: str, depth: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -120,22 +122,11 @@ def test_16_bit_png_is_read_as_the_camera_file_says(encoding: str, clip: Path, t
 def test_npz_of_the_whole_clip_gives_the_used_frames(clip: Path, tmp_path: Path) -> None:
     depth = np.stack([true_depth(index) for index in range(10)])
     np.savez(tmp_path / "depth.npz", depth=depth)
-    about = json.loads((clip / "clip.json").read_text())
-    (clip / "clip.json").write_text(json.dumps({**about, "source_frames": 10}))
+    decoded = DecodedClip(clip)
+    decoded.write_metadata(replace(decoded.metadata(), source_frames=10))
     geometry = geometry_of(clip, tmp_path / "out", [tmp_path / "depth.npz"], start=4, depth_files_scale=0.5)
     np.testing.assert_allclose(geometry.depth, 0.5 * depth[4:7])
     assert "frames 4 to 6 are used" in geometry.notes[0]
-
-
-def test_frames_that_decoding_repeated_get_the_last_depth_and_camera(clip: Path, tmp_path: Path) -> None:
-    about = json.loads((clip / "clip.json").read_text())
-    (clip / "clip.json").write_text(json.dumps({**about, "clip_frames": 2, "source_frames": 2}))
-    np.save(tmp_path / "depth.npy", np.stack([true_depth(0), true_depth(1)]))
-    camera = camera_json(tmp_path / "c.json", moving_camera(2))
-    geometry = geometry_of(clip, tmp_path / "out", [tmp_path / "depth.npy", camera])
-    assert geometry.frame_count == 3
-    np.testing.assert_array_equal(geometry.depth[2], true_depth(1))
-    np.testing.assert_array_equal(geometry.world_from_camera[2], geometry.world_from_camera[1])
 
 
 def test_depth_of_the_uncropped_source_is_cropped_as_the_frames_were(tmp_path: Path) -> None:
@@ -145,7 +136,7 @@ def test_depth_of_the_uncropped_source_is_cropped_as_the_frames_were(tmp_path: P
         textured_frames(1, 32, 48),
         source_width=96,
         source_height=32,
-        source_crop=[24, 0, 48, 32],
+        source_crop=(24, 0, 48, 32),
         source_frames=1,
     )
     depth = np.tile(np.arange(1, 193, dtype=np.float32), (64, 1))
@@ -287,9 +278,9 @@ def test_the_stage_writes_geometry_and_a_cloud_that_keeps_edges(tmp_path: Path) 
     depth[:, 199, 300:600] = 4
     np.save(tmp_path / "depth.npy", depth)
     estimate(context(clip, tmp_path / "out", files=[tmp_path / "depth.npy"], provider="files", horizontal_fov_deg=90.0))
-    geometry = VideoGeometry.load(tmp_path / "out")
+    geometry = VideoGeometry.load(GeometryFolder(tmp_path / "out"))
     np.testing.assert_array_equal(geometry.depth, depth)
-    with np.load(tmp_path / "out" / "cloud.npz", allow_pickle=False) as cloud:
+    with np.load(GeometryFolder(tmp_path / "out").cloud, allow_pickle=False) as cloud:
         _, cloud_height, cloud_width = cloud["depth"].shape
         assert 0.98 * MAX_POINTS < cloud_height * cloud_width <= MAX_POINTS
         assert set(np.unique(cloud["depth"])) <= {0, 2, 8}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from reangle.contract import GeometrySettings
 from reangle.errors import UserError
+from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.alignment import Alignment, align
 from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.depth_anything import estimate_disparity
@@ -85,7 +86,7 @@ def test_dust3r_runs_from_frames_to_geometry(dust3r: Path, tmp_path: Path) -> No
     clip = decoded_clip(tmp_path / "clip", textured_frames(4, 50, 74))
     checkpoint = provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(dust3r)), tmp_path)
     estimate(context(clip, tmp_path / "out", checkpoint=checkpoint, provider="dust3r"))
-    geometry = VideoGeometry.load(tmp_path / "out")
+    geometry = VideoGeometry.load(GeometryFolder(tmp_path / "out"))
     assert geometry.frame_count == 4
     assert geometry.dynamic is not None
     assert geometry.scale == "relative"
@@ -93,14 +94,14 @@ def test_dust3r_runs_from_frames_to_geometry(dust3r: Path, tmp_path: Path) -> No
     K = geometry.K_at(74, 50)[0]
     assert K[0, 0] == pytest.approx(K[1, 1], rel=1e-9)
     np.testing.assert_allclose(K[:2, 2], (37, 25))
-    with np.load(tmp_path / "out" / "cloud.npz", allow_pickle=False) as cloud:
+    with np.load(GeometryFolder(tmp_path / "out").cloud, allow_pickle=False) as cloud:
         assert set(cloud.files) == {"depth", "rgb", "K", "world_from_camera", "dynamic"}
 
 
 def test_the_artists_field_of_view_is_kept_by_dust3r(dust3r: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(2, 48, 64))
     estimate(context(clip, tmp_path / "out", checkpoint=str(dust3r), provider="dust3r", horizontal_fov_deg=90.0))
-    assert VideoGeometry.load(tmp_path / "out").K_at(64, 48)[0, 0, 0] == pytest.approx(32)
+    assert VideoGeometry.load(GeometryFolder(tmp_path / "out")).K_at(64, 48)[0, 0, 0] == pytest.approx(32)
 
 
 def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path
         estimate(
             context(clip, tmp_path / name, checkpoint=checkpoint, provider="depth-anything", horizontal_fov_deg=60.0)
         )
-        geometry = VideoGeometry.load(tmp_path / name)
+        geometry = VideoGeometry.load(GeometryFolder(tmp_path / name))
         assert geometry.depth.shape == (3, 56, 84)
         assert geometry.K[0, 0, 0] == pytest.approx(42 / np.tan(np.radians(30)), rel=1e-6)
         assert (geometry.dynamic is None) == (name == "alone")
@@ -131,7 +132,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(
     weights = load_file(folder / "model.safetensors")
     weights.pop(sorted(weights)[0])
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    footage = Footage.open(decoded_clip(tmp_path / "clip", textured_frames(1, 56, 56)))
+    footage = Footage.open(DecodedClip(decoded_clip(tmp_path / "clip", textured_frames(1, 56, 56))))
     if provider == "dust3r":
         load = partial(Dust3rNetwork.load, folder, "cpu")
     else:

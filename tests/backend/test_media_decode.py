@@ -250,11 +250,3 @@ def test_size_of_another_aspect_crops_the_middle_and_says_so(tmp_path: Path) -> 
     assert about["source_crop"] == [40, 0, 48, 48]
     assert any("cropped" in note for note in about["notes"])
     assert (about["source_width"], about["source_height"]) == (128, 48)
-
-
-def test_model_frame_count_is_filled_by_holding(tmp_path: Path) -> None:
-    path = write_movie(tmp_path / "clip.mp4", numbered(6), options={"crf": "4"})
-    out, about = run_stage(tmp_path, path, frame_multiple=8)
-    assert [number_of(image) for image in read_images(out / "frames")] == [0, 1, 2, 3, 4, 5, 5, 5, 5]
-    assert (about["frames"], about["clip_frames"], len(about["timestamps"])) == (9, 6, 9)
-    assert any("needs 9 frames" in note for note in about["notes"])

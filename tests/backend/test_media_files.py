@@ -14,7 +14,6 @@ import pytest
 from reangle.errors import UserError
 from reangle.media.decode import decode_frames, select
 from reangle.media.exr import exr_size, read_exr_depth, write_exr_depth
-from reangle.media.model_frames import frames_for_model
 from reangle.media.probe import exact_fps, probe_clip
 from reangle.media.write import ImageWriter, read_images, write_images, write_mp4
 
@@ -159,11 +158,3 @@ def test_a_cut_exr_is_refused(tmp_path: Path, left: int) -> None:
     (tmp_path / "cut.exr").write_bytes((tmp_path / "z.exr").read_bytes()[:left])
     with pytest.raises(UserError, match=r"cut\.exr is not a whole"):
         read_exr_depth(tmp_path / "cut.exr")
-
-
-@pytest.mark.parametrize(("count", "model"), [(1, 1), (2, 9), (9, 9), (10, 17), (48, 49), (49, 49), (50, 57)])
-def test_model_frame_counts(count: int, model: int) -> None:
-    frames = frames_for_model(count)
-    assert (frames.model, frames.held) == (model, model - count)
-    assert bool(frames.note) == (model != count)
-    assert frames_for_model(count, multiple=1).held == 0

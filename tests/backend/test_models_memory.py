@@ -10,8 +10,10 @@ import psutil
 import pytest
 import torch
 from reangle.errors import RunAgainError, UserError
+from reangle.folders import LoraFolder, UnfinishedLearning
 from reangle.motion.device_memory import in_tier
 from reangle.motion.pipeline import open_video_pipeline
+from reangle.motion.spec import LearnContext, LearnParams
 from reangle.runtime.stage import StageContext
 from reangle.weights.memory import (
     COGVIDEOX_5B_SIZE,
@@ -115,26 +117,32 @@ def test_the_estimate_of_learning_is_near_what_it_takes(tier: Tier) -> None:
     assert 0.8 < measured / estimated < 1.25, f"{measured / 1e6:.1f} MB kept, {estimated / 1e6:.1f} MB estimated"
 
 
-def context(folder: Path, said: list[str]) -> StageContext:
+def context(folder: Path, said: list[str]) -> LearnContext:
     folder.mkdir(exist_ok=True)
-    checkpoint = str(shipped_folder(MINI.video))
-    return StageContext({}, {}, {}, folder, checkpoint, lambda share, words: said.append(words), folder)
+    return StageContext(
+        params=LearnParams(),
+        out=LoraFolder(folder),
+        checkpoint=str(shipped_folder(MINI.video)),
+        report=lambda share, words: said.append(words),
+        unfinished=folder,
+    )
 
 
 def test_a_stage_that_runs_out_of_memory_begins_again_with_less(tmp_path: Path) -> None:
     said: list[str] = []
     desk, tried = context(tmp_path / "unfinished", said), []
+    training = UnfinishedLearning(tmp_path / "unfinished").training
 
     def work(tier: Tier) -> None:
         tried.append(tier.name)
-        (desk.out / "training.safetensors").touch()
+        training.touch()
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     for tier in TIERS[:-1]:
         with pytest.raises(RunAgainError, match="Memory ran out"):
             in_tier(desk, 32, work)
         assert tried[-1] == tier.name
-        assert not (desk.out / "training.safetensors").exists()
+        assert not training.exists()
     with pytest.raises(UserError, match="not enough memory"):
         in_tier(desk, 32, work)
     in_tier(desk, 32, lambda tier: tried.append(tier.name))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reangle.folders import GeometryFolder
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.weights import shipped
@@ -53,7 +54,7 @@ def _depth(frames: np.ndarray) -> np.ndarray:
         clip = decoded_clip(Path(folder) / "clip", list(frames))
         checkpoint = str(shipped.check_shipped(MINI.geometry))
         estimate(context(clip, Path(folder) / "out", checkpoint=checkpoint, provider="mini"))
-        return VideoGeometry.load(Path(folder) / "out").depth
+        return VideoGeometry.load(GeometryFolder(Path(folder) / "out")).depth
 
 
 def _error(depth: np.ndarray, truth: np.ndarray) -> float:

@@ -16,13 +16,16 @@ from reangle.cli.main import main
 from reangle.contract import GeometrySettings, JobRequest
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
+from reangle.folders import GeometryFolder
 from reangle.geometry.depth.availability import provider_weights, providers_status
+from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.execute import run_stage
 from reangle.runtime.store import Store
 from reangle.weights import shipped
 from reangle.weights.checkpoints import COGVIDEOX_I2V, DUST3R, FLUX_FILL
+from reangle.weights.installed import InstalledWeights
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
 
 from tests.backend.tiny_checkpoints import context, decoded_clip, ship_mini, textured_frames
@@ -72,14 +75,14 @@ def test_no_folder_of_that_name_stands_in_for_what_was_shipped(
 
 def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(3, 48, 64))
-    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.run == "geometry")
-    estimate(context(clip, tmp_path / "out", checkpoint=stage.checkpoint, **stage.params))
-    geometry = VideoGeometry.load(tmp_path / "out")
+    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
+    estimate(context(clip, tmp_path / "out", checkpoint=stage.checkpoint, provider="mini"))
+    geometry = VideoGeometry.load(GeometryFolder(tmp_path / "out"))
     assert (geometry.provider, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
     assert geometry.licence == "Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0, not for commercial work"
     assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence:"]
     assert "small network" in geometry.notes[2]
-    assert (tmp_path / "out" / "cloud.npz").is_file()
+    assert GeometryFolder(tmp_path / "out").cloud.is_file()
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
@@ -96,10 +99,10 @@ def test_a_flipped_bit_is_refused_before_any_work(name: str, mini: Path, tmp_pat
 
 
 def test_weights_that_change_after_the_plan_are_not_loaded(mini: Path, tmp_path: Path) -> None:
-    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.run == "geometry")
+    (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
     flip(mini / "geometry" / WEIGHTS)
     with pytest.raises(UserError, match="has changed"):
-        run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), lambda fraction, message: None)
+        run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), InstalledWeights())
 
 
 @pytest.mark.parametrize("what", ["suite.json", f"geometry/{WEIGHTS}", "geometry", "."])

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, film
-from reangle.engines.reangle import CLIPS
+from reangle.engines.reangle import SHARED_CLIPS
 from reangle.motion.dataset import MOVES, TrainingClip, infilled, preset_paths, training_clips
 from reangle.motion.model_view import ModelView
 from reangle.motion.windows import plan_windows
@@ -32,7 +32,7 @@ def test_the_clip_itself_is_among_them_bit_for_bit(warper: Warper) -> None:
     assert first.visible[:COUNT].all()
     assert first.coverage == 1
     assert first.prompt == "CAMERA_STATIC Camera movement static, a room"
-    assert len(warps) == sum(len(amounts) for _, amounts in MOVES) == CLIPS - 1
+    assert len(warps) == sum(len(amounts) for _, amounts in MOVES) == SHARED_CLIPS - 1
     assert {clip.prompt.split()[0] for clip in warps} == {
         f"CAMERA_{kind.upper().replace('-', '_')}" for kind, _ in MOVES
     }

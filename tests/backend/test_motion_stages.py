@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,28 @@ import numpy as np
 import pytest
 import torch
 from preview_scene import BOX, MOVER, WALL, camera, film, make_path
+from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.finishing.composite import over
+from reangle.folders import (
+    DecodedClip,
+    FilledFolder,
+    GeneratedFolder,
+    GeometryFolder,
+    LearnedClip,
+    LoraFolder,
+    UnfinishedLearning,
+)
+from reangle.generation.spec import GenerateParams, SamplingSettings
 from reangle.generation.stage import generate
 from reangle.media.write import ImageWriter, read_images
-from reangle.motion.adapter import WEIGHTS
 from reangle.motion.dataset import MOVES
 from reangle.motion.pipeline import unread
+from reangle.motion.settings import LearningSettings
 from reangle.motion.sight import colours_of
-from reangle.motion.stage import LORA, learn_motion
-from reangle.runtime.stage import StageContext
+from reangle.motion.spec import LearnParams
+from reangle.motion.stage import learn_motion
+from reangle.runtime.stage import StageContext, StageFolder, ignore_progress, ignore_training
 from reangle.weights.memory import tier_named
 from safetensors.torch import load_file
 
@@ -32,7 +44,8 @@ from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
 from tests.backend.tiny_video import tiny_pipeline
 
 COUNT = 12
-LEARNING = {"steps": 4, "rank": 2, "alpha": 2.0, "rate": 1e-2, "save_every": 1}
+LEARNING = LearningSettings(steps=4, rank=2, alpha=2.0, rate=1e-2, save_every=1)
+SHARED = LearnParams(caption="a room", learning=LEARNING)
 
 
 @dataclass(frozen=True)
@@ -41,27 +54,40 @@ class Desk:
 
     folder: Path
 
-    def run(
+    def learn(self, out: str, params: LearnParams, earlier: LoraFolder | None = None, **more: Any) -> LoraFolder:
+        folder = LoraFolder(self.folder / out)
+        learn_motion(self._context(params, folder, learn=earlier, **more))
+        return folder
+
+    def generate(self, out: str, params: GenerateParams, lora: LoraFolder) -> GeneratedFolder:
+        folder = GeneratedFolder(self.folder / out)
+        generate(self._context(params, folder, learn=lora, fill=FilledFolder(self.folder / "fill")))
+        return folder
+
+    def unfinished(self, out: str) -> UnfinishedLearning:
+        return UnfinishedLearning(self.folder / f"{out} unfinished")
+
+    def _context(
         self,
-        function: Callable[[StageContext], None],
-        out: str,
-        report: Callable[[float, str], None] = lambda share, words: None,
-        *,
-        show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None,
-        inputs: dict[str, str] | None = None,
-        **params: Any,
-    ) -> Path:
-        folders = [self.folder / part for part in (out, f"{out} unfinished")]
-        for folder in folders:
+        params: Any,
+        out: Any,
+        report: Callable[[float, str], None] = ignore_progress,
+        report_training: Callable[[float, str, bytes], None] = ignore_training,
+        **inputs: StageFolder | None,
+    ) -> StageContext[Any, Any]:
+        unfinished = self.unfinished(out.path.name).path
+        for folder in (out.path, unfinished):
             folder.mkdir(exist_ok=True)
-        found = {
-            role: self.folder / name
-            for role, name in ({"decode": "decode", "geometry": "geometry"} | (inputs or {})).items()
-        }
-        checkpoint = str(self.folder / "checkpoint")
-        params = {"warps": True, "masked": True} | params
-        function(StageContext(params, found, {}, folders[0], checkpoint, report, folders[1], show))
-        return folders[0]
+        clip = {"decode": DecodedClip(self.folder / "decode"), "geometry": GeometryFolder(self.folder / "geometry")}
+        return StageContext(
+            params=params,
+            out=out,
+            inputs={role: folder for role, folder in (clip | inputs).items() if folder is not None},
+            checkpoint=str(self.folder / "checkpoint"),
+            report=report,
+            report_training=report_training,
+            unfinished=unfinished,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -70,59 +96,49 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     frames, geometry = film((WALL, BOX, MOVER), COUNT)
     decoded_clip(folder / "decode", list(frames))
     (folder / "geometry").mkdir()
-    geometry.save(folder / "geometry")
+    geometry.save(GeometryFolder(folder / "geometry"))
     tiny_pipeline().save_pretrained(folder / "checkpoint")
-    with ImageWriter(folder / "preview" / "frames") as writer:
+    with ImageWriter(FilledFolder(folder / "fill").frames) as writer:
         for frame in frames:
             writer.add(frame)
     return Desk(folder)
 
 
-def aside(amount: float = 0.15) -> dict[str, Any]:
-    cameras = np.stack([camera(amount * index / (COUNT - 1)) for index in range(COUNT)])
-    return make_path(cameras).model_dump(mode="json")
+def aside(amount: float = 0.15) -> CameraPath:
+    return make_path(np.stack([camera(amount * index / (COUNT - 1)) for index in range(COUNT)]))
 
 
 @pytest.fixture(scope="module")
-def shared(desk: Desk) -> Path:
-    return desk.run(learn_motion, "shared", caption="a room", path=None, learning=LEARNING)
+def shared(desk: Desk) -> LoraFolder:
+    return desk.learn("shared", SHARED)
 
 
 @pytest.fixture(scope="module")
-def own(desk: Desk, shared: Path) -> Path:
-    return desk.run(
-        learn_motion, "own", inputs={"learned": shared.name}, caption="a room", path=aside(), learning=LEARNING
-    )
+def own(desk: Desk, shared: LoraFolder) -> LoraFolder:
+    return desk.learn("own", replace(SHARED, path=aside()), shared)
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / LORA / WEIGHTS)
+def weights(folder: LoraFolder) -> dict[str, torch.Tensor]:
+    return load_file(folder.weights)
 
 
-def about(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "learning.json").read_text())
-
-
-def test_a_clip_is_learned_from_itself_and_its_warps(shared: Path) -> None:
+def test_a_clip_is_learned_from_itself_and_its_warps(shared: LoraFolder) -> None:
     windows = 2
-    assert len(about(shared)["clips"]) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
-    assert about(shared)["clips"][0] | {"coverage": 1} == {
-        "name": "source from 1",
-        "prompt": "CAMERA_STATIC Camera movement static, a room",
-        "coverage": 1,
-        "used": True,
-    }
-    assert len(about(shared)["losses"]) == LEARNING["steps"]
+    record = shared.record()
+    assert len(record.clips) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
+    source = replace(record.clips[0], coverage=1.0)
+    assert source == LearnedClip("source from 1", "CAMERA_STATIC Camera movement static, a room", 1.0, True)
+    assert len(record.losses) == LEARNING.steps
 
 
-def test_learning_is_shown(desk: Desk, shared: Path) -> None:
+def test_learning_is_shown(desk: Desk, shared: LoraFolder) -> None:
     told: list[tuple[float, str, bytes]] = []
 
-    def show(loss: float, words: str, picture: bytes) -> None:
-        told.append((loss, words, picture))
+    def report(loss: float, message: str, picture: bytes) -> None:
+        told.append((loss, message, picture))
 
-    again = desk.run(learn_motion, "shown", show=show, caption="a room", path=None, learning=LEARNING)
-    assert [round(loss, 6) for loss, *_ in told] == about(again)["losses"] == about(shared)["losses"]
+    again = desk.learn("shown", SHARED, report_training=report)
+    assert tuple(round(loss, 6) for loss, *_ in told) == again.record().losses == shared.record().losses
     assert re.fullmatch(r"Step 4 of 4, loss \d\.\d{3}, \d+\.\d\d steps a second, 0 s left\.", told[-1][1])
     picture = cv2.imdecode(np.frombuffer(told[-1][2], np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
@@ -146,8 +162,8 @@ def test_what_the_model_does_not_read_of_a_caption_is_said() -> None:
 
 def test_notes_are_for_what_the_artist_should_know(desk: Desk) -> None:
     notes: list[str] = []
-    one = {**LEARNING, "steps": 1}
-    desk.run(learn_motion, "noted", lambda _, words: notes.append(words), caption="a room", path=aside(), learning=one)
+    params = replace(SHARED, path=aside(), learning=replace(LEARNING, steps=1))
+    desk.learn("noted", params, report=lambda _, message: notes.append(message))
     assert ["16 tokens" in note for note in notes if note] == [True]
 
 
@@ -161,11 +177,11 @@ def test_colours_are_found_again() -> None:
     assert np.allclose(latents.numpy().transpose(0, 2, 3, 1) @ colours[:4] + colours[4], small, atol=0.5)
 
 
-def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -> None:
-    before, clips = about(shared), about(own)["clips"]
-    assert [clip["prompt"].split()[0] for clip in clips[len(before["clips"]) :]] == ["CAMERA_TRUCK_RIGHT"] * 2
-    assert clips[: len(before["clips"])] == before["clips"]
-    assert about(own)["losses"][: len(before["losses"])] == before["losses"]
+def test_a_camera_goes_on_from_what_all_cameras_share(shared: LoraFolder, own: LoraFolder) -> None:
+    earlier, record = shared.record(), own.record()
+    assert [clip.prompt.split()[0] for clip in record.clips[len(earlier.clips) :]] == ["CAMERA_TRUCK_RIGHT"] * 2
+    assert record.clips[: len(earlier.clips)] == earlier.clips
+    assert record.losses[: len(earlier.losses)] == earlier.losses
     before, after = weights(shared), weights(own)
     apart = max(float((after[name] - before[name]).abs().max()) for name in before)
     assert 0 < apart < 0.2
@@ -173,78 +189,70 @@ def test_a_camera_goes_on_from_what_all_cameras_share(shared: Path, own: Path) -
 
 
 def test_the_clip_alone_can_be_learned_from_and_holes_can_be_left_in(desk: Desk) -> None:
-    one = {**LEARNING, "steps": 1}
-    alone = about(desk.run(learn_motion, "alone", caption="a room", path=None, learning=one, warps=False))
-    assert {clip["name"].split()[0] for clip in alone["clips"]} == {"source"}
+    one = replace(LEARNING, steps=1)
+    alone = desk.learn("alone", replace(SHARED, learning=one, warps=False)).record()
+    assert {clip.name.split()[0] for clip in alone.clips} == {"source"}
     masked, open_ = (
-        about(desk.run(learn_motion, f"masked {masked}", caption="", path=aside(0.6), learning=one, masked=masked))
+        desk.learn(f"masked {masked}", LearnParams(path=aside(0.6), learning=one, masked=masked)).record()
         for masked in (True, False)
     )
-    assert open_["losses"][0] > 1.05 * masked["losses"][0]
+    assert open_.losses[0] > 1.05 * masked.losses[0]
 
 
 class KilledError(Exception):
     pass
 
 
-def test_a_stage_that_was_stopped_ends_with_the_same_lora(desk: Desk, shared: Path) -> None:
+def test_a_stage_that_was_stopped_ends_with_the_same_lora(desk: Desk, shared: LoraFolder) -> None:
     def stop(share: float, words: str) -> None:
-        if share == 2 / LEARNING["steps"]:
+        if share == 2 / LEARNING.steps:
             raise KilledError
 
     with pytest.raises(KilledError):
-        desk.run(learn_motion, "broken", stop, caption="a room", path=None, learning=LEARNING)
-    assert not (desk.folder / "broken" / LORA).exists()
-    broken = desk.run(learn_motion, "broken", caption="a room", path=None, learning=LEARNING)
+        desk.learn("broken", SHARED, report=stop)
+    assert not LoraFolder(desk.folder / "broken").lora.exists()
+    broken = desk.learn("broken", SHARED)
     for name, value in weights(shared).items():
         assert torch.equal(weights(broken)[name], value), name
 
 
 def test_a_camera_that_sees_too_little_is_told_so(desk: Desk) -> None:
     with pytest.raises(UserError, match=r"sees too little of the clip \(\d+%"):
-        desk.run(learn_motion, "blind", caption="", path=aside(900.0), learning=LEARNING)
+        desk.learn("blind", LearnParams(path=aside(900.0), learning=LEARNING))
 
 
 def in_tier_of(desk: Desk, out: str, tier: str) -> None:
     """As if memory had run out in the tiers before."""
-    folder = desk.folder / f"{out} unfinished"
-    folder.mkdir(exist_ok=True)
-    (folder / "memory.json").write_text(json.dumps({"tier": tier}))
+    unfinished = desk.unfinished(out)
+    unfinished.path.mkdir(exist_ok=True)
+    unfinished.tier_file.write_text(json.dumps({"tier": tier}))
 
 
 @pytest.mark.parametrize("tier", ["16 GB", "12 GB"])
 def test_small_weights_learn_what_whole_ones_open(desk: Desk, tier: str) -> None:
     in_tier_of(desk, f"small {tier}", tier)
-    small = desk.run(learn_motion, f"small {tier}", caption="a room", path=aside(), learning=LEARNING)
-    assert about(small)["memory"].startswith(f"{tier}: {(tier_named(tier).base == 'int8' and 8) or 4}-bit weights")
+    small = desk.learn(f"small {tier}", replace(SHARED, path=aside()))
+    assert small.record().memory.startswith(f"{tier}: {(tier_named(tier).base == 'int8' and 8) or 4}-bit weights")
     pipe = tiny_pipeline()
-    pipe.load_lora_weights(small / LORA)
+    pipe.load_lora_weights(small.lora)
     assert any(float(value.abs().max()) > 0 for name, value in weights(small).items() if "lora_B" in name)
 
 
 @pytest.mark.parametrize(("guided", "tier"), [(0.0, "ample"), (1.0, "ample"), (0.0, "16 GB"), (0.0, "12 GB")])
 def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
-    desk: Desk, own: Path, guided: float, tier: str
+    desk: Desk, own: LoraFolder, guided: float, tier: str
 ) -> None:
-    sampling = {"steps": 2, "guidance": 2.0}
+    sampling = SamplingSettings(steps=2, guidance=2.0)
     in_tier_of(desk, f"made {guided} {tier}", tier)
-    out = desk.run(
-        generate,
-        f"made {guided} {tier}",
-        inputs={"learned": own.name, "preview": "preview"},
-        path=aside(),
-        caption="a room",
-        sampling=sampling,
-        warp_guidance=guided,
-        seed=3,
-    )
-    frames = read_images(out / "generated")
+    params = GenerateParams(path=aside(), caption="a room", sampling=sampling, warp_guidance=guided, seed=3)
+    out = desk.generate(f"made {guided} {tier}", params, own)
+    frames = read_images(out.frames)
     assert frames.shape == (COUNT, 64, 96, 3)
     assert frames.std() > 1
-    made = json.loads((out / "generation.json").read_text())
-    assert made["losses"] == about(own)["losses"]
-    assert made["prompt"] == about(own)["clips"][-1]["prompt"]
-    assert made["memory"].startswith(tier)
+    made = out.record()
+    assert made.losses == own.record().losses
+    assert made.prompt == own.record().clips[-1].prompt
+    assert made.memory.startswith(tier)
 
 
 def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() -> None:

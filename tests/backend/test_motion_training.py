@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reangle.folders import LoraFolder
 from reangle.motion.adapter import adapter_weights, add_adapter, save_adapter
 from reangle.motion.examples import Example, encode_example, load_examples, save_examples
 from reangle.motion.pipeline import rotary_of as rotary_positions
@@ -131,7 +132,8 @@ def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
 def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
     """Rank 4 with alpha 8: were alpha lost, the loaded LoRA would do half as much."""
     pipe, _ = train(SETTINGS, tmp_path / "saved.safetensors")
-    save_adapter(pipe.transformer, tmp_path / "lora")
+    folder = LoraFolder(tmp_path)
+    save_adapter(pipe.transformer, folder)
     given = {
         "hidden_states": torch.randn(1, 3, 8, 8, 12),
         "encoder_hidden_states": torch.randn(1, 16, 32),
@@ -142,7 +144,7 @@ def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
     loaded = tiny_pipeline()
     with torch.no_grad():
         plain = loaded.transformer(**given)[0]
-        loaded.load_lora_weights(tmp_path / "lora")
+        loaded.load_lora_weights(folder.lora)
         learned, same = pipe.transformer(**given)[0], loaded.transformer(**given)[0]
     torch.testing.assert_close(same, learned)
     assert (learned - plain).abs().max() > 1e-3

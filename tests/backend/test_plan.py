@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
+from reangle.finishing.spec import FILL, FillParams
+from reangle.media.spec import DECODE, DecodeParams
+from reangle.motion.spec import LEARN, LearnParams
+from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.stage_process import stage_from_json, stage_to_json
+from reangle.stages import STAGES
 
 
 def path(name: str, shift: float = 0.0, frames: int = 2) -> CameraPath:
@@ -47,11 +53,11 @@ def job(*paths: CameraPath, clip: str = "clip", frames: int = 8, **changes: obje
 
 
 def keys(request: JobRequest) -> dict[str, str]:
-    """Stage name -> key, where every stage writes something that depends on nothing but its key."""
-    done: dict[str, str] = {}
+    """Stage title -> key, where every stage writes something that depends on nothing but its key."""
+    done: dict[StageId, str] = {}
     for stage in plan_job(request, Path("unused")):
-        done[stage.name] = stage.key({role: done[name] for role, name in stage.inputs.items()})
-    return done
+        done[stage.id] = stage.key({role: done[earlier] for role, earlier in stage.inputs.items()})
+    return {stage.title: key for stage, key in done.items()}
 
 
 def changed(before: JobRequest, after: JobRequest) -> set[str]:
@@ -65,30 +71,30 @@ def test_the_same_job_under_another_id_runs_nothing() -> None:
 
 def test_a_changed_camera_runs_only_its_own_stages() -> None:
     before, after = job(path("a"), path("b")), job(path("a"), path("b", 0.5))
-    assert changed(before, after) == {"warp b", "fill b", "deliver b"}
+    assert changed(before, after) == {"Warp b", "Fill b", "Deliver b"}
 
 
 def test_a_new_camera_leaves_the_others_alone() -> None:
-    assert changed(job(path("a")), job(path("a"), path("b", 1.0))) == {"warp b", "fill b", "deliver b"}
+    assert changed(job(path("a")), job(path("a"), path("b", 1.0))) == {"Warp b", "Fill b", "Deliver b"}
 
 
 def test_a_renamed_camera_is_only_delivered_again() -> None:
-    assert changed(job(path("a")), job(path("z"))) == {"deliver z"}
+    assert changed(job(path("a")), job(path("z"))) == {"Deliver z"}
 
 
 def test_another_clip_or_selection_runs_everything() -> None:
-    everything = {"decode", "geometry", "warp a", "fill a", "deliver a"}
+    everything = {"Decode", "Geometry", "Warp a", "Fill a", "Deliver a"}
     assert changed(job(path("a")), job(path("a"), clip="other")) == everything
     assert changed(job(path("a")), job(path("a"), frames=9)) == everything
 
 
 def test_preview_settings_run_no_geometry() -> None:
-    after = job(path("a"), preview=PreviewSettings(method="splat"))
-    assert changed(job(path("a")), after) == {"warp a", "fill a", "deliver a"}
+    after = job(path("a"), preview=PreviewSettings(memory=False))
+    assert changed(job(path("a")), after) == {"Warp a", "Fill a", "Deliver a"}
 
 
 def test_without_cameras_the_job_ends_after_geometry() -> None:
-    assert list(keys(job())) == ["decode", "geometry"]
+    assert list(keys(job())) == ["Decode", "Geometry"]
 
 
 def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
@@ -96,9 +102,42 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
         plan_job(job(path("a", frames=3), frames=2), Path("unused"))
 
 
-def test_a_stage_crosses_to_its_process_unchanged() -> None:
-    for stage in plan_job(job(path("a")), Path("unused")):
-        assert stage_from_json(stage_to_json(stage)) == stage
+def test_a_stage_crosses_to_its_process_unchanged(video: str) -> None:
+    stages = plan_job(learning(path("a"), video=video), Path("unused"))
+    assert {stage.spec.kind for stage in stages} == set(STAGES)
+    for stage in stages:
+        assert stage_from_json(json.loads(json.dumps(stage_to_json(stage))), STAGES) == stage
+
+
+@pytest.mark.parametrize("name", ["the motion", *STAGES, "a b", "Geometry"])
+def test_a_camera_may_have_any_name(name: str, video: str) -> None:
+    request = learning(path("a"), path(name), video=video)
+    stages = plan_job(request, Path("unused"))
+    assert len({stage.id for stage in stages}) == len({stage.title for stage in stages}) == len(stages) == 15
+    assert len(set(keys(request).values())) == 3 + 6 + 1
+
+
+def test_each_input_is_written_by_an_earlier_stage_of_the_type_that_is_read(video: str) -> None:
+    done: dict[StageId, StageSpec[Any, Any]] = {}
+    for stage in plan_job(learning(path("a"), video=video), Path("unused")):
+        for role, earlier in stage.inputs.items():
+            assert role == earlier.kind
+            assert done[earlier].writes is stage.spec.inputs[role]
+        done[stage.id] = stage.spec
+
+
+def test_params_that_no_stage_reads_are_refused() -> None:
+    values = LEARN.params_json(LearnParams())
+    assert LEARN.params_from_json(values) == LearnParams()
+    for wrong in ({**values, "mask": True}, {**values, "learning": {"rank": "4"}}, {**values, "caption": None}):
+        with pytest.raises(ValueError, match="validation error"):
+            LEARN.params_from_json(wrong)
+    with pytest.raises(ValueError, match="DecodeParams"):
+        PlannedStage(spec=LEARN, params=DecodeParams())
+    with pytest.raises(ValueError, match="does not read"):
+        PlannedStage(spec=DECODE, params=DecodeParams(), inputs={"warp": StageId("warp")})
+    with pytest.raises(ValueError, match="no input"):
+        PlannedStage(spec=FILL, params=FillParams(path=path("a")))
 
 
 @pytest.fixture
@@ -118,34 +157,34 @@ def learning(*paths: CameraPath, video: str, seed: int = 42, **said: Any) -> Job
 
 def test_a_changed_camera_learns_only_its_own(video: str) -> None:
     before = learning(path("a"), path("b", 1.0), video=video)
-    own = {f"{step} b" for step in ("warp", "fill", "learn", "generate", "finish", "deliver")}
+    own = {f"{step} b" for step in ("Warp", "Fill", "Learn", "Generate", "Finish", "Deliver")}
     assert changed(before, learning(path("a"), path("b", 0.5), video=video)) == own
     assert changed(learning(path("a"), video=video), before) == own
 
 
 def test_what_is_asked_of_generation_learns_nothing_again(video: str) -> None:
     before = learning(path("a"), video=video)
-    later = {"finish a", "deliver a"}
-    assert changed(before, learning(path("a"), video=video, sampling_steps=7)) == {"generate a", *later}
+    later = {"Finish a", "Deliver a"}
+    assert changed(before, learning(path("a"), video=video, sampling_steps=7)) == {"Generate a", *later}
     assert changed(before, learning(path("a"), video=video, exact_where_seen=False)) == later
-    everything = {"learn the motion", "learn a", "generate a", *later}
+    everything = {"Learn", "Learn a", "Generate a", *later}
     assert changed(before, learning(path("a"), video=video, caption="a dog")) == everything
     assert changed(before, learning(path("a"), video=video, seed=1)) == everything
 
 
 def test_phases_of_no_steps_are_left_out(video: str) -> None:
-    stages = {stage.name: stage for stage in plan_job(learning(path("a"), video=video, path_steps=0), Path("x"))}
-    assert "learn a" not in stages
-    assert stages["generate a"].inputs["learned"] == "learn the motion"
+    stages = {stage.title: stage for stage in plan_job(learning(path("a"), video=video, path_steps=0), Path("x"))}
+    assert "Learn a" not in stages
+    assert stages["Generate a"].inputs["learn"] == StageId("learn")
     none = learning(path("a"), video=video, shared_steps=0, path_steps=0)
-    stages = {stage.name: stage for stage in plan_job(none, Path("x"))}
-    assert not any(stage.run == "learn" for stage in stages.values())
-    assert "learned" not in stages["generate a"].inputs
+    stages = {stage.title: stage for stage in plan_job(none, Path("x"))}
+    assert not any(stage.spec.kind == "learn" for stage in stages.values())
+    assert "learn" not in stages["Generate a"].inputs
 
 
 def test_the_same_warp_serves_both_engines(video: str) -> None:
     assert changed(job(path("a")), learning(path("a"), video=video)).isdisjoint(
-        {"decode", "geometry", "warp a", "fill a"}
+        {"Decode", "Geometry", "Warp a", "Fill a"}
     )
 
 

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from reangle.runtime.progress import Progress
-from reangle.runtime.stage import Stage
+from reangle.runtime.stage import PlannedStage
+from reangle.stages import STAGES
 
 SECONDS = {"decode": 0.01, "warp": 0.02, "learn": 10.0}
 """For a unit of weight: what the plan thinks is as long, is not."""
 
 
-def stage(name: str, weight: float) -> Stage:
-    return Stage(name=name, run=name.split()[0], version=1, weight=weight)
+def stage(name: str, weight: float) -> PlannedStage:
+    kind, _, camera = name.partition(" ")
+    spec = replace(STAGES[kind], params=type(None), reads={})
+    return PlannedStage(spec=spec, params=None, camera=camera, weight=weight)
 
 
 class Clock:
@@ -28,7 +33,7 @@ def test_each_kind_of_stage_is_expected_to_go_on_as_it_went() -> None:
     progress = Progress(stages, clock)
     for one in stages[:2]:
         progress.begin()
-        clock.now += one.weight * SECONDS[one.run]
+        clock.now += one.weight * SECONDS[one.spec.kind]
         progress.finish(one, cached=False)
     progress.begin()
     clock.now += 0.5

@@ -82,9 +82,9 @@ def test_another_camera_runs_only_what_depends_on_it(backend: Backend) -> None:
     request["paths"].append(camera("moved", x=0.5))
     assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
     backend.finish(request["id"])
-    assert [start["run"] for start in stages.started()[before:]] == ["warp", "preview", "deliver"]
+    assert [start["run"] for start in stages.started()[before:]] == ["warp", "fill", "deliver"]
     cached = [event["stage"] for event in backend.events(request["id"]) if event.get("cached")]
-    assert cached == ["decode", "geometry", "warp left", "fill left", "deliver left"]
+    assert cached == ["Decode", "Geometry", "Warp left", "Fill left", "Deliver left"]
 
 
 def test_sending_twice_is_one_job(backend: Backend) -> None:
@@ -158,7 +158,7 @@ def test_progress_is_told_at_most_five_times_a_second(backend: Backend) -> None:
     time.sleep(2.5)
     stages.lift("hold-decode")
     backend.finish(job)
-    told = [event for event in backend.events(job) if event["type"] == "progress" and event["stage"] == "decode"]
+    told = [event for event in backend.events(job) if event["type"] == "progress" and event["stage"] == "Decode"]
     gaps = [later["time"] - earlier["time"] for earlier, later in itertools.pairwise(told)]
     assert len(told) >= 3
     assert min(gaps) > 0.15

@@ -15,9 +15,11 @@ from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import ServerFile
+from reangle.engines.plan import plan_job
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
+from reangle.weights.installed import InstalledWeights
 
 JOB = "ab" * 16
 
@@ -33,7 +35,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobDatabase:
 
 
 def test_health_answers_while_every_reader_waits(tmp_path: Path, slow: JobDatabase) -> None:
-    app = create_app(Supervisor(slow, Store(tmp_path)), ChangeSignal(), lambda: None)
+    app = create_app(Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights()), ChangeSignal(), lambda: None)
 
     async def ask() -> tuple[float, list[int]]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:

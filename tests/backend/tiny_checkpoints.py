@@ -10,6 +10,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.spec import GeometryContext, GeometryParams
+from reangle.media.write import write_images
 from reangle.runtime.stage import StageContext
 
 
@@ -108,12 +111,10 @@ def save_depth_anything(folder: Path) -> Path:
 
 def decoded_clip(folder: Path, frames: list[np.ndarray], **about: Any) -> Path:
     """A `decode` folder with these h x w x 3 RGB frames."""
-    (folder / "frames").mkdir(parents=True)
-    for index, frame in enumerate(frames):
-        cv2.imwrite(str(folder / "frames" / f"{index + 1:06d}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    clip = DecodedClip(folder)
+    write_images(clip.frames, frames)
     height, width = frames[0].shape[:2]
-    clip = {"fps": 24, "frames": len(frames), "width": width, "height": height, **about}
-    (folder / "clip.json").write_text(json.dumps(clip), encoding="utf-8")
+    clip.write_metadata(ClipMetadata(**{"fps": 24, "frames": len(frames), "width": width, "height": height, **about}))
     return folder
 
 
@@ -132,14 +133,13 @@ def context(
     checkpoint: str = "",
     files: list[Path] | None = None,
     **params: Any,
-) -> StageContext:
+) -> GeometryContext:
     """What the geometry stage gets; out is made."""
     out.mkdir(parents=True, exist_ok=True)
     return StageContext(
-        params={"start": 0, "horizontal_fov_deg": None, "depth_files_scale": 1.0, "use_dust3r": True, **params},
-        inputs={"decode": decode},
+        params=GeometryParams(**params),
+        out=GeometryFolder(out),
+        inputs={"decode": DecodedClip(decode)},
         files={"geometry": tuple((path.name, path) for path in files or [])},
-        out=out,
         checkpoint=checkpoint,
-        report=lambda fraction, message: None,
     )

@@ -25,6 +25,7 @@ from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import ServerFile
+from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
@@ -32,6 +33,7 @@ from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
+from reangle.weights.installed import InstalledWeights
 
 HOST = "127.0.0.1"
 EXIT_TROUBLE = 2
@@ -73,7 +75,7 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
     changes = ChangeSignal()
     database = JobDatabase(data / "jobs.sqlite", on_change=changes.send)
     try:
-        supervisor = Supervisor(database, Store(data), at_once=at_once)
+        supervisor = Supervisor(database, Store(data), plan_job, InstalledWeights(), at_once=at_once)
         listener = _listen(port)
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
         app = create_app(supervisor, changes, lambda: server.end())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
-from reangle.cli.render import data_of, reangle_settings, run_stages
+from reangle.cli.render import data_of, geometry_of, reangle_settings, run_stages
 from reangle.cli.request import checked
 from reangle.contract import JobRequest
 from reangle.engines.plan import plan_job
@@ -18,7 +18,8 @@ from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene, open_scenes
-from reangle.geometry.video_geometry import VideoGeometry
+from reangle.finishing.spec import DELIVER
+from reangle.folders import ResultFolder
 from reangle.media.write import read_images
 from reangle.runtime.store import Store
 
@@ -37,9 +38,9 @@ def evaluate(options: Namespace, output: Output) -> int:
         done = run_stages(output, scene.name, plan_job(request, store.root), store)
         for view in scene.views:
             folder = out / scene.name / view.path.name
-            export(done[f"deliver {view.path.name}"], folder)
+            export(done[DELIVER.id(view.path.name)], folder)
             truth, parts = view.frames(), view.parts()
-            found = read_images(folder / "frames")
+            found = read_images(ResultFolder(folder).frames)
             if found.shape != truth.shape:
                 raise UserError(
                     f"{view.folder} holds pictures of {truth.shape}, the result of {found.shape}.",
@@ -66,9 +67,7 @@ def _request(options: Namespace, scene: TrueScene, store: Store, output: Output)
             scene,
             store,
             options.geometry,
-            lambda job: VideoGeometry.load(
-                run_stages(output, scene.name, plan_job(job, store.root), store)["geometry"].folder
-            ),
+            lambda job: geometry_of(run_stages(output, scene.name, plan_job(job, store.root), store)),
             engine=options.engine,
             reangle=settings,
             seed=options.seed,

@@ -8,11 +8,9 @@ import uuid
 from pathlib import Path
 
 from reangle.errors import UserError
+from reangle.folders import DecodedClip, GeometryFolder, ResultFolder, WarpFolder
 from reangle.runtime.data_folder import disk_errors
 from reangle.runtime.store import Artifact
-
-# What tells a folder that an earlier run left from one that holds anything else.
-_MARKS = ("manifest.json", "geometry.json", "warp.json", "clip.json")
 
 
 def check_target(target: Path) -> None:
@@ -45,4 +43,11 @@ def export(artifact: Artifact, target: Path) -> None:
 
 
 def _is_result(folder: Path) -> bool:
-    return any((folder / mark).is_file() for mark in _MARKS)
+    """Whether an earlier run left this folder."""
+    marks = (
+        ResultFolder(folder).manifest_file,
+        GeometryFolder(folder).metadata_file,
+        WarpFolder(folder).metadata_file,
+        DecodedClip(folder).metadata_file,
+    )
+    return any(mark.is_file() for mark in marks)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reangle.runtime.execute import PlanReport
     from reangle.runtime.progress import Progress
-    from reangle.runtime.stage import Stage
+    from reangle.runtime.stage import PlannedStage
 
 _JSON_EVERY_S = 0.2
 _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
@@ -59,7 +59,7 @@ class Output:
         self._say({"event": "done", "seconds": seconds}, f"Done in {seconds} s.", to_stderr=True)
 
     @contextmanager
-    def plan(self, title: str, stages: Sequence[Stage]) -> Iterator[PlanReport]:
+    def plan(self, title: str, stages: Sequence[PlannedStage]) -> Iterator[PlanReport]:
         """Gives the report for `run_plan`. title: what the stages make, for people."""
         from reangle.runtime.progress import Progress
 
@@ -88,12 +88,12 @@ class _Plan:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._stage: Stage | None = None
+        self._stage: PlannedStage | None = None
         self._cached = False
 
-    def _begins(self, stage: Stage, *, cached: bool) -> bool:
+    def _begins(self, stage: PlannedStage, *, cached: bool) -> bool:
         """Whether a stage begins with this report."""
-        if self._stage is not None and stage.name == self._stage.name:
+        if self._stage is not None and stage.id == self._stage.id:
             return False
         if self._stage is not None:
             self._progress.finish(self._stage, cached=self._cached)
@@ -107,18 +107,18 @@ class _BarPlan(_Plan):
         super().__init__(progress)
         self._bar, self._title = bar, title
 
-    def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+    def __call__(self, stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
         if self._begins(stage, cached=cached):
-            self._bar.set_description_str(f"{self._title}: {stage.name}", refresh=False)
+            self._bar.set_description_str(f"{self._title}: {stage.title}", refresh=False)
             if cached or self._bar.disable:
-                self._bar.write(f"  {stage.name}{': done before' if cached else ' ...'}", file=sys.stderr)
+                self._bar.write(f"  {stage.title}{': done before' if cached else ' ...'}", file=sys.stderr)
         left = self._progress.eta_s(stage, fraction)
         self._bar.set_postfix_str("" if left is None else f"{self._bar.format_interval(left)} left", refresh=False)
         # Set, not added up: tqdm gives up a bar that passes its end by a rounding error.
         self._bar.n = max(self._bar.n, self._progress.at(stage, fraction))
         self._bar.update(0)
         if message:
-            self._bar.write(f"  {stage.name}: {message}", file=sys.stderr)
+            self._bar.write(f"  {stage.title}: {message}", file=sys.stderr)
 
 
 class _JsonPlan(_Plan):
@@ -127,15 +127,23 @@ class _JsonPlan(_Plan):
         self._emit = emit
         self._last = 0.0
 
-    def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+    def __call__(self, stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
         begins = self._begins(stage, cached=cached)
         if begins:
-            self._emit({"event": "stage", "stage": stage.name, "cached": cached})
+            self._emit(
+                {
+                    "event": "stage",
+                    "stage": stage.title,
+                    "kind": stage.spec.kind,
+                    "camera": stage.camera,
+                    "cached": cached,
+                }
+            )
         if message:
-            self._emit({"event": "note", "stage": stage.name, "message": message})
+            self._emit({"event": "note", "stage": stage.title, "message": message})
         now = time.monotonic()
         if cached or (now - self._last < _JSON_EVERY_S and not begins and fraction < 1):
             return
         self._last = now
         done, left = self._progress.at(stage, fraction), self._progress.eta_s(stage, fraction)
-        self._emit({"event": "progress", "stage": stage.name, "progress": round(done, 4), "eta_s": left})
+        self._emit({"event": "progress", "stage": stage.title, "progress": round(done, 4), "eta_s": left})

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from reangle.cli import interruption
@@ -15,12 +15,18 @@ from reangle.cli.output import Output
 from reangle.cli.request import checked, read_cameras, read_clip, read_geometry
 from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings
 from reangle.engines.plan import plan_job
+from reangle.finishing.spec import DELIVER, FILL
+from reangle.folders import DecodedClip, GeometryFolder
+from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.spec import DECODE
 from reangle.runtime.data_folder import data_folder
 from reangle.runtime.execute import run_plan
-from reangle.runtime.stage import Stage
+from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
 from reangle.warping.moves import Move, move_path
+from reangle.warping.spec import WARP
+from reangle.weights.installed import InstalledWeights
 
 
 def geometry(options: Namespace, output: Output) -> int:
@@ -31,8 +37,8 @@ def geometry(options: Namespace, output: Output) -> int:
     store = Store(data_of(options))
     request = _request(options, store)
     done = run_stages(output, "Geometry", plan_job(request, store.root), store)
-    for name in ("source", "geometry"):
-        export(done["decode" if name == "source" else name], out / name)
+    for spec, name in ((DECODE, "source"), (GEOMETRY, "geometry")):
+        export(done[spec.id()], out / name)
         output.result(name, out / name)
     output.done()
     return 0
@@ -40,15 +46,15 @@ def geometry(options: Namespace, output: Output) -> int:
 
 def warp(options: Namespace, output: Output) -> int:
     """The clip as seen from each camera, with holes; leaves OUT/NAME for each."""
-    return _cameras(options, output, last="warp", skip={"preview", "deliver"})
+    return _cameras(options, output, last=WARP, skip={FILL.kind, DELIVER.kind})
 
 
 def run(options: Namespace, output: Output) -> int:
     """The finished clip from each camera; leaves OUT/NAME for each."""
-    return _cameras(options, output, last="deliver", skip=set())
+    return _cameras(options, output, last=DELIVER, skip=set())
 
 
-def _cameras(options: Namespace, output: Output, *, last: str, skip: Collection[str]) -> int:
+def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], skip: Collection[str]) -> int:
     out = Path(options.out).expanduser()
     paths, moves = read_cameras(options)
     for name in [item.name for item in (*paths, *moves)]:
@@ -56,16 +62,16 @@ def _cameras(options: Namespace, output: Output, *, last: str, skip: Collection[
     store = Store(data_of(options))
     request = _request(options, store)
     # Named moves turn about the scene's focus, so the geometry has to be known before the cameras are.
-    done: dict[str, Artifact] = {}
+    done: dict[StageId, Artifact] = {}
     if moves:
         done = run_stages(output, "Geometry", plan_job(request, store.root), store)
         paths += _moved(moves, done)
     values = {**request.model_dump(), "paths": tuple(paths)}
     request = checked("The cameras", lambda: JobRequest.model_validate(values))
-    stages = [stage for stage in plan_job(request, store.root) if stage.run not in skip and stage.name not in done]
+    stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
     for path in paths:
-        export(done[f"{last} {path.name}"], out / path.name)
+        export(done[last.id(path.name)], out / path.name)
         output.result(path.name, out / path.name)
     output.done()
     return 0
@@ -100,22 +106,31 @@ def reangle_settings(options: Namespace) -> ReangleSettings:
 
 
 def run_stages(
-    output: Output, title: str, stages: Sequence[Stage], store: Store, before: dict[str, Artifact] | None = None
-) -> dict[str, Artifact]:
+    output: Output,
+    title: str,
+    stages: Sequence[PlannedStage],
+    store: Store,
+    before: dict[StageId, Artifact] | None = None,
+) -> dict[StageId, Artifact]:
     """Run a plan in this process and show how it goes."""
     with output.plan(title, stages) as report:
 
-        def listening(stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
+        def listening(stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
             interruption.check()
             report(stage, fraction, message, cached=cached)
 
-        return run_plan(stages, store, listening, before)
+        return run_plan(stages, store, InstalledWeights(), listening, before)
 
 
-def _moved(moves: list[Move], done: dict[str, Artifact]) -> list[CameraPath]:
-    about = json.loads((done["decode"].folder / "clip.json").read_text(encoding="utf-8"))
-    scene = VideoGeometry.load(done["geometry"].folder)
-    return [move_path(move, scene, about["width"], about["height"], about["fps"]) for move in moves]
+def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]:
+    clip = DecodedClip(done[DECODE.id()].folder).metadata()
+    scene = geometry_of(done)
+    return [move_path(move, scene, clip.width, clip.height, clip.fps) for move in moves]
+
+
+def geometry_of(done: Mapping[StageId, Artifact]) -> VideoGeometry:
+    """The geometry that a plan's stages made."""
+    return VideoGeometry.load(GeometryFolder(done[GEOMETRY.id()].folder))
 
 
 def data_of(options: Namespace) -> Path:

@@ -1,83 +1,89 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what is asked to the stages that do it."""
+"""From a request to the stages of its job."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest
-from reangle.engines.preview import warp_and_fill
-from reangle.engines.reangle import generation, shared_learning, video_checkpoint
+from reangle.engines.preview import preview_stages
+from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.errors import UserError
+from reangle.finishing.spec import DELIVER, DeliverParams
 from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.providers import provider_named
-from reangle.runtime.stage import Stage
+from reangle.geometry.spec import GEOMETRY, GeometryParams
+from reangle.media.spec import DECODE, DecodeParams
+from reangle.runtime.stage import PlannedStage
+from reangle.warping.spec import WARP
 
-DECODE_VERSION = 1
-GEOMETRY_VERSION = 1
-DELIVER_VERSION = 3
 
+def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
+    """The stages of a job, each after those whose output it reads. data: the data folder.
 
-def plan_job(request: JobRequest, data: Path) -> list[Stage]:
-    """The stages of a job, in an order in which each finds its inputs done.
-
-    A camera's name is read by `deliver` alone, so renaming a camera renders nothing again. Raises UserError for what is
-    known to fail before any work: missing weights, a camera that asks for frames that the clip's selection cannot have.
+    Raises UserError for what is known to fail before any work: missing weights, a camera that asks for frames that the
+    clip's selection cannot have.
     """
-    checkpoint = provider_weights(request.geometry, data)
-    clip, geometry = request.clip, request.geometry
-    stages = [
-        Stage(
-            name="decode",
-            run="decode",
-            version=DECODE_VERSION,
-            params=clip.model_dump(exclude={"files"}),
-            files={"clip": clip.files},
-            weight=1,
-            publishes="source",
-        ),
-        Stage(
-            name="geometry",
-            run="geometry",
-            version=GEOMETRY_VERSION,
-            params={**geometry.model_dump(exclude={"files", "checkpoint"}), "start": clip.start},
-            inputs={"decode": "decode"},
-            files={"geometry": geometry.files} if geometry.files else {},
-            checkpoint=checkpoint,
-            weight=provider_named(geometry.provider).seconds,
-            publishes="geometry",
-        ),
-    ]
+    for path in request.paths:
+        _check_frames(path, request.clip.frames)
+    stages = [_decode(request), _geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
     if video and request.paths:
         stages += shared_learning(request, video)
     for path in request.paths:
-        _check_frames(path, clip.frames)
-        stages += warp_and_fill(request, path)
+        stages += preview_stages(request, path)
         if video:
-            stages += generation(request, path, video)
-        stages.append(_deliver(request, path, stages[-1].name))
+            stages += reangle_stages(request, path, video)
+        stages.append(_deliver(request, path, stages[-1]))
     return stages
 
 
-def _deliver(request: JobRequest, path: CameraPath, frames: str) -> Stage:
-    """frames: the stage that wrote the finished frames."""
+def _decode(request: JobRequest) -> PlannedStage:
+    clip = request.clip
+    return PlannedStage(
+        spec=DECODE,
+        params=DecodeParams(start=clip.start, frames=clip.frames, width=clip.width, height=clip.height, fps=clip.fps),
+        files={"clip": clip.files},
+        weight=1,
+        publishes="source",
+    )
+
+
+def _geometry(request: JobRequest, data: Path) -> PlannedStage:
+    settings = request.geometry
+    return PlannedStage(
+        spec=GEOMETRY,
+        params=GeometryParams(
+            provider=settings.provider,
+            start=request.clip.start,
+            horizontal_fov_deg=settings.horizontal_fov_deg,
+            depth_files_scale=settings.depth_files_scale,
+        ),
+        inputs={"decode": DECODE.id()},
+        files={"geometry": settings.files} if settings.files else {},
+        checkpoint=provider_weights(settings, data),
+        weight=provider_named(settings.provider).seconds,
+        publishes="geometry",
+    )
+
+
+def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
+    """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
     settings = request.preview.model_dump()
     if request.engine == "reangle":
         settings |= request.reangle.model_dump()
-    inputs = {"warp": f"warp {path.name}", "preview": frames, "decode": "decode", "geometry": "geometry"}
-    return Stage(
-        name=f"deliver {path.name}",
-        run="deliver",
-        version=DELIVER_VERSION,
-        params={
-            "path": path.model_dump(mode="json"),
-            "engine": request.engine,
-            "settings": settings,
-            "seed": request.seed,
-            "title": request.title,
+    return PlannedStage(
+        spec=DELIVER,
+        camera=path.name,
+        params=DeliverParams(
+            path=path, title=request.title, engine=request.engine, settings=settings, seed=request.seed
+        ),
+        inputs={
+            "decode": DECODE.id(),
+            "geometry": GEOMETRY.id(),
+            "warp": WARP.id(path.name),
+            frames.spec.kind: frames.id,
         },
-        inputs=inputs,
         weight=1,
         publishes=f"cameras/{path.name}",
     )

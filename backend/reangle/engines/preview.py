@@ -1,40 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `preview`: the clip's pixels, moved; what nobody saw, continued from around."""
+"""Engine `preview`: the clip's pixels, moved; what no frame saw, continued from around."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from reangle.contract import CameraPath, JobRequest
-from reangle.runtime.stage import Stage
-
-WARP_VERSION = 2
-PREVIEW_VERSION = 1
-
-
-def unnamed(path: CameraPath) -> dict[str, Any]:
-    """The path as JSON without its name, which only `deliver` reads: a renamed camera renders nothing again."""
-    return {**path.model_dump(mode="json", exclude={"name"}), "name": "camera"}
+from reangle.finishing.spec import FILL, FillParams
+from reangle.geometry.spec import GEOMETRY
+from reangle.media.spec import DECODE
+from reangle.runtime.stage import PlannedStage
+from reangle.warping.spec import WARP, WarpParams
 
 
-def warp_and_fill(request: JobRequest, path: CameraPath) -> list[Stage]:
-    """One camera's stages: the warp with holes, then `fill` with finished frames."""
-    warp = f"warp {path.name}"
+def unnamed(path: CameraPath) -> CameraPath:
+    """The path under a name that is the same for all, so that renaming a camera renders nothing again."""
+    return path.model_copy(update={"name": "camera"})
+
+
+def preview_stages(request: JobRequest, path: CameraPath) -> list[PlannedStage]:
+    """One camera's stages: the warp with holes, then the filled frames."""
+    camera = path.name
     return [
-        Stage(
-            name=warp,
-            run="warp",
-            version=WARP_VERSION,
-            params={"path": unnamed(path), **request.preview.model_dump()},
-            inputs={"decode": "decode", "geometry": "geometry"},
+        PlannedStage(
+            spec=WARP,
+            camera=camera,
+            params=WarpParams(path=unnamed(path), memory=request.preview.memory),
+            inputs={"decode": DECODE.id(), "geometry": GEOMETRY.id()},
             weight=6,
         ),
-        Stage(
-            name=f"fill {path.name}",
-            run="preview",
-            version=PREVIEW_VERSION,
-            params={"path": unnamed(path)},
-            inputs={"warp": warp, "decode": "decode", "geometry": "geometry"},
+        PlannedStage(
+            spec=FILL,
+            camera=camera,
+            params=FillParams(path=unnamed(path)),
+            inputs={"warp": WARP.id(camera)},
             weight=3,
         ),
     ]

@@ -5,30 +5,33 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 from reangle.contract import CameraPath, JobRequest
 from reangle.engines.preview import unnamed
 from reangle.errors import UserError
-from reangle.runtime.stage import Stage
+from reangle.finishing.spec import FILL, FINISH, FinishParams
+from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
+from reangle.geometry.spec import GEOMETRY
+from reangle.media.spec import DECODE
+from reangle.motion.settings import LearningSettings
+from reangle.motion.spec import LEARN, LearnParams
+from reangle.runtime.stage import PlannedStage, StageId
+from reangle.warping.spec import WARP
 from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
 from reangle.weights.registry import find_checkpoint, kind_of
 from reangle.weights.suites import suite_named
 
-LEARN_VERSION = 3
-GENERATE_VERSION = 3
-FINISH_VERSION = 3
-SHARED = "learn the motion"
-CLIPS = 13
-"""What all cameras learn from: the clip and its preset warps (`motion.dataset.MOVES`)."""
+SHARED_CLIPS = 13
+"""Clips of the shared phase: the clip itself and its preset warps (`motion.dataset.MOVES`)."""
 OPENING_S = 5.0
+"""Time to open a video model."""
 
 
 def video_checkpoint(request: JobRequest, data: Path) -> str:
     """The folder of the video model. Raises UserError if it is not on this machine or is of another kind."""
-    asked = request.reangle.suite
-    suite = suite_named(asked)
-    folder = find_checkpoint(suite.video.name if suite else asked, data)
+    wanted = request.reangle.suite
+    suite = suite_named(wanted)
+    folder = find_checkpoint(suite.video.name if suite else wanted, data)
     kind = kind_of(folder)
     if kind is None or kind.role != "video":
         raise UserError(
@@ -38,103 +41,100 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
     return str(folder)
 
 
-def recipe(request: JobRequest) -> Recipe:
-    """The suite's recipe with what the artist said."""
-    said = request.reangle.model_dump(include={field.name for field in fields(Recipe)}, exclude_none=True)
-    return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **said)
+def recipe_of(request: JobRequest) -> Recipe:
+    """The suite's recipe, with the settings that the request gives in their places."""
+    given = request.reangle.model_dump(include={field.name for field in fields(Recipe)}, exclude_none=True)
+    return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **given)
 
 
-def _pace(request: JobRequest) -> Pace:
-    return PACES.get(request.reangle.suite.casefold(), LARGE)
+def shared_learning(request: JobRequest, checkpoint: str) -> list[PlannedStage]:
+    """Learning from the clip and its warps to preset moves, once for all cameras; nothing if it has no steps."""
+    steps = recipe_of(request).shared_steps
+    frames = SHARED_CLIPS * max(len(path.frames) for path in request.paths)
+    return [_learn(request, checkpoint, steps, frames)] if steps else []
 
 
-def shared_learning(request: JobRequest, checkpoint: str) -> list[Stage]:
-    """Learning from the clip and its warps to preset moves, once for all cameras."""
-    steps = recipe(request).shared_steps
-    frames = max((len(path.frames) for path in request.paths), default=0)
-    return [_learn(request, checkpoint, SHARED, None, steps, {}, CLIPS * frames)] if steps else []
-
-
-def generation(request: JobRequest, path: CameraPath, checkpoint: str) -> list[Stage]:
-    """One camera's stages after `warp` and `fill`: learning from its own warp, generating, finishing."""
-    chosen = recipe(request)
-    learned = {"learned": SHARED} if chosen.shared_steps else {}
+def reangle_stages(request: JobRequest, path: CameraPath, checkpoint: str) -> list[PlannedStage]:
+    """One camera's stages after its warp and fill: learning from its own warp, generating, finishing."""
+    recipe = recipe_of(request)
+    lora = LEARN.id() if recipe.shared_steps else None
     stages = []
-    if chosen.path_steps:
-        own = f"learn {path.name}"
-        stages.append(_learn(request, checkpoint, own, path, chosen.path_steps, learned, len(path.frames)))
-        learned = {"learned": own}
-    pace, passes = _pace(request), chosen.sampling_steps * (2 if chosen.guidance > 1 else 1)
-    # Frames are encoded before, and decoded after.
-    ready = OPENING_S + pace.frame * len(path.frames)
-    sampling = (pace.frame + passes * pace.sample) * len(path.frames)
-    generate, finish = f"generate {path.name}", f"finish {path.name}"
-    fill = f"fill {path.name}"
-    return [
-        *stages,
-        Stage(
-            name=generate,
-            run="generate",
-            version=GENERATE_VERSION,
-            params={
-                "path": unnamed(path),
-                "caption": request.reangle.caption,
-                "sampling": {
-                    "steps": chosen.sampling_steps,
-                    "guidance": chosen.guidance,
-                    "dynamic_guidance": chosen.dynamic_guidance,
-                },
-                "warp_guidance": chosen.warp_guidance,
-                "seed": request.seed,
-            },
-            inputs={"decode": "decode", "geometry": "geometry", "preview": fill, **learned},
-            checkpoint=checkpoint,
-            weight=ready + sampling,
-            preparation=ready / (ready + sampling),
-        ),
-        Stage(
-            name=finish,
-            run="finish",
-            version=FINISH_VERSION,
-            params={"exact_where_seen": request.reangle.exact_where_seen, "fill_share": chosen.fill_share},
-            inputs={"warp": f"warp {path.name}", "fill": fill, "generated": generate},
-            weight=3,
-        ),
-    ]
+    if recipe.path_steps:
+        stages.append(_learn(request, checkpoint, recipe.path_steps, len(path.frames), path, lora))
+        lora = stages[-1].id
+    return [*stages, _generate(request, path, checkpoint, lora), _finish(request, path)]
 
 
 def _learn(
     request: JobRequest,
     checkpoint: str,
-    name: str,
-    path: CameraPath | None,
     steps: int,
-    learned: dict[str, str],
     frames: int,
-) -> Stage:
-    """frames: of all clips that are learned from, about."""
-    chosen, pace = recipe(request), _pace(request)
-    preparing, learning_s = OPENING_S + pace.frame * frames, pace.step * steps
-    learning: dict[str, Any] = {
-        "steps": steps,
-        "rank": chosen.rank,
-        "alpha": chosen.alpha,
-        "rate": chosen.rate,
-        "seed": request.seed % 2**32,
-    }
-    return Stage(
-        name=name,
-        run="learn",
-        version=LEARN_VERSION,
-        params={
-            "path": unnamed(path) if path else None,
-            "caption": request.reangle.caption,
-            "learning": learning,
-            "warps": True,
-            "masked": True,
-        },
-        inputs={"decode": "decode", "geometry": "geometry", **learned},
+    path: CameraPath | None = None,
+    earlier: StageId | None = None,
+) -> PlannedStage:
+    """frames: of all clips that are learned from, about. path: None for the shared phase. earlier: the LoRA to start
+    from.
+    """
+    recipe, pace = recipe_of(request), _pace(request)
+    preparation_s, training_s = OPENING_S + pace.frame * frames, pace.step * steps
+    return PlannedStage(
+        spec=LEARN,
+        camera=path.name if path else "",
+        params=LearnParams(
+            path=unnamed(path) if path else None,
+            caption=request.reangle.caption,
+            learning=LearningSettings(
+                steps=steps, rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate, seed=request.seed % 2**32
+            ),
+        ),
+        inputs=_clip_inputs(earlier),
         checkpoint=checkpoint,
-        weight=preparing + learning_s,
-        preparation=preparing / (preparing + learning_s),
+        weight=preparation_s + training_s,
+        preparation=preparation_s / (preparation_s + training_s),
     )
+
+
+def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: StageId | None) -> PlannedStage:
+    recipe, pace, frames = recipe_of(request), _pace(request), len(path.frames)
+    passes = recipe.sampling_steps * (2 if recipe.guidance > 1 else 1)
+    # Frames are encoded before sampling, and decoded after it.
+    preparation_s = OPENING_S + pace.frame * frames
+    sampling_s = (pace.frame + passes * pace.sample) * frames
+    return PlannedStage(
+        spec=GENERATE,
+        camera=path.name,
+        params=GenerateParams(
+            path=unnamed(path),
+            caption=request.reangle.caption,
+            sampling=SamplingSettings(recipe.sampling_steps, recipe.guidance, recipe.dynamic_guidance),
+            warp_guidance=recipe.warp_guidance,
+            seed=request.seed,
+        ),
+        inputs={**_clip_inputs(lora), "fill": FILL.id(path.name)},
+        checkpoint=checkpoint,
+        weight=preparation_s + sampling_s,
+        preparation=preparation_s / (preparation_s + sampling_s),
+    )
+
+
+def _finish(request: JobRequest, path: CameraPath) -> PlannedStage:
+    camera = path.name
+    return PlannedStage(
+        spec=FINISH,
+        camera=camera,
+        params=FinishParams(
+            exact_where_seen=request.reangle.exact_where_seen, fill_share=recipe_of(request).fill_share
+        ),
+        inputs={"warp": WARP.id(camera), "fill": FILL.id(camera), "generate": GENERATE.id(camera)},
+        weight=3,
+    )
+
+
+def _clip_inputs(lora: StageId | None) -> dict[str, StageId]:
+    """The clip and its geometry, and a LoRA where there is one."""
+    return {"decode": DECODE.id(), "geometry": GEOMETRY.id(), **({"learn": lora} if lora else {})}
+
+
+def _pace(request: JobRequest) -> Pace:
+    return PACES.get(request.reangle.suite.casefold(), LARGE)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages `preview`, `finish` and `deliver`: filled frames, generated frames, and the folder that the artist gets."""
+"""Stages `fill`, `finish` and `deliver`: filled frames, generated frames, and the folder that the artist gets."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from itertools import pairwise
@@ -14,96 +13,87 @@ import numpy as np
 from reangle.contract import CameraPath
 from reangle.finishing.composite import composite
 from reangle.finishing.fill import Filler
-from reangle.finishing.manifest import GENERATION, write_manifest
+from reangle.finishing.manifest import make_manifest
+from reangle.finishing.spec import DeliverContext, FillContext, FinishContext
+from reangle.folders import ClipMetadata, DecodedClip, FilledFolder, FinishedFolder, GeneratedFolder, WarpFolder
 from reangle.media.write import ImageWriter, read_images, write_mp4
-from reangle.runtime.stage import StageContext
-from reangle.warping.stage import FOLDERS, load_views
+from reangle.warping.stage import load_views
 from reangle.warping.video import in_order
 
 CHUNK = 32
 """Frames that are read from disk at a time."""
 
 
-def fill(context: StageContext) -> None:
-    """Write frames/ into `context.out`: the warped frames with nothing unknown left in them.
-
-    What was seen or remembered is not touched.
-    params: path, a CameraPath. inputs: warp.
-    """
-    path = CameraPath.model_validate(context.params["path"])
-    source = context.inputs["warp"]
-    filler = Filler(load_views(source / "background"))
+def fill(context: FillContext) -> None:
+    """Write the warped frames with nothing unknown left in them. What was seen or remembered is not changed."""
+    path = context.params.path
+    warp = context.read("warp", WarpFolder)
+    filler = Filler(load_views(warp))
     cameras = list(zip(path.intrinsics(), path.extrinsics(), strict=True))
 
-    def finish(
+    def filled(
         item: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]],
     ) -> np.ndarray:
         rgb, visible, remembered, depth, camera = item
         return filler.fill(rgb, (visible | remembered) > 0, depth, *camera)
 
-    with ImageWriter(context.out / "frames") as writer:
+    with ImageWriter(context.out.frames) as writer:
         for start in range(0, len(cameras), CHUNK):
-            images = (read_images(source / name, start, CHUNK) for name in FOLDERS)
+            images = (read_images(folder, start, CHUNK) for folder in warp.images)
             items = zip(*images, cameras[start : start + CHUNK], strict=True)
-            for n, frame in enumerate(in_order(finish, items), start=start + 1):
+            for n, frame in enumerate(in_order(filled, items), start=start + 1):
                 writer.add(frame)
                 context.report(n / len(cameras), "")
 
 
-def finish(context: StageContext) -> None:
-    """Write frames/ and generation.json into `context.out`: what was generated, with what the camera saw over it if
-    that is to be exact.
-
-    params: exact_where_seen; fill_share, 0 to 1: of the fill in what is shown where nothing was seen, in that case.
-    inputs: warp, fill, generated.
-    """
-    source, generated = context.inputs["warp"], context.inputs["generated"] / "generated"
-    fill_share = np.float32(context.params["fill_share"])
-    count = len(list(generated.iterdir()))
-    with ImageWriter(context.out / "frames") as writer:
+def finish(context: FinishContext) -> None:
+    """Write the generated frames, with what the camera saw over them if that is to be exact, and how they were made."""
+    params = context.params
+    warp, fill, generated = (
+        context.read("warp", WarpFolder),
+        context.read("fill", FilledFolder),
+        context.read("generate", GeneratedFolder),
+    )
+    fill_share = np.float32(params.fill_share)
+    count = len(list(generated.frames.iterdir()))
+    with ImageWriter(context.out.frames) as writer:
         for start in range(0, count, CHUNK):
-            made = read_images(generated, start, min(CHUNK, count - start))
-            if context.params["exact_where_seen"]:
-                folders = (*(source / name for name in FOLDERS), context.inputs["fill"] / "frames")
-                parts = (read_images(folder, start, len(made)) for folder in folders)
-                made = [
+            frames = read_images(generated.frames, start, min(CHUNK, count - start))
+            if params.exact_where_seen:
+                parts = (read_images(folder, start, len(frames)) for folder in (*warp.images, fill.frames))
+                frames = [
                     composite(warped, (seen | known) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
-                    for warped, seen, known, depth, filled, frame in zip(*parts, made, strict=True)
+                    for warped, seen, known, depth, filled, frame in zip(*parts, frames, strict=True)
                 ]
-            for n, frame in enumerate(made, start=start + 1):
+            for n, frame in enumerate(frames, start=start + 1):
                 writer.add(frame)
                 context.report(n / count, "")
-    shutil.copyfile(context.inputs["generated"] / GENERATION, context.out / GENERATION)
+    context.out.write_record(generated.record())
 
 
-def deliver(context: StageContext) -> None:
-    """Write the result into `context.out`.
-
-    It is frames/, visibility/, memory/, depth/, warped/, preview.mp4 and manifest.json.
-    params: path, engine, settings, seed, title. inputs: warp, preview, geometry, decode.
-    """
-    path = CameraPath.model_validate(context.params["path"])
-    for role, names in (("warp", FOLDERS), ("preview", ("frames",))):
-        for name in names:
-            _link_folder(context.inputs[role] / name, context.out / name)
+def deliver(context: DeliverContext) -> None:
+    """Write the result: the finished frames, else the filled ones, with all that an artist may need beside them."""
+    path, out = context.params.path, context.out
+    frames = context.find("finish", FinishedFolder) or context.read("fill", FilledFolder)
+    warp = context.read("warp", WarpFolder)
+    for source, target in zip((*warp.images, frames.frames), (*out.warp_images, out.frames), strict=True):
+        _link_folder(source, target)
     context.report(0.2, "")
     count = len(path.frames)
-    frames = (
-        frame
-        for start in range(0, count, CHUNK)
-        for frame in read_images(context.out / "frames", start, min(CHUNK, count - start))
+    images = (
+        image for start in range(0, count, CHUNK) for image in read_images(out.frames, start, min(CHUNK, count - start))
     )
-    write_mp4(context.out / "preview.mp4", frames, path.fps, _variable_times(context.inputs["decode"], path))
+    clip = context.read("decode", DecodedClip).metadata()
+    write_mp4(out.movie, images, path.fps, _variable_times(clip, path))
     context.report(0.8, "")
-    write_manifest(context, path)
+    out.write_manifest(make_manifest(context))
     context.report(1.0, "")
 
 
-def _variable_times(decode: Path, path: CameraPath) -> list[float] | None:
+def _variable_times(clip: ClipMetadata, path: CameraPath) -> list[float] | None:
     """The clip's own time of each output frame if its frame rate varies and the camera goes through it forwards."""
-    clip = json.loads((decode / "clip.json").read_text(encoding="utf-8"))
     forwards = all(before < after for before, after in pairwise(path.frames))
-    return [clip["timestamps"][frame] for frame in path.frames] if clip["fps_is_variable"] and forwards else None
+    return [clip.timestamps[frame] for frame in path.frames] if clip.fps_is_variable and forwards else None
 
 
 def _link_folder(source: Path, target: Path) -> None:

@@ -11,7 +11,8 @@ import torch
 from diffusers import CogVideoXImageToVideoPipeline
 
 from reangle.generation.guide import WarpGuide
-from reangle.generation.window import SamplingSettings, decode_frames, generate_latents
+from reangle.generation.spec import SamplingSettings
+from reangle.generation.window import decode_frames, generate_latents
 from reangle.motion.windows import GROUP, Windows, join_windows
 
 

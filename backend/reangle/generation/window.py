@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,7 @@ from diffusers import CogVideoXImageToVideoPipeline
 from PIL import Image
 
 from reangle.generation.guide import WarpGuide
-
-
-@dataclass(frozen=True)
-class SamplingSettings:
-    """Defaults are the paper's: 50 steps, guidance 6 that grows from 1 as the noise goes (dynamic)."""
-
-    steps: int = 50
-    guidance: float = 6.0
-    dynamic_guidance: bool = True
+from reangle.generation.spec import SamplingSettings
 
 
 def generate_latents(

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
+from reangle.folders import GeometryFolder
 from reangle.geometry.flying_pixels import flying_pixels
 from reangle.geometry.footage import Footage
 from reangle.geometry.video_geometry import VideoGeometry
@@ -21,8 +20,8 @@ def cloud_size(width: int, height: int) -> tuple[int, int]:
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
 
-def save_cloud(geometry: VideoGeometry, footage: Footage, folder: Path) -> None:
-    """Write cloud.npz as docs/architecture.md has it. Depth is sampled, never blended, so that edges stay edges."""
+def save_cloud(geometry: VideoGeometry, footage: Footage, folder: GeometryFolder) -> None:
+    """Write the cloud as docs/architecture.md describes it. Depth is sampled, never blended, so edges stay sharp."""
     width, height = cloud_size(geometry.width, geometry.height)
     rows = ((np.arange(height) + 0.5) * geometry.height / height).astype(np.intp)
     columns = ((np.arange(width) + 0.5) * geometry.width / width).astype(np.intp)
@@ -40,7 +39,7 @@ def save_cloud(geometry: VideoGeometry, footage: Footage, folder: Path) -> None:
         if geometry.dynamic is not None:
             dynamic[index] = geometry.dynamic[index][pick]
     np.savez(
-        folder / "cloud.npz",
+        folder.cloud,
         depth=depth,
         rgb=rgb,
         K=geometry.K_at(width, height),

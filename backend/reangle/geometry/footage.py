@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from reangle.errors import UserError
+from reangle.folders import ClipMetadata, DecodedClip
 
 DEFAULT_FOV_DEG = 55.0
 """Horizontal field of view of an ordinary camera, used where nobody knows better."""
@@ -19,40 +18,39 @@ DEFAULT_FOV_DEG = 55.0
 
 @dataclass(frozen=True)
 class Footage:
-    """A `decode` folder. about: its clip.json."""
+    """The decoded clip and what is known of it."""
 
-    folder: Path
-    about: dict[str, Any]
+    clip: DecodedClip
+    metadata: ClipMetadata
 
     @classmethod
-    def open(cls, folder: Path) -> Footage:
+    def open(cls, clip: DecodedClip) -> Footage:
         """Raises UserError if the folder is not what `decode` writes."""
         try:
-            about = json.loads((folder / "clip.json").read_text(encoding="utf-8"))
-            footage = cls(folder, about)
+            footage = cls(clip, clip.metadata())
             if min(footage.count, footage.width, footage.height) < 1:
-                raise ValueError("clip.json has no frames")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                raise ValueError("the clip has no frames")
+        except (OSError, ValueError) as error:
             raise UserError(
-                f"The decoded clip in {folder} cannot be read: {error}.", advice="Import the clip again."
+                f"The decoded clip in {clip.path} cannot be read: {error}.", advice="Import the clip again."
             ) from error
         return footage
 
     @property
     def count(self) -> int:
-        return int(self.about["frames"])
+        return self.metadata.frames
 
     @property
     def width(self) -> int:
-        return int(self.about["width"])
+        return self.metadata.width
 
     @property
     def height(self) -> int:
-        return int(self.about["height"])
+        return self.metadata.height
 
     def image(self, index: int) -> np.ndarray:
         """Frame `index` (0-based) as height x width x 3 uint8 RGB."""
-        path = self.folder / "frames" / f"{index + 1:06d}.png"
+        path = self.clip.frames / f"{index + 1:06d}.png"
         bgr = decode_image(path, cv2.IMREAD_COLOR)
         if bgr is None:
             raise UserError(

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from reangle.contract.camera_path import rows_of
 from reangle.errors import UserError
+from reangle.folders import GeometryFolder, GeometryMetadata
 
 SCALE_KINDS = ("metric", "relative")
+ARRAYS = ("depth", "valid", "confidence", "dynamic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,48 +82,49 @@ class VideoGeometry:
         """K for the same view at another pixel size: T x 3 x 3. Exact because centres are at +0.5."""
         return np.diag([width / self.width, height / self.height, 1.0]) @ self.K
 
-    def save(self, folder: Path) -> None:
-        """Write `geometry.json` and one `.npy` per array into an existing folder."""
-        for name in ("depth", "valid", "confidence", "dynamic"):
+    def save(self, folder: GeometryFolder) -> None:
+        """Write metadata and arrays into an existing folder."""
+        for name in ARRAYS:
             array = getattr(self, name)
             if array is not None:
-                np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        about = {
-            "frames": self.frame_count,
-            "width": self.width,
-            "height": self.height,
-            "scale": self.scale,
-            "provider": self.provider,
-            "checkpoint": self.checkpoint,
-            "licence": self.licence,
-            "notes": list(self.notes),
-            "K": self.K.tolist(),
-            "world_from_camera": self.world_from_camera.tolist(),
-        }
-        (folder / "geometry.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+                np.save(folder.array(name), array, allow_pickle=False)
+        folder.write_metadata(
+            GeometryMetadata(
+                frames=self.frame_count,
+                width=self.width,
+                height=self.height,
+                scale=self.scale,
+                provider=self.provider,
+                checkpoint=self.checkpoint,
+                licence=self.licence,
+                notes=self.notes,
+                K=rows_of(self.K),
+                world_from_camera=rows_of(self.world_from_camera),
+            )
+        )
 
     @classmethod
-    def load(cls, folder: Path) -> VideoGeometry:
+    def load(cls, folder: GeometryFolder) -> VideoGeometry:
         """Read what `save` wrote. Raises UserError if a file is missing or does not fit."""
         try:
-            about = json.loads((folder / "geometry.json").read_text(encoding="utf-8"))
+            metadata = folder.metadata()
             arrays = {
-                name: np.load(folder / f"{name}.npy", allow_pickle=False)
-                for name in ("depth", "valid", "confidence", "dynamic")
-                if name != "dynamic" or (folder / "dynamic.npy").exists()
+                name: np.load(folder.array(name), allow_pickle=False)
+                for name in ARRAYS
+                if name != "dynamic" or folder.array(name).exists()
             }
             return cls(
                 **arrays,
-                K=np.asarray(about["K"], np.float64),
-                world_from_camera=np.asarray(about["world_from_camera"], np.float64),
-                scale=about["scale"],
-                provider=about["provider"],
-                checkpoint=about["checkpoint"],
-                licence=about["licence"],
-                notes=tuple(about["notes"]),
+                K=np.asarray(metadata.K, np.float64),
+                world_from_camera=np.asarray(metadata.world_from_camera, np.float64),
+                scale=metadata.scale,
+                provider=metadata.provider,
+                checkpoint=metadata.checkpoint,
+                licence=metadata.licence,
+                notes=metadata.notes,
             )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(
-                f"The geometry in {folder} cannot be read: {error}.",
+                f"The geometry in {folder.path} cannot be read: {error}.",
                 advice="Make it again with `reangle geometry`.",
             ) from error

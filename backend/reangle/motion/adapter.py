@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, CogVideoXTransformer3DModel
 from peft import LoraConfig
 from peft.utils.save_and_load import get_peft_model_state_dict, set_peft_model_state_dict
 
+from reangle.folders import LoraFolder
+
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 """The matrices of the full attention over text and all frames (Reangle-A-Video, section 4)."""
-WEIGHTS = "pytorch_lora_weights.safetensors"
 
 
 def add_adapter(
@@ -44,12 +44,12 @@ def put_adapter_weights(transformer: CogVideoXTransformer3DModel, weights: Mappi
     set_peft_model_state_dict(transformer, dict(weights))
 
 
-def save_adapter(transformer: CogVideoXTransformer3DModel, folder: Path) -> None:
-    """Write the LoRA, rank and alpha included, so that the pipeline's own `load_lora_weights(folder)` opens it."""
+def save_adapter(transformer: CogVideoXTransformer3DModel, folder: LoraFolder) -> None:
+    """Write the LoRA, rank and alpha included, so that the pipeline's own `load_lora_weights(folder.lora)` opens it."""
     CogVideoXImageToVideoPipeline.save_lora_weights(
-        folder,
+        folder.lora,
         transformer_lora_layers=adapter_weights(transformer),
-        weight_name=WEIGHTS,
+        weight_name=folder.weights.name,
         # Without it alpha is lost, and rank is taken for it.
         transformer_lora_adapter_metadata=transformer.peft_config["default"].to_dict(),
     )

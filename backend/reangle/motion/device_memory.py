@@ -6,16 +6,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
 
 from reangle.errors import RunAgainError, UserError
+from reangle.folders import UnfinishedLearning
 from reangle.runtime.data_folder import write_atomically
 from reangle.runtime.stage import StageContext
 from reangle.weights.memory import TIERS, DeviceMemory, Tier, choose_tier, size_of, tier_below, tier_named
-
-CHOICE = "memory.json"
 
 
 def device_memory() -> DeviceMemory:
@@ -25,14 +25,15 @@ def device_memory() -> DeviceMemory:
     return DeviceMemory(float(psutil.virtual_memory().available), 4, apart=False)
 
 
-def in_tier(context: StageContext, rank: int, work: Callable[[Tier], None]) -> None:
+def in_tier(context: StageContext[Any, Any], rank: int, work: Callable[[Tier], None]) -> None:
     """Do the stage's work in the fastest tier that fits.
 
     Raises RunAgainError when memory runs out, having noted the next tier and dropped what was begun; UserError when
     there is no next one.
     """
     assert context.unfinished is not None
-    noted = context.unfinished / CHOICE
+    unfinished = UnfinishedLearning(context.unfinished)
+    noted = unfinished.tier_file
     known = noted.exists()
     tier = tier_named(json.loads(noted.read_text(encoding="utf-8"))["tier"]) if known else _choose(context, rank)
     try:
@@ -47,7 +48,7 @@ def in_tier(context: StageContext, rank: int, work: Callable[[Tier], None]) -> N
                 advice="Close other programs, or choose the suite mini.",
             ) from error
         # What another tier has learned so far is not what this one would have.
-        (context.unfinished / "training.safetensors").unlink(missing_ok=True)
+        unfinished.training.unlink(missing_ok=True)
         write_atomically(noted, json.dumps({"tier": below.name}).encode())
         raise RunAgainError(f"Memory ran out; it begins again with less: {below.words}.") from error
 
@@ -57,7 +58,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
 
 
-def _choose(context: StageContext, rank: int) -> Tier:
+def _choose(context: StageContext[Any, Any], rank: int) -> Tier:
     device = device_memory()
     tier = choose_tier(size_of(Path(context.checkpoint), bytes_each=device.bytes_each), rank, device)
     free = f"{device.free / 1e9:.1f} GB"

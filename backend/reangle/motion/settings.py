@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
+
+from reangle.runtime.stage import STRICT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class LearningSettings:
     """Defaults are the paper's (Reangle-A-Video, section 4 and its published code).
 

@@ -8,32 +8,29 @@ camera's own warp.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from diffusers import CogVideoXImageToVideoPipeline
 from safetensors.torch import load_file
 
-from reangle.contract import CameraPath
 from reangle.errors import UserError
+from reangle.folders import DecodedClip, GeometryFolder, LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
-from reangle.motion.adapter import WEIGHTS, add_adapter, put_adapter_weights, save_adapter
+from reangle.motion.adapter import add_adapter, put_adapter_weights, save_adapter
 from reangle.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, training_clips
 from reangle.motion.device_memory import in_tier
 from reangle.motion.examples import Example, encode_example, load_examples, save_examples
 from reangle.motion.model_view import ModelView
 from reangle.motion.pipeline import alone, open_video_pipeline, rotary_of, unread
-from reangle.motion.settings import LearningSettings
 from reangle.motion.sight import colours_of, sight
+from reangle.motion.spec import LearnContext
 from reangle.motion.trainer import Progress, learn
 from reangle.motion.windows import plan_windows
 from reangle.runtime.data_folder import write_atomically
-from reangle.runtime.stage import StageContext
 from reangle.warping.memory import Memory
 from reangle.warping.video import Warper, check_clip
 from reangle.weights.memory import Tier
@@ -41,36 +38,28 @@ from reangle.weights.registry import licence_of, name_of
 
 WARPING = 0.25
 """Share of the preparation: the rest is encoding."""
-LORA = "lora"
 PICTURES = 8
-"""How often learning is put into words and a picture."""
+"""How often training is reported with a picture."""
 
 
-def learn_motion(context: StageContext) -> None:
-    """Write lora/, in diffusers' format, and learning.json (losses, clips and what was left out) into `context.out`.
-
-    What was learned before is told first, so the file is the whole history of its LoRA.
-
-    params: caption; path, a CameraPath, or None for the presets; learning, fields of LearningSettings; warps, whether
-    to learn from the presets' warps besides the clip itself; masked, whether what was not seen is hidden from the loss.
-    inputs: decode, geometry, and learned, an earlier output to go on from, if there is one. checkpoint: a video model.
-    """
-    settings = learning_settings(context.params["learning"])
-    in_tier(context, settings.rank, partial(_learn, context, settings))
+def learn_motion(context: LearnContext) -> None:
+    """Write a LoRA and its history, earlier phases first."""
+    in_tier(context, context.params.learning.rank, partial(_learn, context))
 
 
-def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> None:
+def _learn(context: LearnContext, tier: Tier) -> None:
     assert context.unfinished is not None
-    kept = context.unfinished
+    unfinished, settings = UnfinishedLearning(context.unfinished), context.params.learning
+    earlier = context.find("learn", LoraFolder)
     pipe = open_video_pipeline(Path(context.checkpoint), tier)
-    examples, about, colours = _examples(context, pipe, kept / "examples.safetensors", settings.seed)
+    examples, clips, colours = _examples(context, pipe, unfinished)
     scheduler = pipe.scheduler
     width, height = model_size(pipe)
     rotary = rotary_of(pipe, height, width, len(examples[0].latents))
     transformer = alone(pipe)
     add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
-    if "learned" in context.inputs:
-        learned = load_file(context.inputs["learned"] / LORA / WEIGHTS)
+    if earlier is not None:
+        learned = load_file(earlier.weights)
         put_adapter_weights(
             transformer, {name.removeprefix("transformer."): weights for name, weights in learned.items()}
         )
@@ -80,36 +69,35 @@ def _learn(context: StageContext, settings: LearningSettings, tier: Tier) -> Non
         now_and_then = not progress.step % max(1, settings.steps // PICTURES) or progress.step == settings.steps
         context.report(min(share, 1.0), "")
         picture = sight(transformer, scheduler, rotary, examples[0], colours) if now_and_then else b""
-        context.show(progress.loss, _news(progress, settings.steps), picture)
+        context.report_training(progress.loss, _news(progress, settings.steps), picture)
 
     try:
-        losses = learn(transformer, scheduler, rotary, examples, settings, kept / "training.safetensors", report, tier)
+        losses = learn(transformer, scheduler, rotary, examples, settings, unfinished.training, report, tier)
     except FloatingPointError as error:
         raise UserError(
-            f"Learning the motion went astray: {error}.", advice="Choose a lower learning rate, or another seed."
+            f"Training diverged: {error}.", advice="Choose a lower learning rate, or another seed."
         ) from error
-    save_adapter(transformer, context.out / LORA)
-    about |= video_model(context, tier)
-    about["losses"] = [round(loss, 6) for loss in losses]
-    if "learned" in context.inputs:
-        before = json.loads((context.inputs["learned"] / "learning.json").read_text(encoding="utf-8"))
-        about |= {key: before[key] + about[key] for key in ("clips", "losses")}
-    (context.out / "learning.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    save_adapter(transformer, context.out)
+    record = LearningRecord(
+        clips=clips, losses=tuple(round(loss, 6) for loss in losses), **asdict(video_model(context.checkpoint, tier))
+    )
+    if earlier is not None:
+        before = earlier.record()
+        record = replace(record, clips=before.clips + record.clips, losses=before.losses + record.losses)
+    context.out.write_record(record)
 
 
-def video_model(context: StageContext, tier: Tier) -> dict[str, str]:
-    """What a manifest says of the model that a stage ran: its name, its licence, and how memory was saved."""
-    name, licence = name_of(context.checkpoint), licence_of(context.checkpoint)
-    return {"checkpoint": name, "licence": licence, "memory": f"{tier.name}: {tier.words}"}
+@dataclass(frozen=True)
+class VideoModel:
+    """How a record names the model that a stage ran. memory: how memory was saved."""
+
+    checkpoint: str
+    licence: str
+    memory: str
 
 
-def learning_settings(values: Mapping[str, Any]) -> LearningSettings:
-    """From JSON; what is not said is the default."""
-    known = {field.name for field in fields(LearningSettings)}
-    given = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in known
-    }
-    return LearningSettings(**given)
+def video_model(checkpoint: str, tier: Tier) -> VideoModel:
+    return VideoModel(name_of(checkpoint), licence_of(checkpoint), f"{tier.name}: {tier.words}")
 
 
 def model_size(pipe: CogVideoXImageToVideoPipeline) -> tuple[int, int]:
@@ -119,13 +107,14 @@ def model_size(pipe: CogVideoXImageToVideoPipeline) -> tuple[int, int]:
 
 
 def _examples(
-    context: StageContext, pipe: CogVideoXImageToVideoPipeline, kept: Path, seed: int
-) -> tuple[list[Example], dict[str, Any], np.ndarray]:
-    """The clips to learn from, encoded; what learning.json says of them; and `colours_of` the first."""
-    beside = kept.with_suffix(".json")
-    if beside.exists():
-        known = json.loads(beside.read_text(encoding="utf-8"))
-        return load_examples(kept), known["about"], np.array(known["colours"], np.float32)
+    context: LearnContext, pipe: CogVideoXImageToVideoPipeline, unfinished: UnfinishedLearning
+) -> tuple[list[Example], tuple[LearnedClip, ...], np.ndarray]:
+    """The clips to learn from, encoded; what their record says; and `colours_of` the first."""
+    params = context.params
+    if unfinished.examples_metadata_file.exists():
+        known = json.loads(unfinished.examples_metadata_file.read_text(encoding="utf-8"))
+        learned = tuple(LearnedClip(**clip) for clip in known["clips"])
+        return load_examples(unfinished.examples), learned, np.array(known["colours"], np.float32)
     clips = _clips(context, pipe)
     enough = [clip for clip in clips if clip.coverage >= LEAST_COVERAGE]
     if not enough:
@@ -141,47 +130,45 @@ def _examples(
         context.report(0.0, words)
     examples = []
     for index, clip in enumerate(enough):
-        visible = clip.visible if context.params["masked"] else np.ones_like(clip.visible)
-        examples.append(encode_example(pipe, clip.frames, visible, clip.prompt, seed + index))
+        visible = clip.visible if params.masked else np.ones_like(clip.visible)
+        examples.append(encode_example(pipe, clip.frames, visible, clip.prompt, params.learning.seed + index))
         share = WARPING + (1 - WARPING) * (index + 1) / len(enough)
         context.report(context.preparation * share, "")
-    about = {
-        "clips": [
-            {"name": clip.name, "prompt": clip.prompt, "coverage": round(clip.coverage, 4), "used": clip in enough}
-            for clip in clips
-        ]
-    }
+    learned = tuple(
+        LearnedClip(clip.name, clip.prompt, round(float(clip.coverage), 4), clip in enough) for clip in clips
+    )
     colours = colours_of(examples[0].latents, enough[0].frames)
-    save_examples(examples, kept)
-    write_atomically(beside, json.dumps({"about": about, "colours": colours.tolist()}).encode())
+    save_examples(examples, unfinished.examples)
+    metadata = {"clips": [asdict(clip) for clip in learned], "colours": colours.tolist()}
+    write_atomically(unfinished.examples_metadata_file, json.dumps(metadata).encode())
     # Read back, so that a broken run and an unbroken one learn from the same numbers.
-    return load_examples(kept), about, colours
+    return load_examples(unfinished.examples), learned, colours
 
 
-def _clips(context: StageContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
-    warper, fps = warper_of(context.inputs["decode"], context.inputs["geometry"])
-    given = context.params["path"]
-    paths = preset_paths(warper, fps) if given is None else [CameraPath.model_validate(given)]
-    if given is None and not context.params["warps"]:
-        paths = paths[:1]
+def _clips(context: LearnContext, pipe: CogVideoXImageToVideoPipeline) -> list[TrainingClip]:
+    params = context.params
+    warper, fps = warper_of(context.read("decode", DecodedClip), context.read("geometry", GeometryFolder))
+    if params.path is not None:
+        paths = [params.path]
+    else:
+        paths = preset_paths(warper, fps)[: None if params.warps else 1]
     first = paths[0]
     view = ModelView.of(first.width, first.height, *model_size(pipe))
     windows = plan_windows(len(first.frames), pipe.transformer.config.sample_frames)
     clips: list[TrainingClip] = []
-    for clip in training_clips(warper, paths, view, windows, context.params["caption"]):
+    for clip in training_clips(warper, paths, view, windows, params.caption):
         clips.append(clip)
         share = len(clips) / (len(paths) * len(windows.starts))
         context.report(context.preparation * WARPING * share, "")
     return clips
 
 
-def warper_of(decode: Path, geometry_folder: Path) -> tuple[Warper, float]:
-    """What warps the clip, and the clip's frames per second, from what the stages `decode` and `geometry` wrote."""
-    frames = read_images(decode / "frames")
-    fps = json.loads((decode / "clip.json").read_text(encoding="utf-8"))["fps"]
+def warper_of(clip: DecodedClip, geometry_folder: GeometryFolder) -> tuple[Warper, float]:
+    """What warps the clip, and the clip's frames per second."""
+    frames = read_images(clip.frames)
     geometry = VideoGeometry.load(geometry_folder)
     check_clip(frames, geometry)
-    return Warper(frames, geometry, Memory.of_clip(frames, geometry)), fps
+    return Warper(frames, geometry, Memory.of_clip(frames, geometry)), clip.metadata().fps
 
 
 def _news(progress: Progress, steps: int) -> str:

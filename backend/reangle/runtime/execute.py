@@ -9,109 +9,139 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from reangle.errors import RunAgainError, UserError
-from reangle.runtime.stage import STAGE_FUNCTIONS, Stage, StageContext, StageFunction
+from reangle.runtime.stage import (
+    PlannedStage,
+    StageContext,
+    StageFunction,
+    StageId,
+    ignore_progress,
+    ignore_training,
+)
 from reangle.runtime.store import Artifact, Store
-from reangle.weights.identity import checkpoint_hash
-from reangle.weights.registry import check_weights
+
+
+class Weights(Protocol):
+    """What running a stage needs to know of the weights it loads. checkpoint: as in PlannedStage."""
+
+    def checkpoint_hash(self, checkpoint: str) -> str:
+        """SHA-256 of the content that decides what the checkpoint computes; "" for no checkpoint."""
+        ...
+
+    def check_weights(self, checkpoint: str) -> None:
+        """Raise UserError if the weights are missing or changed."""
+        ...
 
 
 class PlanReport(Protocol):
-    """Hears of a plan's progress. fraction is 0 to 1 within the stage; message is "" or one line for the artist."""
+    """Receives a plan's progress. fraction is 0 to 1 within the stage; message is "" or one line for the artist."""
 
-    def __call__(self, stage: Stage, fraction: float, message: str, *, cached: bool) -> None: ...
-
-
-def unheard(stage: Stage, fraction: float, message: str, *, cached: bool) -> None:
-    """A PlanReport for when nobody listens."""
+    def __call__(self, stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None: ...
 
 
-def stage_key(stage: Stage, inputs: Mapping[str, Artifact]) -> str:
+def ignore_plan(stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
+    """A PlanReport that drops what it gets."""
+
+
+def stage_key(stage: PlannedStage, inputs: Mapping[str, Artifact], weights: Weights) -> str:
     """The key under which this stage's output is cached. inputs: role -> artifact."""
-    weights = checkpoint_hash(stage.checkpoint) if stage.checkpoint else ""
-    return stage.key({role: artifact.content_hash for role, artifact in inputs.items()}, weights)
+    hashes = {role: artifact.content_hash for role, artifact in inputs.items()}
+    return stage.key(hashes, weights.checkpoint_hash(stage.checkpoint))
 
 
-def inputs_of(stage: Stage, done: Mapping[str, Artifact]) -> dict[str, Artifact]:
-    """role -> artifact for a stage whose earlier stages are done (stage name -> artifact)."""
-    return {role: done[name] for role, name in stage.inputs.items()}
+def inputs_of(stage: PlannedStage, done: Mapping[StageId, Artifact]) -> dict[str, Artifact]:
+    """role -> artifact for a stage whose earlier stages are done."""
+    return {role: done[earlier] for role, earlier in stage.inputs.items()}
 
 
 def run_stage(
-    stage: Stage,
+    stage: PlannedStage,
     key: str,
     inputs: Mapping[str, Artifact],
     store: Store,
-    report: Callable[[float, str], None],
-    show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None,
+    weights: Weights,
+    report: Callable[[float, str], None] = ignore_progress,
+    report_training: Callable[[float, str, bytes], None] = ignore_training,
 ) -> Artifact:
     """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published.
 
-    report, show: see StageContext.
+    report, report_training: see StageContext.
     """
     for refs in stage.files.values():
         for ref in refs:
             if not store.has_blob(ref.sha256):
                 raise UserError(f"The file {ref.name} is no longer in the store.", advice="Send the job again.")
-    check_weights(stage.checkpoint)
-    module, name = STAGE_FUNCTIONS[stage.run].split(":")
+    weights.check_weights(stage.checkpoint)
+    spec = stage.spec
+    module, name = spec.run.split(":")
     function: StageFunction = getattr(importlib.import_module(module), name)
     started = time.monotonic()
-    with store.scratch() as out:
+    with store.scratch() as scratch:
         function(
             StageContext(
                 params=stage.params,
-                inputs={role: artifact.folder for role, artifact in inputs.items()},
+                out=spec.writes(scratch),
+                inputs={role: spec.inputs[role](artifact.folder) for role, artifact in inputs.items()},
                 files={
                     role: tuple((ref.name, store.blob_path(ref.sha256)) for ref in refs)
                     for role, refs in stage.files.items()
                 },
-                out=out,
                 checkpoint=stage.checkpoint,
                 report=report,
+                report_training=report_training,
                 unfinished=store.unfinished(key),
                 preparation=stage.preparation,
-                show=show,
             )
         )
         seconds = round(time.monotonic() - started, 3)
-        about = {"stage": stage.name, "run": stage.run, "version": stage.version, "seconds": seconds}
-        artifact = store.publish(key, out, about)
+        about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+        artifact = store.publish(key, scratch, about)
         store.finished(key)
         return artifact
 
 
 def run_plan(
-    stages: Sequence[Stage], store: Store, report: PlanReport = unheard, before: Mapping[str, Artifact] | None = None
-) -> dict[str, Artifact]:
-    """Run a plan in order in this process, skipping what the cache holds. Returns stage name -> artifact.
+    stages: Sequence[PlannedStage],
+    store: Store,
+    weights: Weights,
+    report: PlanReport = ignore_plan,
+    before: Mapping[StageId, Artifact] | None = None,
+) -> dict[StageId, Artifact]:
+    """Run a plan in order in this process, skipping what the cache holds. Returns the artifact of each stage.
 
-    before: artifacts of earlier stages that are not in `stages`, by stage name; they are in the answer, too.
+    before: artifacts of earlier stages that are not in `stages`; they are returned, too.
     """
     done = dict(before or {})
     for stage in stages:
         inputs = inputs_of(stage, done)
-        key = stage_key(stage, inputs)
+        key = stage_key(stage, inputs, weights)
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, "", cached=artifact is not None)
-        done[stage.name] = artifact or _run_heard(stage, key, inputs, store, report)
+        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report)
     return done
 
 
-def _run_heard(stage: Stage, key: str, inputs: Mapping[str, Artifact], store: Store, report: PlanReport) -> Artifact:
-    """`run_stage`, as often as the stage wants to begin again. Of learning, what comes with a picture is told."""
+def _run_until_done(
+    stage: PlannedStage,
+    key: str,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    weights: Weights,
+    report: PlanReport,
+) -> Artifact:
+    """`run_stage`, restarted on RunAgainError. Training is reported only with a picture."""
     reached = 0.0
 
-    def heard(fraction: float, message: str) -> None:
+    def on_progress(fraction: float, message: str) -> None:
         nonlocal reached
         reached = fraction
         report(stage, fraction, message, cached=False)
 
-    def shown(_loss: float, words: str, picture: bytes) -> None:
+    def on_training(_loss: float, message: str, picture: bytes) -> None:
         if picture:
-            report(stage, reached, words, cached=False)
+            report(stage, reached, message, cached=False)
 
     while True:
         try:
-            return run_stage(stage, key, inputs, store, heard, shown)
+            return run_stage(stage, key, inputs, store, weights, on_progress, on_training)
         except RunAgainError as again:
-            heard(0.0, str(again))
+            on_progress(0.0, str(again))

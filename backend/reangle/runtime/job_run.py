@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 from reangle.contract import JobError, JobRequest
-from reangle.engines.plan import plan_job
 from reangle.errors import RunAgainError, UserError
 from reangle.runtime.database import JobDatabase
-from reangle.runtime.execute import inputs_of, stage_key
+from reangle.runtime.execute import Weights, inputs_of, stage_key
 from reangle.runtime.process import StageProcess
 from reangle.runtime.progress import Progress
-from reangle.runtime.stage import Stage
+from reangle.runtime.stage import PlannedStage, StageId
 from reangle.runtime.stage_process import stage_to_json
 from reangle.runtime.store import Artifact, Store
 
@@ -25,6 +25,9 @@ EVENT_GAP_S = 0.2
 QUIET_GAP_S = 2.0
 SMALLEST_STEP = 0.002
 LOSS_GAP_S = 1.0
+
+Planner = Callable[[JobRequest, Path], Sequence[PlannedStage]]
+"""From a request and the data folder to the stages of the job. Raises UserError for what is bound to fail."""
 
 
 class JobInterruptedError(Exception):
@@ -38,41 +41,47 @@ class StageFailedError(Exception):
 
 
 class JobRun:
-    """Runs one claimed job. interrupted: asked often, from this thread; only_one: held while a stage key is made."""
+    """Runs one claimed job.
+
+    interrupted: called often, from this thread. only_one: a lock for each stage key, held while the stage is made.
+    """
 
     def __init__(
         self,
         request: JobRequest,
         database: JobDatabase,
         store: Store,
+        planner: Planner,
+        weights: Weights,
         interrupted: Callable[[], bool],
         only_one: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._request, self._database, self._store = request, database, store
+        self._planner, self._weights = planner, weights
         self._interrupted, self._only_one = interrupted, only_one
 
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
-        stages = plan_job(self._request, self._store.root)
+        stages = self._planner(self._request, self._store.root)
         progress = Progress(stages)
-        done: dict[str, Artifact] = {}
+        done: dict[StageId, Artifact] = {}
         for stage in stages:
             inputs = inputs_of(stage, done)
-            key = stage_key(stage, inputs)
+            key = stage_key(stage, inputs, self._weights)
             with self._only_one(key):
                 artifact = self._store.sound_artifact(key)
                 cached = artifact is not None
                 progress.begin()
-                self._database.begin_stage(self._request.id, stage.name, progress.at(stage, 0), cached=cached)
+                self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=cached)
                 if artifact is None:
                     artifact = self._make(stage, key, inputs, progress)
             progress.finish(stage, cached=cached)
-            done[stage.name] = artifact
+            done[stage.id] = artifact
             if stage.publishes is not None:
                 self._database.add_result(self._request.id, stage.publishes, key)
 
-    def _make(self, stage: Stage, key: str, inputs: dict[str, Artifact], progress: Progress) -> Artifact:
-        spec = {
+    def _make(self, stage: PlannedStage, key: str, inputs: dict[str, Artifact], progress: Progress) -> Artifact:
+        order = {
             "root": str(self._store.root),
             "key": key,
             "stage": stage_to_json(stage),
@@ -85,10 +94,10 @@ class JobRun:
             process = StageProcess()
             try:
                 self._database.set_stage_run(self._request.id, process.run)
-                process.begin(spec)
+                process.begin(order)
                 artifact = self._listen(process, stage, progress)
             except RunAgainError as again:
-                self._database.add_note(self._request.id, stage.name, str(again))
+                self._database.add_note(self._request.id, stage.title, str(again))
                 continue
             finally:
                 process.end()
@@ -99,20 +108,19 @@ class JobRun:
             deaths += 1
             why = _how_it_ended(process.exit_code)
             if deaths < MAX_DEATHS:
-                self._database.add_note(
-                    self._request.id, stage.name, f"{stage.name}: the process {why}; it runs again."
-                )
+                note = f"{stage.title}: the process {why}; it runs again."
+                self._database.add_note(self._request.id, stage.title, note)
                 continue
             raise StageFailedError(
                 JobError(
-                    message=f"The stage {stage.name!r} {why} {MAX_DEATHS} times.",
+                    message=f"{stage.title} {why} {MAX_DEATHS} times.",
                     advice="Memory may have run out: close other programs, or use a smaller size or fewer frames.",
                     traceback=process.errors(),
                 )
             )
 
-    def _listen(self, process: StageProcess, stage: Stage, progress: Progress) -> Artifact | None:
-        """Follow a stage to its end. None if it died without a word."""
+    def _listen(self, process: StageProcess, stage: PlannedStage, progress: Progress) -> Artifact | None:
+        """Follow a stage to its end. None if it ended without a result."""
         last_time, last_value, last_loss = 0.0, -1.0, 0.0
         for line in self._lines(process):
             if "error" in line:
@@ -124,23 +132,25 @@ class JobRun:
             if "loss" in line:
                 if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
                     last_loss = time.monotonic()
-                    self._database.add_loss(self._request.id, stage.name, line["loss"], line["words"], line["picture"])
+                    self._database.add_loss(
+                        self._request.id, stage.title, line["loss"], line["message"], line["picture"]
+                    )
                 continue
             if message := line.get("message"):
-                self._database.add_note(self._request.id, stage.name, message)
+                self._database.add_note(self._request.id, stage.title, message)
             fraction = line.get("progress", 0.0)
             value, now = progress.at(stage, fraction), time.monotonic()
             gap = EVENT_GAP_S if abs(value - last_value) >= SMALLEST_STEP else QUIET_GAP_S
             if now - last_time >= gap:
                 last_time, last_value = now, value
-                self._database.report_progress(self._request.id, stage.name, value, progress.eta_s(stage, fraction))
+                self._database.report_progress(self._request.id, stage.title, value, progress.eta_s(stage, fraction))
         return None
 
     def _lines(self, process: StageProcess) -> Iterator[dict[str, Any]]:
         while True:
             if self._interrupted():
                 raise JobInterruptedError
-            # Asked before reading, so that what it said last is still read after its end.
+            # Checked before reading, so that its last lines are still read after its end.
             ended = process.exit_code is not None
             line = process.next_line(POLL_S)
             if line is not None:
@@ -158,7 +168,7 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def error_of(failure: Exception, traceback: str) -> JobError:
-    """What the artist is told of a failure."""
+    """A failure as the artist reads it."""
     if isinstance(failure, StageFailedError):
         return failure.error
     if isinstance(failure, UserError):

@@ -23,7 +23,7 @@ import psutil
 
 from reangle.runtime.threads import thread_settings
 
-MODULE = "reangle.runtime.stage_process"
+MODULE = "reangle.stage_process"
 RUN_MARK = "REANGLE_STAGE_RUN"
 GRACE_S = 3.0
 SEARCH_S = 10.0

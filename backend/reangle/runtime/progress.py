@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from reangle.runtime.stage import Stage
+from reangle.runtime.stage import PlannedStage
 
 LEAST_WORKED = 0.01
 """Of what was not found done: before, starting up would be taken for the pace of the work."""
@@ -20,9 +20,9 @@ class Progress:
     the mean of all work while it is not known. Stages found done cost and teach nothing.
     """
 
-    def __init__(self, stages: Sequence[Stage], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stages: Sequence[PlannedStage], clock: Callable[[], float] = time.monotonic) -> None:
         self._total = sum(stage.weight for stage in stages) or 1.0
-        self._left = {stage.name: stage for stage in stages}
+        self._left = {stage.id: stage for stage in stages}
         self._done = self._found = 0.0
         self._clock = clock
         self._began = clock()
@@ -33,33 +33,33 @@ class Progress:
         """The next stage begins."""
         self._began = self._clock()
 
-    def finish(self, stage: Stage, *, cached: bool) -> None:
+    def finish(self, stage: PlannedStage, *, cached: bool) -> None:
         """The stage is done; cached: it was found done."""
-        del self._left[stage.name]
+        del self._left[stage.id]
         self._done += stage.weight
         if cached:
             self._found += stage.weight
         else:
-            self._seconds[stage.run] += self._clock() - self._began
-            self._worked[stage.run] += stage.weight
+            self._seconds[stage.spec.kind] += self._clock() - self._began
+            self._worked[stage.spec.kind] += stage.weight
 
-    def at(self, stage: Stage, fraction: float) -> float:
+    def at(self, stage: PlannedStage, fraction: float) -> float:
         """0 to 1 over the whole job, while this stage is at `fraction`."""
         return min((self._done + stage.weight * fraction) / self._total, 1.0)
 
-    def eta_s(self, stage: Stage, fraction: float) -> float | None:
+    def eta_s(self, stage: PlannedStage, fraction: float) -> float | None:
         """Seconds until the end while this stage is at `fraction`; None while there is nothing to go by."""
         seconds, worked = self._seconds.copy(), self._worked.copy()
-        seconds[stage.run] += self._clock() - self._began
-        worked[stage.run] += stage.weight * fraction
+        seconds[stage.spec.kind] += self._clock() - self._began
+        worked[stage.spec.kind] += stage.weight * fraction
         work = sum(worked.values())
         if work < LEAST_WORKED * (self._total - self._found):
             return None
         pace = sum(seconds.values()) / work
 
-        def left(other: Stage) -> float:
-            known = worked[other.run] > LEAST_OF_STAGE * other.weight
+        def left(other: PlannedStage) -> float:
+            known = worked[other.spec.kind] > LEAST_OF_STAGE * other.weight
             rest = 1 - fraction if other is stage else 1.0
-            return other.weight * rest * (seconds[other.run] / worked[other.run] if known else pace)
+            return other.weight * rest * (seconds[other.spec.kind] / worked[other.spec.kind] if known else pace)
 
         return round(sum(left(other) for other in self._left.values()), 1)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage is: one unit of work with declared inputs, cached by content and run in a process of its own."""
+"""What a stage is: one unit of work with declared inputs, cached by content and run in a process of its own.
+
+Each room declares its stages in a torch-free module `spec.py` beside the code that does the work, and `reangle.stages`
+lists them all. `reangle.engines` plans jobs from them.
+"""
 
 from __future__ import annotations
 
@@ -8,40 +12,127 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
 
 from reangle.contract import FileRef
 
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+"""For params, which are frozen pydantic dataclasses: unknown keys, wrong types, NaN and infinity are refused."""
+
 
 @dataclass(frozen=True)
-class Stage:
-    """One step of a job's plan.
+class StageFolder:
+    """The output folder of one kind of stage. Subclasses in `reangle.folders` name the files in it."""
 
-    name: unique within the job and shown to the artist. run: which function, a key of `STAGE_FUNCTIONS`.
-    version: raised by hand when the function's output changes. params: JSON; all that the function reads.
-    inputs: role -> name of an earlier stage. files: role -> uploaded files, in order.
-    checkpoint: path or hub name of the weights it loads, or "". weight: how many seconds it takes, about.
-    preparation: what part of its own time it takes, by the plan, to get ready for its main work; 0 to 1.
-    publishes: the result's name if the artist gets this stage's folder, else None.
+    path: Path
+
+
+Params = TypeVar("Params")
+Output = TypeVar("Output", bound=StageFolder)
+Input = TypeVar("Input", bound=StageFolder)
+
+
+@dataclass(frozen=True)
+class StageId:
+    """Which stage of a job: its kind, and the camera that it is for; camera is "" for stages of the whole clip."""
+
+    kind: str
+    camera: str = ""
+
+    @property
+    def title(self) -> str:
+        """For people, such as "Warp Orbit Left"."""
+        return f"{self.kind.capitalize()} {self.camera}".rstrip()
+
+
+@dataclass(frozen=True)
+class StageSpec(Generic[Params, Output]):
+    """One kind of stage, declared once.
+
+    version: raised by hand when the output changes; `scripts/accept_stages.py` says when that is due.
+    params: the frozen dataclass of all settings that the stage reads.
+    reads: role -> type of the input's folder, for inputs that must be there; may_read: for those that may be missing.
+    A role is the kind of stage that writes the input. writes: the type of its own folder.
+    files: roles of uploaded files.
+    run: "module:function", a function that takes the stage's StageContext. It is imported only in the process that runs
+    the stage, so the server never imports torch.
     """
 
-    name: str
-    run: str
+    kind: str
     version: int
-    params: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
+    params: type[Params]
+    writes: type[Output]
+    run: str
+    reads: Mapping[str, type[StageFolder]] = field(default_factory=dict)
+    may_read: Mapping[str, type[StageFolder]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+    def id(self, camera: str = "") -> StageId:
+        """The stage of this kind for a camera, or for the whole clip."""
+        return StageId(self.kind, camera)
+
+    @property
+    def inputs(self) -> dict[str, type[StageFolder]]:
+        """role -> folder type of every input that it may get."""
+        return {**self.reads, **self.may_read}
+
+    def params_json(self, params: Params) -> Any:
+        """The params as plain JSON values."""
+        return TypeAdapter(self.params).dump_python(params, mode="json")
+
+    def params_from_json(self, values: Any) -> Params:
+        """The inverse of `params_json`. Raises ValueError for unknown keys and wrong types."""
+        return TypeAdapter(self.params).validate_json(json.dumps(values))
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One step of a job's plan.
+
+    inputs: role -> the earlier stage that writes it. files: role -> uploaded files, in order.
+    checkpoint: folders of the weights that it loads, or "".
+    weight: expected duration in seconds. preparation: share of it before the main work starts, 0 to 1.
+    publishes: the result's name if the artist gets this stage's folder, else None.
+    Raises ValueError if params, inputs or files are not those that the spec declares.
+    """
+
+    spec: StageSpec[Any, Any]
+    params: object
+    camera: str = ""
+    inputs: Mapping[str, StageId] = field(default_factory=dict)
     files: Mapping[str, tuple[FileRef, ...]] = field(default_factory=dict)
     checkpoint: str = ""
     weight: float = 1.0
     preparation: float = 0.0
     publishes: str | None = None
 
+    def __post_init__(self) -> None:
+        if type(self.params) is not self.spec.params:
+            raise ValueError(f"{self.title}: params are {type(self.params).__name__}, not {self.spec.params.__name__}")
+        if missing := self.spec.reads.keys() - self.inputs.keys():
+            raise ValueError(f"{self.title}: no input {sorted(missing)}")
+        unknown = (self.inputs.keys() - self.spec.inputs.keys()) | (self.files.keys() - set(self.spec.files))
+        if unknown:
+            raise ValueError(f"{self.title}: does not read {sorted(unknown)}")
+
+    @property
+    def id(self) -> StageId:
+        """Unique within the job."""
+        return self.spec.id(self.camera)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.id.title
+
     def key(self, input_hashes: Mapping[str, str], checkpoint_hash: str = "") -> str:
         """SHA-256 of everything that decides the output. input_hashes: role -> content hash of that artifact."""
         what = {
-            "run": self.run,
-            "version": self.version,
-            "params": self.params,
+            "kind": self.spec.kind,
+            "version": self.spec.version,
+            "params": self.spec.params_json(self.params),
             "inputs": {role: input_hashes[role] for role in self.inputs},
             "files": {role: [(ref.name, ref.sha256) for ref in refs] for role, refs in self.files.items()},
             "checkpoint": checkpoint_hash,
@@ -50,39 +141,46 @@ class Stage:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class StageContext:
-    """What a stage function gets. It reads `params`, `inputs` and `files`, and writes into `out`, nowhere else.
+def ignore_progress(fraction: float, message: str) -> None:
+    """A `StageContext.report` that drops what it gets."""
 
-    inputs: role -> folder of that artifact. files: role -> (original name, path) in order.
+
+def ignore_training(loss: float, message: str, picture: bytes) -> None:
+    """A `StageContext.report_training` that drops what it gets."""
+
+
+@dataclass(frozen=True)
+class StageContext(Generic[Params, Output]):
+    """What a stage function gets. It reads `params`, its inputs and `files`, and writes into `out`, nowhere else.
+
+    inputs: role -> that artifact's folder; see `read` and `find`. files: role -> (original name, path) in order.
     report(fraction, message): progress of this stage, 0 to 1; message is "" or one line for the artist's log.
+    report_training(loss, message, picture): message gives step, speed and time left; picture is a PNG of what the
+    model makes by now, or b"".
     unfinished: a folder that is still there when the same stage runs again after a kill; None keeps nothing.
-    show(loss, words, picture): how learning goes: the loss; step, speed and time left in words; and now and then a PNG
-    of what the model makes by now, b"" is no picture.
-    preparation: the stage's, for its progress.
+    preparation: the planned stage's.
     """
 
-    params: Mapping[str, Any]
-    inputs: Mapping[str, Path]
-    files: Mapping[str, tuple[tuple[str, Path], ...]]
-    out: Path
-    checkpoint: str
-    report: Callable[[float, str], None]
+    params: Params
+    out: Output
+    inputs: Mapping[str, StageFolder] = field(default_factory=dict)
+    files: Mapping[str, tuple[tuple[str, Path], ...]] = field(default_factory=dict)
+    checkpoint: str = ""
+    report: Callable[[float, str], None] = ignore_progress
+    report_training: Callable[[float, str, bytes], None] = ignore_training
     unfinished: Path | None = None
-    show: Callable[[float, str, bytes], None] = lambda loss, words, picture: None
     preparation: float = 0.0
 
+    def read(self, role: str, folder: type[Input]) -> Input:
+        """The input with this role. Raises KeyError if there is none, TypeError if it is of another type."""
+        found = self.inputs[role]
+        if not isinstance(found, folder):
+            raise TypeError(f"input {role!r} is a {type(found).__name__}, not a {folder.__name__}")
+        return found
 
-StageFunction = Callable[[StageContext], None]
+    def find(self, role: str, folder: type[Input]) -> Input | None:
+        """The input with this role, or None if the plan gives none."""
+        return self.read(role, folder) if role in self.inputs else None
 
-STAGE_FUNCTIONS: dict[str, str] = {
-    "decode": "reangle.media.stage:decode",
-    "geometry": "reangle.geometry.stage:estimate",
-    "warp": "reangle.warping.stage:warp",
-    "preview": "reangle.finishing.stage:fill",
-    "learn": "reangle.motion.stage:learn_motion",
-    "generate": "reangle.generation.stage:generate",
-    "finish": "reangle.finishing.stage:finish",
-    "deliver": "reangle.finishing.stage:deliver",
-}
-"""Imported only in the process that runs the stage, so that the server never imports torch."""
+
+StageFunction = Callable[[StageContext[Any, Any]], None]

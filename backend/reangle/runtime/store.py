@@ -31,6 +31,7 @@ from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCHEMA = 1
+ARTIFACT_FILE = "artifact.json"
 _CHUNK = 1 << 20
 
 UNFINISHED_S = 14 * 86400
@@ -41,6 +42,14 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seconds_taken(folder: Path) -> float | None:
+    """How long the stage that wrote this folder ran; None if the folder is no artifact."""
+    try:
+        return json.loads((folder / ARTIFACT_FILE).read_text(encoding="utf-8"))["about"]["seconds"]
+    except FileNotFoundError:
+        return None
 
 
 def _list_files(folder: Path) -> tuple[ResultFile, ...]:
@@ -55,7 +64,7 @@ def _list_files(folder: Path) -> tuple[ResultFile, ...]:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A published stage output. files lists all but `artifact.json` itself; about: stage, seconds, versions."""
+    """A published stage output. files lists all but `artifact.json` itself; about: kind, camera, version, seconds."""
 
     key: str
     folder: Path
@@ -153,7 +162,7 @@ class Store:
         """The artifact with this key, or None if there is none that is whole. File contents are not checked here."""
         folder = self._place(self._artifacts, key)
         try:
-            about = json.loads((folder / "artifact.json").read_text(encoding="utf-8"))
+            about = json.loads((folder / ARTIFACT_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         if about.get("schema") != _SCHEMA:
@@ -182,9 +191,9 @@ class Store:
         files = _list_files(folder)
         with disk_errors(target):
             text = {"schema": _SCHEMA, "key": key, "about": dict(about), "files": [file.model_dump() for file in files]}
-            (folder / "artifact.json").write_text(json.dumps(text, indent=1), encoding="utf-8")
+            (folder / ARTIFACT_FILE).write_text(json.dumps(text, indent=1), encoding="utf-8")
             with ThreadPoolExecutor() as pool:
-                list(pool.map(sync_file, [folder / file.path for file in files] + [folder / "artifact.json"]))
+                list(pool.map(sync_file, [folder / file.path for file in files] + [folder / ARTIFACT_FILE]))
             for inner in {path.parent for path in folder.rglob("*")}:
                 sync_folder(inner)
             target.parent.mkdir(exist_ok=True)

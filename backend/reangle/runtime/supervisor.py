@@ -14,7 +14,8 @@ from functools import partial
 
 from reangle.contract import JobRequest, JobStatus
 from reangle.runtime.database import JobDatabase, Submission
-from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, error_of
+from reangle.runtime.execute import Weights
+from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, Planner, error_of
 from reangle.runtime.logs import log_place, remove_old_logs
 from reangle.runtime.process import end_orphans
 from reangle.runtime.store import Store
@@ -30,9 +31,12 @@ class Supervisor:
     Two jobs that want the same stage make it once: the second waits for the first and finds it in the cache.
     """
 
-    def __init__(self, database: JobDatabase, store: Store, *, at_once: int = 1) -> None:
+    def __init__(
+        self, database: JobDatabase, store: Store, planner: Planner, weights: Weights, *, at_once: int = 1
+    ) -> None:
         self.database = database
         self.store = store
+        self._planner, self._weights = planner, weights
         self._queue_changed = threading.Condition()
         self._closing = threading.Event()
         self._canceled: set[str] = set()
@@ -100,10 +104,12 @@ class Supervisor:
 
     def _run(self, request: JobRequest) -> None:
         interrupted = partial(self._is_interrupted, request.id)
+        only_one = partial(self._only_one, interrupted)
+        run = JobRun(request, self.database, self.store, self._planner, self._weights, interrupted, only_one)
         with log_place(request.id):
             logger.info("Job %s starts: %r, engine %s", request.id, request.title, request.engine)
             try:
-                JobRun(request, self.database, self.store, interrupted, partial(self._only_one, interrupted)).run()
+                run.run()
             except JobInterruptedError:
                 self.database.requeue(request.id)
             except sqlite3.Error:

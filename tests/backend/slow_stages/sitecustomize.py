@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """On PYTHONPATH of a backend under test: its stages become those of `slow_stages`, which tests hold and break."""
 
-from reangle.runtime.stage import STAGE_FUNCTIONS
+from dataclasses import replace
 
-for run in STAGE_FUNCTIONS:
-    STAGE_FUNCTIONS[run] = f"slow_stages:{run}"
+from reangle.stages import STAGES
+
+for kind, spec in STAGES.items():
+    STAGES[kind] = replace(spec, run=f"slow_stages:{kind}")

@@ -25,22 +25,22 @@ from reangle.geometry.depth.disparity import (
 from reangle.geometry.depth.dust3r import align_footage, describe
 from reangle.geometry.depth.fuse import fuse
 from reangle.geometry.footage import Footage, K_from_fov, fov_from_settings
+from reangle.geometry.spec import GeometryContext
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.runtime.stage import StageContext
 from reangle.weights.identity import split_checkpoints
 from reangle.weights.registry import licence_of
 
 BATCH = {"cuda": 8, "cpu": 1}
 
 
-def provide(footage: Footage, context: StageContext) -> VideoGeometry:
+def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
     """See `reangle.geometry.depth.spec.Provider`. A second checkpoint is DUSt3R's."""
     folder, *dust3r = (Path(one) for one in split_checkpoints(context.checkpoint))
     share = 0.3 if dust3r else 0.9
     disparity = estimate_disparity(footage, folder, lambda done: context.report(share * done, ""))
     grey = [cv2.cvtColor(footage.image(index), cv2.COLOR_RGB2GRAY) for index in range(footage.count)]
     disparity = apply(disparity, *steady_scale_shift(match_frames(disparity, grey), footage.count))
-    fov = context.params.get("horizontal_fov_deg")
+    fov = context.params.horizontal_fov_deg
     if dust3r:
         alignment = align_footage(footage, dust3r[0], lambda done, _: context.report(0.3 + 0.65 * done, ""), fov)
         return fuse(

@@ -15,8 +15,8 @@ from reangle.geometry.alignment import Alignment, align
 from reangle.geometry.depth.dust3r_network import PATCH, Dust3rNetwork
 from reangle.geometry.footage import Footage
 from reangle.geometry.point_maps import PairMaps, batches, pair_graph
+from reangle.geometry.spec import GeometryContext
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.runtime.stage import StageContext
 from reangle.weights.registry import checkpoint_at, licence_of, name_of
 
 BATCH = {"cuda": 8, "cpu": 2}
@@ -69,9 +69,9 @@ class NetworkView:
         return (width - self.inner_width) // 2, (height - self.inner_height) // 2
 
 
-def provide(footage: Footage, context: StageContext) -> VideoGeometry:
+def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
     """See `reangle.geometry.depth.spec.Provider`."""
-    fov = context.params.get("horizontal_fov_deg")
+    fov = context.params.horizontal_fov_deg
     alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
     known = checkpoint_at(Path(context.checkpoint))
     licence = licence_of(context.checkpoint)
@@ -82,7 +82,7 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
         K=np.tile(alignment.lens.K, (footage.count, 1, 1)),
         world_from_camera=alignment.world_from_camera,
         scale="relative",
-        provider=context.params["provider"],
+        provider=context.params.provider,
         checkpoint=name_of(context.checkpoint),
         licence=licence,
         dynamic=alignment.dynamic,

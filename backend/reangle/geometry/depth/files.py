@@ -22,24 +22,24 @@ from reangle.geometry.camera_files import (
 )
 from reangle.geometry.depth.depth_maps import DEPTH_SUFFIXES, read_depth
 from reangle.geometry.footage import Footage, K_from_fov, fov_from_settings
+from reangle.geometry.spec import GeometryContext
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.runtime.stage import StageContext
 
 COLMAP_NAMES = ("cameras.txt", "images.txt")
 
 
-def provide(footage: Footage, context: StageContext) -> VideoGeometry:
+def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
     """Depth at its own size, and the camera if a file gives it. See `reangle.geometry.depth.spec.Provider`."""
     files = context.files.get("geometry", ())
-    start = int(context.params.get("start", 0))
+    start = context.params.start
     track = read_camera(files)
     depth, notes = _read_depths(files, track.png if track else PLAIN_PNG, footage, start, context.report)
-    depth *= np.float32(context.params.get("depth_files_scale", 1.0))
+    depth *= np.float32(context.params.depth_files_scale)
 
     full_height, full_width = depth.shape[1:]
     left, top, width, height = used_area("The depth maps are", full_width, full_height, footage)
     depth = np.ascontiguousarray(depth[:, top : top + height, left : left + width])
-    fov = context.params.get("horizontal_fov_deg")
+    fov = context.params.horizontal_fov_deg
     if track is None:
         used_fov, note = fov_from_settings(fov)
         notes += [note, "Camera: no camera file was given, so the camera stands still."]
@@ -57,13 +57,13 @@ def provide(footage: Footage, context: StageContext) -> VideoGeometry:
         raise UserError("The depth maps hold no depth at all.", advice="Check that the Z pass was rendered.")
     if empty.size:
         notes.append(f"There is no depth at all in {empty.size} frames; the first is frame {empty[0]}.")
-    depth, valid = _held(depth, footage), _held(valid, footage)
+    depth, valid = _for_each_frame(depth, footage), _for_each_frame(valid, footage)
     return VideoGeometry(
         depth=depth,
         valid=valid,
         confidence=np.ones(depth.shape, np.float32),
-        K=_held(K, footage),
-        world_from_camera=relative_to_first(_held(world_from_camera, footage)),
+        K=_for_each_frame(K, footage),
+        world_from_camera=relative_to_first(_for_each_frame(world_from_camera, footage)),
         scale=track.scale if track else "metric",
         provider="files",
         notes=tuple(notes),
@@ -129,8 +129,8 @@ def _cameras(
     return K[part], track.world_from_camera[part], notes
 
 
-def _held(values: np.ndarray, footage: Footage) -> np.ndarray:
-    """One for each frame of the footage: the only one for all, or the last one on for frames that decoding repeated."""
+def _for_each_frame(values: np.ndarray, footage: Footage) -> np.ndarray:
+    """One for each frame of the footage: the only one serves all."""
     return values[np.minimum(np.arange(footage.count), len(values) - 1)]
 
 
@@ -159,7 +159,7 @@ def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slic
 
     Returns them and notes. Raises UserError if neither fits.
     """
-    used, whole = footage.about.get("clip_frames", footage.count), footage.about.get("source_frames")
+    used, whole = footage.count, footage.metadata.source_frames
     if given == used:
         return slice(None), []
     if given == whole or (whole is None and given >= start + used > used):
@@ -181,11 +181,11 @@ def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int
     """
     if _same_shape(width, height, footage.width, footage.height):
         return 0, 0, width, height
-    about = footage.about
-    source = about.get("source_width", footage.width), about.get("source_height", footage.height)
-    if "source_crop" in about and _same_shape(width, height, *source):
+    clip = footage.metadata
+    source = clip.source_width or footage.width, clip.source_height or footage.height
+    if clip.source_crop is not None and _same_shape(width, height, *source):
         x, y = width / source[0], height / source[1]
-        left, top, crop_width, crop_height = about["source_crop"]
+        left, top, crop_width, crop_height = clip.source_crop
         return round(left * x), round(top * y), round(crop_width * x), round(crop_height * y)
     raise UserError(
         f"{what} {width} x {height}, which is another shape than the clip's {footage.width} x {footage.height}.",

@@ -12,14 +12,14 @@ from reangle.weights.licences import OWN_FILES, Licence
 
 if TYPE_CHECKING:
     from reangle.geometry.footage import Footage
+    from reangle.geometry.spec import GeometryContext
     from reangle.geometry.video_geometry import VideoGeometry
-    from reangle.runtime.stage import StageContext
 
 
 class Provider(Protocol):
     """Makes the geometry of all frames of the footage. Raises UserError for what the artist can correct."""
 
-    def __call__(self, footage: Footage, context: StageContext) -> VideoGeometry: ...
+    def __call__(self, footage: Footage, context: GeometryContext) -> VideoGeometry: ...
 
 
 @dataclass(frozen=True)

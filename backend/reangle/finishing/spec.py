@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Declares the stages `fill`, `finish` and `deliver`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from reangle.contract import CameraPath
+from reangle.folders import (
+    DecodedClip,
+    FilledFolder,
+    FinishedFolder,
+    GeneratedFolder,
+    GeometryFolder,
+    ResultFolder,
+    WarpFolder,
+)
+from reangle.runtime.stage import STRICT, StageContext, StageSpec
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FillParams:
+    """path: the new camera."""
+
+    path: CameraPath
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class FinishParams:
+    """exact_where_seen: whether the clip's own pixels are shown wherever the camera saw them. fill_share: in that case,
+    share of the fill in all other pixels, 0 to 1; the rest is generated.
+    """
+
+    exact_where_seen: bool = True
+    fill_share: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DeliverParams:
+    """path: the new camera. title, engine, settings, seed: of the job, for the manifest."""
+
+    path: CameraPath
+    title: str
+    engine: str
+    settings: dict[str, Any]
+    seed: int
+
+
+FILL = StageSpec(
+    kind="fill",
+    version=1,
+    params=FillParams,
+    reads={"warp": WarpFolder},
+    writes=FilledFolder,
+    run="reangle.finishing.stage:fill",
+)
+FillContext = StageContext[FillParams, FilledFolder]
+
+FINISH = StageSpec(
+    kind="finish",
+    version=3,
+    params=FinishParams,
+    reads={"warp": WarpFolder, "fill": FilledFolder, "generate": GeneratedFolder},
+    writes=FinishedFolder,
+    run="reangle.finishing.stage:finish",
+)
+FinishContext = StageContext[FinishParams, FinishedFolder]
+
+DELIVER = StageSpec(
+    kind="deliver",
+    version=3,
+    params=DeliverParams,
+    reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
+    may_read={"fill": FilledFolder, "finish": FinishedFolder},
+    writes=ResultFolder,
+    run="reangle.finishing.stage:deliver",
+)
+DeliverContext = StageContext[DeliverParams, ResultFolder]

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the stages leave on disk: the only place that names the files in their folders."""
+
+from reangle.folders.clip import ClipMetadata, DecodedClip
+from reangle.folders.geometry import GeometryFolder, GeometryMetadata
+from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
+from reangle.folders.result import Manifest, ResultFolder
+from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, GeneratedFolder, GenerationRecord
+from reangle.folders.warp import ClipCoverage, Coverage, ViewCamera, WarpFolder, WarpMetadata
+
+__all__ = [
+    "ClipCoverage",
+    "ClipMetadata",
+    "Coverage",
+    "DecodedClip",
+    "FilledFolder",
+    "FinishedFolder",
+    "FramesFolder",
+    "GeneratedFolder",
+    "GenerationRecord",
+    "GeometryFolder",
+    "GeometryMetadata",
+    "LearnedClip",
+    "LearningRecord",
+    "LoraFolder",
+    "Manifest",
+    "ResultFolder",
+    "UnfinishedLearning",
+    "ViewCamera",
+    "WarpFolder",
+    "WarpMetadata",
+]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stage `deliver` leaves: the folder that the artist gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from reangle.contract import ResultFile
+from reangle.folders.records import Matrices, read_record, write_record
+from reangle.folders.video import GenerationRecord
+from reangle.folders.warp import ClipCoverage, Coverage
+from reangle.runtime.stage import STRICT, StageFolder
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Manifest:
+    """What ran, with which settings and licences, how much was seen, and every file's hash.
+
+    K, world_from_camera: one matrix per output frame. clip, geometry: what is known of the clip and its geometry.
+    generation: how the video model made the frames, None where none did. seconds: input -> how long its stage ran, None
+    where that is unknown.
+    """
+
+    contract: int
+    camera: str
+    title: str
+    engine: str
+    settings: dict[str, Any]
+    seed: int
+    fps: float
+    width: int
+    height: int
+    frames: int
+    clip_frames: tuple[int, ...]
+    K: Matrices
+    world_from_camera: Matrices
+    clip: dict[str, Any]
+    geometry: dict[str, Any]
+    generation: GenerationRecord | None
+    coverage: ClipCoverage
+    coverage_by_frame: tuple[Coverage, ...]
+    notes: tuple[str, ...]
+    seconds: dict[str, float | None]
+    files: tuple[ResultFile, ...]
+
+
+class ResultFolder(StageFolder):
+    """The finished frames, what they were made from, a movie and the manifest."""
+
+    @property
+    def frames(self) -> Path:
+        return self.path / "frames"
+
+    @property
+    def visibility(self) -> Path:
+        return self.path / "visibility"
+
+    @property
+    def memory(self) -> Path:
+        return self.path / "memory"
+
+    @property
+    def depth(self) -> Path:
+        return self.path / "depth"
+
+    @property
+    def warped(self) -> Path:
+        return self.path / "warped"
+
+    @property
+    def warp_images(self) -> tuple[Path, Path, Path, Path]:
+        """As `WarpFolder.images`."""
+        return self.warped, self.visibility, self.memory, self.depth
+
+    @property
+    def movie(self) -> Path:
+        return self.path / "preview.mp4"
+
+    @property
+    def manifest_file(self) -> Path:
+        return self.path / "manifest.json"
+
+    def files(self) -> Iterator[Path]:
+        """All files below, in order."""
+        return iter(sorted(path for path in self.path.rglob("*") if path.is_file()))
+
+    def manifest(self) -> Manifest:
+        return read_record(self.manifest_file, Manifest)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        write_record(self.manifest_file, manifest)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Declares stage `learn`."""
+
+from __future__ import annotations
+
+from pydantic.dataclasses import dataclass
+
+from reangle.contract import CameraPath
+from reangle.folders import DecodedClip, GeometryFolder, LoraFolder
+from reangle.motion.settings import LearningSettings
+from reangle.runtime.stage import STRICT, StageContext, StageSpec
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LearnParams:
+    """path: the camera whose warp is learned from, or None for the clip itself and its warps to preset moves.
+
+    caption: what the clip shows. warps: whether the preset moves are used. masked: whether the loss ignores what was
+    not seen.
+    """
+
+    path: CameraPath | None = None
+    caption: str = ""
+    learning: LearningSettings = LearningSettings()
+    warps: bool = True
+    masked: bool = True
+
+
+LEARN = StageSpec(
+    kind="learn",
+    version=3,
+    params=LearnParams,
+    reads={"decode": DecodedClip, "geometry": GeometryFolder},
+    may_read={"learn": LoraFolder},
+    writes=LoraFolder,
+    run="reangle.motion.stage:learn_motion",
+)
+LearnContext = StageContext[LearnParams, LoraFolder]

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m reangle.stage_process`: one stage in a process of its own, started by the runtime."""
+
+import sys
+
+from reangle.runtime.stage_process import main
+from reangle.stages import STAGES
+from reangle.weights.installed import InstalledWeights
+
+if __name__ == "__main__":
+    sys.exit(main(STAGES, InstalledWeights()))

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Declares stage `warp`."""
+
+from __future__ import annotations
+
+from pydantic.dataclasses import dataclass
+
+from reangle.contract import CameraPath
+from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
+from reangle.runtime.stage import STRICT, StageContext, StageSpec
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class WarpParams:
+    """path: the new camera. memory: as in `contract.PreviewSettings`."""
+
+    path: CameraPath
+    memory: bool = True
+
+
+WARP = StageSpec(
+    kind="warp",
+    version=2,
+    params=WarpParams,
+    reads={"decode": DecodedClip, "geometry": GeometryFolder},
+    writes=WarpFolder,
+    run="reangle.warping.stage:warp",
+)
+WarpContext = StageContext[WarpParams, WarpFolder]
