@@ -232,7 +232,8 @@ def export_path(
             f"The render size of {render.width} x {render.height} pixels is outside 1 to {MAX_SIDE}.",
             advice="Change the resolution or its percentage in the output settings.",
         )
-    matrices, intrinsics = [], []
+    matrices: list[np.ndarray] = []
+    intrinsics: list[np.ndarray] = []
     for sample in samples:
         who = f"Camera {name!r} at frame {sample.frame}"
         if sample.type != "PERSP":

@@ -120,7 +120,7 @@ class Client:
 
         Returns how many were sent. Raises CanceledError and UserError too; what was sent stays there for the next time.
         """
-        missing = []
+        missing: list[tuple[str, Path]] = []
         for sha256, path in places.items():
             check_cancel(cancel)
             if not self.has_file(sha256):
@@ -158,7 +158,7 @@ class Client:
         """
         chosen = [file for file in result.files if wanted(file.path)]
         total, done = sum(file.size for file in chosen), 0
-        places = []
+        places: list[Path] = []
         for file in chosen:
             check_cancel(cancel)
             place = folder.joinpath(*file.path.split("/"))

@@ -111,11 +111,12 @@ class Cloud:
 
         pad_to: repeat the first point up to this many, so that all frames are alike; without any point, the camera's
         centre is repeated."""
-        depth = self.depth[frame]
-        height, width = depth.shape
+        depth: np.ndarray = self.depth[frame]
+        height, width = len(depth), len(depth[0])
         origin_from_camera = (BLENDER_FROM_CV @ self.world_from_camera[frame])[:3]
         # A pixel's ray is a column's part plus a row's part, so it never needs a full-size matrix product.
-        per_pixel = origin_from_camera[:, :3] @ np.linalg.inv(self.K[frame])
+        K: np.ndarray = self.K[frame]
+        per_pixel = origin_from_camera[:, :3] @ np.linalg.inv(K)
         columns = (per_pixel[:, :1] * (np.arange(width) + 0.5)).astype(np.float32)
         rows = (per_pixel[:, 1:2] * (np.arange(height) + 0.5) + per_pixel[:, 2:]).astype(np.float32)
         co = np.empty((height, width, 3), np.float32)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def check_cancel(cancel: threading.Event | None) -> None:
 
 
 @contextmanager
-def disk_errors(where: Path) -> Iterator[None]:
+def disk_errors(where: Path) -> Generator[None]:
     """Turn OSError about reading or writing `where` into UserError."""
     try:
         yield
@@ -75,7 +75,8 @@ def file_refs(
         if progress is not None:
             progress(min(done, total), total)
 
-    refs, places = [], {}
+    refs: list[FileRef] = []
+    places: dict[str, Path] = {}
     for path, size in zip(paths, sizes, strict=True):
         if size == 0:
             raise UserError(f"{path} is empty.", advice="Choose another file.")

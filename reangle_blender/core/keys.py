@@ -87,7 +87,7 @@ def fit_keys(
             continue
         free = np.setdiff1d(np.arange(count), frames)
         # The middle of the worst span, not its worst frame: spans of like length keep the curves easy to edit.
-        span = np.searchsorted(frames, free[np.argmax(worst[free])])
+        span = int(np.searchsorted(frames, int(free[np.argmax(worst[free])])))
         keys = sorted({*keys, (int(frames[span - 1]) + int(frames[span])) // 2})
 
 
@@ -134,8 +134,10 @@ def euler_xyz(rotations: np.ndarray) -> np.ndarray:
     second = np.stack([first[:, 0] + np.pi, np.pi - y, first[:, 2] + np.pi], -1)
     angles = first.copy()
     for n in range(1, len(angles)):
-        near = [a + 2 * np.pi * np.round((angles[n - 1] - a) / (2 * np.pi)) for a in (first[n], second[n])]
-        angles[n] = min(near, key=lambda a: float(np.abs(a - angles[n - 1]).sum()))
+        before: np.ndarray = angles[n - 1]
+        both: list[np.ndarray] = [first[n], second[n]]
+        near: list[np.ndarray] = [a + 2 * np.pi * np.round((before - a) / (2 * np.pi)) for a in both]
+        angles[n] = min(near, key=lambda a: float(np.abs(a - before).sum()))
     return angles
 
 
