@@ -17,7 +17,7 @@ import torch
 from preview_scene import BOX, MOVER, WALL, camera, film, make_path
 from reangle.contract import CameraPath
 from reangle.errors import UserError
-from reangle.finishing.composite import over
+from reangle.finishing.composite import composite
 from reangle.folders import (
     DecodedClip,
     FilledFolder,
@@ -263,12 +263,12 @@ def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() ->
     # Made with another brightness and tint, which drift over the picture: detail is right, colours are not.
     drift = np.linspace(-10, -40, 96)[None, :, None] + np.array([8, 0, -8])
     depth = np.where(known, 5, 0).astype(np.float32)
-    found = over(warped, known, depth, (truth + drift).astype(np.float32))
+    found = composite(warped, known, depth, (truth + drift).astype(np.float32))
     assert np.array_equal(found[known], warped[known])
     assert np.abs(found.astype(float) - truth)[~known].max() < 8
     assert np.abs(drift[:, 60:]).min() > 8
-    assert np.array_equal(over(warped, np.ones_like(known), depth, truth), warped)
-    everywhere = over(warped, np.zeros_like(known), np.zeros_like(depth), truth.astype(np.float32))
+    assert np.array_equal(composite(warped, np.ones_like(known), depth, truth), warped)
+    everywhere = composite(warped, np.zeros_like(known), np.zeros_like(depth), truth.astype(np.float32))
     assert np.array_equal(everywhere, truth)
 
 
@@ -280,6 +280,6 @@ def test_what_tore_a_hole_open_lends_it_no_colour() -> None:
     depth = np.full(known.shape, 5, np.float32)
     depth[:, :40] = 2
     made = np.full((64, 96, 3), 180, np.float32)
-    assert np.abs(over(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 10
+    assert np.abs(composite(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 10
     # On one surface the red belongs there, too.
-    assert over(warped, known, np.where(known, np.float32(5), 0), made)[~known].astype(int)[:, 1].min() < 100
+    assert composite(warped, known, np.where(known, np.float32(5), 0), made)[~known].astype(int)[:, 1].min() < 100
