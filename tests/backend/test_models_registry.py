@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights: found where they belong, missed in words, never unpickled, never fetched unasked."""
+"""The weights registry: where weights are, clear errors when they are missing, nothing unpickled or downloaded."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reangle.contract import GeometrySettings
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.geometry.depth.availability import provider_weights, providers_status
+from reangle.geometry.depth.providers import PROVIDERS, provider_named
 from reangle.weights.checkpoints import CHECKPOINTS, COGVIDEOX_I2V
 from reangle.weights.identity import checkpoint_hash, split_checkpoints
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
@@ -40,22 +41,22 @@ DOWNLOADED = [known for known in CHECKPOINTS if not known.shipped]
 
 
 @pytest.mark.parametrize("known", DOWNLOADED, ids=lambda known: known.name)
-def test_missing_weights_are_named_with_licence_size_place_and_way_out(known, tmp_path: Path) -> None:
+def test_the_error_for_missing_weights_names_licence_size_place_and_alternative(known, tmp_path: Path) -> None:
     for name in (known.name, known.hub, known.name.lower()):
         with pytest.raises(UserError) as caught:
             find_checkpoint(name, tmp_path)
-        said = str(caught.value)
-        assert known.name in said
-        assert known.terms in said
-        assert " MB" in said or " GB" in said
-        assert str(tmp_path / "models" / known.name) in said
-        assert all(file.partition("/")[0] in said for file in known.files)
+        message = str(caught.value)
+        assert known.name in message
+        assert known.terms in message
+        assert " MB" in message or " GB" in message
+        assert str(tmp_path / "models" / known.name) in message
+        assert all(file.partition("/")[0] in message for file in known.files)
         is_geometry = known.kind.role == "geometry"
         assert ("files" if is_geometry else "preview") in caught.value.advice.rsplit("Without it", 1)[1]
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)
-def test_a_suites_weights_have_names_by_their_role(suite) -> None:
+def test_weights_can_be_named_by_suite_and_role(suite) -> None:
     for role, known in suite.checkpoints.items():
         assert known_checkpoint(f"{suite.name.upper()}/{role}") is known
         assert known_checkpoint(known.name) is known
@@ -64,8 +65,7 @@ def test_a_suites_weights_have_names_by_their_role(suite) -> None:
     assert known_checkpoint("") is None
 
 
-def test_no_licence_is_told_as_freer_than_it_is() -> None:
-    """What may not simply be used in commercial work says so wherever its licence is told."""
+def test_every_restriction_shows_in_the_terms() -> None:
     for known in CHECKPOINTS:
         assert known.licence.commercial_ok == ("commercial" not in known.terms.lower()), known.name
     terms = {known.name: known.terms for known in CHECKPOINTS}
@@ -73,7 +73,7 @@ def test_no_licence_is_told_as_freer_than_it_is() -> None:
     assert terms["mini-video"] == terms["mini-image"] == "Apache-2.0"
 
 
-def test_a_pipeline_is_found_when_all_its_parts_are_there(tmp_path: Path) -> None:
+def test_a_complete_pipeline_is_found(tmp_path: Path) -> None:
     known = known_checkpoint("cogvideox-5b/video")
     assert known is not None
     folder = tmp_path / "models" / known.name
@@ -84,7 +84,7 @@ def test_a_pipeline_is_found_when_all_its_parts_are_there(tmp_path: Path) -> Non
     assert kind_of(folder) is COGVIDEOX_I2V
     assert what_to_copy(known.files).startswith("model_index.json and the folders scheduler, text_encoder")
     before = checkpoint_hash(folder)
-    (folder / "tokenizer" / "spiece.model").write_text("other words", encoding="utf-8")
+    (folder / "tokenizer" / "spiece.model").write_text("changed", encoding="utf-8")
     assert checkpoint_hash(folder) != before
     (folder / "transformer" / "diffusion_pytorch_model-00002-of-00003.safetensors").unlink()
     with pytest.raises(UserError, match=r"lacks transformer/diffusion_pytorch_model-00002-of-00003\.safetensors\."):
@@ -110,7 +110,7 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
     assert [row["name"] for row in list_checkpoints(tmp_path) if row["installed"] and not row["shipped"]] == [DUST3R]
 
 
-def test_depth_anything_takes_dust3r_along_unless_told_not_to(tmp_path: Path) -> None:
+def test_depth_anything_uses_dust3r_unless_it_is_switched_off(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
     settings = GeometrySettings(provider="depth-anything")
     assert provider_weights(settings, tmp_path) == str(small)
@@ -120,7 +120,7 @@ def test_depth_anything_takes_dust3r_along_unless_told_not_to(tmp_path: Path) ->
     assert provider_weights(alone, tmp_path) == str(small)
 
 
-def test_the_hubs_cache_is_used_without_asking_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hubs_cache_is_used_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
     repository = tmp_path / "hub" / f"models--depth-anything--{SMALL}"
     snapshot = save_depth_anything(repository / "snapshots" / "abc")
@@ -136,14 +136,14 @@ def test_weights_that_could_run_code_are_refused(name: str, tmp_path: Path) -> N
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     torch.save({}, folder / name)
-    for asked in (DUST3R, str(folder), str(folder / name), name):
+    for wanted in (DUST3R, str(folder), str(folder / name), name):
         with pytest.raises(UserError, match="can run code"):
-            find_checkpoint(asked, tmp_path)
+            find_checkpoint(wanted, tmp_path)
 
 
 def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
-    with pytest.raises(UserError, match="does not hold a checkpoint for dust3r"):
+    with pytest.raises(UserError, match="checkpoint for dust3r"):
         provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(small)), tmp_path)
     (small / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match=r"lacks preprocessor_config\.json"):
@@ -152,7 +152,7 @@ def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Pat
         find_checkpoint("somebody/else", tmp_path)
 
 
-def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
+def test_the_hash_depends_on_content_alone(tmp_path: Path) -> None:
     first, second = save_dust3r(tmp_path / "a"), save_dust3r(tmp_path / "b")
     before = checkpoint_hash(first)
     assert checkpoint_hash(second) == before
@@ -167,7 +167,7 @@ def test_the_hash_tells_weights_apart_and_sees_a_change(tmp_path: Path) -> None:
         checkpoint_hash(tmp_path / "gone")
 
 
-def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
+def test_listing_providers_and_weights_imports_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from reangle.weights.registry import list_checkpoints;"
         "from reangle.geometry.depth.availability import providers_status; from reangle.weights.verify import verify;"
@@ -177,7 +177,7 @@ def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=True)
     rows = {row["name"]: row for row in providers_status(tmp_path)}
-    assert list(rows) == ["files", "mini", "dust3r", "depth-anything"]
+    assert list(rows) == [spec.name for spec in PROVIDERS]
     assert rows["files"]["available"]
     assert not rows["dust3r"]["available"]
     assert DUST3R in rows["dust3r"]["message"]
@@ -185,3 +185,24 @@ def test_the_server_learns_of_providers_without_torch(tmp_path: Path) -> None:
     assert "CC BY-NC-SA 4.0" in rows["mini"]["licence"]
     save_depth_anything(tmp_path / "models" / SMALL)
     assert {row["name"]: row["available"] for row in providers_status(tmp_path)}["depth-anything"]
+
+
+def test_every_provider_is_declared_soundly() -> None:
+    for field in ("name", "number", "label"):
+        values = [getattr(spec, field) for spec in PROVIDERS]
+        assert len(set(values)) == len(values), field
+    fields = set(GeometrySettings.model_fields)
+    for spec in PROVIDERS:
+        assert set(spec.settings) <= fields
+        assert callable(spec.load())
+        assert len({known.kind for known in spec.checkpoints}) <= 1
+        assert not spec.partner or provider_named(spec.partner).checkpoints
+
+
+def test_settings_that_a_provider_cannot_use_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="provider 'guess'") as caught:
+        provider_weights(GeometrySettings.model_construct(provider="guess"), tmp_path)
+    assert all(spec.name in caught.value.advice for spec in PROVIDERS)
+    for settings in ({"provider": "mini", "checkpoint": "naver/other"}, {"provider": "files"}):
+        with pytest.raises(UserError, match=f"Geometry {settings['provider']}"):
+            provider_weights(GeometrySettings.model_construct(**settings), tmp_path)

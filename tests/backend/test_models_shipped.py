@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that come with the backend: used only as they were shipped, and known by their own name and licence."""
+"""Weights that come with Reangle: used only unchanged, under their own name and licence."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ WEIGHTS = "model.safetensors"
 
 @pytest.fixture
 def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a shipped suite with tiny weights, in place of the one in the repository."""
+    """The folder of a shipped suite with tiny weights, instead of the one in the repository."""
     monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "package")
     return ship_mini(tmp_path / "package")
 
 
-def flip(path: Path, *, unseen: bool = False) -> None:
-    """Change one bit in the middle. unseen: size and time stay, as when a disk rots."""
+def flip_bit(path: Path, *, keep_time: bool = False) -> None:
+    """Change one bit in the middle. keep_time: as a failing disk does."""
     before = path.stat()
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    time = before.st_mtime_ns if unseen else before.st_mtime_ns + 1_000_000
+    time = before.st_mtime_ns if keep_time else before.st_mtime_ns + 1_000_000
     os.utime(path, ns=(before.st_atime_ns, time))
 
 
@@ -64,7 +64,7 @@ def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path)
     assert "DUSt3R's code, CC BY-NC-SA 4.0" in licence_of(str(mini / "geometry"))
 
 
-def test_no_folder_of_that_name_stands_in_for_what_was_shipped(
+def test_a_folder_of_the_same_name_does_not_replace_shipped_weights(
     mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(mini / "geometry", tmp_path / "data" / "models" / "mini-geometry")
@@ -86,9 +86,9 @@ def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
-def test_a_flipped_bit_is_refused_before_any_work(name: str, mini: Path, tmp_path: Path) -> None:
+def test_changed_weights_are_refused_before_any_work(name: str, mini: Path, tmp_path: Path) -> None:
     assert plan_job(request(), tmp_path)
-    flip(mini / "geometry" / name)
+    flip_bit(mini / "geometry" / name)
     with pytest.raises(UserError) as caught:
         plan_job(request(), tmp_path)
     assert str(mini / "geometry" / name) in caught.value.message
@@ -100,72 +100,72 @@ def test_a_flipped_bit_is_refused_before_any_work(name: str, mini: Path, tmp_pat
 
 def test_weights_that_change_after_the_plan_are_not_loaded(mini: Path, tmp_path: Path) -> None:
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
-    flip(mini / "geometry" / WEIGHTS)
+    flip_bit(mini / "geometry" / WEIGHTS)
     with pytest.raises(UserError, match="has changed"):
         run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), InstalledWeights())
 
 
 @pytest.mark.parametrize("what", ["suite.json", f"geometry/{WEIGHTS}", "geometry", "."])
-def test_an_incomplete_suite_is_refused_in_words(what: str, mini: Path, tmp_path: Path, capsys) -> None:
+def test_an_incomplete_suite_is_refused(what: str, mini: Path, tmp_path: Path, capsys) -> None:
     place = mini / what
     place.unlink() if place.is_file() else shutil.rmtree(place)
     with pytest.raises(UserError, match="is missing") as caught:
         plan_job(request(), tmp_path)
     assert "install_backend.py" in caught.value.advice
-    # It is what a command takes without being asked, so this is what a first user would read.
+    # The default geometry of the command line, so a new user may meet this error first.
     (tmp_path / "clip.mp4").write_bytes(b"never read")
     given = ["run", "--clip", str(tmp_path / "clip.mp4"), "--move", "orbit-left:8"]
     assert main([*given, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]) == 2
-    said = capsys.readouterr().err
-    assert "is missing" in said
-    assert "Traceback" not in said
+    errors = capsys.readouterr().err
+    assert "is missing" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"checkpoints": {"geometry": {"files": {}}}}', '{"checkpoints": 1}'])
-def test_a_broken_list_is_refused_in_words(text: str, mini: Path, tmp_path: Path) -> None:
+def test_an_invalid_suite_json_is_refused(text: str, mini: Path, tmp_path: Path) -> None:
     (mini / "suite.json").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"suite\.json does not list the weights mini-geometry"):
+    with pytest.raises(UserError, match=r"suite\.json .*mini-geometry"):
         find_checkpoint("mini", tmp_path)
 
 
-def test_the_list_tells_suites_licences_sizes_and_places(mini: Path, tmp_path: Path, capsys) -> None:
+def test_the_list_shows_suites_licences_sizes_and_places(mini: Path, tmp_path: Path, capsys) -> None:
     assert main(["models", "list", "--data", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     first, second = text.index("Suite mini"), text.index("Suite cogvideox-5b")
     assert first < second < text.index("Geometry alone")
-    assert text[first:second].count("here: ") == 3
-    assert f"here: {mini / 'video'}" in text[first:second]
+    assert text[first:second].count("installed: ") == 3
+    assert f"installed: {mini / 'video'}" in text[first:second]
     assert "commercial work only after registering" in text[second:]
     (row,) = (row for row in list_checkpoints(tmp_path) if row["name"] == "mini-video")
     assert (row["suite"], row["role"], row["shipped"], row["installed"]) == ("mini", "video", True, True)
     assert row["size"] == sum(path.stat().st_size for path in (mini / "video").rglob("*") if path.is_file())
 
 
-def test_verify_reads_again_what_a_clock_cannot_tell(mini: Path, tmp_path: Path, capsys) -> None:
+def test_verify_reads_files_whose_time_did_not_change(mini: Path, tmp_path: Path, capsys) -> None:
     assert main(["models", "verify", "--data", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 3 + 3
     assert all(line.startswith("ok ") for line in lines)
-    flip(mini / "video" / "transformer" / "diffusion_pytorch_model.safetensors", unseen=True)
+    flip_bit(mini / "video" / "transformer" / "diffusion_pytorch_model.safetensors", keep_time=True)
     assert main(["models", "verify", "mini", "--data", str(tmp_path)]) == 2
-    said = capsys.readouterr()
-    assert [line.split(":")[0] for line in said.out.splitlines() if not line.startswith("ok ")] == [
-        "WRONG mini-video/transformer/diffusion_pytorch_model.safetensors"
+    printed = capsys.readouterr()
+    assert [line.split(":")[0] for line in printed.out.splitlines() if not line.startswith("ok ")] == [
+        "BAD mini-video/transformer/diffusion_pytorch_model.safetensors"
     ]
-    assert "has changed" in said.err
-    assert "install_backend.py" in said.err
+    assert "has changed" in printed.err
+    assert "install_backend.py" in printed.err
     assert main(["models", "verify", "mini/geometry", "--data", str(tmp_path)]) == 0
-    # Now that it was read again, this process does not trust its own memory of it either.
+    # The new hash replaces the one that this process remembered.
     with pytest.raises(UserError, match="has changed"):
         find_checkpoint("mini/video", tmp_path)
 
 
-def test_verify_tells_the_hash_of_weights_that_nobody_published_one_for(mini: Path, tmp_path: Path, capsys) -> None:
+def test_verify_prints_the_hash_of_other_weights(mini: Path, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
     shutil.copytree(mini / "geometry", folder)
     for name in ([], ["cogvideox-5b/geometry"], [str(folder)]):
         assert main(["models", "verify", *name, "--data", str(tmp_path)]) == 0
-        assert "no published hash to compare with; content hash is " in capsys.readouterr().out
+        assert "content hash is " in capsys.readouterr().out
     (folder / WEIGHTS).unlink()
     assert main(["models", "verify", "--data", str(tmp_path)]) == 2
     assert f"lacks {WEIGHTS}" in capsys.readouterr().err

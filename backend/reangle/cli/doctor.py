@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reangle doctor`: what is installed, which devices there are, what is missing and how to get it.
+"""`reangle doctor`: what is installed, which devices there are, what is missing and how to install it.
 
-Every part is looked at on its own, so that one that is broken does not hide the others.
+Each part is checked on its own, so that a broken one does not hide the others.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reangle.cli.output import Output
+from reangle.geometry.depth.providers import PROVIDERS
 from reangle.version import VERSION
 from reangle.weights.packages import how_to_install
 
-# Distribution -> the module that is imported. What the preview engine needs, and what learned geometry adds.
+# Distribution -> the module that is imported.
 ESSENTIAL = {
     "numpy": "numpy",
     "av": "av",
@@ -35,19 +36,19 @@ ESSENTIAL = {
     "uvicorn": "uvicorn",
     "psutil": "psutil",
 }
-LEARNED = {
+NETWORKS = {
     "torch": "torch",
     "transformers": "transformers",
     "diffusers": "diffusers",
     "peft": "peft",
     "bitsandbytes": "bitsandbytes",
-    "mini-dust3r": "mini_dust3r",
     "safetensors": "safetensors",
+    **{package.replace("_", "-"): package for provider in PROVIDERS for package in provider.packages},
 }
 CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
 CODEC_OUT = "libx264"
-SLOW = ("transformers", "mini_dust3r", "diffusers", "peft", "bitsandbytes")
 LOW_SPACE = 5e9
+"""Bytes of free disk below which the doctor warns."""
 INSTALL = "Run scripts/install_backend.py again."
 
 
@@ -62,7 +63,7 @@ def doctor(options: Namespace, output: Output) -> int:
     data = _data_folder(options.data, problems)
     parts: dict[str, Callable[[], Any]] = {
         "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
-        "learned": lambda: _packages(LEARNED, problems, "what is learned"),
+        "networks": lambda: _packages(NETWORKS, problems, "estimated geometry or the engine reangle"),
         "memory": _memory,
         "devices": _devices,
         "numba": _numba,
@@ -74,12 +75,12 @@ def doctor(options: Namespace, output: Output) -> int:
         "learning": lambda: _learning(data),
         "suites": lambda: _suites(report["checkpoints"]),
     }
-    for name, look in parts.items():
+    for name, check in parts.items():
         try:
-            report[name] = look()
+            report[name] = check()
         except Exception as error:
             report[name] = None
-            problems.append(f"{name} could not be looked at: {type(error).__name__}: {error}")
+            problems.append(f"{name} could not be checked: {type(error).__name__}: {error}")
     missing = [name for name in ESSENTIAL if not (report["packages"] or {}).get(name)]
     report["problems"] = problems
     report["ready"] = not missing
@@ -93,28 +94,29 @@ def _data_folder(chosen: str | None, problems: list[str]) -> Path:
     try:
         from reangle.runtime.data_folder import data_folder
     except ImportError as error:
-        problems.append(f"The backend's own rooms cannot be loaded ({error}). {INSTALL}")
+        problems.append(f"The backend's own modules cannot be loaded ({error}). {INSTALL}")
         return Path.home()
     return data_folder()
 
 
 def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dict[str, str | None]:
     """Distribution -> version, None if it is missing or cannot be imported."""
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name, module in wanted.items():
         try:
-            # Loading the learned packages takes long and little can go wrong with them but torch itself.
-            if module not in SLOW:
+            # Importing these takes seconds, and torch is the one that fails in practice.
+            slow = module in NETWORKS.values() and module not in ("torch", "safetensors")
+            if not slow:
                 importlib.import_module(module)
             elif importlib.util.find_spec(module) is None:
                 raise ImportError("it is not installed")
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "unknown version"
+            versions[name] = "unknown version"
         except Exception as error:
-            found[name] = None
+            versions[name] = None
             problems.append(f"{name}, which {what_for} needs, cannot be loaded ({error}). {how_to_install(module)}")
-    return found
+    return versions
 
 
 def _memory() -> dict[str, Any]:
@@ -151,27 +153,29 @@ def _codecs(problems: list[str]) -> dict[str, bool]:
     import av
     from av.codec.codec import UnknownCodecError
 
-    def there(name: str, mode: Literal["r", "w"]) -> bool:
+    def has(name: str, mode: Literal["r", "w"]) -> bool:
         try:
             av.Codec(name, mode)
         except UnknownCodecError:
             return False
         return True
 
-    found = {CODEC_OUT: there(CODEC_OUT, "w"), **{name: there(name, "r") for name in CODECS_IN}}
-    if not found[CODEC_OUT]:
+    codecs = {CODEC_OUT: has(CODEC_OUT, "w"), **{name: has(name, "r") for name in CODECS_IN}}
+    if not codecs[CODEC_OUT]:
         problems.append(f"This PyAV cannot write H.264 movies. {INSTALL}")
-    return found
+    return codecs
 
 
 def _data(data: Path, problems: list[str]) -> dict[str, Any]:
-    place = next(folder for folder in (data, *data.parents) if folder.is_dir())
-    free = shutil.disk_usage(place).free
-    writable = os.access(place, os.W_OK)
+    existing = next(folder for folder in (data, *data.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
     if not writable:
-        problems.append(f"{place} cannot be written to. Choose another data folder with REANGLE_DATA or --data.")
+        problems.append(f"{existing} cannot be written to. Choose another data folder with REANGLE_DATA or --data.")
     if free < LOW_SPACE:
-        problems.append(f"Only {free / 1e9:.1f} GB are free in {place}. Free some space before working on long clips.")
+        problems.append(
+            f"Only {free / 1e9:.1f} GB are free in {existing}. Free some space before working on long clips."
+        )
     artifacts = sum(1 for _ in data.glob("artifacts/*/*"))
     return {"folder": str(data), "writable": writable, "free_gb": round(free / 1e9, 1), "stage_outputs": artifacts}
 
@@ -242,26 +246,28 @@ def _describe(report: dict[str, Any]) -> str:
     lines = [
         f"Reangle {report['version']}, Python {report['python']}, {report['system']}",
         f"Packages   {listed(report['packages'])}",
-        f"Learned    {listed(report['learned'])}",
+        f"Networks   {listed(report['networks'])}",
         f"Memory     {memory.get('free_gb')} of {memory.get('total_gb')} GB free, {memory.get('cores')} cores, "
         f"{(report['numba'] or {}).get('threads')} numba threads",
     ]
     for device in report["devices"] or []:
         size = f", {device['memory_gb']} GB" if "memory_gb" in device else ""
         lines.append(f"Device     {device['device']}: {device['name']}{size}")
-    codecs = [f"{name}{'' if there else ' MISSING'}" for name, there in (report["codecs"] or {}).items()]
+    codecs = [f"{name}{'' if available else ' MISSING'}" for name, available in (report["codecs"] or {}).items()]
     lines.append(f"Codecs     {', '.join(codecs)}")
     kept = f"{data.get('stage_outputs')} stage outputs kept"
     lines.append(f"Data       {data.get('folder')}, {data.get('free_gb')} GB free, {kept}")
     if server:
-        state = "runs" if server["alive"] else "is gone, and left its server file"
+        state = "runs" if server["alive"] else "has ended and left its server file"
         lines.append(f"Server     process {server['pid']} on port {server['port']} {state}")
     else:
         lines.append("Server     none; start one with `reangle serve`")
     for row in report["geometry"] or []:
         lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
     for suite in report["suites"] or []:
-        parts = ", ".join(f"{role} {'here' if there else 'missing'}" for role, there in suite["installed"].items())
+        parts = ", ".join(
+            f"{role} {'installed' if installed else 'missing'}" for role, installed in suite["installed"].items()
+        )
         lines.append(f"Suite      {suite['name']}: {parts}")
     for row in report["learning"] or []:
         needs = f"{row['needs_gb']} of " if row["needs_gb"] is not None else ""
@@ -272,5 +278,5 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append("Weights")
         lines += [f"    {line}" for line in describe_checkpoints(report["checkpoints"]).splitlines()]
     lines += [f"PROBLEM    {problem}" for problem in report["problems"]]
-    lines.append("Ready for work." if report["ready"] else "Not ready: see the problems above.")
+    lines.append("Ready." if report["ready"] else "Not ready: see the problems above.")
     return "\n".join(lines)

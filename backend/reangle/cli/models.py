@@ -18,7 +18,7 @@ from reangle.weights.verify import Verdict, verify
 
 
 def models(options: Namespace, output: Output) -> int:
-    """Do what `options.action` says: "list" or "verify"."""
+    """List or verify weights, as `options.action` says; 2 if some are damaged."""
     data = Path(options.data).expanduser().absolute() if options.data else data_folder()
     if options.action == "list":
         rows = list_checkpoints(data)
@@ -26,10 +26,10 @@ def models(options: Namespace, output: Output) -> int:
         return 0
     verdicts = verify(options.name, data)
     output.data([vars(verdict) for verdict in verdicts], "\n".join(_line(verdict) for verdict in verdicts))
-    wrong = [verdict for verdict in verdicts if not verdict.ok]
-    if wrong:
-        more = f" {len(wrong) - 1} more are listed above." if len(wrong) > 1 else ""
-        raise UserError(f"{wrong[0].checkpoint} is not sound: {wrong[0].message}{more}", advice=wrong[0].advice)
+    bad = [verdict for verdict in verdicts if not verdict.ok]
+    if bad:
+        more = f" {len(bad) - 1} more are listed above." if len(bad) > 1 else ""
+        raise UserError(f"{bad[0].checkpoint} cannot be used: {bad[0].message}{more}", advice=bad[0].advice)
     return 0
 
 
@@ -48,7 +48,7 @@ def _paragraph(row: Mapping[str, Any]) -> list[str]:
     role = f"{row['role']}: " if row["suite"] else ""
     lines = [f"{role}{row['name']}  ({row['kind']}; {row['licence']}; {size_in_words(row['size'])})"]
     if row["installed"]:
-        lines.append(f"    here: {row['path']}")
+        lines.append(f"    installed: {row['path']}")
     elif row["shipped"]:
         lines.append(f"    missing: {row['problem']}")
     else:
@@ -59,4 +59,4 @@ def _paragraph(row: Mapping[str, Any]) -> list[str]:
 
 def _line(verdict: Verdict) -> str:
     what = f"{verdict.checkpoint}/{verdict.file}" if verdict.file else verdict.checkpoint
-    return f"{'ok   ' if verdict.ok else 'WRONG'} {what}: {verdict.message}"
+    return f"{'ok ' if verdict.ok else 'BAD'} {what}: {verdict.message}"
