@@ -46,7 +46,7 @@ from reangle.media.stage import decode
 from reangle.media.write import read_images, write_images
 from reangle.runtime.stage import StageContext
 from reangle.warping.background import background_views
-from reangle.warping.lift import pixel_transform, target_from_source
+from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.memory import Memory
 from reangle.warping.spec import WARP, WarpParams
 from reangle.warping.stage import warp

@@ -26,7 +26,8 @@ enter("backend")
 
 import numpy as np
 import torch
-from reangle.warping.lift import camera_from_world, pixel_transform, thread_count, unproject
+from reangle.warping.cameras import camera_from_world, pixel_transform
+from reangle.warping.kernels import thread_count
 from reangle.warping.lookup import SAMPLES_PER_SIDE, look_up
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.surface import make_surface
@@ -53,7 +54,8 @@ def make_clip(frames: int) -> Clip:
     everywhere.
     """
     K = np.array([[0.9 * WIDTH, 0, WIDTH / 2], [0, 0.9 * WIDTH, HEIGHT / 2], [0, 0, 1]])
-    rays = unproject(np.ones((HEIGHT, WIDTH)), K)
+    u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
+    rays = np.stack(((u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1], np.ones_like(u)), -1)
     rng = np.random.default_rng(0)
     balls = [(rng.uniform((-1.5, -0.8, 2.2), (1.5, 1.0, 5.0)), rng.uniform(0.2, 0.5)) for _ in range(7)]
     boxes = [(rng.uniform((-1.5, 0.2, 2.5), (1.5, 1.0, 5.0)), rng.uniform(0.15, 0.4, 3)) for _ in range(5)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from reangle.warping.lift import target_from_source
+from reangle.warping.cameras import target_from_source
 
 from scripts.train.splat import splat_frame
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
-from reangle.warping.lift import KERNEL, pixel_transform, writable
+from reangle.warping.cameras import pixel_transform
+from reangle.warping.kernels import KERNEL, writable
 
 MARGIN = np.float32(1 / 64)
 BLUR = np.float32(1 / 128)

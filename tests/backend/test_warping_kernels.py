@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from reangle.geometry.flying_pixels import flying_pixels
-from reangle.warping import lift
+from reangle.warping.cameras import camera_from_world, target_from_source
 from reangle.warping.mesh import JUMP, mesh_depth
-from warping_scene import IDENTITY, intrinsics, noise_depth, rigid, room
+from warping_scene import IDENTITY, intrinsics, noise_depth, rigid, room, unproject
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (37, 23), (1, 1), (1, 9), (720, 5)])
 def test_identity_returns_the_depth(width: int, height: int) -> None:
     depth, valid = noise_depth(width, height)
     world_from_camera = rigid((3, -40, 10), (1, 2, -3))
-    same = lift.target_from_source(world_from_camera, world_from_camera)
-    roundabout = lift.camera_from_world(world_from_camera) @ world_from_camera
+    same = target_from_source(world_from_camera, world_from_camera)
+    roundabout = camera_from_world(world_from_camera) @ world_from_camera
     K = intrinsics(width, height, 0.8 * width)
     for pose in (same, roundabout):
         drawn = mesh_depth(depth, valid, K, pose, K, width, height)
@@ -31,7 +31,7 @@ def plane_case(normal: tuple[float, float, float]) -> dict[str, np.ndarray]:
     width, height = 96, 64
     K, K_target = intrinsics(width, height, 90), intrinsics(101, 67, 97)
     pose = rigid((2, 8, -5), (-0.6, 0.1, 0.15))
-    rays = lift.unproject(np.ones((height, width)), K)
+    rays = unproject(np.ones((height, width)), K)
     depth = (1 / (rays @ np.array(normal))).astype(np.float32)
     homography = K_target @ (pose[:3, :3] + np.outer(pose[:3, 3], normal)) @ np.linalg.inv(K)
     u, v = np.meshgrid(np.arange(101) + 0.5, np.arange(67) + 0.5)
@@ -39,7 +39,7 @@ def plane_case(normal: tuple[float, float, float]) -> dict[str, np.ndarray]:
     # the plane's equation in the target camera gives its depth there
     rotated = pose[:3, :3] @ normal
     plane = rotated / (1 + rotated @ pose[:3, 3])
-    true_depth = 1 / (lift.unproject(np.ones((67, 101)), K_target) @ plane)
+    true_depth = 1 / (unproject(np.ones((67, 101)), K_target) @ plane)
     u, v = source[..., 0] / source[..., 2], source[..., 1] / source[..., 2]
     return {"depth": depth, "K": K, "pose": pose, "K_target": K_target, "u": u, "v": v, "true_depth": true_depth}
 
@@ -109,7 +109,7 @@ def test_a_surface_that_passes_the_camera_is_cut_there() -> None:
     """Over a floor, moved forward until half of it lies behind: what is left is the floor, whole, and nothing else."""
     width, height, camera_height = 60, 60, 1.0
     K = np.array([[30, 0, 30], [0, 30, -15], [0, 0, 1.0]])  # looks down: every pixel sees floor
-    rays = lift.unproject(np.ones((height, width)), K)
+    rays = unproject(np.ones((height, width)), K)
     depth = (camera_height / rays[..., 1]).astype(np.float32)
     pose = rigid((0, 0, 0), (0, 0, -0.6))  # floor from z = 0.4 to 1.9; up to z = 0.6 it falls behind
     assert depth.min() < 0.6 < depth.max()
@@ -134,7 +134,7 @@ def test_triangles_across_the_camera_plane() -> None:
     drawn = mesh_depth(depth, np.ones((4, 4), bool), K, pose, K_target, 64, 64)
     seen = drawn > 0
     assert drawn[seen].max() <= depth.max() - 1.12 + 1e-6
-    points = lift.unproject(drawn, K_target)[seen] + (0, 0, 1.12)
+    points = unproject(drawn, K_target)[seen] + (0, 0, 1.12)
     wall = points[:, 2] < depth.max() - 1e-3
     assert wall.sum() > 3
     u = 0.5 + (1 - 1 / points[wall, 2]) / 0.07
@@ -195,5 +195,5 @@ def test_any_rigid_motion(depth, rotation, translation, target) -> None:
     assert np.isfinite(drawn).all()
     # A surface reaches no farther than its points, but for the corners of the flat pieces at its cuts.
     if drawn.any():
-        reach = np.linalg.norm(lift.unproject(depth, K) * np.array([1.5, 1.5, 1]), axis=-1)[valid].max()
+        reach = np.linalg.norm(unproject(depth, K) * np.array([1.5, 1.5, 1]), axis=-1)[valid].max()
         assert drawn.max() <= reach + np.linalg.norm(translation) + np.hypot(1, 1) * reach

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-from reangle.warping import lift
 from scipy.spatial.transform import Rotation
 
 IDENTITY = np.eye(4)
@@ -28,10 +27,19 @@ def noise_depth(width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     return depth, rng.random((height, width)) > 0.1
 
 
+def unproject(depth: np.ndarray, K: np.ndarray) -> np.ndarray:
+    """Points in the camera's space, h x w x 3 float64, for depth h x w. Points of invalid depth are invalid."""
+    height, width = depth.shape
+    x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
+    y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
+    z = np.asarray(depth, np.float64)
+    return np.stack((z * x, z * y[:, None], z), -1)
+
+
 def room(width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A wall, a grazing floor and a ball: colours from the point in space, depth, the ball's mask, K."""
     K = intrinsics(width, height, 0.9 * width)
-    rays = lift.unproject(np.ones((height, width)), K)
+    rays = unproject(np.ones((height, width)), K)
     floor = np.where(rays[..., 1] > 1e-3, 1.2 / np.maximum(rays[..., 1], 1e-3), np.inf)
     depth = np.minimum(6.0, floor)
     centre, radius = np.array([0.4, 0.1, 3.0]), 0.7
@@ -39,6 +47,6 @@ def room(width: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
     inside = b * b - a * (centre @ centre - radius**2)
     ball = inside > 0
     depth = np.where(ball, (b - np.sqrt(np.maximum(inside, 0))) / a, depth).astype(np.float32)
-    points = lift.unproject(depth, K)
+    points = unproject(depth, K)
     rgb = (127 + 100 * np.sin(points * (5, 7, 9))).astype(np.uint8)
     return rgb, depth, ball, K

@@ -7,7 +7,7 @@ import cv2
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL
+from reangle.warping.kernels import KERNEL
 
 SWEEPS = 12
 COARSEST = 4

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL
+from reangle.warping.kernels import KERNEL
 from reangle.warping.surface import Surface
 
 SAMPLES_PER_SIDE = 3

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL, pixel_transform, writable
+from reangle.warping.cameras import pixel_transform
+from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.raster import BOTTOM, LEFT, RIGHT, TOP, draw_cells
 
 JUMP = np.float32(0.02)
@@ -55,7 +56,7 @@ def _find_cells(depth, valid, jump, grazing):
     """Links around each corner (r, c), where the pixels (r - 1, c - 1) to (r, c) meet: (h + 1) x (w + 1) uint8."""
     h, w = depth.shape
     cells = np.zeros((h + 1, w + 1), np.uint8)
-    # 1 / depth of the row above, the row, and the two below, each with two empty pixels on both sides
+    # 1 / depth of the row above, the row, and the two below, each padded with two empty pixels on both sides.
     rows = np.zeros((4, w + 4), np.float32)
     across, down = np.zeros(w + 1, np.uint8), np.zeros(w + 2, np.uint8)
     for i in range(min(2, h)):
@@ -70,7 +71,7 @@ def _find_cells(depth, valid, jump, grazing):
             across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
         for j in range(2, w + 2):
             down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing)
-        # both ends of `across` and `down` lead out of the picture
+        # Both ends of `across` and `down` lead out of the picture.
         for c in range(w + 1):
             cells[i, c] |= across[c] * np.uint8(BOTTOM)
             cells[i + 1, c] = (across[c] * np.uint8(TOP)) | (down[c] * np.uint8(LEFT)) | (down[c + 1] * np.uint8(RIGHT))

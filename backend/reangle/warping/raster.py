@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL
+from reangle.warping.kernels import KERNEL
 
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
@@ -86,10 +86,9 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
 
 @numba.njit(**KERNEL)
 def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
-    """Which pixels' centres the box around each cell holds: first and last column, first and last row. Free of
-    branches.
+    """First and last column and row of the pixel centres in the box around each cell. Free of branches.
 
-    An empty box ends before it starts; a cell with a corner that cannot be drawn in screen coordinates starts at
+    An empty box ends before it starts. A cell with a corner that cannot be drawn in screen coordinates starts at row
     _CLIPPED.
     """
     right, bottom = np.float32(width) - _HALF, np.float32(height) - _HALF
@@ -115,10 +114,10 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
     bx, by, bw = b
     cx, cy, cw = c
     dx, dy, dw = d
-    # x_b - x_a and so on, always from the end that comes first in the grid
+    # x_b - x_a and so on, always from the end that comes first in the grid.
     abx, aby, acx, acy, bcx, bcy = bx - ax, by - ay, cx - ax, cy - ay, cx - bx, cy - by
     bdx, bdy, cdx, cdy = dx - bx, dy - by, dx - cx, dy - cy
-    # a triangle of no area divides by zero here; infinity and NaN then fail every test below
+    # A triangle without area divides by zero here; infinity and NaN then fail every test below.
     upper = _ONE / (abx * acy - aby * acx)
     lower = _ONE / (bdx * bcy - bdy * bcx)
     w_low, w_high = min(min(aw, bw), min(cw, dw)), max(max(aw, bw), max(cw, dw))
@@ -135,7 +134,7 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
             upper_w = aw + (bw - aw) * b_of_upper + (cw - aw) * c_of_upper
             lower_w = dw + (bw - dw) * b_of_lower + (cw - dw) * c_of_lower
             value = max(upper_w if in_upper else _ZERO, lower_w if in_lower else _ZERO)
-            # slivers may overshoot
+            # Interpolation in slivers may overshoot.
             value = max(value, w_low) if in_upper | in_lower else _ZERO
             out[row, column] = max(out[row, column], min(value, w_high))
 
@@ -156,7 +155,7 @@ def _set_corner(corners, k, u, v, d):
 
 @numba.njit(**KERNEL)
 def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
-    """A cell that is not whole: half a cell for each link, a quarter for each pixel that has none here."""
+    """Draw a cut cell: half a cell for each link, a quarter for each pixel without links here."""
     h, w = depth.shape
     middle_u, middle_v = np.float32(c), np.float32(r)
     left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
@@ -196,8 +195,8 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
 
 @numba.njit(**KERNEL)
 def _draw_corners(corners, A, b, A64, b64, out):
-    """Four corners (u, v, depth), projected in the very operations of `_project_row`, so that pieces meet whole cells
-    exactly.
+    """Draw four corners (u, v, depth), projected with the same operations as `_project_row`, so that pieces meet whole
+    cells exactly.
     """
     p0, p1 = _project_corner(corners, 0, A, b), _project_corner(corners, 1, A, b)
     p2, p3 = _project_corner(corners, 2, A, b), _project_corner(corners, 3, A, b)
@@ -229,10 +228,10 @@ def _project_corner(corners, k, A, b):
 
 @numba.njit(**KERNEL)
 def _draw_clipped(corners, A, b, out):
-    """A cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
+    """Draw a cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
 
-    With p the corners in the target camera, K applied, the weights s of the point seen at (x, y, 1) solve P s = (x,
-    y, 1); it is inside and in front of the camera if no weight is below zero, and 1 / z is their sum.
+    With p the corners in the target camera, K applied, the weights s of the point at pixel (x, y) solve P s =
+    (x, y, 1). The point is inside and in front of the camera if no weight is negative; 1 / z is the sum of weights.
     """
     height, width = out.shape
     p = np.empty((4, 3))

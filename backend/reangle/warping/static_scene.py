@@ -9,7 +9,8 @@ import cv2
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL, pixel_transform, target_from_source
+from reangle.warping.cameras import pixel_transform, target_from_source
+from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, source_point
 from reangle.warping.surface import Surface, make_surface
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from reangle.warping.lift import KERNEL, writable
+from reangle.warping.kernels import KERNEL, writable
 
 EDGE_TOLERANCE = 0.015
 """Neighbours are linked if the slope on one side predicts the other's inverse depth within this share of it."""

@@ -14,7 +14,8 @@ import numpy as np
 from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.lift import pixel_transform, target_from_source, thread_count
+from reangle.warping.cameras import pixel_transform, target_from_source
+from reangle.warping.kernels import thread_count
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
 from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera and depth arithmetic shared by the warping kernels.
+"""Transforms from camera to camera and from pixel to pixel.
 
 Conventions in this room: OpenCV axes (x right, y down, z forward); depth is planar z, above zero; K is in pixels with
 pixel centres at +0.5, so that pixel (column j, row i) looks along K^-1 (j + 0.5, i + 0.5, 1); matrices are named by
@@ -8,13 +8,7 @@ what they map. Pixels that are not valid, or whose depth is not finite and above
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-
-KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
-"""Options of every compiled kernel: cached on disk, releases the interpreter lock, divides as IEEE 754 says. Never
-fastmath, because kernels rely on NaN and infinity.
-"""
 
 
 def camera_from_world(world_from_camera: np.ndarray) -> np.ndarray:
@@ -36,15 +30,6 @@ def target_from_source(world_from_target: np.ndarray, world_from_source: np.ndar
     return np.where(same, np.eye(4), camera_from_world(target) @ source)
 
 
-def unproject(depth: np.ndarray, K: np.ndarray) -> np.ndarray:
-    """Points in the camera's space, h x w x 3 float64, for depth h x w. Points of invalid depth are invalid."""
-    height, width = depth.shape
-    x = (np.arange(width) + 0.5 - K[0, 2]) / K[0, 0]
-    y = (np.arange(height) + 0.5 - K[1, 2]) / K[1, 1]
-    z = np.asarray(depth, np.float64)
-    return np.stack((z * x, z * y[:, None], z), -1)
-
-
 def pixel_transform(
     K_source: np.ndarray, target_from_source: np.ndarray, K_target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -56,13 +41,3 @@ def pixel_transform(
     ray = np.array([[1 / fx, 0, -cx / fx], [0, 1 / fy, -cy / fy], [0, 0, 1]])
     K_target = np.asarray(K_target, np.float64)
     return K_target @ target_from_source[:3, :3] @ ray, K_target @ target_from_source[:3, 3]
-
-
-def thread_count() -> int:
-    """Threads for work on whole frames: numba's setting (NUMBA_NUM_THREADS), by default the cores of this process."""
-    return numba.get_num_threads()
-
-
-def writable(array: np.ndarray, dtype: type) -> np.ndarray:
-    """A contiguous, writable array: kernels compile anew for each other layout."""
-    return np.require(array, dtype, ("C", "W"))
