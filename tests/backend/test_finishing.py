@@ -46,7 +46,7 @@ def finish(cards, path: CameraPath):
     return warped, filled
 
 
-def test_filling_leaves_what_is_known_alone_and_does_the_same_twice() -> None:
+def test_filling_keeps_known_pixels_and_is_repeatable() -> None:
     path = make_path(np.stack([camera(0.4)] * COUNT))
     warped, filled = finish(SCENE, path)
     _, again = finish(SCENE, path)
@@ -57,7 +57,7 @@ def test_filling_leaves_what_is_known_alone_and_does_the_same_twice() -> None:
         assert np.array_equal(done, twice)
 
 
-def test_a_hole_is_filled_from_behind_and_not_from_the_thing_that_tore_it() -> None:
+def test_a_hole_is_filled_from_its_background_and_not_from_the_surface_in_front() -> None:
     warped, filled = finish((WALL, BOX), make_path(np.stack([camera(0.5)] * COUNT)))
     hole = ~(warped[0].visible | warped[0].remembered)
     beside_the_box = hole.copy()
@@ -68,7 +68,7 @@ def test_a_hole_is_filled_from_behind_and_not_from_the_thing_that_tore_it() -> N
 
 
 @pytest.mark.parametrize("moving_camera", [False, True])
-def test_filled_places_hold_still_better_than_when_every_frame_is_filled_alone(moving_camera: bool) -> None:
+def test_filled_pixels_flicker_less_than_when_frames_are_filled_alone(moving_camera: bool) -> None:
     steps = np.linspace(0.3, 0.5, COUNT) if moving_camera else np.full(COUNT, 0.4)
     passer = replace(MOVER, left=0.5, right=0.9)
     warped, filled = finish((WALL, BOX, passer), make_path(np.stack([camera(x) for x in steps])))
@@ -90,7 +90,7 @@ def _flicker(warped, frames, steps) -> float:
 
 
 def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = None) -> tuple[Path, list[str]]:
-    """The three stages on a tiny clip; the delivered folder and what was said on the way."""
+    """The three stages on a tiny clip; the delivered folder and the notes reported."""
     frames, geometry = film(SCENE, COUNT)
     specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
     folders = {spec.kind: spec.writes(root / spec.kind) for spec in specs}
@@ -110,7 +110,7 @@ def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = Non
     )
     geometry.save(GeometryFolder(root / "geometry"))
     settings = {"method": "lookup", "memory": True}
-    said: list[str] = []
+    notes: list[str] = []
     stages: list[tuple[Callable[[Any], None], StageSpec[Any, Any], object]] = [
         (warp, WARP, WarpParams(path=path)),
         (fill, FILL, FillParams(path=path)),
@@ -122,13 +122,13 @@ def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = Non
                 params=params,
                 out=folders[spec.kind],
                 inputs={role: folders[role] for role in spec.inputs if role in folders},
-                report=lambda fraction, message: said.append(message),
+                report=lambda fraction, message: notes.append(message),
             )
         )
-    return root / "deliver", [message for message in said if message]
+    return root / "deliver", [note for note in notes if note]
 
 
-def test_the_result_is_whole_and_its_manifest_is_true(tmp_path: Path) -> None:
+def test_the_manifest_matches_the_result(tmp_path: Path) -> None:
     path = make_path(np.stack([camera(0.3)] * COUNT), name="Left")
     result, _ = run_stages(tmp_path, path)
     manifest = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
@@ -159,9 +159,9 @@ def test_the_movie_of_a_clip_with_a_variable_frame_rate_keeps_its_times(tmp_path
         assert [frame.time for frame in container.decode(video=0)] == pytest.approx(times, abs=1e-3)
 
 
-def test_a_camera_that_sees_nothing_is_delivered_and_said(tmp_path: Path) -> None:
+def test_a_camera_that_shows_nothing_is_delivered_with_a_note(tmp_path: Path) -> None:
     away = np.diag([-1.0, 1.0, -1.0, 1.0])
-    result, said = run_stages(tmp_path, make_path(np.stack([away] * 2)))
+    result, notes = run_stages(tmp_path, make_path(np.stack([away] * 2)))
     assert len(read_images(result / "frames")) == 2
     assert not read_images(result / "visibility").any()
-    assert any("sees nothing" in message for message in said)
+    assert any("shows nothing" in note for note in notes)

@@ -16,7 +16,7 @@ from reangle.media.write import read_images
 from tests.backend.clips import QUARTERS, corners, images, number_of, numbered, probe, quarters, run_stage, write_movie
 
 
-def test_variable_frame_rate_keeps_each_frame_s_own_time(tmp_path: Path) -> None:
+def test_variable_frame_rate_keeps_each_frames_own_time(tmp_path: Path) -> None:
     times = [0, 40, 80, 200, 240, 500]
     info = probe(write_movie(tmp_path / "phone.mp4", numbered(6), times=times))
     assert info.fps_is_variable
@@ -95,7 +95,7 @@ def test_untagged_colour_matrix_follows_the_size(tmp_path: Path) -> None:
     assert not np.allclose(corners(images(probe(large))[0]), QUARTERS, atol=10)
 
 
-def test_pq_is_mapped_to_sdr_and_said(tmp_path: Path) -> None:
+def test_pq_is_mapped_to_sdr_with_a_note(tmp_path: Path) -> None:
     # 16-bit BT.2020 PQ: graphics white (203 cd/m2), 18 % grey of it, and black.
     codes = colour.light_to_pq(np.array([203.0, 36.5, 0.0]))
     picture = np.repeat(np.rint(codes * 65535).astype(np.uint16), 32)[None, :, None].repeat(64, 0).repeat(3, 2)
@@ -131,7 +131,7 @@ def test_sample_aspect_ratio_gives_square_pixels(tmp_path: Path) -> None:
     assert any("square" in note for note in info.notes)
 
 
-def test_cut_short_is_told_as_n_of_m(tmp_path: Path) -> None:
+def test_a_truncated_file_reports_its_frame_counts(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     noise = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(20)]
     whole = write_movie(tmp_path / "whole.mp4", noise, container={"movflags": "faststart"}, options={"bf": "0"})
@@ -145,7 +145,7 @@ def test_cut_short_is_told_as_n_of_m(tmp_path: Path) -> None:
         select(probe(cut), frames=20)
 
 
-def test_damaged_frame_in_the_middle_is_held_and_counted(tmp_path: Path) -> None:
+def test_a_damaged_frame_repeats_its_neighbour_and_is_counted(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "clip.mov", numbered(9), codec="png", pixels="rgb24")
     data = bytearray(path.read_bytes())
     fifth = -1
@@ -158,14 +158,14 @@ def test_damaged_frame_in_the_middle_is_held_and_counted(tmp_path: Path) -> None
     assert any("8 of 9 frames" in note for note in about["notes"])
 
 
-def test_container_that_says_no_frame_count_is_counted(tmp_path: Path) -> None:
+def test_frames_are_counted_if_the_container_has_no_count(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "live.mp4", numbered(12), container={"movflags": "frag_keyframe+empty_moov"})
     with av.open(str(path)) as container:
         assert container.streams.video[0].frames == 0
     assert probe(path).frames == 12
 
 
-def test_files_without_video_say_so(tmp_path: Path) -> None:
+def test_files_without_video_are_refused(tmp_path: Path) -> None:
     sound = tmp_path / "sound.mp4"
     with av.open(str(sound), "w") as output:
         stream = output.add_stream("aac", rate=44100)
@@ -205,7 +205,7 @@ def test_playlists_and_scripts_are_refused_whatever_their_name(tmp_path: Path, n
         probe(path)
 
 
-def test_playlist_inside_a_movie_s_clothes_reaches_no_other_file(tmp_path: Path) -> None:
+def test_a_playlist_inside_a_movie_reaches_no_other_file(tmp_path: Path) -> None:
     secret = write_movie(tmp_path / "secret.mp4", numbered(3))
     path = tmp_path / "sneaky.mp4"
     path.write_bytes(b"\x00\x00\x00\x08free" + f"\n#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
@@ -228,7 +228,7 @@ def test_limits_come_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyP
         probe(tmp_path / "clip.mp4")
 
 
-def test_a_png_that_claims_to_be_enormous_is_refused_unread(tmp_path: Path) -> None:
+def test_a_png_with_an_enormous_size_is_refused_before_reading(tmp_path: Path) -> None:
     head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (60_000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
     (tmp_path / "bomb.png").write_bytes(head)
     with pytest.raises(UserError, match="60000 x 60000"):
@@ -243,7 +243,7 @@ def test_selection_beyond_the_clip_is_refused(tmp_path: Path) -> None:
         select(info, start=3, frames=8)
 
 
-def test_size_of_another_aspect_crops_the_middle_and_says_so(tmp_path: Path) -> None:
+def test_another_aspect_crops_the_edges_with_a_note(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "wide.mp4", [quarters(128, 48)], options={"crf": "4"})
     out, about = run_stage(tmp_path, path, width=48, height=48)
     assert np.allclose(corners(read_images(out / "frames")[0]), QUARTERS, atol=6)

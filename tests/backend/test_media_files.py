@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image sequences in, and image folders, depth and movies out."""
+"""Reading image sequences; writing image folders, depth and movies."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_exr_sequences_are_linear_light(tmp_path: Path, kind: type, parts: int) 
     assert frame.alpha is not None
 
 
-def test_movies_written_here_come_back_alike(tmp_path: Path) -> None:
+def test_written_movies_read_back(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     frames = [quarters(65, 49)] * 4
     assert write_mp4(path, frames, 29.97, quality=6) == (66, 50)
@@ -77,7 +77,7 @@ def test_movies_written_here_come_back_alike(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.mp4"]
 
 
-def test_a_movie_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_movie_leaves_no_file(tmp_path: Path) -> None:
     def failing() -> Iterator[np.ndarray]:
         # More than the encoder looks ahead, so that something is on disk.
         yield from [quarters(64, 48)] * 90
@@ -95,7 +95,7 @@ def test_frame_rates_are_exact(given: float, exact: Fraction) -> None:
     assert exact_fps(given) == exact
 
 
-def test_image_folders_come_back_bit_for_bit(tmp_path: Path) -> None:
+def test_image_folders_read_back_bit_for_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (11, 17, 23, 3), np.uint8)
     masks = rng.integers(0, 2, (11, 17, 23), np.uint8) * np.uint8(255)
@@ -109,7 +109,7 @@ def test_image_folders_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert sorted(file.name for file in (tmp_path / "depth").iterdir())[0] == "000001.exr"
 
 
-def test_a_write_that_fails_is_heard_of(tmp_path: Path) -> None:
+def test_a_failed_write_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="uint8"), ImageWriter(tmp_path) as writer:
         writer.add(np.zeros((4, 4), np.int64))
 
@@ -131,7 +131,7 @@ def test_depth_is_found_in_every_layout_blender_writes(tmp_path: Path, layout: s
     assert np.array_equal(read_exr_depth(path), z)
 
 
-def test_a_rendered_region_is_put_where_it_belongs(tmp_path: Path) -> None:
+def test_a_rendered_region_is_placed_in_the_picture(tmp_path: Path) -> None:
     z = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
     windows = {
         "displayWindow": (np.array([10, 10], np.int32), np.array([14, 13], np.int32)),
@@ -145,7 +145,7 @@ def test_a_rendered_region_is_put_where_it_belongs(tmp_path: Path) -> None:
     assert exr_size(path, "region.exr") == (5, 4)
 
 
-def test_colour_is_never_taken_for_depth(tmp_path: Path) -> None:
+def test_colour_is_never_read_as_depth(tmp_path: Path) -> None:
     channels = {letter: np.full((3, 4), value, np.float32) for letter, value in (("R", 1), ("G", 2), ("B", 3))}
     OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(tmp_path / "c.exr"))
     with pytest.raises(UserError, match="no depth channel; it has B, G, R"):

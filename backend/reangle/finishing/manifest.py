@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A result's manifest: what ran, with which settings and licences, how much was seen, and every file's hash."""
+"""A result's manifest: what ran, with which settings and licences, coverage, and every file's hash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GEOMETRY_KEYS = ("provider", "checkpoint", "licence", "scale", "notes")
 
 
 def make_manifest(context: DeliverContext) -> Manifest:
-    """The manifest of a result whose other files are all there."""
+    """The manifest of a result. All its other files must be written."""
     params, path, out = context.params, context.params.path, context.out
     clip = record_values(context.read("decode", DecodedClip).metadata())
     geometry = record_values(context.read("geometry", GeometryFolder).metadata())

@@ -29,8 +29,8 @@ class FillParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FinishParams:
-    """exact_where_seen: whether the clip's own pixels are shown wherever the camera saw them. fill_share: in that case,
-    share of the fill in all other pixels, 0 to 1; the rest is generated.
+    """exact_where_seen: whether known pixels of the warp replace generated ones. fill_share: in that case, share of the
+    preview's fill in all other pixels, 0 to 1; the rest is generated.
     """
 
     exact_where_seen: bool = True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages `fill`, `finish` and `deliver`: filled frames, generated frames, and the folder that the artist gets."""
+"""Stages `fill`, `finish` and `deliver`: filled frames, finished frames, and the artist's folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK = 32
 
 
 def fill(context: FillContext) -> None:
-    """Write the warped frames with nothing unknown left in them. What was seen or remembered is not changed."""
+    """Write the warped frames with their holes filled. Known pixels stay as they are."""
     path = context.params.path
     warp = context.read("warp", WarpFolder)
     filler = Filler(load_views(warp))
@@ -47,7 +47,7 @@ def fill(context: FillContext) -> None:
 
 
 def finish(context: FinishContext) -> None:
-    """Write the generated frames, with what the camera saw over them if that is to be exact, and how they were made."""
+    """Write the generated frames, with the warp's known pixels over them if asked, and the record of their making."""
     params = context.params
     warp, fill, generated = (
         context.read("warp", WarpFolder),
@@ -62,8 +62,8 @@ def finish(context: FinishContext) -> None:
             if params.exact_where_seen:
                 parts = (read_images(folder, start, len(frames)) for folder in (*warp.images, fill.frames))
                 frames = [
-                    composite(warped, (seen | known) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
-                    for warped, seen, known, depth, filled, frame in zip(*parts, frames, strict=True)
+                    composite(warped, (visible | remembered) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
+                    for warped, visible, remembered, depth, filled, frame in zip(*parts, frames, strict=True)
                 ]
             for n, frame in enumerate(frames, start=start + 1):
                 writer.add(frame)
@@ -72,7 +72,7 @@ def finish(context: FinishContext) -> None:
 
 
 def deliver(context: DeliverContext) -> None:
-    """Write the result: the finished frames, else the filled ones, with all that an artist may need beside them."""
+    """Write the result: the finished frames, else the filled ones; masks, depth, movie and manifest."""
     path, out = context.params.path, context.out
     frames = context.find("finish", FinishedFolder) or context.read("fill", FilledFolder)
     warp = context.read("warp", WarpFolder)
@@ -97,7 +97,7 @@ def _variable_times(clip: ClipMetadata, path: CameraPath) -> list[float] | None:
 
 
 def _link_folder(source: Path, target: Path) -> None:
-    """Artifacts never change, so one copy on disk serves both; where the disk has no hard links, files are copied."""
+    """Hard links, because artifacts never change; copies where the disk has no hard links."""
     target.mkdir()
     for path in sorted(source.iterdir()):
         try:

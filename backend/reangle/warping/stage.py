@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage `warp`: the clip from a new camera."""
+"""Stage `warp`: warps the clip to a new camera."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reangle.warping.video import Warper, check_clip, warp_frames
 
 
 def warp(context: WarpContext) -> None:
-    """Write the warped frames, which of their pixels are known, and views from which holes can be filled."""
+    """Write the warped frames, their masks and depth, and views of the static scene from which holes are filled."""
     params, out = context.params, context.out
     path = params.path
     frames = read_images(context.read("decode", DecodedClip).frames)
@@ -58,13 +58,11 @@ def warp(context: WarpContext) -> None:
 
 def _notes(visible: float, remembered: float, unknown: list[float]) -> list[str]:
     if visible + remembered == 0:
-        return [
-            "This camera sees nothing of the clip: all of its picture is invented. Turn it towards the point cloud."
-        ]
+        return ["This camera shows nothing of the clip: its picture is all invented. Turn it towards the point cloud."]
     worst = int(np.argmax(unknown))
     if unknown[worst] > 0.5:
         share = round(100 * unknown[worst])
-        return [f"The clip says nothing about {share} % of frame {worst + 1} of this camera; that part is invented."]
+        return [f"The clip does not show {share} % of this camera's frame {worst + 1}; that part is invented."]
     return []
 
 
