@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alignment against truth: focal, cameras, scale, moving pixels, from point maps of a scene that is known exactly."""
+"""Alignment compared with the truth, from point maps of a synthetic scene: focal, cameras, scale, moving pixels."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 @dataclass(frozen=True)
 class Errors:
     """focal: relative. rotation: degrees, the worst frame. path: root mean square distance, as a share of the camera's
-    travel or, where it hardly travels, of the scene's depth. depth: mean relative error of static and moving pixels;
-    scale_drift: how far single frames' scales stray, relative. moving: intersection over union of moving pixels.
+    travel or, where it hardly moves, of the scene's depth. depth: mean relative error of static and moving pixels;
+    scale_drift: relative standard deviation of the frames' scales. moving: intersection over union of moving pixels.
     """
 
     focal: float
@@ -82,15 +82,15 @@ def test_a_camera_that_stands_still_does_so_exactly() -> None:
     np.testing.assert_array_equal(result.world_from_camera, np.tile(np.eye(4), (6, 1, 1)))
 
 
-def test_a_known_focal_is_kept_and_cameras_still_fit() -> None:
+def test_a_given_focal_is_kept() -> None:
     scene = make_scene(arc(12), count=6)
     result = align(network_maps(scene, 0.01), scene.count, focal=scene.K[0, 0, 0])
     assert result.lens.focal == pytest.approx(scene.K[0, 0, 0], rel=1e-12)
     assert errors(result, scene).rotation < 0.2
 
 
-def test_pairs_that_are_wrong_do_not_pull_the_rest() -> None:
-    """Every ninth pair comes from another scene altogether."""
+def test_wrong_pairs_do_not_affect_the_others() -> None:
+    """Every ninth pair comes from another scene."""
     scene, other = make_scene(arc(12)), make_scene(arc(-40, handheld=8))
     maps, wrong = network_maps(scene, 0.01), network_maps(other, 0.01)
     maps[4::9] = wrong[4::9]
@@ -101,7 +101,7 @@ def test_pairs_that_are_wrong_do_not_pull_the_rest() -> None:
     assert got.path < 0.02
 
 
-def test_one_frame_alone_is_enough() -> None:
+def test_a_single_frame_is_enough() -> None:
     scene = make_scene(arc(0), count=1)
     result = align(network_maps(scene, 0.01), 1)
     assert result.static_camera
@@ -116,8 +116,8 @@ def test_a_static_scene_has_no_moving_pixels() -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
-def test_refinement_finds_the_truth_from_afar_among_outliers(wrong: float) -> None:
-    """From 2 degrees, a twentieth of the depth, 10 % of scale and 5 % of focal length away, some points wrong."""
+def test_refinement_converges_despite_outliers(wrong: float) -> None:
+    """The start is off by 2 degrees, a twentieth of the depth, 10 % of scale and 5 % of focal length."""
     random = np.random.default_rng(0)
     scene = make_scene(arc(12), count=5)
     maps = network_maps(scene, 0.0)
@@ -134,32 +134,32 @@ def test_refinement_finds_the_truth_from_afar_among_outliers(wrong: float) -> No
             bad = random.random(len(points)) < wrong
             points[bad] += random.normal(size=(bad.sum(), 3))
             lens = Lens(focal, width, height)
-            sure = np.full(len(points), 8.0)
-            observations.append(observe(index, pair.first, frame, points, sure, samples, pixels, lens, 300))
+            confidence = np.full(len(points), 8.0)
+            observations.append(observe(index, pair.first, frame, points, confidence, samples, pixels, lens, 300))
 
-    def away(amount: float, *shape: int) -> np.ndarray:
-        off = amount * random.normal(size=shape)
-        off[0] = 0
-        return off
+    def error(amount: float, *shape: int) -> np.ndarray:
+        values = amount * random.normal(size=shape)
+        values[0] = 0
+        return values
 
     start = Solution(
-        Rotation.from_rotvec(np.radians(away(2, 5, 3))).as_matrix() @ truth[:, :3, :3],
-        truth[:, :3, 3] + away(0.3, 5, 3),
-        away(0.1, 5),
+        Rotation.from_rotvec(np.radians(error(2, 5, 3))).as_matrix() @ truth[:, :3, :3],
+        truth[:, :3, 3] + error(0.3, 5, 3),
+        error(0.1, 5),
         np.log(units) + 0.1 * random.normal(size=len(units)),
         float(np.log(focal * 1.05)),
     )
-    found = refine(start, observations, steps=40)
-    turn = Rotation.from_matrix(found.rotation.transpose(0, 2, 1) @ truth[:, :3, :3]).magnitude()
-    most = 1e-5 if wrong == 0 else 2e-3
-    assert turn.max() < most
-    assert np.abs(found.translation - truth[:, :3, 3]).max() < 10 * most
-    assert np.abs(found.log_depth_scale).max() < most
-    assert np.exp(found.log_focal) == pytest.approx(focal, rel=most)
+    solution = refine(start, observations, steps=40)
+    turn = Rotation.from_matrix(solution.rotation.transpose(0, 2, 1) @ truth[:, :3, :3]).magnitude()
+    tolerance = 1e-5 if wrong == 0 else 2e-3
+    assert turn.max() < tolerance
+    assert np.abs(solution.translation - truth[:, :3, 3]).max() < 10 * tolerance
+    assert np.abs(solution.log_depth_scale).max() < tolerance
+    assert np.exp(solution.log_focal) == pytest.approx(focal, rel=tolerance)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 9, 49])
-def test_pairs_connect_all_frames_both_ways(count: int) -> None:
+def test_pairs_connect_all_frames_in_both_orders(count: int) -> None:
     pairs = pair_graph(count)
     assert len(set(pairs)) == len(pairs) <= 7 * count
     assert {first for first, _ in pairs} == set(range(count))

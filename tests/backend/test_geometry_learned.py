@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The learned providers, run with the real classes on tiny random weights, and the arithmetic around them."""
+"""The providers with networks, run on tiny random weights of the real classes, and the arithmetic around them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def depth_anything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_depth_anything(tmp_path_factory.mktemp("weights") / "tiny-depth-anything")
 
 
-def test_frames_encoded_once_give_what_the_plain_network_gives(dust3r: Path) -> None:
+def test_encoding_frames_once_equals_the_plain_network(dust3r: Path) -> None:
     network = Dust3rNetwork.load(dust3r, "cpu")
     images = list(np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3)).astype(np.uint8))
     encoded = network.encode(images)
@@ -67,13 +67,13 @@ def test_frames_encoded_once_give_what_the_plain_network_gives(dust3r: Path) -> 
 
 
 @pytest.mark.parametrize(("width", "height"), [(720, 480), (481, 853), (64, 64), (1920, 803)])
-def test_the_network_sees_every_pixel_and_the_lens_maps_back(width: int, height: int) -> None:
+def test_the_input_contains_every_pixel_and_the_lens_maps_back(width: int, height: int) -> None:
     view = NetworkView.of(width, height, 512)
     seen_width, seen_height = view.size
     assert seen_width % 16 == seen_height % 16 == 0
     image = np.zeros((height, width, 3), np.uint8)
     image[-max(1, height // 8) :, -max(1, width // 8) :] = 255
-    shown = view.cut(view.show(image))
+    shown = view.cut(view.prepare(image))
     assert shown.shape == (view.inner_height, view.inner_width, 3)
     assert shown[-1, -1, 0] == 255
     assert shown[0, 0, 0] == 0
@@ -98,7 +98,7 @@ def test_dust3r_runs_from_frames_to_geometry(dust3r: Path, tmp_path: Path) -> No
         assert set(cloud.files) == {"depth", "rgb", "K", "world_from_camera", "dynamic"}
 
 
-def test_the_artists_field_of_view_is_kept_by_dust3r(dust3r: Path, tmp_path: Path) -> None:
+def test_dust3r_keeps_a_given_field_of_view(dust3r: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(2, 48, 64))
     estimate(context(clip, tmp_path / "out", checkpoint=str(dust3r), provider="dust3r", horizontal_fov_deg=90.0))
     assert VideoGeometry.load(GeometryFolder(tmp_path / "out")).K_at(64, 48)[0, 0, 0] == pytest.approx(32)
@@ -126,7 +126,7 @@ def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path
 def test_a_checkpoint_that_lacks_weights_is_refused(
     provider: str, dust3r: Path, depth_anything: Path, tmp_path: Path
 ) -> None:
-    """Both libraries would fill the gap with random numbers."""
+    """Both libraries would fill missing weights with random numbers."""
     folder = tmp_path / "cut"
     shutil.copytree(dust3r if provider == "dust3r" else depth_anything, folder)
     weights = load_file(folder / "model.safetensors")
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused(
 
 
 def flickering(scene: Scene, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Disparity of the scene as a single-frame network gives it, and the true inverse depth.
+    """Disparity of the scene like a single-frame network's, and the true inverse depth.
 
     Scale and shift differ by 10 % from frame to frame.
     """
@@ -158,11 +158,11 @@ def flickering(scene: Scene, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
 
 
 def flicker(depth: np.ndarray, still: np.ndarray) -> float:
-    """Standard deviation in time of log depth, the median over pixels that show the same all along."""
+    """Median over static pixels of the standard deviation in time of log depth."""
     return float(np.median(np.log(depth).std(axis=0)[still]))
 
 
-def test_disparity_holds_still_in_time() -> None:
+def test_disparity_becomes_steady_in_time() -> None:
     scene = make_scene(arc(0), count=12)
     disparity, _ = flickering(scene)
     steady = apply(disparity, *steady_scale_shift(match_frames(disparity, scene.pictures()), scene.count))
@@ -172,7 +172,7 @@ def test_disparity_holds_still_in_time() -> None:
         scale, shift = default_range(one)
         depths.append(depth_from_inverse(one * scale + shift, 1e3))
     before, after = (flicker(depth, still) for depth in depths)
-    print(f"\nflicker of log depth: {before:.4f} as predicted, {after:.4f} held still")
+    print(f"\nflicker of log depth: {before:.4f} predicted, {after:.4f} steady")
     assert before > 0.05
     assert after < 0.015
 
@@ -199,7 +199,7 @@ def test_point_maps_fix_scale_and_shift_of_every_frame(degrees: float) -> None:
     assert drift < 0.02
 
 
-def test_smoothing_takes_out_jitter_and_leaves_level() -> None:
+def test_smoothing_removes_jitter_and_keeps_the_level() -> None:
     random = np.random.default_rng(0)
     scene = make_scene(arc(0), count=16, width=48, height=32)
     alignment = aligned(scene, 0.0)
@@ -235,7 +235,7 @@ def test_scale_and_shift_are_found_among_outliers() -> None:
     assert np.isnan(fit_scale_shift(x, -y, np.ones(x.size))[0])
 
 
-def test_an_unknown_range_is_kept_within_reason() -> None:
+def test_the_default_range_limits_far_over_near() -> None:
     disparity = np.random.default_rng(0).uniform(0, 100, (2, 200, 200)).astype(np.float32)
     scale, shift = default_range(disparity)
     depth = depth_from_inverse(disparity * scale + shift, 1e6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The point cloud that Blender shows: depth thinned to a size a viewport can hold, with colours."""
+"""The point cloud that Blender shows: depth reduced to a size that a viewport can draw, with colours."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from reangle.geometry.footage import Footage
 from reangle.geometry.video_geometry import VideoGeometry
 
 MAX_POINTS = 200_000
+"""Per frame."""
 
 
 def cloud_size(width: int, height: int) -> tuple[int, int]:
-    """The largest size with the same aspect, never larger, that has at most MAX_POINTS pixels."""
+    """The largest size of the same aspect with at most MAX_POINTS pixels, and no larger than given."""
     shrink = min(1.0, (MAX_POINTS / (width * height)) ** 0.5)
     return max(1, int(width * shrink)), max(1, int(height * shrink))
 
@@ -34,8 +35,8 @@ def save_cloud(geometry: VideoGeometry, footage: Footage, folder: GeometryFolder
         solid = geometry.valid[index] & ~flying_pixels(geometry.depth[index], geometry.valid[index])
         depth[index] = np.where(solid, geometry.depth[index], 0)[pick]
         image = footage.image(index)
-        way = cv2.INTER_AREA if width <= footage.width else cv2.INTER_LINEAR
-        rgb[index] = cv2.resize(image, (width, height), interpolation=way)
+        interpolation = cv2.INTER_AREA if width <= footage.width else cv2.INTER_LINEAR
+        rgb[index] = cv2.resize(image, (width, height), interpolation=interpolation)
         if geometry.dynamic is not None:
             dynamic[index] = geometry.dynamic[index][pick]
     np.savez(

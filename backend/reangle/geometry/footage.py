@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The decoded clip, as the geometry providers read it."""
+"""The decoded clip, as geometry providers read it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reangle.errors import UserError
 from reangle.folders import ClipMetadata, DecodedClip
 
 DEFAULT_FOV_DEG = 55.0
-"""Horizontal field of view of an ordinary camera, used where nobody knows better."""
+"""Assumed horizontal field of view if it is unknown."""
 
 
 @dataclass(frozen=True)
 class Footage:
-    """The decoded clip and what is known of it."""
+    """The decoded clip with its metadata."""
 
     clip: DecodedClip
     metadata: ClipMetadata
@@ -60,7 +60,7 @@ class Footage:
 
 
 def decode_image(path: Path, flags: int) -> np.ndarray | None:
-    """cv2.imread for any path: OpenCV itself cannot open every name on Windows. None if it is no image."""
+    """cv2.imread for any path, because OpenCV cannot open every name on Windows. None if it is no image."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError:
@@ -75,10 +75,10 @@ def K_from_fov(width: int, height: int, horizontal_fov_deg: float) -> np.ndarray
 
 
 def fov_from_settings(horizontal_fov_deg: float | None) -> tuple[float, str]:
-    """The field of view to use, and the note that says where it came from."""
+    """The field of view to use, and a note on its origin."""
     if horizontal_fov_deg is not None:
-        return horizontal_fov_deg, f"Lens: the horizontal field of view of {horizontal_fov_deg:g} degrees that was set."
+        return horizontal_fov_deg, f"Lens: a horizontal field of view of {horizontal_fov_deg:g} degrees, as set."
     return DEFAULT_FOV_DEG, (
-        f"Lens: not known; a horizontal field of view of {DEFAULT_FOV_DEG:g} degrees was assumed. "
+        f"Lens: unknown; a horizontal field of view of {DEFAULT_FOV_DEG:g} degrees is assumed. "
         "Set the field of view if the scene looks too deep or too flat."
     )

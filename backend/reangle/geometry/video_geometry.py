@@ -24,12 +24,12 @@ class VideoGeometry:
 
     depth: T x h x w float32, planar z along the camera's axis; 0 where not valid.
     valid: T x h x w bool.
-    confidence: T x h x w float32, >= 0, larger is surer; 1 where a provider has none.
+    confidence: T x h x w float32, >= 0, larger is more certain; 1 if a provider gives none.
     K: T x 3 x 3 float64 in pixels of the h x w depth map, pixel centres at +0.5.
     world_from_camera: T x 4 x 4 float64, rigid.
     dynamic: T x h x w bool, pixels that move in the world; None if unknown.
     scale: whether a unit is a metre ("metric") or arbitrary ("relative").
-    provider, checkpoint, licence: where it came from; checkpoint is "" for files.
+    provider, checkpoint, licence: its origin; checkpoint is "" for files. notes: for the artist.
     """
 
     depth: np.ndarray
@@ -105,7 +105,7 @@ class VideoGeometry:
 
     @classmethod
     def load(cls, folder: GeometryFolder) -> VideoGeometry:
-        """Read what `save` wrote. Raises UserError if a file is missing or does not fit."""
+        """Read what `save` wrote. Raises UserError if a file is missing or damaged."""
         try:
             metadata = folder.metadata()
             arrays = {

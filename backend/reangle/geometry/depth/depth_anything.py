@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Provider `depth-anything`: disparity of single frames, made to hold still; with DUSt3R also made to fit its world."""
+"""Provider `depth-anything`: disparity of single frames, made steady in time; with DUSt3R, fitted into its world."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BATCH = {"cuda": 8, "cpu": 1}
 
 
 def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
-    """See `reangle.geometry.depth.spec.Provider`. A second checkpoint is DUSt3R's."""
+    """See `reangle.geometry.depth.spec.Provider`. A second checkpoint is for DUSt3R."""
     folder, *dust3r = (Path(one) for one in split_checkpoints(context.checkpoint))
     share = 0.3 if dust3r else 0.9
     disparity = estimate_disparity(footage, folder, lambda done: context.report(share * done, ""))
@@ -48,7 +48,7 @@ def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
             alignment,
             checkpoint=f"{folder.name} + {dust3r[0].name}",
             licence=f"{licence_of(str(folder))}; {licence_of(str(dust3r[0]))}",
-            notes=(*describe(alignment, fov), "Scale and shift come from DUSt3R, which is not for commercial work."),
+            notes=(*describe(alignment, fov), f"Scale and cameras: from DUSt3R ({licence_of(str(dust3r[0]))})."),
         )
     scale, shift = default_range(disparity)
     inverse = disparity * np.float32(scale) + np.float32(shift)
@@ -66,16 +66,16 @@ def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
         licence=licence_of(str(folder)),
         notes=(
             lens_note,
-            "Camera: Depth Anything finds none, so it stands still.",
-            f"Depth: its range is assumed, far things at most {FAR_OVER_NEAR:g} times as far as near ones.",
+            "Camera: static, since Depth Anything estimates none.",
+            f"Depth: far is assumed to be at most {FAR_OVER_NEAR:g} times as far as near.",
         ),
     )
 
 
 def estimate_disparity(footage: Footage, folder: Path, progress: Callable[[float], None]) -> np.ndarray:
-    """The network's disparity of each frame, T x height x width float32 at the frames' size, larger is nearer.
+    """The network's disparity of each frame, T x height x width float32 at the frames' size; larger is nearer.
 
-    Scale and shift are the network's own and differ from frame to frame. Raises UserError for a broken checkpoint.
+    Scale and shift are arbitrary and differ from frame to frame. Raises UserError for an unusable checkpoint.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, processor = _load(folder, device)
@@ -106,7 +106,7 @@ def _load(folder: Path, device: str) -> tuple[torch.nn.Module, DPTImageProcessor
             f"The Depth Anything checkpoint {folder} cannot be loaded: {reason}.",
             advice="Copy its config.json, preprocessor_config.json and model.safetensors again.",
         ) from error
-    # Weights that a checkpoint lacks are filled with random ones, and only a warning tells.
+    # transformers fills missing weights with random numbers and only warns.
     if report["missing_keys"]:
         first = sorted(report["missing_keys"])[0]
         raise UserError(

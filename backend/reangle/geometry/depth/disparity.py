@@ -16,6 +16,8 @@ FAR_OVER_NEAR = 12.0
 """Assumed ratio of far to near depth."""
 SMOOTHING_FRAMES = 2.0
 """Standard deviation in frames of the temporal smoothing of scale and shift."""
+MATCH_OFFSETS = (1, 2, 4)
+"""Distances in frames between matched frames."""
 MATCH_WIDTH = 256
 """Width of the pictures in which optical flow is computed."""
 
@@ -90,9 +92,9 @@ def _relative(match: Match) -> tuple[float, float, float] | None:
     return ratio, first_middle, second_middle
 
 
-def match_frames(disparity: np.ndarray, grey: Sequence[np.ndarray], offsets: Sequence[int] = (1, 2, 4)) -> list[Match]:
+def match_frames(disparity: np.ndarray, grey: Sequence[np.ndarray]) -> list[Match]:
     """Matches along dense optical flow. disparity: T x h x w. grey: T uint8 pictures of one size, which may differ from
-    the disparity's. offsets: distances in frames between matched frames."""
+    the disparity's."""
     count = len(disparity)
     height, width = grey[0].shape
     shrink = min(1.0, MATCH_WIDTH / width)
@@ -103,7 +105,7 @@ def match_frames(disparity: np.ndarray, grey: Sequence[np.ndarray], offsets: Seq
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     matches = []
     for first in range(count):
-        for second in (first + offset for offset in offsets if first + offset < count):
+        for second in (first + offset for offset in MATCH_OFFSETS if first + offset < count):
             forward = flow_of.calc(small[first], small[second], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
             backward = flow_of.calc(small[second], small[first], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
             u, v = x + forward[..., 0], y + forward[..., 1]

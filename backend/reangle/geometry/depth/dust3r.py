@@ -24,10 +24,10 @@ BATCH = {"cuda": 8, "cpu": 2}
 
 @dataclass(frozen=True)
 class NetworkView:
-    """How frames of width x height are shown to the network: resized to inner size, then mirrored outwards to a size
-    that the network takes. What it says of the mirrored rim is cut off, so every pixel of the frame has a place.
+    """The network's input for frames of width x height: the frame resized to the inner size, with a mirrored border up
+    to a size that the network takes. The border is cut off the output.
 
-    Sides are even, so that the picture's centre stays the centre.
+    The inner sides are even, so the centre of the frame is the centre of the input.
     """
 
     width: int
@@ -43,28 +43,28 @@ class NetworkView:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) that the network sees."""
+        """(width, height) of the network's input."""
         return -(-self.inner_width // PATCH) * PATCH, -(-self.inner_height // PATCH) * PATCH
 
     @property
     def aspect(self) -> float:
-        """fy / fx in the network's pixels, where the frame's own are square."""
+        """fy / fx in the input's pixels for a frame with square pixels."""
         return (self.inner_height / self.height) / (self.inner_width / self.width)
 
-    def show(self, image: np.ndarray) -> np.ndarray:
-        """The picture for the network, from an h x w x 3 uint8 frame."""
-        way = cv2.INTER_AREA if self.inner_width < self.width else cv2.INTER_CUBIC
-        inner = cv2.resize(image, (self.inner_width, self.inner_height), interpolation=way)
-        x, y = self._rim
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """The network's input, h x w x 3 uint8, from a frame."""
+        interpolation = cv2.INTER_AREA if self.inner_width < self.width else cv2.INTER_CUBIC
+        inner = cv2.resize(image, (self.inner_width, self.inner_height), interpolation=interpolation)
+        x, y = self._border
         return cv2.copyMakeBorder(inner, y, y, x, x, cv2.BORDER_REFLECT_101)
 
     def cut(self, array: np.ndarray) -> np.ndarray:
-        """The frame's part of what the network gives for its picture: h x w (x c)."""
-        x, y = self._rim
+        """The frame's part of an output: inner_height x inner_width (x c) of h x w (x c)."""
+        x, y = self._border
         return array[y : y + self.inner_height, x : x + self.inner_width]
 
     @property
-    def _rim(self) -> tuple[int, int]:
+    def _border(self) -> tuple[int, int]:
         width, height = self.size
         return (width - self.inner_width) // 2, (height - self.inner_height) // 2
 
@@ -93,22 +93,22 @@ def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
 def describe(alignment: Alignment, fov: float | None) -> tuple[str, ...]:
     """Notes for the artist."""
     lens = alignment.lens
-    found = np.degrees(2 * np.arctan(lens.width / 2 / lens.focal))
-    how = "found in the frames" if fov is None else "as set"
+    degrees = np.degrees(2 * np.arctan(lens.width / 2 / lens.focal))
+    source = "estimated from the frames" if fov is None else "as set"
     return (
-        f"Lens: a horizontal field of view of {found:.1f} degrees, {how}.",
-        "Camera: it stands still."
+        f"Lens: a horizontal field of view of {degrees:.1f} degrees, {source}.",
+        "Camera: static."
         if alignment.static_camera
-        else f"Camera: it moves; the picture shifts by up to {alignment.shift:.1%} of its width.",
+        else f"Camera: moving; the picture shifts by up to {alignment.shift:.1%} of its width.",
     )
 
 
 def align_footage(
     footage: Footage, folder: Path, report: Callable[[float, str], None], horizontal_fov_deg: float | None
 ) -> Alignment:
-    """Ask the network about all pairs of the clip and align what it says.
+    """Run the network on pairs of frames and align its point maps.
 
-    folder: the checkpoint. The lens is estimated unless a field of view is given.
+    folder: the checkpoint. horizontal_fov_deg: None to estimate the lens.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = Dust3rNetwork.load(folder, device)
@@ -129,7 +129,7 @@ def _point_maps(
     features = []
     for start in range(0, footage.count, size):
         indices = range(start, min(start + size, footage.count))
-        features += network.encode([view.show(footage.image(index)) for index in indices])
+        features += network.encode([view.prepare(footage.image(index)) for index in indices])
         progress(len(features) / work)
     maps: list[PairMaps] = []
     for batch in batches(pairs, size):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Provider `files`: depth and camera that were rendered or solved elsewhere."""
+"""Provider `files`: depth maps and a camera from other programs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLMAP_NAMES = ("cameras.txt", "images.txt")
 
 
 def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
-    """Depth at its own size, and the camera if a file gives it. See `reangle.geometry.depth.spec.Provider`."""
+    """Depth at its own size, and the camera file's camera. See `reangle.geometry.depth.spec.Provider`."""
     files = context.files.get("geometry", ())
     start = context.params.start
     track = read_camera(files)
@@ -42,19 +42,19 @@ def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
     fov = context.params.horizontal_fov_deg
     if track is None:
         used_fov, note = fov_from_settings(fov)
-        notes += [note, "Camera: no camera file was given, so the camera stands still."]
+        notes += [note, "Camera: static, since there is no camera file."]
         K, world_from_camera = K_from_fov(width, height, used_fov)[None], np.eye(4)[None]
     else:
         K, world_from_camera, more = _cameras(track, full_width, full_height, footage, start)
         K[:, :2, 2] -= left, top
         notes += more
         if fov is not None:
-            notes.append("Lens: the camera file's is used, not the field of view that was set.")
+            notes.append("Lens: from the camera file; the field of view in the settings is ignored.")
 
     valid = depth > 0
     empty = np.flatnonzero(~valid.any(axis=(1, 2)))
     if empty.size == len(valid):
-        raise UserError("The depth maps hold no depth at all.", advice="Check that the Z pass was rendered.")
+        raise UserError("The depth maps contain no depth at all.", advice="Check that the Z pass was rendered.")
     if empty.size:
         notes.append(f"There is no depth at all in {empty.size} frames; the first is frame {empty[0]}.")
     depth, valid = _for_each_frame(depth, footage), _for_each_frame(valid, footage)
@@ -91,7 +91,7 @@ def _read_depths(
         depth = read_depth(*chosen[0], png)
         part, notes = used_part(len(depth), footage, start, "depth maps")
         return depth[part], notes
-    # Only those that are used are opened.
+    # Open only the files that are used.
     part, notes = used_part(len(chosen), footage, start, "depth maps")
     maps: list[np.ndarray] = []
     for name, path in chosen[part]:
@@ -154,10 +154,10 @@ def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
 
 
 def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slice, list[str]]:
-    """Which of `given` items belong to the used frames: all if they are as many, else those from `start` on if there is
-    one for each frame of the whole clip.
+    """The part of `given` items that belongs to the used frames, and notes.
 
-    Returns them and notes. Raises UserError if neither fits.
+    All of them if there is one for each used frame; those from `start` on if there is one for each frame of the whole
+    clip; else raises UserError. what: the items, for messages.
     """
     used, whole = footage.count, footage.metadata.source_frames
     if given == used:
@@ -176,8 +176,8 @@ def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slic
 def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int, int, int, int]:
     """The part (left, top, width, height) of a picture of this size that the clip's frames show.
 
-    All of it if it has the frames' shape; if it has the uncropped source's, what decoding kept of that. Raises
-    UserError for any other shape.
+    All of it if it has the frames' shape; the crop that decoding made if it has the uncropped source's shape; else
+    raises UserError. what: the start of the message.
     """
     if _same_shape(width, height, footage.width, footage.height):
         return 0, 0, width, height
@@ -194,7 +194,7 @@ def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int
 
 
 def _same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:
-    # Sizes are rounded to whole pixels, hence a pixel of grace.
+    # Sizes are rounded to whole pixels.
     return abs(width * other_height - height * other_width) <= 1.5 * max(width, height, other_width, other_height)
 
 
@@ -202,14 +202,14 @@ def collect_geometry_files(folder: Path) -> list[Path]:
     """The depth and camera files in a folder and the folders below, for `--geometry files:FOLDER`.
 
     Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
-    preferred. Of camera files, those next to the depth are taken, else those in the folder above. Raises UserError if
-    there is no depth, or if depth lies in several folders.
+    preferred. Camera files are taken from the depth's folder, else from the nearest folder above that has some. Raises
+    UserError if there is no depth, or if depth is in several folders.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", advice="Give the folder that holds the depth maps.")
-    found = sorted((path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")), key=str)
+    paths = sorted((path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")), key=str)
     for suffixes in ((".exr",), (".npz", ".npy"), (".png",)):
-        depth = [path for path in found if path.suffix.lower() in suffixes]
+        depth = [path for path in paths if path.suffix.lower() in suffixes]
         depth = [path for path in depth if path.parent.name.lower() == "depth"] or depth
         if suffixes == (".png",):
             depth = [path for path in depth if _is_deep_png(path)]
@@ -224,11 +224,11 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         raise UserError(
             f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
         )
-    cameras = [path for path in found if path.name.lower() in COLMAP_NAMES or _is_camera_json(path)]
-    # A camera file beside the depth or above it belongs to it; others nearby may be other cameras.
-    above = [place for place in (parents[0], *parents[0].parents) if place == folder or folder in place.parents]
-    for place in above:
-        if beside := [path for path in cameras if path.parent == place]:
+    cameras = [path for path in paths if path.name.lower() in COLMAP_NAMES or _is_camera_json(path)]
+    # Camera files in other folders may be of other cameras.
+    above = [one for one in (parents[0], *parents[0].parents) if one == folder or folder in one.parents]
+    for candidate in above:
+        if beside := [path for path in cameras if path.parent == candidate]:
             cameras = beside
             break
     return sorted(depth, key=lambda path: natural_key(path.name)) + cameras
@@ -245,12 +245,12 @@ def _is_camera_json(path: Path) -> bool:
     if path.suffix.lower() != ".json" or path.stat().st_size > 64 * 2**20:
         return False
     try:
-        about: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError:
-        # A broken file next to the depth maps is better reported than passed over.
+        # Report an invalid file beside the depth maps rather than ignore it.
         return True
-    if not isinstance(about, dict):
+    if not isinstance(content, dict):
         return False
-    source = about.get("source", about)
+    source = content.get("source", content)
     frames = source.get("frames") if isinstance(source, dict) else None
-    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in about))
+    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in content))
