@@ -10,7 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
 from . import compat
-from .core.names import file_name_from
+from .core.contract import file_name_from
 
 
 class ReanglePreferences(AddonPreferences):

@@ -19,7 +19,7 @@ from bpy.props import (
 from bpy.types import Object, PropertyGroup, Scene
 
 from . import compat
-from .core import moves
+from .core.contract import moves
 
 SCHEMA = 2
 
@@ -147,8 +147,8 @@ class ReangleJob(PropertyGroup):
         return self.state in FINAL_STATES
 
 
-MOVES = tuple((name, kind.label, kind.description) for name, kind in moves.KINDS.items())
-EASINGS = tuple((name, name.replace("-", " ").title(), "") for name in moves.EASINGS)
+MOVES = tuple((name, kind.label, kind.help) for name, kind in moves.KINDS.items())
+EASINGS = tuple((name, easing.label, "") for name, easing in moves.EASINGS.items())
 
 
 def amount_property(move: str) -> str:
@@ -157,7 +157,13 @@ def amount_property(move: str) -> str:
 
 
 def _offer_amount(shot: ReangleScene, _context: bpy.types.Context) -> None:
-    setattr(shot, amount_property(shot.move), moves.KINDS[shot.move].default)
+    kind = moves.KINDS[shot.move]
+    setattr(shot, amount_property(shot.move), kind.default / 100 if kind.unit == "percent" else kind.default)
+
+
+def move_amount(shot: ReangleScene) -> float:
+    """The chosen amount in the unit of the chosen move: degrees, or percent of the distance to the focus."""
+    return 100 * shot.move_fraction if moves.KINDS[shot.move].unit == "percent" else shot.move_degrees
 
 
 class ReangleLearning(PropertyGroup):

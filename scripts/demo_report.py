@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "backend")]
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_json
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
 from reangle.media.write import read_images
@@ -59,7 +59,7 @@ def load_truth(stem: str) -> tuple[CameraPath, np.ndarray] | None:
     about, movie = Path(f"{stem}.json"), Path(f"{stem}.mp4")
     if not (about.is_file() and movie.is_file()):
         return None
-    path = CameraPath.model_validate_json(about.read_bytes())
+    path = from_json(CameraPath, about.read_bytes())
     info = probe_clip([(movie.name, movie)])
     return path, np.stack([frame.rgb for frame in decode_frames(info, select(info))])
 
@@ -142,7 +142,9 @@ def camera_error(manifest: dict[str, Any], path: CameraPath, unit: float) -> flo
     poses = np.array(manifest["world_from_camera"])
     poses[:, :3, 3] /= unit
     ours = zip(np.array(manifest["K"]), poses, strict=True)
-    for (K, at), true_K, true_at in zip(ours, scale @ path.intrinsics(), path.extrinsics(), strict=True):
+    for (K, at), true_K, true_at in zip(
+        ours, scale @ np.asarray(path.K), np.asarray(path.world_from_camera), strict=True
+    ):
         points = np.linalg.inv(true_K) @ pixels * z.ravel()
         there = np.linalg.inv(at) @ true_at
         projected = K @ (there[:3, :3] @ points + there[:3, 3:])

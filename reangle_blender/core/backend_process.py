@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .client import Client, UnauthorizedError, UnreachableError, VersionMismatchError
+from .contract import from_data, from_json
 from .errors import UserError
 from .files import check_cancel, disk_errors
-from .wire import from_data
 
 HEALTH_TIMEOUT_S = 3.0
 START_TIMEOUT_S = 60.0
@@ -95,7 +95,7 @@ def log_file(data: Path) -> Path:
 def read_server_file(data: Path) -> ServerFile | None:
     """None if there is none, or none that can be read."""
     try:
-        return from_data(ServerFile, json.loads((data / "server.json").read_text(encoding="utf-8")))
+        return from_json(ServerFile, (data / "server.json").read_bytes(), ignore_unknown=True)
     except (OSError, ValueError, UserError):
         return None
 
@@ -105,7 +105,7 @@ def read_launch(data: Path) -> Launch:
     path = data / "backend.json"
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        command = tuple(from_data(tuple[str, ...], about["command"], "command"))
+        command = from_data(tuple[str, ...], about["command"])
         environment = {str(name): str(value) for name, value in about.get("environment", {}).items()}
     except FileNotFoundError as error:
         raise NotInstalledError(f"The backend is not installed: {path} is not there.", advice=_INSTALL) from error

@@ -241,12 +241,12 @@ def export_path(
             raise CameraError(f"{who} is {kind}.", advice="Set the camera's type to Perspective.")
         matrices.append(world_from_camera_of(sample.matrix_world, sample.origin_matrix_world, who))
         intrinsics.append(intrinsics_from_lens(sample.lens, render))
-    return CameraPath.from_arrays(
+    return CameraPath(
         name=name,
         fps=fps,
         width=render.width,
         height=render.height,
-        frames=frames,
-        world_from_camera=np.array(matrices),
-        K=np.array(intrinsics),
+        frames=tuple(frames),
+        world_from_camera=np.array(matrices).tolist(),
+        K=np.array(intrinsics).tolist(),
     )

@@ -16,10 +16,22 @@ from urllib.parse import quote
 
 import requests
 
-from .contract import CONTRACT_VERSION, Events, Health, JobRequest, JobStatus, Provider, Result, ResultFile
+from .contract import (
+    CONTRACT_VERSION,
+    ContractError,
+    Events,
+    Health,
+    JobRequest,
+    JobStatus,
+    Provider,
+    Result,
+    ResultFile,
+    from_json,
+    to_json,
+    version_advice,
+)
 from .errors import UserError
 from .files import CHUNK, CanceledError, Progress, check_cancel, disk_errors, hash_file
-from .wire import ContractError, from_data, to_json
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 30.0
@@ -69,7 +81,7 @@ class Client:
     def health(self, timeout_s: float | None = None) -> Health:
         """Who answers. Raises VersionMismatchError if it speaks another contract."""
         try:
-            found = from_data(Health, _json(self._ask("GET", "/v1/health", timeout_s=timeout_s)))
+            found = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
         except (ContractError, RefusedError) as error:
             raise UnreachableError(
                 f"Another program than the backend answers at {self.address}.", advice="Start the backend again."
@@ -212,7 +224,7 @@ class Client:
 
     def _parse(self, cls: type[T], answer: requests.Response) -> T:
         try:
-            return from_data(cls, _json(answer))
+            return _read(cls, answer)
         except ContractError as error:
             raise VersionMismatchError(
                 f"The backend's answer cannot be understood: {error.message}",
@@ -277,13 +289,9 @@ def check_version(contract: int, version: str) -> None:
     """Raise VersionMismatchError, with the text that says what to install, unless the contract is ours."""
     if contract == CONTRACT_VERSION:
         return
-    if contract < CONTRACT_VERSION:
-        advice = "Run `python3.11 scripts/install_backend.py` of this add-on's version of Reangle, then start it again."
-    else:
-        advice = "Update the Reangle add-on in Blender's preferences, under Get Extensions."
     raise VersionMismatchError(
         f"The backend {version} speaks version {contract} of the contract, this add-on version {CONTRACT_VERSION}.",
-        advice=advice,
+        advice=version_advice(addon=CONTRACT_VERSION, backend=contract),
     )
 
 
@@ -291,11 +299,9 @@ def _is_there(place: Path, file: ResultFile) -> bool:
     return place.is_file() and place.stat().st_size == file.size and hash_file(place) == file.sha256
 
 
-def _json(answer: requests.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError as error:
-        raise ContractError("it is not JSON.") from error
+def _read(cls: type[T], answer: requests.Response) -> T:
+    """The answer's body. Fields that only a newer backend knows are left out."""
+    return from_json(cls, answer.content, ignore_unknown=True)
 
 
 def _refusal(answer: requests.Response) -> UserError:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .contract import FileRef
+from .contract import FileRef, file_name_from
 from .errors import UserError
-from .names import file_name_from
 
 CHUNK = 1 << 20
 

@@ -10,11 +10,18 @@ from bpy.types import Object, Scene
 
 from .. import preferences, state
 from ..core.client import Client
-from ..core.contract import CameraPath, JobRequest, JobStatus, PreviewSettings, ReangleSettings
+from ..core.contract import (
+    CameraPath,
+    JobRequest,
+    JobStatus,
+    PreviewSettings,
+    ReangleSettings,
+    from_json,
+    new_job_id,
+    to_json,
+)
 from ..core.errors import UserError
 from ..core.files import CanceledError
-from ..core.names import new_job_id
-from ..core.wire import from_json, to_json
 from . import connection, ledger, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
@@ -63,7 +70,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         geometry=material.geometry,
         paths=tuple(paths),
         engine=shot.engine,
-        preview=PreviewSettings(method=shot.method, memory=shot.use_memory),
+        preview=PreviewSettings(memory=shot.use_memory),
         reangle=reangle_settings(shot),
     )
     ledger.write(entry)

@@ -188,14 +188,14 @@ def read_shot(job: str, title: str, folder: Path) -> Shot:
         width, height, fps = int(about["width"]), int(about["height"]), float(about["fps"])
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The clip in {folder} cannot be read: {error}.", advice="Import the clip again.") from error
-    path = CameraPath.from_arrays(
+    path = CameraPath(
         name="source",
         fps=fps,
         width=width,
         height=height,
-        frames=range(cloud.frame_count),
-        world_from_camera=cloud.world_from_camera,
-        K=scale_intrinsics(cloud.K, cloud.size, (width, height)),
+        frames=tuple(range(cloud.frame_count)),
+        world_from_camera=cloud.world_from_camera.tolist(),
+        K=scale_intrinsics(cloud.K, cloud.size, (width, height)).tolist(),
     )
     return Shot(job, title, folder, folder / "source" / "frames", path, cloud)
 

@@ -9,8 +9,8 @@ from bpy.types import Context, Object, Operator, Scene
 
 from .. import state
 from ..core.contract import CameraPath
+from ..core.contract.moves import Move
 from ..core.errors import UserError
-from ..core.moves import Move
 from ..scene import cameras, moves
 from ._report import report_error
 
@@ -77,7 +77,7 @@ class REANGLE_OT_apply_move(Operator):
 
     move: EnumProperty(name="Move", items=state.MOVES)
     amount: FloatProperty(
-        name="Amount", description="Degrees, or part of the distance to the focus", default=10, min=0, max=180
+        name="Amount", description="Degrees, or percent of the distance to the focus", default=10, min=0, max=400
     )
     easing: EnumProperty(name="Easing", items=state.EASINGS, default="smooth")
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")

@@ -26,8 +26,7 @@ class REANGLE_PT_cameras(Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(shot, "move")
-        amount = state.amount_property(shot.move)
-        column.prop(shot, amount)
+        column.prop(shot, state.amount_property(shot.move))
         column.prop(shot, "easing")
         column.prop(shot, "hold")
         column.prop(shot, "follow")
@@ -35,7 +34,7 @@ class REANGLE_PT_cameras(Panel):
         row = layout.row(align=True)
         for new, text, icon in ((True, "Add Moving", "ADD"), (False, "Move Active", "FCURVE")):
             action = row.operator("reangle.apply_move", text=text, icon=icon)
-            action.new, action.move, action.amount = new, shot.move, getattr(shot, amount)
+            action.new, action.move, action.amount = new, shot.move, state.move_amount(shot)
             action.easing, action.hold, action.follow = shot.easing, shot.hold, shot.follow
         if state.alive(context.scene, shot.cloud) is not None:
             column.prop(shot, "point_size")

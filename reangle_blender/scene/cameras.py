@@ -12,9 +12,8 @@ from mathutils import Euler, Matrix
 
 from .. import state
 from ..core import camera as lenses
-from ..core.contract import CameraPath
+from ..core.contract import CameraPath, file_name_from
 from ..core.errors import UserError
-from ..core.names import file_name_from
 from . import keyframes, point_cloud
 
 MARKER_CAMERA = "Scene Camera"
@@ -144,11 +143,13 @@ def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
     Exact where the scene renders at the path's size; at another one the horizontal field of view is the same.
     Raises UserError for focal lengths that Blender has no lens for.
     """
-    K = path.intrinsics()
+    K = np.asarray(path.K)
     size = lenses.RenderSize(path.width, path.height, 100, *lenses.pixel_aspect_for(K[0]))
     values = np.empty((len(path.frames), 9))
     turn: Euler | None = None
-    for row, (matrix, K_here) in enumerate(zip(lenses.matrix_in_origin(path.extrinsics()), K, strict=True)):
+    for row, (matrix, K_here) in enumerate(
+        zip(lenses.matrix_in_origin(np.asarray(path.world_from_camera)), K, strict=True)
+    ):
         rotation = Matrix(matrix[:3, :3].tolist())
         turn = rotation.to_euler("XYZ", turn) if turn is not None else rotation.to_euler("XYZ")
         lens = lenses.lens_from_intrinsics(K_here, size, like=lens_of(camera.data))

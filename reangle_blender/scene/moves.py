@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from bpy.types import Object, Scene
 
 from .. import state
 from ..core import moves
 from ..core.contract import CameraPath
+from ..core.contract.moves import Move, move_times
 from ..core.errors import UserError
 from ..core.keys import CameraKeys, fit_keys
 from . import cameras, keyframes, point_cloud
@@ -28,14 +31,13 @@ def focus_depth(scene: Scene) -> float:
     return cloud.focus_depth(0)
 
 
-def apply(scene: Scene, camera: Object, base: CameraPath, move: moves.Move) -> CameraKeys:
+def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraKeys:
     """Key the camera, a child of the origin, to leave `base` by this move. Returns the keys with their errors.
 
     Raises UserError for moves that have no meaning for this base, such as an arc of a camera that looks straight down.
     """
     depth = focus_depth(scene)
-    times = np.linspace(0, 1, len(base.frames)) if len(base.frames) > 1 else np.ones(1)
-    moved = moves.move_camera(move, times, base.extrinsics(), depth)
+    moved = moves.move_camera(move, move_times(len(base.frames)), np.asarray(base.world_from_camera), depth)
     base_values = cameras.channel_values(camera, base)
     keys = fit_keys(
         moved.world_from_camera,
@@ -50,14 +52,10 @@ def apply(scene: Scene, camera: Object, base: CameraPath, move: moves.Move) -> C
 def still(path: CameraPath, index: int) -> CameraPath:
     """A path that stays as `path` is at row `index`."""
     count = len(path.frames)
-    return CameraPath.from_arrays(
-        name=path.name,
-        fps=path.fps,
-        width=path.width,
-        height=path.height,
-        frames=path.frames,
-        world_from_camera=np.repeat(path.extrinsics()[index : index + 1], count, axis=0),
-        K=np.repeat(path.intrinsics()[index : index + 1], count, axis=0),
+    return replace(
+        path,
+        world_from_camera=path.world_from_camera[index : index + 1] * count,
+        K=path.K[index : index + 1] * count,
     )
 
 

@@ -93,7 +93,7 @@ def match_scene(scene: Scene, shot: Shot) -> list[str]:
     scene.frame_start, scene.frame_end = first, last
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = shot.path.width, shot.path.height, 100
-    render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(shot.path.intrinsics()[0])
+    render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(np.asarray(shot.path.K)[0])
     render.use_lock_interface = True  # the cloud changes with the frame while a render runs
     if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
         scene.view_settings.view_transform = compat.VIDEO_VIEW_TRANSFORM

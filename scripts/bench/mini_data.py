@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from reangle.contract import CameraPath, FileRef, GeometrySettings
+from reangle.contract import CameraPath, FileRef, GeometrySettings, from_json
 from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
 from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.providers import provider_named
@@ -139,7 +139,7 @@ def sample_shot(decoded: Path) -> Shot:
     K[:, 1, 2] -= top
     targets = []
     for name in ("orbit-left", "push-in"):
-        path = CameraPath.model_validate_json((SAMPLE / "truth" / f"{name}.json").read_text(encoding="utf-8"))
+        path = from_json(CameraPath, (SAMPLE / "truth" / f"{name}.json").read_text(encoding="utf-8"))
         pictures = at_working_size(_movie(SAMPLE / "truth" / f"{name}.mp4"))
         view = np.diag([WIDTH / path.width, tall / path.height, 1.0]) @ np.array(path.K)
         view[:, 1, 2] -= top

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -31,7 +31,7 @@ enter("backend")
 
 import cv2
 import numpy as np
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_data, from_json
 from reangle.errors import UserError
 from reangle.finishing.fill import Filler
 from reangle.finishing.spec import DELIVER, FILL, DeliverParams, FillParams
@@ -87,7 +87,7 @@ def load_scene(folder: Path) -> Scene:
     )
     size = {key: about[key] for key in ("fps", "width", "height")}
     targets = [
-        (CameraPath.model_validate({**size, **target}), read_images(folder / "targets" / target["name"]))
+        (from_data(CameraPath, {**size, **target}), read_images(folder / "targets" / target["name"]))
         for target in about["targets"]
     ]
     return Scene(frames, geometry, targets)
@@ -112,7 +112,7 @@ def load_sample() -> Scene:
         geometry = VideoGeometry.load(GeometryFolder(estimated))
         targets = [
             (
-                CameraPath.model_validate_json(file.read_text(encoding="utf-8")),
+                from_json(CameraPath, file.read_text(encoding="utf-8")),
                 decoded_frames(file.with_suffix(".mp4"), Path(temporary) / file.stem),
             )
             for file in sorted((sample / "truth").glob("*.json"))
@@ -160,7 +160,7 @@ def numpy_splat(
 
 def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: int) -> tuple[np.ndarray, np.ndarray]:
     """The baseline's frame with Telea in the holes, and each pixel's set (0 seen, 1 remembered, 2 invented)."""
-    t, K, at = path.frames[n], path.intrinsics()[n], path.extrinsics()[n]
+    t, K, at = path.frames[n], np.asarray(path.K)[n], np.asarray(path.world_from_camera)[n]
     geometry, K_source = scene.geometry, scene.geometry.K_at(*scene.frames.shape[2:0:-1])
 
     height, width = scene.frames.shape[1:3]
@@ -191,14 +191,14 @@ def product(scene: Scene, memory: Memory, path: CameraPath) -> tuple[list[Warped
     warped = list(warp_frames(warper, path))
     unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
     filler = Filler(background_views(warper, path, unknown))
-    cameras = zip(warped, path.intrinsics(), path.extrinsics(), strict=True)
+    cameras = zip(warped, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
     return warped, [filler.fill(w.rgb, w.visible | w.remembered, w.depth, K, at) for w, K, at in cameras]
 
 
 def thinned(path: CameraPath, numbers: list[int]) -> CameraPath:
     """Some frames of a path."""
     pick = {key: tuple(getattr(path, key)[n] for n in numbers) for key in ("frames", "world_from_camera", "K")}
-    return path.model_copy(update=pick)
+    return replace(path, **pick)
 
 
 def split_psnr(scene: Scene, memory: Memory, most: int, every: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -231,12 +231,11 @@ def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
     """
     path, _ = scene.targets[0]
     count = min(frames, len(scene.frames))
-    still = path.model_copy(
-        update={
-            "frames": tuple(range(count)),
-            "world_from_camera": path.world_from_camera[-1:] * count,
-            "K": path.K[-1:] * count,
-        }
+    still = replace(
+        path,
+        frames=tuple(range(count)),
+        world_from_camera=path.world_from_camera[-1:] * count,
+        K=path.K[-1:] * count,
     )
     warped, filled = product(scene, memory, still)
     holes = [~(frame.visible | frame.remembered) for frame in warped]
@@ -260,16 +259,14 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
     path = scene.targets[0][0]
     size = np.diag([width / path.width, height / path.height, 1])
     along = np.linspace(0, len(path.frames) - 1, count).round().astype(int)
-    camera = CameraPath.model_validate(
-        {
-            "name": "timed",
-            "fps": path.fps,
-            "width": width,
-            "height": height,
-            "frames": list(range(count)),
-            "world_from_camera": [path.world_from_camera[n] for n in along],
-            "K": [(size @ path.intrinsics()[n]).tolist() for n in along],
-        }
+    camera = CameraPath(
+        name="timed",
+        fps=path.fps,
+        width=width,
+        height=height,
+        frames=tuple(range(count)),
+        world_from_camera=tuple(path.world_from_camera[n] for n in along),
+        K=(size @ np.asarray(path.K)[along]).tolist(),
     )
     stages = [
         (warp, WARP, WarpParams(path=camera)),

@@ -17,6 +17,7 @@ from mathutils import Euler, Matrix, Vector
 from shapes import look_at
 
 from reangle_blender.core import keys, moves
+from reangle_blender.core.contract.moves import Move
 
 CV = np.diag([1.0, -1.0, -1.0, 1.0])
 SENSOR_MM = 36.0
@@ -87,7 +88,7 @@ def orbit(source: Shot) -> Shot:
     lens = np.array(source.lens_mm)
     first = source.matrix_world[0]
     path = np.array([source.world_from_camera(index, first) for index in range(cameras.FRAMES)])
-    move = moves.Move(cameras.ORBIT_MOVE, cameras.ORBIT_DEGREES)
+    move = Move(cameras.ORBIT_MOVE, cameras.ORBIT_DEGREES)
     moved = moves.move_camera(move, np.linspace(0, 1, cameras.FRAMES), path, cameras.ORBIT_FOCUS_M)
     fitted = keys.fit_keys(
         moved.world_from_camera, lens * moved.lens_factor, position_tolerance=2e-4 * cameras.ORBIT_FOCUS_M

@@ -23,7 +23,7 @@ enter("backend")
 
 import cv2
 import numpy as np
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_data, to_json
 from reangle.media.exr import read_exr_depth
 from reangle.media.write import read_images, write_mp4
 
@@ -50,12 +50,12 @@ def pack(scene: Path, out: Path) -> None:
     camera = {"width": size["width"], "height": size["height"], "scale": "metric", "depth": depth, "frames": frames}
     (out / "depth" / "camera.json").write_text(json.dumps(camera), encoding="utf-8")
     for target in about["targets"]:
-        path = CameraPath.model_validate({**size, **target})
+        path = from_data(CameraPath, {**size, **target})
         images = read_images(scene / "targets" / path.name)
         if len(images) != len(path.frames):
             raise SystemExit(f"{path.name} has {len(images)} of {len(path.frames)} frames; let render.py finish.")
         write_mp4(out / "truth" / f"{path.name}.mp4", images, path.fps, quality=TRUTH_QUALITY)
-        (out / "truth" / f"{path.name}.json").write_text(path.model_dump_json(), encoding="utf-8")
+        (out / "truth" / f"{path.name}.json").write_text(to_json(path), encoding="utf-8")
 
 
 def write_depth(maps: list[Path], folder: Path) -> dict[str, object]:

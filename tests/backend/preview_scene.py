@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_data
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.warping.memory import Memory
 from reangle.warping.video import Warper, check_clip, warp_frames
@@ -90,7 +90,8 @@ def film(
 def make_path(cameras: np.ndarray, frames: list[int] | None = None, name: str = "camera") -> CameraPath:
     """A path at the clip's size and lens."""
     count = len(cameras)
-    return CameraPath.model_validate(
+    return from_data(
+        CameraPath,
         {
             "name": name,
             "fps": 24,
@@ -99,7 +100,7 @@ def make_path(cameras: np.ndarray, frames: list[int] | None = None, name: str = 
             "frames": frames or list(range(count)),
             "world_from_camera": cameras.tolist(),
             "K": np.stack([K] * count).tolist(),
-        }
+        },
     )
 
 

@@ -136,7 +136,7 @@ def test_what_the_client_calls_itself_changes_nothing(backend: Backend, agent: s
         {"engine": "os:system"},
         {"environment": {"PYTHONPATH": "/tmp"}},
         {"stages": [{"run": "os:system"}]},
-        {"preview": {"method": "lookup", "run": "os:system"}},
+        {"preview": {"memory": True, "run": "os:system"}},
         {"geometry": {"provider": "os:system"}},
     ],
 )

@@ -16,9 +16,8 @@ import pytest
 
 from reangle_blender.core import backend_process
 from reangle_blender.core.client import Client, RefusedError
-from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus
+from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus, new_job_id
 from reangle_blender.core.files import file_refs
-from reangle_blender.core.names import new_job_id
 from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
 
@@ -41,14 +40,14 @@ class Desk:
     def request(self, *names: str) -> tuple[JobRequest, dict[str, Path]]:
         refs, places = file_refs([self.folder / "clip é.mp4", self.folder / "depth.npz"])
         paths = tuple(
-            CameraPath.from_arrays(
+            CameraPath(
                 name=name,
                 fps=24,
                 width=48,
                 height=32,
-                frames=[0],
-                world_from_camera=np.eye(4)[None],
-                K=np.array([[[50, 0, 24], [0, 50, 16], [0, 0, 1]]]),
+                frames=(0,),
+                world_from_camera=np.eye(4)[None].tolist(),
+                K=(((50, 0, 24), (0, 50, 16), (0, 0, 1)),),
             )
             for name in names
         )

@@ -104,10 +104,10 @@ def test_cameras_follow_the_scale_and_lens_of_estimated_geometry() -> None:
     longer = K * np.array([[1.2, 1, 1], [1, 1.2, 1], [1, 1, 1]])
     estimate = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "mini")
     moved = in_estimated_world(path, truth, estimate)
-    assert np.allclose(moved.extrinsics()[:, :3, 3], 2 * path.extrinsics()[:, :3, 3])
-    assert np.allclose(moved.extrinsics()[:, :3, :3], path.extrinsics()[:, :3, :3])
-    assert np.allclose(moved.intrinsics()[:, [0, 1], [0, 1]], 1.2 * path.intrinsics()[:, [0, 1], [0, 1]])
-    assert np.allclose(moved.intrinsics()[:, :2, 2], path.intrinsics()[:, :2, 2])
+    assert np.allclose(np.asarray(moved.world_from_camera)[:, :3, 3], 2 * np.asarray(path.world_from_camera)[:, :3, 3])
+    assert np.allclose(np.asarray(moved.world_from_camera)[:, :3, :3], np.asarray(path.world_from_camera)[:, :3, :3])
+    assert np.allclose(np.asarray(moved.K)[:, [0, 1], [0, 1]], 1.2 * np.asarray(path.K)[:, [0, 1], [0, 1]])
+    assert np.allclose(np.asarray(moved.K)[:, :2, 2], np.asarray(path.K)[:, :2, 2])
     assert in_estimated_world(path, truth, truth) == path
 
 
@@ -128,7 +128,9 @@ def test_estimated_geometry_is_made_before_the_cameras_are_placed(tmp_path: Path
     assert [(one.geometry.provider, one.paths) for one in requests] == [("files", ()), ("mini", ())]
     assert (request.geometry.provider, request.seed) == ("mini", 7)
     for path, view in zip(request.paths, scene.views, strict=True):
-        assert np.allclose(path.extrinsics()[:, :3, 3], 2 * view.path.extrinsics()[:, :3, 3])
+        assert np.allclose(
+            np.asarray(path.world_from_camera)[:, :3, 3], 2 * np.asarray(view.path.world_from_camera)[:, :3, 3]
+        )
 
 
 def test_camera_error_measures_a_known_transform() -> None:

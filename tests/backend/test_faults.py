@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+from reangle.contract import CONTRACT_VERSION
 
 from tests.backend.clips import numbered, write_movie
 from tests.backend.server_harness import RUNS, Backend, Stages, alive, serving, wait_for
@@ -235,7 +236,7 @@ def test_a_port_in_use_is_replaced_and_published(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with serving(tmp_path, "--port", str(port)) as backend:
             assert backend.about["port"] != port
-            assert backend.get("/v1/health")["contract"] == 1
+            assert backend.get("/v1/health")["contract"] == CONTRACT_VERSION
             wished = backend.about["port"]
             backend.stop()
             backend.arguments[-1] = str(wished)

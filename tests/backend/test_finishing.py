@@ -41,7 +41,7 @@ def finish(cards, path: CameraPath):
     warped = list(warp_frames(warper, path))
     unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
     filler = Filler(background_views(warper, path, unknown))
-    cameras = zip(warped, path.intrinsics(), path.extrinsics(), strict=True)
+    cameras = zip(warped, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
     filled = [filler.fill(w.rgb, w.visible | w.remembered, w.depth, K_n, at) for w, K_n, at in cameras]
     return warped, filled
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path
     shutil.copytree(dust3r, tmp_path / "data" / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt")
     settings = GeometrySettings(provider="depth-anything", checkpoint=str(depth_anything), horizontal_fov_deg=60)
     both = provider_weights(settings, tmp_path / "data")
-    alone = provider_weights(settings.model_copy(update={"use_dust3r": False}), tmp_path / "data")
+    alone = provider_weights(replace(settings, use_dust3r=False), tmp_path / "data")
     assert both != alone == str(depth_anything)
     for name, checkpoint in (("alone", alone), ("both", both)):
         estimate(

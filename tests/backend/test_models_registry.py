@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from reangle.contract import GeometrySettings
+from reangle.contract import GeometrySettings, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.geometry.depth.availability import provider_weights, providers_status
@@ -96,7 +96,7 @@ def test_a_job_without_weights_is_refused_before_it_decodes(provider: str, tmp_p
     from reangle.contract import JobRequest
 
     clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
-    request = JobRequest.model_validate({"id": "0" * 32, "clip": clip, "geometry": {"provider": provider}})
+    request = from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"provider": provider}})
     with pytest.raises(UserError, match="not on this machine"):
         plan_job(request, tmp_path)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from reangle.cli.main import main
-from reangle.contract import GeometrySettings, JobRequest
+from reangle.contract import GeometrySettings, JobRequest, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.folders import GeometryFolder
@@ -53,7 +53,7 @@ def flip_bit(path: Path, *, keep_time: bool = False) -> None:
 
 def request() -> JobRequest:
     clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
-    return JobRequest.model_validate({"id": "0" * 32, "clip": clip, "geometry": {"provider": "mini"}})
+    return from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"provider": "mini"}})
 
 
 def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path) -> None:

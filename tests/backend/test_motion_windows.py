@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_data
 from reangle.motion.model_view import ModelView
 from reangle.motion.windows import GROUP, join_windows, plan_windows
 
@@ -57,7 +57,8 @@ def test_impossible_windows_are_refused(count: int, length: int) -> None:
 def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int, x: float, y: float) -> None:
     view = ModelView.of(width, height, 224, 128)
     K = [[width * 0.9, 0, width * 0.45], [0, width * 0.9, height / 2], [0, 0, 1]]
-    path = CameraPath.model_validate(
+    path = from_data(
+        CameraPath,
         {
             "name": "x",
             "fps": 24,
@@ -66,10 +67,10 @@ def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int,
             "frames": [0],
             "world_from_camera": [np.eye(4).tolist()],
             "K": [K],
-        }
+        },
     )
     point = np.array([x, y, 4.0])
-    asked, model = (one.intrinsics()[0] @ point for one in (path, view.path(path)))
+    asked, model = (np.asarray(one.K)[0] @ point for one in (path, view.path(path)))
     columns, rows = asked[:2] / asked[2], model[:2] / model[2]
     left, top = view.rim
     inner = (rows - (left, top)) / (view.inner_width, view.inner_height)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reangle.contract import CameraPath
+from reangle.contract.moves import KINDS, Move
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.motion.words import camera_prompt, path_words
-from reangle.warping.moves import KINDS, Move, move_path
+from reangle.warping.moves import move_path
 
 from scripts.train.scenes.cameras import MOVES, Rig, moved
 
@@ -38,11 +39,15 @@ def source() -> VideoGeometry:
     return geometry(poses, np.array([[12.0, 0, 7], [0, 12.0, 4], [0, 0, 1]]))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+NAMED = [kind for kind in KINDS if kind.startswith(("orbit", "dolly", "truck"))]
+"""Arcs, cranes, rolls and shakes have no words of their own in the prompts."""
+
+
+@pytest.mark.parametrize("kind", NAMED)
 @pytest.mark.parametrize("held", [True, False])
 def test_every_preset_is_called_by_its_name(source: VideoGeometry, kind: str, held: bool) -> None:
     amount = 8 if "orbit" in kind else 20
-    path = move_path(Move(kind, amount, held), source, 14, 8, 24, FOCUS)
+    path = move_path(Move(kind, amount, easing="linear", held=held), source, 14, 8, 24, FOCUS)
     assert path_words(path, source, FOCUS) == kind.replace("-", " ")
 
 
@@ -65,7 +70,7 @@ def test_moves_that_the_small_weights_were_taught_are_called_the_same(words: str
 
 
 def test_the_source_camera_itself_is_static(source: VideoGeometry) -> None:
-    path = move_path(Move("orbit-left", 0.01, False), source, 14, 8, 24, FOCUS)
+    path = move_path(Move("orbit-left", 0.01, easing="linear"), source, 14, 8, 24, FOCUS)
     assert path_words(path, source, FOCUS) == "static"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reangle.contract.moves import KINDS, Move
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.moves import KINDS, Move, focus_depth_of, move_path, parse_move
+from reangle.warping.moves import focus_depth_of, move_path, parse_move
 
 DEPTH = 4.0
 
@@ -50,7 +51,7 @@ def test_focus_is_what_is_in_the_middle() -> None:
 )
 def test_each_move_goes_where_its_name_says(kind: str, signs: tuple[int, ...]) -> None:
     path = move_path(parse_move(f"{kind}:20", held=False), scene(), 60, 40, 24)
-    poses, K = path.extrinsics(), path.intrinsics()
+    poses, K = np.asarray(path.world_from_camera), np.asarray(path.K)
     assert np.allclose(poses[0], np.eye(4))
     assert tuple(np.sign(np.round(poses[-1, :3, 3], 9)).astype(int)) == signs
     focus = np.array([0, 0, DEPTH, 1])
@@ -66,20 +67,30 @@ def test_each_move_goes_where_its_name_says(kind: str, signs: tuple[int, ...]) -
 
 
 def test_views_stand_still_and_moving_sources_are_followed() -> None:
-    still = move_path(Move("orbit-left", 10, held=True), scene(), 30, 20, 24).extrinsics()
+    still = np.asarray(move_path(Move("orbit-left", 10, held=True), scene(), 30, 20, 24).world_from_camera)
     assert np.allclose(still, still[0])
     assert not np.allclose(still[0], np.eye(4))
-    followed = move_path(Move("orbit-left", 10, held=True), scene(moving=True), 30, 20, 24).extrinsics()
+    followed = np.asarray(
+        move_path(Move("orbit-left", 10, held=True), scene(moving=True), 30, 20, 24).world_from_camera
+    )
     assert np.allclose(followed[:, :3, 3] - still[:, :3, 3], np.arange(5)[:, None] * [1, 0, 0])
 
 
 def test_the_lens_belongs_to_the_output_size() -> None:
-    K = move_path(Move("dolly-in", 10, held=False), scene(), 60, 40, 24).intrinsics()
+    K = np.asarray(move_path(Move("dolly-in", 10, easing="linear"), scene(), 60, 40, 24).K)
     assert np.allclose(K, [[60, 0, 30], [0, 60, 20], [0, 0, 1]])
 
 
 @pytest.mark.parametrize(
-    "text", ["orbit-left", "orbit-left:", "orbit-left:nan", "dolly-in:96", "orbit-up:-3", "spin:4"]
+    "text",
+    [
+        "orbit-left:x",
+        "orbit-left:nan",
+        "dolly-in:96",
+        "orbit-up:-3",
+        "spin:4",
+        "roll-left:5:linear:1",
+    ],
 )
 def test_moves_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(UserError) as caught:

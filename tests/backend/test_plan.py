@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings
+from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FillParams
@@ -25,16 +25,17 @@ def path(name: str, shift: float = 0.0, frames: int = 2) -> CameraPath:
     camera = np.eye(4)
     camera[0, 3] = shift
     K = ((80.0, 0.0, 32.0), (0.0, 80.0, 24.0), (0.0, 0.0, 1.0))
-    return CameraPath.model_validate(
+    return from_data(
+        CameraPath,
         {
             "name": name,
             "fps": 24,
             "width": 64,
             "height": 48,
-            "frames": range(frames),
+            "frames": tuple(range(frames)),
             "world_from_camera": [camera.tolist()] * frames,
             "K": [K] * frames,
-        }
+        },
     )
 
 
@@ -49,7 +50,7 @@ def job(*paths: CameraPath, clip: str = "clip", frames: int = 8, **changes: obje
         "paths": paths,
         **changes,
     }
-    return JobRequest.model_validate(values)
+    return from_data(JobRequest, values)
 
 
 def keys(request: JobRequest) -> dict[str, str]:

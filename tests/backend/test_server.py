@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from reangle.contract import CONTRACT_VERSION
 
 from tests.backend.server_harness import REPOSITORY, RUNS, Backend, Stages, alive, camera, serving, wait_for
 
@@ -45,7 +46,7 @@ def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
     assert found.stdout.strip() == "[]"
     started = time.monotonic()
     with serving(tmp_path) as backend:
-        assert backend.get("/v1/health")["contract"] == 1
+        assert backend.get("/v1/health")["contract"] == CONTRACT_VERSION
         # Three seconds is the promise on a quiet machine; the test's machine may be busy.
         assert time.monotonic() - started < 15
 
@@ -177,7 +178,7 @@ def test_progress_is_told_at_most_five_times_a_second(backend: Backend) -> None:
         ({"world_from_camera": [[[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]] * 2}, "mirrored"),
         ({"world_from_camera": [[[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]] * 2}, "frame 0"),
         ({"frames": [], "world_from_camera": [], "K": []}, "frames"),
-        ({"frames": [0]}, "as many"),
+        ({"frames": [0]}, "equal"),
         ({"fps": float("nan")}, "fps"),
         ({"name": "CON"}, "Windows"),
         ({"name": "a/b"}, "file name"),
@@ -194,10 +195,15 @@ def test_bad_cameras_are_refused_in_words(backend: Backend, change: dict, words:
     assert backend.ask("GET", f"/v1/jobs/{request['id']}").status_code == 404
 
 
-def test_another_contract_is_refused_by_number(backend: Backend) -> None:
-    answer = backend.ask("POST", "/v1/jobs", json=backend.request() | {"contract": 2})
+@pytest.mark.parametrize(
+    ("contract", "advice"),
+    [(CONTRACT_VERSION - 1, "Update the Reangle add-on"), (CONTRACT_VERSION + 1, "install_backend")],
+)
+def test_another_contract_is_refused_with_what_to_update(backend: Backend, contract: int, advice: str) -> None:
+    answer = backend.ask("POST", "/v1/jobs", json=backend.request() | {"contract": contract})
     assert answer.status_code == 422
     assert "contract" in answer.json()["error"]["message"]
+    assert advice in answer.json()["error"]["advice"]
 
 
 def test_names_in_all_scripts_go_through(backend: Backend) -> None:

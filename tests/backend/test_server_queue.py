@@ -6,14 +6,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
-from pydantic import ValidationError
-from reangle.contract import FINAL_STATES, Clip, FileRef, GeometrySettings, JobError, JobRequest
+from reangle.contract import FINAL_STATES, Clip, ContractError, FileRef, GeometrySettings, JobError, JobRequest
 from reangle.runtime.database import JobDatabase
 
 FILE = FileRef(name="a.mp4", sha256="0" * 64, size=1)
@@ -65,7 +65,7 @@ class Queue(RuleBasedStateMachine):
     @rule(job=jobs)
     def submit_again(self, job: str) -> None:
         assert self.database.submit(self.requests[job]) == "known"
-        other = self.requests[job].model_copy(update={"title": "another"})
+        other = replace(self.requests[job], title="another")
         assert self.database.submit(other) == "conflict"
 
     @rule(target=running)
@@ -141,7 +141,7 @@ def test_a_change_that_fails_leaves_nothing_and_stops_nothing(tmp_path: Path) ->
     made = request()
     database.submit(made)
     before = database.status(made.id), database.events(made.id, 0, 99)
-    with pytest.raises(ValidationError):
+    with pytest.raises(ContractError):
         database.report_progress(made.id, "decode", float("inf"), None)
     assert (database.status(made.id), database.events(made.id, 0, 99)) == before
     assert database.claim() == made

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_data
 from reangle.geometry.camera_files import PLAIN_PNG, read_camera_json
 from reangle.geometry.depth.depth_maps import read_depth
 from reangle.geometry.depth.files import collect_geometry_files
@@ -145,8 +145,8 @@ def test_a_scene_folder_reads_back(tmp_path: Path) -> None:
     assert (about["prompt"], about["caption"], about["frames"]) == (scene.prompt, scene.caption, 3)
     size = {key: about[key] for key in ("fps", "width", "height")}
     for target, truth in zip(about["targets"], scene.targets.values(), strict=True):
-        path = CameraPath.model_validate({**size, **target})
-        assert np.allclose(world @ path.extrinsics(), truth.world_from_camera)
+        path = from_data(CameraPath, {**size, **target})
+        assert np.allclose(world @ np.asarray(path.world_from_camera), truth.world_from_camera)
         drawn = raycast.render(scene, truth)
         assert np.array_equal(read_images(tmp_path / "scene" / "targets" / path.name), drawn.rgb)
         sees = read_images(tmp_path / "scene" / "visibility" / path.name) == 255

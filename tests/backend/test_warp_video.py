@@ -143,9 +143,9 @@ def test_a_camera_that_looks_away_returns_empty_frames(clip) -> None:
 def test_the_lens_may_change_from_frame_to_frame(clip) -> None:
     frames, geometry = clip
     path = make_path(np.stack([camera()] * 2), [0, 0])
-    closer = path.intrinsics()
+    closer = np.asarray(path.K)
     closer[1, 0, 0] = closer[1, 1, 1] = 2 * closer[0, 0, 0]
-    warped = warp_video(frames, geometry, path.model_copy(update={"K": tuple(map(tuple, closer.tolist()))}))
+    warped = warp_video(frames, geometry, replace(path, K=closer.tolist()))
     assert np.array_equal(warped.rgb[0], frames[0])
     middle = warped.rgb[1][HEIGHT // 2 - 8 : HEIGHT // 2 + 8, WIDTH // 2 - 8 : WIDTH // 2 + 8].reshape(8, 2, 8, 2, 3)
     small = frames[0][HEIGHT // 2 - 4 : HEIGHT // 2 + 4, WIDTH // 2 - 4 : WIDTH // 2 + 4]

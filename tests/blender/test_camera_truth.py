@@ -133,14 +133,14 @@ def test_parents_constraints_and_animation_are_in_the_path(reangle: Reangle) -> 
     both = [parented, tracking]
     paths = cameras.export_paths(scene, both)
     assert scene.frame_current == 13
-    assert len({float(K[0, 0]) for K in paths[0].intrinsics()}) == 5
+    assert len({float(K[0, 0]) for K in np.asarray(paths[0].K)}) == 5
     random = np.random.default_rng(1)
     worst = 0.0
     for index in range(5):
         scene.frame_set(11 + index)
         from_origin = np.array(origin.matrix_world) @ core.BLENDER_FROM_CV
         for camera, path in zip(both, paths, strict=True):
-            K, world_from_camera = path.intrinsics()[index], path.extrinsics()[index]
+            K, world_from_camera = np.asarray(path.K)[index], np.asarray(path.world_from_camera)[index]
             rays = np.column_stack([random.uniform(0, 1, (9, 2)) * (path.width, path.height), np.ones(9)])
             seen = rays @ np.linalg.inv(K).T * random.uniform(1, 6, (9, 1))
             points = seen @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
@@ -166,8 +166,8 @@ def test_a_path_becomes_the_same_camera_again(reangle: Reangle) -> None:
     first = cameras.export_paths(scene, [camera])[0]
     again = cameras.add_from_path(scene, scene.collection, first, origin, 11)
     second = cameras.export_paths(scene, [again])[0]
-    assert second.intrinsics() == pytest.approx(first.intrinsics(), abs=2e-3)
-    assert second.extrinsics() == pytest.approx(first.extrinsics(), abs=2e-6)
+    assert np.asarray(second.K) == pytest.approx(np.asarray(first.K), abs=2e-3)
+    assert np.asarray(second.world_from_camera) == pytest.approx(np.asarray(first.world_from_camera), abs=2e-6)
 
 
 def test_cameras_that_cannot_be_exported_are_named(reangle: Reangle) -> None:
@@ -264,7 +264,7 @@ def test_renders_land_where_the_contract_projects(reangle: Reangle, tmp_path: Pa
         camera.data.shift_x, camera.data.shift_y = shift
         frame = number % 3
         path = cameras.export_paths(scene, [camera])[0]
-        K, world_from_camera = path.intrinsics()[frame], path.extrinsics()[frame]
+        K, world_from_camera = np.asarray(path.K)[frame], np.asarray(path.world_from_camera)[frame]
         rays = np.column_stack([spread * (path.width, path.height), np.ones(len(spread))])
         seen = rays @ np.linalg.inv(K).T * depths
         points = seen @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]

@@ -44,8 +44,8 @@ def test_the_fold_is_there_for_the_engine_that_has_it(reangle: Reangle, engine: 
 
 def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> None:
     state, ledger, contract = reangle("state"), reangle("exchange.ledger"), reangle("core.contract")
-    names, scene = reangle("core.names"), bpy.context.scene
-    entry = ledger.Entry(state.prepare(scene).uid, names.new_job_id(), "RENDER", "learning", tmp_path / "results")
+    scene = bpy.context.scene
+    entry = ledger.Entry(state.prepare(scene).uid, contract.new_job_id(), "RENDER", "learning", tmp_path / "results")
     image = bpy.data.images.new("picture", 8, 4)
     image.save(filepath=str(tmp_path / "picture.png"))
     picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()

@@ -16,7 +16,7 @@ import pytest
 from conftest import MODULE, wait_for_jobs
 
 
-def start_render(desk: SimpleNamespace, amount: float = 0.05) -> str:
+def start_render(desk: SimpleNamespace, amount: float = 5) -> str:
     bpy.ops.reangle.apply_move(move="truck-left", amount=amount, name="Side")
     assert bpy.ops.reangle.render() == {"FINISHED"}
     return desk.state.of(bpy.context.scene).jobs[-1].name
@@ -91,7 +91,7 @@ def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path
 
 def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None:
     # No other test renders this camera: a job that is found done would be over before the backend is killed.
-    job = start_render(shot, amount=0.07)
+    job = start_render(shot, amount=7)
     shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
     kill_backend(shot)
     shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)

@@ -68,8 +68,8 @@ def test_the_clips_camera_is_the_files_camera(shot: SimpleNamespace) -> None:
     known = shot.state.of(scene)
     known.origin.location, known.origin.rotation_euler, known.origin.scale = (3, -1, 2), (0.4, 0.2, -1), (2.5,) * 3
     path = shot.reangle("scene.cameras").export_paths(scene, [known.source])[0]
-    assert np.allclose(path.extrinsics(), tiny.world_from_camera(), atol=2e-6)
-    assert np.allclose(path.intrinsics(), tiny.K(), atol=1e-3)
+    assert np.allclose(np.asarray(path.world_from_camera), tiny.world_from_camera(), atol=2e-6)
+    assert np.allclose(np.asarray(path.K), tiny.K(), atol=1e-3)
     assert (path.width, path.height, path.fps) == (tiny.WIDTH, tiny.HEIGHT, tiny.FPS)
 
 

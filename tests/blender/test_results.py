@@ -17,7 +17,7 @@ from conftest import wait_for_jobs
 def rendered(shot: SimpleNamespace) -> SimpleNamespace:
     """Two cameras rendered from the tiny clip."""
     bpy.ops.reangle.apply_move(move="orbit-left", amount=5, name="Left")
-    bpy.ops.reangle.apply_move(move="dolly-in", amount=0.1, name="In")
+    bpy.ops.reangle.apply_move(move="dolly-in", amount=10, name="In")
     assert bpy.ops.reangle.render() == {"FINISHED"}
     wait_for_jobs(shot)
     return shot

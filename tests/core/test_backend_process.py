@@ -16,6 +16,7 @@ import pytest
 from reangle_blender.core import backend_process
 from reangle_blender.core.backend_process import NotInstalledError, StartError, ensure, find, stop
 from reangle_blender.core.client import VersionMismatchError
+from reangle_blender.core.contract import CONTRACT_VERSION
 from reangle_blender.core.files import CanceledError
 
 BACKEND = """
@@ -65,7 +66,7 @@ def install(data: Path, code: str) -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
     data = tmp_path / "däta folder"
-    install(data, BACKEND.replace("CONTRACT", "1"))
+    install(data, BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
     yield data
     if running := find(data):
         stop(running)
@@ -102,8 +103,8 @@ def test_it_outlives_the_program_that_started_it(data: Path) -> None:
 
 
 def server_file(data: Path, **change: object) -> None:
-    about = {"contract": 1, "version": "1", "host": "127.0.0.1", "port": 1, "token": "right", "pid": 1, "started": 1.0}
-    (data / "server.json").write_text(json.dumps({**about, **change}))
+    about = {"version": "1", "host": "127.0.0.1", "port": 1, "token": "right", "pid": 1, "started": 1.0}
+    (data / "server.json").write_text(json.dumps({"contract": CONTRACT_VERSION, **about, **change}))
 
 
 def test_stale_server_files_are_not_believed(data: Path, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ except FileExistsError:
 
 
 def test_a_backend_that_was_busy_is_adopted_after_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(data, LOCK + BACKEND.replace("CONTRACT", "1"))
+    install(data, LOCK + BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
     running = ensure(data)
     monkeypatch.setattr(backend_process, "HEALTH_TIMEOUT_S", 0.3)
     (data / "busy").touch()
@@ -174,7 +175,7 @@ def test_a_backend_that_was_busy_is_adopted_after_all(data: Path, monkeypatch: p
 
 
 def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
-    install(data, LOCK + BACKEND.replace("CONTRACT", "1"))
+    install(data, LOCK + BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
     found: list[backend_process.Backend] = []
     threads = [threading.Thread(target=lambda: found.append(ensure(data))) for _ in range(2)]
     for thread in threads:
@@ -187,8 +188,8 @@ def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
 
 
 def test_another_version_is_told(data: Path) -> None:
-    install(data, BACKEND.replace("CONTRACT", "2"))
-    with pytest.raises(VersionMismatchError, match="Update the Reangle add-on"):
+    install(data, BACKEND.replace("CONTRACT", "1"))
+    with pytest.raises(VersionMismatchError, match="install_backend"):
         ensure(data)
 
 

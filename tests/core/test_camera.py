@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from reangle_blender.core import camera
 from reangle_blender.core.camera import CameraError, CameraSample, Lens, RenderSize
-from reangle_blender.core.contract import CameraPath
-from reangle_blender.core.wire import from_json, to_json
+from reangle_blender.core.contract import CameraPath, from_json, to_json
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
@@ -65,7 +64,9 @@ def test_round_trip_returns_the_same_camera(render: RenderSize, per_frame: list[
     samples = [CameraSample(n, data.draw(matrices(uniform=False)), origin, lens) for n, lens in enumerate(per_frame)]
     path = from_json(CameraPath, to_json(camera.export_path("shot", 24, render, range(len(samples)), samples)))
     assert (path.width, path.height) == (render.width, render.height)
-    for sample, world_from_camera, K in zip(samples, path.extrinsics(), path.intrinsics(), strict=True):
+    for sample, world_from_camera, K in zip(
+        samples, np.asarray(path.world_from_camera), np.asarray(path.K), strict=True
+    ):
         lens = camera.lens_from_intrinsics(K, render, like=replace(sample.lens, lens=1, shift_x=0, shift_y=0))
         for name in ("lens", "shift_x", "shift_y"):
             assert getattr(lens, name) == pytest.approx(getattr(sample.lens, name), rel=1e-9, abs=1e-9)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from demo_report import camera_error
 from environments import python_of
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, from_json
 from reangle.geometry.camera_files import read_camera_json
 from reangle.geometry.depth.depth_maps import read_depth
 from reangle.media.decode import decode_frames, select
@@ -217,7 +217,7 @@ def test_the_sample_declares_its_true_middle_depth() -> None:
 
 def test_camera_error_allows_for_the_unit_of_the_geometry() -> None:
     about = (REPO / "scripts" / "sample" / "footage" / "truth" / "push-in.json").read_text(encoding="utf-8")
-    truth = CameraPath.model_validate_json(about)
+    truth = from_json(CameraPath, about)
     same = json.loads(about)
     assert camera_error(same, truth, 1.0) < 1e-6
     for matrix in same["world_from_camera"]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes of contract version 1."""
+"""The routes of contract version 2.
+
+The contract's own classes read and check bodies; FastAPI checks paths and queries.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -26,7 +29,18 @@ from reangle.api.error_responses import ErrorResponse, RefusedError, error_respo
 from reangle.api.guard import BodyTooLargeError
 from reangle.api.log_routes import log_routes
 from reangle.api.result_files import find_file, results_of
-from reangle.contract import CONTRACT_VERSION, JobEvent, JobId, JobRequest, JobStatus, Result, Sha256
+from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas
+from reangle.contract import (
+    CONTRACT_VERSION,
+    Events,
+    Health,
+    JobEvent,
+    JobRequest,
+    JobStatus,
+    Result,
+    Sha256,
+    read_request,
+)
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.geometry.depth.availability import providers_status
@@ -39,39 +53,18 @@ EVENT_THREADS = 8
 UPLOAD_THREADS = 8
 _CHUNK = 1 << 20
 
-PathId = Annotated[JobId, Path(description="32 lower-case hexadecimal digits, made by the client")]
-PathHash = Annotated[Sha256, Path(description="SHA-256 of the file, 64 lower-case hexadecimal digits")]
+
+@dataclass(frozen=True)
+class Uploaded:
+    """The hash of an uploaded file."""
+
+    sha256: Sha256
 
 
-class Health(BaseModel):
-    contract: int
-    version: str
-    pid: int
-    data: str
+@dataclass(frozen=True)
+class Ending:
+    """The server ends after this answer."""
 
-
-class Provider(BaseModel):
-    """A source of depth and cameras. message and advice say why it is not available, and what to do."""
-
-    name: str
-    available: bool
-    licence: str
-    message: str
-    advice: str
-
-
-class Events(BaseModel):
-    """last: number of the last event; `since` of the next request."""
-
-    events: list[JobEvent]
-    last: int
-
-
-class Uploaded(BaseModel):
-    sha256: str
-
-
-class Ending(BaseModel):
     ending: bool = True
 
 
@@ -93,37 +86,48 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
         title="Reangle", version=VERSION, docs_url=None, redoc_url=None, lifespan=lifespan, responses={**common}
     )
     _answer_errors(app)
-    _describe_token(app)
+    _complete_document(app)
 
     # Async, so that it answers even while every worker thread is busy.
-    @app.get("/v1/health")
-    async def health() -> Health:
-        return Health(contract=CONTRACT_VERSION, version=VERSION, pid=os.getpid(), data=str(store.root))
+    @app.get("/v1/health", responses=answers_with(Health))
+    async def health() -> Response:
+        return answer(Health(contract=CONTRACT_VERSION, version=VERSION, pid=os.getpid(), data=str(store.root)))
 
     @app.get("/v1/providers")
-    def list_providers() -> list[Provider]:
-        return [Provider.model_validate(row) for row in providers_status(store.root)]
+    def list_providers() -> list[dict[str, Any]]:
+        return [dict(row) for row in providers_status(store.root)]
 
     @app.head("/v1/blobs/{sha256}", responses={200: {"description": "The file is known"}})
-    def has_blob(sha256: PathHash) -> Response:
+    def has_blob(sha256: PathSha256) -> Response:
         return Response(status_code=200 if store.has_blob(sha256) else 404)
 
-    @app.put("/v1/blobs/{sha256}", status_code=201, responses={200: {"model": Uploaded}}, openapi_extra=_BINARY_BODY)
-    async def put_blob(sha256: PathHash, request: Request, response: Response) -> Uploaded:
+    @app.put("/v1/blobs/{sha256}", responses=answers_with(Uploaded, 200, 201), openapi_extra=_BINARY_BODY)
+    async def put_blob(sha256: PathSha256, request: Request) -> Response:
+        known = await run_in_threadpool(store.has_blob, sha256)
         chunks = _large_chunks(request.stream())
-        if await run_in_threadpool(store.has_blob, sha256):
-            response.status_code = 200
+        if known:
             async for _ in chunks:
                 pass
         else:
             await anyio.to_thread.run_sync(store.receive, sha256, _in_thread(chunks), limiter=upload_threads)
-        return Uploaded(sha256=sha256)
+        return answer(Uploaded(sha256), 200 if known else 201)
 
-    @app.post("/v1/jobs", status_code=201, responses={200: {"model": JobStatus}, 409: {"model": ErrorResponse}})
-    def submit(job: JobRequest, response: Response) -> JobStatus:
+    @app.post(
+        "/v1/jobs",
+        responses={**answers_with(JobStatus, 200, 201), 409: {"model": ErrorResponse}},
+        openapi_extra=body_of(JobRequest),
+    )
+    async def submit(request: Request) -> Response:
+        # A web form cannot send this type, so no page in the user's browser can post a job.
+        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+            raise RefusedError(422, "The request is not JSON.", advice="Send it as Content-Type: application/json.")
+        return await run_in_threadpool(submit_job, await request.body())
+
+    def submit_job(body: bytes) -> Response:
+        job = read_request(body)
         if database.status(job.id) is None:
             plan_job(job, store.root)
-            refs = {ref.sha256: ref for ref in (*job.clip.files, *job.geometry.files)}
+            refs = {ref.sha256: ref for ref in job.file_refs()}
             missing = [sha256 for sha256 in refs if not store.has_blob(sha256)]
             if missing:
                 message = (
@@ -133,23 +137,22 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
         outcome = supervisor.submit(job)
         if outcome == "conflict":
             raise RefusedError(409, f"Another job has the id {job.id}.", advice="Send a new job under a new id.")
-        response.status_code = 201 if outcome == "new" else 200
-        return _known(job.id, database.status(job.id))
+        return answer(_known(job.id, database.status(job.id)), 201 if outcome == "new" else 200)
 
-    @app.get("/v1/jobs")
-    def list_jobs(limit: Annotated[int, Query(ge=1, le=10_000)] = 500) -> list[JobStatus]:
-        return database.newest(limit)
+    @app.get("/v1/jobs", responses=answers_with(tuple[JobStatus, ...]))
+    def list_jobs(limit: Annotated[int, Query(ge=1, le=10_000)] = 500) -> Response:
+        return answer(database.newest(limit))
 
-    @app.get("/v1/jobs/{job_id}")
-    def job_status(job_id: PathId) -> JobStatus:
-        return _known(job_id, database.status(job_id))
+    @app.get("/v1/jobs/{job_id}", responses=answers_with(JobStatus))
+    def job_status(job_id: PathJobId) -> Response:
+        return answer(_known(job_id, database.status(job_id)))
 
-    @app.get("/v1/jobs/{job_id}/events")
+    @app.get("/v1/jobs/{job_id}/events", responses=answers_with(Events))
     async def events(
-        job_id: PathId,
+        job_id: PathJobId,
         since: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)] = 0,
-    ) -> Events:
+    ) -> Response:
         def read() -> list[JobEvent]:
             new = database.events(job_id, since, EVENTS_AT_ONCE)
             if not new:
@@ -163,21 +166,21 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
             new = await anyio.to_thread.run_sync(read, limiter=event_threads)
             left = deadline - loop.time()
             if new or changes.closed or left <= 0:
-                return Events(events=new, last=new[-1].n if new else since)
+                return answer(Events(events=tuple(new), last=new[-1].n if new else since))
             with suppress(TimeoutError):
                 await asyncio.wait_for(change.wait(), left)
 
-    @app.post("/v1/jobs/{job_id}/cancel")
-    def cancel(job_id: PathId) -> JobStatus:
-        return _known(job_id, supervisor.cancel(job_id))
+    @app.post("/v1/jobs/{job_id}/cancel", responses=answers_with(JobStatus))
+    def cancel(job_id: PathJobId) -> Response:
+        return answer(_known(job_id, supervisor.cancel(job_id)))
 
-    @app.get("/v1/jobs/{job_id}/results")
-    def results(job_id: PathId) -> list[Result]:
+    @app.get("/v1/jobs/{job_id}/results", responses=answers_with(tuple[Result, ...]))
+    def results(job_id: PathJobId) -> Response:
         _known(job_id, database.status(job_id))
-        return results_of(database, store, job_id)
+        return answer(results_of(database, store, job_id))
 
     @app.get("/v1/jobs/{job_id}/files/{name:path}", response_class=FileResponse)
-    def result_file(job_id: PathId, name: str) -> FileResponse:
+    def result_file(job_id: PathJobId, name: str) -> FileResponse:
         _known(job_id, database.status(job_id))
         path, sha256 = find_file(database, store, job_id, name)
         headers = {"ETag": f'"{sha256}"', "X-Content-Type-Options": "nosniff"}
@@ -185,10 +188,10 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
 
     app.include_router(log_routes(database, store.root))
 
-    @app.post("/v1/shutdown", status_code=202)
-    def shutdown() -> Ending:
+    @app.post("/v1/shutdown", status_code=202, responses=answers_with(Ending, 202))
+    def shutdown() -> Response:
         end()
-        return Ending()
+        return answer(Ending(), 202)
 
     return app
 
@@ -246,12 +249,14 @@ def _answer_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _describe_token(app: FastAPI) -> None:
+def _complete_document(app: FastAPI) -> None:
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = make()
-        document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        components["schemas"] |= component_schemas(Health, Uploaded, JobRequest, JobStatus, Events, Result, Ending)
         document["security"] = [{"token": []}]
         return document
 

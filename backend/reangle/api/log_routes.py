@@ -6,20 +6,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import fastapi
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from reangle.api.error_responses import RefusedError, unknown_job
-from reangle.contract import JobId
+from reangle.api.schema import PathJobId
 from reangle.runtime.database import JobReader
 from reangle.runtime.logs import list_logs, read_log
 
 LOG_BYTES = 256 << 10
 MAX_LOG_BYTES = 4 << 20
-
-JobIdInPath = Annotated[JobId, fastapi.Path()]
 
 
 class StageLogFile(BaseModel):
@@ -35,14 +32,14 @@ def log_routes(database: JobReader, data: Path) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/jobs/{job_id}/logs")
-    def list_job_logs(job_id: JobIdInPath) -> list[StageLogFile]:
+    def list_job_logs(job_id: PathJobId) -> list[StageLogFile]:
         if database.status(job_id) is None:
             raise unknown_job(job_id)
         return [StageLogFile(**vars(log)) for log in list_logs(data, job_id)]
 
     @router.get("/v1/jobs/{job_id}/logs/{stage}", response_class=PlainTextResponse)
     def stage_log(
-        job_id: JobIdInPath,
+        job_id: PathJobId,
         stage: str,
         limit: Annotated[int, Query(ge=1, le=MAX_LOG_BYTES, description="bytes, from the end")] = LOG_BYTES,
     ) -> PlainTextResponse:

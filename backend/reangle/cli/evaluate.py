@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 from reangle.cli.export import check_target, export
@@ -60,7 +61,7 @@ def evaluate(options: Namespace, output: Output) -> int:
 def _request(options: Namespace, scene: TrueScene, store: Store, output: Output) -> JobRequest:
     settings = reangle_settings(options)
     if not settings.caption:
-        settings = settings.model_copy(update={"caption": scene.caption})
+        settings = replace(settings, caption=scene.caption)
     return checked(
         f"The scene {scene.folder}",
         lambda: scene_request(

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line `reangle`: the same rooms as the server's, without Blender.
+"""The command line `reangle`: what the backend does, without Blender.
 
-Exit status: 0 done; 1 a fault of Reangle; 2 something to mend, with advice on standard error; 130 canceled.
+Exit status: 0 done; 1 a fault of Reangle; 2 an error that the user can correct, with advice on standard error;
+130 canceled.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import textwrap
 import traceback
 from pathlib import Path
 
+from reangle.cli.settings import add_settings
+from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings
+from reangle.contract.moves import EASINGS, KINDS
 from reangle.errors import UserError
 from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
 from reangle.runtime.threads import apply_thread_settings
 
-# Imported only when the command runs: help must come at once, and the server must not load what it does not need.
+# Imported only when the command runs: help has to be instant, and the server must not load what it does not need.
 _COMMANDS = {
     "run": "reangle.cli.render:run",
     "geometry": "reangle.cli.render:geometry",
@@ -81,11 +86,20 @@ def _parser() -> argparse.ArgumentParser:
     scene = _scene_options()
     cameras = _camera_options()
 
-    run = commands.add_parser("run", parents=[scene, cameras, shared, talk], help="a clip from new cameras, finished")
-    run.add_argument("--no-memory", action="store_true", help="do not fill holes from other frames")
+    # The list of moves comes wrapped, without breaks in their names.
+    raw = argparse.RawDescriptionHelpFormatter
+    run = commands.add_parser(
+        "run", parents=[scene, cameras, shared, talk], help="a clip from new cameras, finished", formatter_class=raw
+    )
+    add_settings(run, PreviewSettings)
     _add_engine_options(run)
     commands.add_parser("geometry", parents=[scene, shared, talk], help="depth and source camera of a clip")
-    commands.add_parser("warp", parents=[scene, cameras, shared, talk], help="a clip from new cameras, with its holes")
+    commands.add_parser(
+        "warp",
+        parents=[scene, cameras, shared, talk],
+        help="a clip from new cameras, with its holes",
+        formatter_class=raw,
+    )
 
     evaluate = commands.add_parser("evaluate", parents=[shared, talk], help="scenes whose truth is known, judged")
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
@@ -123,10 +137,8 @@ def _scene_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     clip = options.add_argument_group("clip")
     clip.add_argument("--clip", nargs="+", required=True, metavar="FILE", help="a movie, a folder of images, or images")
-    clip.add_argument("--start", type=_natural, default=0, metavar="N", help="first frame used, from 0")
-    clip.add_argument("--frames", type=_positive, metavar="N", help="how many frames (default: all that remain)")
     clip.add_argument("--size", metavar="WxH", help="working size (default: the clip's); another aspect crops")
-    clip.add_argument("--fps", type=float, metavar="RATE", help="frame rate of an image sequence")
+    add_settings(clip, Clip)
     depth = options.add_argument_group("geometry")
     depth.add_argument(
         "--geometry",
@@ -134,10 +146,7 @@ def _scene_options() -> argparse.ArgumentParser:
         metavar="HOW",
         help=f"{', '.join(spec.name for spec in PROVIDERS)} (default: {DEFAULT}); for depth files write files:DIR",
     )
-    depth.add_argument("--checkpoint", metavar="NAME", help="weights for the geometry: a folder, or a name")
-    depth.add_argument("--fov", type=float, metavar="DEG", help="horizontal field of view, where nothing else knows it")
-    depth.add_argument("--depth-scale", type=float, default=1.0, metavar="X", help="multiplies depth read from files")
-    depth.add_argument("--no-dust3r", action="store_true", help="depth-anything without DUSt3R's scale")
+    add_settings(depth, GeometrySettings)
     options.add_argument("--out", required=True, metavar="DIR", help="where results go")
     options.add_argument("--seed", type=_natural, default=42, metavar="N")
     return options
@@ -145,17 +154,11 @@ def _scene_options() -> argparse.ArgumentParser:
 
 def _camera_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    cameras = options.add_argument_group(
-        "cameras, each as often as you like",
-        "written like orbit-left:8. By degrees: orbit-left, orbit-right, orbit-up, orbit-down. By percent of the "
-        "distance to what is in the middle: dolly-in, dolly-out, dolly-zoom-in, dolly-zoom-out",
-    )
-    cameras.add_argument("--move", action="append", default=[], metavar="M:N", help="travels over the clip")
-    cameras.add_argument("--view", action="append", default=[], metavar="M:N", help="stands there all the time")
+    cameras = options.add_argument_group("cameras, each as often as needed", _moves_text())
+    move = "NAME[:AMOUNT[:EASING]]"
+    cameras.add_argument("--move", action="append", default=[], metavar=move, help="a camera that moves over the clip")
+    cameras.add_argument("--view", action="append", default=[], metavar=move, help="a camera that stands at the end")
     cameras.add_argument("--path", action="append", default=[], metavar="JSON", help="a camera from a file")
-    cameras.add_argument(
-        "--method", choices=["lookup", "splat", "mesh"], default="lookup", help="how the clip is seen from the camera"
-    )
     return options
 
 
@@ -164,26 +167,21 @@ def _add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=["preview", "reangle"],
         default="preview",
-        help="how holes are filled: from around, or by a video model that learns the clip's motion",
+        help="how unseen areas are filled: from around, or by a video model trained on the clip's motion",
     )
-    learning = parser.add_argument_group("engine reangle", "What is not given is what suits the weights.")
-    learning.add_argument("--suite", metavar="NAME", help="mini (default), cogvideox-5b, or a folder of a video model")
-    learning.add_argument("--caption", metavar="TEXT", help="what the clip shows")
-    learning.add_argument("--shared-steps", type=_natural, metavar="N", help="of learning that all cameras share")
-    learning.add_argument("--path-steps", type=_natural, metavar="N", help="of learning of each camera's own")
-    learning.add_argument("--sampling-steps", type=_positive, metavar="N", help="of generation")
-    learning.add_argument("--guidance", type=float, metavar="X", help="how closely the caption is followed, from 1")
-    learning.add_argument("--warp-guidance", type=float, metavar="X", help="how long the warp is held to, 0 to 1")
-    learning.add_argument(
-        "--fill-share", type=float, metavar="X", help="of the preview's fill in what nobody saw, 0 to 1"
+    reangle = parser.add_argument_group("engine reangle", "Without an option, a value that suits the weights is used.")
+    add_settings(reangle, ReangleSettings)
+
+
+def _moves_text() -> str:
+    def of(unit: str) -> str:
+        return ", ".join(f"{name}:{kind.default:g}" for name, kind in KINDS.items() if kind.unit == unit)
+
+    text = (
+        f"Moves, with the amount used if none is given. In degrees: {of('degrees')}. In percent of the distance to "
+        f"the focus point: {of('percent')}. Easings: {', '.join(EASINGS)} (default: linear)."
     )
-    learning.add_argument(
-        "--generate-all",
-        dest="exact_where_seen",
-        action="store_const",
-        const=False,
-        help="show generated pixels also where the camera saw the clip's own",
-    )
+    return textwrap.fill(text, 76, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _natural(text: str) -> int:

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from reangle.cli import interruption
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
 from reangle.cli.request import checked, read_cameras, read_clip, read_geometry
-from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings
+from reangle.cli.settings import settings_of
+from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings, new_job_id
+from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
 from reangle.folders import DecodedClip, GeometryFolder
@@ -24,7 +26,7 @@ from reangle.runtime.data_folder import data_folder
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
-from reangle.warping.moves import Move, move_path
+from reangle.warping.moves import move_name, move_path
 from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
 
@@ -57,7 +59,7 @@ def run(options: Namespace, output: Output) -> int:
 def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], skip: Collection[str]) -> int:
     out = Path(options.out).expanduser()
     paths, moves = read_cameras(options)
-    for name in [item.name for item in (*paths, *moves)]:
+    for name in (*(path.name for path in paths), *map(move_name, moves)):
         check_target(out / name)
     store = Store(data_of(options))
     request = _request(options, store)
@@ -66,8 +68,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     if moves:
         done = run_stages(output, "Geometry", plan_job(request, store.root), store)
         paths += _moved(moves, done)
-    values = {**request.model_dump(), "paths": tuple(paths)}
-    request = checked("The cameras", lambda: JobRequest.model_validate(values))
+    request = checked("The cameras", lambda: replace(request, paths=tuple(paths)))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
     for path in paths:
@@ -81,17 +82,15 @@ def _request(options: Namespace, store: Store) -> JobRequest:
     # Geometry first: missing weights end the command before a large clip is copied.
     settings = read_geometry(options, store)
     clip = read_clip(options, store)
-    given = vars(options)
-    preview = PreviewSettings(method=given.get("method", "lookup"), memory=not given.get("no_memory", False))
     return checked(
         "The job",
         lambda: JobRequest(
-            id=uuid4().hex,
+            id=new_job_id(),
             title=clip.files[0].name,
             clip=clip,
             geometry=settings,
-            engine=given.get("engine", "preview"),
-            preview=preview,
+            engine=getattr(options, "engine", "preview"),
+            preview=PreviewSettings(**settings_of(options, PreviewSettings)),
             reangle=reangle_settings(options),
             seed=options.seed,
         ),
@@ -99,10 +98,8 @@ def _request(options: Namespace, store: Store) -> JobRequest:
 
 
 def reangle_settings(options: Namespace) -> ReangleSettings:
-    """What was said of the engine reangle."""
-    given = vars(options)
-    said = {name: given[name] for name in ReangleSettings.model_fields if given.get(name) is not None}
-    return checked("The engine's options", lambda: ReangleSettings(**said))
+    """The options of the engine reangle."""
+    return checked("The engine's options", lambda: ReangleSettings(**settings_of(options, ReangleSettings)))
 
 
 def run_stages(

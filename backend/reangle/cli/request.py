@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From command-line arguments to the contract's models, with the files taken into the store."""
+"""From command-line options to the contract's classes. Files are copied into the store."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
-
-from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings
+from reangle.cli.settings import settings_of
+from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, from_json
+from reangle.contract.moves import Move
 from reangle.errors import UserError
 from reangle.geometry.depth.availability import provider_weights
 from reangle.geometry.depth.files import collect_geometry_files
 from reangle.geometry.depth.providers import provider_named
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
-from reangle.warping.moves import Move, parse_move
+from reangle.warping.moves import parse_move
 
 IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
 
@@ -35,14 +35,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
     files = tuple(store.add_file(path) for path in paths)
     settings = checked(
         "The geometry options",
-        lambda: GeometrySettings(
-            provider=provider,
-            files=files,
-            checkpoint=options.checkpoint,
-            horizontal_fov_deg=options.fov,
-            depth_files_scale=options.depth_scale,
-            use_dust3r=not options.no_dust3r,
-        ),
+        lambda: GeometrySettings(provider=provider, files=files, **settings_of(options, GeometrySettings)),
     )
     provider_weights(settings, store.root)
     return settings
@@ -57,9 +50,7 @@ def read_clip(options: Namespace, store: Store) -> Clip:
 
     def make() -> Clip:
         files: tuple[FileRef, ...] = tuple(store.add_file(path) for path in paths)
-        return Clip(
-            files=files, start=options.start, frames=options.frames, width=width, height=height, fps=options.fps
-        )
+        return Clip(files=files, width=width, height=height, **settings_of(options, Clip))
 
     return checked("The clip", make)
 
@@ -77,16 +68,11 @@ def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:
 
 
 def checked(what: str, make: Callable[[], T]) -> T:
-    """make(), with what the contract finds wrong turned into a UserError."""
+    """make(), with the contract's error introduced by what it is about."""
     try:
         return make()
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UserError(
-            f"{what} cannot be used: {f'{where}: ' if where else ''}{reason}.", advice="Correct it and try again."
-        ) from error
+    except ContractError as error:
+        raise UserError(f"{what} cannot be used: {error.message}", advice=error.advice) from error
 
 
 def _camera_path(path: Path) -> CameraPath:
@@ -94,7 +80,7 @@ def _camera_path(path: Path) -> CameraPath:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The camera file {path} cannot be read.", advice="Check its name and rights.") from error
-    return checked(f"The camera file {path}", lambda: CameraPath.model_validate_json(text))
+    return checked(f"The camera file {path}", lambda: from_json(CameraPath, text))
 
 
 def _clip_files(paths: list[Path]) -> list[Path]:

@@ -1,35 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between the desk (add-on, command line) and the workshop, version 1. See docs/architecture.md."""
+"""The contract between the clients (add-on, command line) and the backend, version 2. See docs/architecture.md.
 
-from reangle.contract.camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
-from reangle.contract.job import (
-    CONTRACT_VERSION,
+Standard library only. The add-on has a copy of this package, which is why its imports are relative.
+"""
+
+from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
+from .errors import ContractError, UserError
+from .job import (
     FINAL_STATES,
-    Clip,
-    FileRef,
-    GeometrySettings,
+    MAX_CAMERAS,
+    Events,
+    Health,
     JobError,
     JobEvent,
     JobRequest,
     JobState,
     JobStatus,
-    PreviewSettings,
+    Provider,
     Result,
     ResultFile,
+    read_request,
 )
-from reangle.contract.names import FileName, JobId, Sha256, check_file_name
-from reangle.contract.reangle import ReangleSettings
+from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
+from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .version import CONTRACT_VERSION, version_advice
+from .wire import from_data, from_json, to_data, to_json
 
 __all__ = [
     "CONTRACT_VERSION",
     "FINAL_STATES",
+    "MAX_CAMERAS",
     "MAX_FRAMES",
     "MAX_SIDE",
     "CameraPath",
     "Clip",
+    "ContractError",
+    "Events",
     "FileName",
     "FileRef",
     "GeometrySettings",
+    "Health",
     "JobError",
     "JobEvent",
     "JobId",
@@ -37,9 +47,19 @@ __all__ = [
     "JobState",
     "JobStatus",
     "PreviewSettings",
+    "Provider",
     "ReangleSettings",
     "Result",
     "ResultFile",
     "Sha256",
+    "UserError",
     "check_file_name",
+    "file_name_from",
+    "from_data",
+    "from_json",
+    "new_job_id",
+    "read_request",
+    "to_data",
+    "to_json",
+    "version_advice",
 ]

@@ -3,74 +3,143 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
+from typing import Annotated, Any, cast
 
-import numpy as np
-from pydantic import Field, model_validator
+from .errors import ContractError
+from .fields import Length, Range, Whole, check_fields, check_of
+from .names import MAX_NAME_BYTES, FileName
 
-from reangle.contract.names import FileName, WireModel
+MAX_FRAMES = 4096
+MAX_SIDE = 8192
+RIGID_TOLERANCE = 1e-4
 
 Row3 = tuple[float, float, float]
 Row4 = tuple[float, float, float, float]
 Matrix3 = tuple[Row3, Row3, Row3]
 Matrix4 = tuple[Row4, Row4, Row4, Row4]
 
-RIGID_TOLERANCE = 1e-4
-MAX_FRAMES = 4096
-MAX_SIDE = 8192
+_NUMBER = check_of(float)
 
 
-class CameraPath(WireModel):
+def _matrices(size: int) -> Whole:
+    """Checks n matrices of size x size. A job may hold 262,144 of them, so numbers are checked all at once."""
+
+    def check(value: Any) -> tuple[Any, ...]:
+        try:
+            matrices = tuple(tuple(map(tuple, matrix)) for matrix in value)
+            rows = list(chain.from_iterable(matrices))
+            numbers = list(chain.from_iterable(rows))
+            if (
+                set(map(len, matrices)) <= {size}
+                and set(map(len, rows)) <= {size}
+                and set(map(type, numbers)) <= {float}
+                and all(map(isfinite, numbers))
+            ):
+                return matrices
+        except TypeError:
+            pass
+        return _matrix_by_matrix(value, size)
+
+    return Whole(check)
+
+
+def _matrix_by_matrix(value: Any, size: int) -> tuple[Any, ...]:
+    """The same for matrices that hold whole numbers; raises ContractError naming what is no matrix or number."""
+    if not isinstance(value, (tuple, list)):
+        raise ContractError("must be a list of matrices")
+    matrices: list[Any] = []
+    for index, matrix in enumerate(cast("tuple[Any, ...]", value)):
+        rows = _items(matrix, size, f"[{index}]")
+        cells = [_items(row, size, f"[{index}][{number}]") for number, row in enumerate(rows)]
+        try:
+            matrices.append(tuple(tuple(map(_NUMBER, row)) for row in cells))
+        except ContractError as error:
+            raise error.inside(f"[{index}]") from None
+    return tuple(matrices)
+
+
+def _items(value: Any, size: int, where: str) -> tuple[Any, ...]:
+    if isinstance(value, (tuple, list)):
+        items = tuple(cast("tuple[Any, ...]", value))
+        if len(items) == size:
+            return items
+    raise ContractError(f"must be a {size} x {size} matrix", field=where)
+
+
+Matrices4 = Annotated[tuple[Matrix4, ...], _matrices(4)]
+Matrices3 = Annotated[tuple[Matrix3, ...], _matrices(3)]
+
+
+@dataclass(frozen=True)
+class CameraPath:
     """A camera over N output frames; static and moving views are the same type.
 
-    frames: index into the clip's used frames (0-based), one per output frame.
+    frames: index into the clip's used frames (from 0), one per output frame.
     world_from_camera: N rigid 4 x 4 matrices, OpenCV axes, in the geometry's world.
     K: N intrinsics in pixels of width x height, pixel centres at +0.5.
 
-    Raises ValueError naming the frame for mirrored, non-rigid or singular matrices, a focal length <= 0, skew,
+    Lists are kept as tuples, so `array.tolist()` of N x 4 x 4 or N x 3 x 3 float64 fits. Raises ContractError naming
+    the camera and the frame for mirrored, non-rigid or singular matrices, a focal length that is not above 0, skew,
     and lengths that disagree.
     """
 
     name: FileName
-    fps: Annotated[float, Field(gt=0, le=1000)]
-    width: Annotated[int, Field(ge=1, le=MAX_SIDE)]
-    height: Annotated[int, Field(ge=1, le=MAX_SIDE)]
-    frames: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=MAX_FRAMES)]
-    world_from_camera: Annotated[tuple[Matrix4, ...], Field(max_length=MAX_FRAMES)]
-    K: Annotated[tuple[Matrix3, ...], Field(max_length=MAX_FRAMES)]
+    fps: Annotated[float, Range(above=0, maximum=1000)]
+    width: Annotated[int, Range(minimum=1, maximum=MAX_SIDE)]
+    height: Annotated[int, Range(minimum=1, maximum=MAX_SIDE)]
+    frames: Annotated[tuple[Annotated[int, Range(minimum=0)], ...], Length(1, MAX_FRAMES)]
+    world_from_camera: Matrices4
+    K: Matrices3
 
-    @model_validator(mode="after")
-    def _check(self) -> CameraPath:
-        count = len(self.frames)
-        if len(self.world_from_camera) != count or len(self.K) != count:
-            raise ValueError(
-                f"camera {self.name!r}: {count} frames, {len(self.world_from_camera)} matrices and {len(self.K)} "
-                "intrinsics; the three must be as many"
-            )
-        for index, (matrix, K) in enumerate(zip(self.extrinsics(), self.intrinsics(), strict=True)):
-            where = f"camera {self.name!r}, frame {index}"
-            rotation = matrix[:3, :3]
-            if not np.allclose(matrix[3], (0, 0, 0, 1), atol=RIGID_TOLERANCE):
-                raise ValueError(f"{where}: the last row of world_from_camera must be 0 0 0 1")
-            if np.linalg.det(rotation) < 0:
-                raise ValueError(f"{where}: world_from_camera is mirrored; remove the negative scale")
-            if not np.allclose(rotation @ rotation.T, np.eye(3), atol=RIGID_TOLERANCE):
-                raise ValueError(f"{where}: world_from_camera is not rigid; remove scale and shear")
-            if K[0, 0] <= 0 or K[1, 1] <= 0:
-                raise ValueError(f"{where}: the focal length must be above zero")
-            if K[0, 1] or K[1, 0] or K[2, 0] or K[2, 1] or K[2, 2] != 1:
-                raise ValueError(f"{where}: K must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
-        return self
-
-    def extrinsics(self) -> np.ndarray:
-        """world_from_camera as N x 4 x 4 float64."""
-        return np.asarray(self.world_from_camera, np.float64).reshape(-1, 4, 4)
-
-    def intrinsics(self) -> np.ndarray:
-        """K as N x 3 x 3 float64."""
-        return np.asarray(self.K, np.float64).reshape(-1, 3, 3)
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self)
+            count = len(self.frames)
+            if len(self.world_from_camera) != count or len(self.K) != count:
+                raise ContractError(
+                    f"it has {count} frames, {len(self.world_from_camera)} matrices and {len(self.K)} intrinsics; "
+                    "the numbers must be equal"
+                )
+            _check_rigid(self.world_from_camera)
+            _check_intrinsics(self.K)
+        except ContractError as error:
+            frame = re.match(r"\w+\[(\d+)\]", error.field)
+            where = f", frame {frame[1]}" if frame else ""
+            raise error.about(f"camera {str(self.name)[:MAX_NAME_BYTES]!r}{where}") from None
 
 
-def rows_of(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
-    """N x m x m as a path's fields hold it."""
-    return tuple(tuple(map(tuple, one)) for one in matrices.tolist())
+def _check_rigid(matrices: Iterable[Matrix4]) -> None:
+    limit = RIGID_TOLERANCE
+    for index, ((a, b, c, _), (d, e, f, _), (g, h, i, _), (w, x, y, z)) in enumerate(matrices):
+        problem = ""
+        if abs(w) > limit or abs(x) > limit or abs(y) > limit or abs(z - 1) > limit:
+            problem = "its last row must be 0 0 0 1"
+        elif a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g) < 0:
+            problem = "it is mirrored; remove the negative scale"
+        elif (
+            abs(a * a + b * b + c * c - 1) > limit
+            or abs(d * d + e * e + f * f - 1) > limit
+            or abs(g * g + h * h + i * i - 1) > limit
+            or abs(a * d + b * e + c * f) > limit
+            or abs(a * g + b * h + c * i) > limit
+            or abs(d * g + e * h + f * i) > limit
+        ):
+            problem = "it is not rigid; remove scale and shear"
+        if problem:
+            raise ContractError(problem, field=f"world_from_camera[{index}]")
+
+
+def _check_intrinsics(intrinsics: Iterable[Matrix3]) -> None:
+    for index, ((fx, skew, _), (zero, fy, _), last) in enumerate(intrinsics):
+        problem = ""
+        if fx <= 0 or fy <= 0:
+            problem = "the focal length must be above 0"
+        elif skew or zero or last != (0, 0, 1):
+            problem = "it must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]"
+        if problem:
+            raise ContractError(problem, field=f"K[{index}]")

@@ -1,144 +1,119 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked of the backend, and what it answers."""
+"""What a client asks the backend to do, and what the backend answers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, model_validator
-
-from reangle.contract.camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
-from reangle.contract.names import FileName, JobId, Sha256, WireModel
-from reangle.contract.reangle import ReangleSettings
-
-CONTRACT_VERSION = 1
+from . import wire
+from .camera_path import CameraPath
+from .errors import ContractError
+from .fields import Length, Range, check_fields
+from .names import JobId, Sha256, check_file_name
+from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .version import CONTRACT_VERSION, version_advice
 
 JobState = Literal["queued", "running", "done", "failed", "canceled"]
 FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "canceled"})
 
-
-class FileRef(WireModel):
-    """A file known by its content; `name` only tells its kind and order."""
-
-    name: FileName
-    sha256: Sha256
-    size: Annotated[int, Field(ge=0)]
+MAX_CAMERAS = 64
 
 
-class Clip(WireModel):
-    """One movie file, or an image sequence in order, and the part of it that is used.
-
-    start: first used frame, 0-based. frames: how many; None is all that remain.
-    width, height: the working size; None keeps the clip's own. fps is for image sequences.
-    """
-
-    files: Annotated[tuple[FileRef, ...], Field(min_length=1, max_length=100_000)]
-    start: Annotated[int, Field(ge=0)] = 0
-    frames: Annotated[int | None, Field(ge=1, le=MAX_FRAMES)] = None
-    width: Annotated[int | None, Field(ge=16, le=MAX_SIDE)] = None
-    height: Annotated[int | None, Field(ge=16, le=MAX_SIDE)] = None
-    fps: Annotated[float | None, Field(gt=0, le=1000)] = None
-
-    @model_validator(mode="after")
-    def _check(self) -> Clip:
-        if (self.width is None) != (self.height is None):
-            raise ValueError("width and height go together")
-        return self
-
-
-class GeometrySettings(WireModel):
-    """Which provider makes depth and cameras.
-
-    mini: the small weights that come with the backend. files: for provider "files": depth maps and one camera file.
-    checkpoint: a folder or hub name, for dust3r and depth-anything.
-    horizontal_fov_deg: the artist's field of view, where the provider has no K of its own.
-    depth_files_scale: multiplies depth read from files (16-bit PNG is in units of its own).
-    use_dust3r: depth-anything takes scale and shift from DUSt3R (not for commercial work) where its weights are there.
-    """
-
-    provider: Literal["files", "mini", "dust3r", "depth-anything"]
-    files: tuple[FileRef, ...] = ()
-    checkpoint: Annotated[str | None, Field(max_length=1024)] = None
-    horizontal_fov_deg: Annotated[float | None, Field(gt=1, lt=170)] = None
-    depth_files_scale: Annotated[float, Field(gt=0)] = 1.0
-    use_dust3r: bool = True
-
-    @model_validator(mode="after")
-    def _check(self) -> GeometrySettings:
-        if (self.provider == "files") != bool(self.files):
-            raise ValueError("geometry files go with provider 'files', and only with it")
-        if self.provider == "mini" and self.checkpoint is not None:
-            raise ValueError("provider 'mini' has weights of its own; a checkpoint goes with another one")
-        return self
-
-
-class PreviewSettings(WireModel):
-    """Settings of engine `preview`, by which engine `reangle` warps, too.
-
-    method: how the clip is looked at from the new camera. memory: fill from other frames where the scene is static.
-    """
-
-    method: Literal["lookup", "splat", "mesh"] = "lookup"
-    memory: bool = True
-
-
-class JobRequest(WireModel):
-    """All that a job needs. The client makes `id`, so that sending twice is one job. Without paths, the job ends
+@dataclass(frozen=True)
+class JobRequest:
+    """All that a job needs. The client makes `id`, so that sending it twice is one job. Without paths, the job ends
     after geometry."""
 
-    contract: Literal[1] = CONTRACT_VERSION
     id: JobId
-    title: Annotated[str, Field(max_length=200)] = ""
     clip: Clip
     geometry: GeometrySettings
-    paths: Annotated[tuple[CameraPath, ...], Field(max_length=64)] = ()
+    paths: Annotated[tuple[CameraPath, ...], Length(0, MAX_CAMERAS)] = ()
+    title: Annotated[str, Length(0, 200)] = ""
     engine: Literal["preview", "reangle"] = "preview"
-    preview: PreviewSettings = PreviewSettings()
-    reangle: ReangleSettings = ReangleSettings()
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    preview: PreviewSettings = field(default_factory=PreviewSettings)
+    reangle: ReangleSettings = field(default_factory=ReangleSettings)
+    seed: Annotated[int, Range(minimum=0, maximum=2**63 - 1)] = 42
+    contract: Literal[2] = CONTRACT_VERSION
 
-    @model_validator(mode="after")
-    def _check(self) -> JobRequest:
-        names = [path.name.casefold() for path in self.paths]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two cameras are named {name!r}; names must differ, upper and lower case aside")
-        return self
+    def __post_init__(self) -> None:
+        check_fields(self)
+        names: set[str] = set()
+        for index, path in enumerate(self.paths):
+            name = path.name.casefold()
+            if name in names:
+                raise ContractError(
+                    f"two cameras are named {path.name!r}, upper and lower case aside",
+                    field=f"paths[{index}].name",
+                    advice="Rename one of them.",
+                )
+            names.add(name)
+
+    def file_refs(self) -> tuple[FileRef, ...]:
+        """Every file that must be uploaded before the backend accepts this request."""
+        return (*self.clip.files, *self.geometry.files)
 
 
-class JobError(WireModel):
-    """message and advice are one sentence each; traceback is for the curious."""
+def read_request(text: str | bytes) -> JobRequest:
+    """A JobRequest from JSON. Raises ContractError; for another version of the contract, saying what to update."""
+    data = wire.parse(text)
+    if isinstance(data, dict):
+        version = cast("dict[str, Any]", data).get("contract", CONTRACT_VERSION)
+        if type(version) is int and version != CONTRACT_VERSION:
+            raise ContractError(
+                f"the request is written for version {version}, this backend reads version {CONTRACT_VERSION}",
+                field="contract",
+                advice=version_advice(addon=version, backend=CONTRACT_VERSION),
+            )
+    return wire.from_data(JobRequest, data)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """message and advice are one sentence each; traceback is for developers."""
 
     message: str
     advice: str = ""
     traceback: str = ""
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
-class JobStatus(WireModel):
-    """Where a job stands. progress is 0 to 1 over the whole job; eta_s is None while unknown."""
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: None while unknown. created: Unix time."""
 
     id: JobId
     title: str
     state: JobState
+    created: float
     stage: str = ""
-    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    progress: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
     eta_s: float | None = None
     error: JobError | None = None
     last_event: int = 0
-    created: float
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
-class JobEvent(WireModel):
-    """One line of a job's history. n counts from 1 within the job, without gaps.
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
 
-    state: `state` is set. stage: `stage` began or, with `cached`, was found done.
-    progress: `stage` with `progress` and `eta_s`, or, while a model learns, with `loss`, `message` (its step, speed and
-    time left) and now and then `picture`: a PNG in base 64 of what it makes by now, under what it is to make.
-    note: `message` for the artist. result: `name` was published. error: `error` is set.
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One entry of a job's history. n counts from 1 within the job, without gaps. time: Unix time.
+
+    state: `state` is set. stage: `stage` starts or, with `cached`, was done before.
+    progress: `stage` with `progress` and `eta_s`, or, while a model trains, with `loss`, `message` (step, speed and
+    time left) and now and then `picture`: a PNG in base 64 of the current output above its target.
+    note: `message` for the user. result: `name` was published. error: `error` is set.
     """
 
-    n: Annotated[int, Field(ge=1)]
+    n: Annotated[int, Range(minimum=1)]
     job: JobId
     time: float
     type: Literal["state", "stage", "progress", "note", "result", "error"]
@@ -148,22 +123,72 @@ class JobEvent(WireModel):
     progress: float | None = None
     eta_s: float | None = None
     loss: float | None = None
-    picture: Annotated[str | None, Field(max_length=2**20)] = None
+    picture: Annotated[str | None, Length(0, 2**20)] = None
     message: str | None = None
     name: str | None = None
     error: JobError | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
 
-class ResultFile(WireModel):
-    """A published file of a result; path is relative, with forward slashes."""
+
+@dataclass(frozen=True)
+class Events:
+    """Events in order. last: number of the last one; ask next with since=last."""
+
+    events: tuple[JobEvent, ...]
+    last: int
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A published file of a result; path is relative, with forward slashes. size: bytes."""
 
     path: str
     sha256: Sha256
-    size: int
+    size: Annotated[int, Range(minimum=0)]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for part in self.path.split("/"):
+            check_file_name(part)
 
 
-class Result(WireModel):
+@dataclass(frozen=True)
+class Result:
     """One published folder of a job: "source", "geometry", or a camera path's name under "cameras/"."""
 
     name: str
     files: tuple[ResultFile, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for part in self.name.split("/"):
+            check_file_name(part)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A geometry provider; message and advice say why one is not available."""
+
+    name: str
+    available: bool
+    licence: str
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """Who answers: the contract's version, the backend's version, its process id and its data folder."""
+
+    contract: int
+    version: str
+    pid: int
+    data: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)

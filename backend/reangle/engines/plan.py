@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reangle.contract import CameraPath, JobRequest
+from reangle.contract import CameraPath, JobRequest, to_data
 from reangle.engines.preview import preview_stages
 from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.errors import UserError
@@ -69,9 +69,9 @@ def _geometry(request: JobRequest, data: Path) -> PlannedStage:
 
 def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
     """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
-    settings = request.preview.model_dump()
+    settings = to_data(request.preview)
     if request.engine == "reangle":
-        settings |= request.reangle.model_dump()
+        settings |= to_data(request.reangle)
     return PlannedStage(
         spec=DELIVER,
         camera=path.name,

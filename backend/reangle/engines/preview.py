@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reangle.contract import CameraPath, JobRequest
 from reangle.finishing.spec import FILL, FillParams
 from reangle.geometry.spec import GEOMETRY
@@ -13,7 +15,7 @@ from reangle.warping.spec import WARP, WarpParams
 
 def unnamed(path: CameraPath) -> CameraPath:
     """The path under a name that is the same for all, so that renaming a camera renders nothing again."""
-    return path.model_copy(update={"name": "camera"})
+    return replace(path, name="camera")
 
 
 def preview_stages(request: JobRequest, path: CameraPath) -> list[PlannedStage]:

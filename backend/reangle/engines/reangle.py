@@ -43,7 +43,8 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
 
 def recipe_of(request: JobRequest) -> Recipe:
     """The suite's recipe, with the settings that the request gives in their places."""
-    given = request.reangle.model_dump(include={field.name for field in fields(Recipe)}, exclude_none=True)
+    given = {field.name: getattr(request.reangle, field.name) for field in fields(Recipe)}
+    given = {name: value for name, value in given.items() if value is not None}
     return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **given)
 
 

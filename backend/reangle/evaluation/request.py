@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
-from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest
-from reangle.contract.camera_path import rows_of
+from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, new_job_id
 from reangle.evaluation.truth import TrueScene
 from reangle.geometry.depth.files import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
@@ -42,9 +41,9 @@ def scene_request(
     paths = tuple(view.path for view in scene.views)
     if provider == TRUE_DEPTH:
         return true_depth_request(scene, store, paths=paths, **settings)
-    request = _request(scene, store, GeometrySettings.model_validate({"provider": provider}), **settings)
+    request = _request(scene, store, GeometrySettings(provider), **settings)
     truth, estimate = geometry_of(true_depth_request(scene, store)), geometry_of(request)
-    return request.model_copy(update={"paths": tuple(in_estimated_world(path, truth, estimate) for path in paths)})
+    return replace(request, paths=tuple(in_estimated_world(path, truth, estimate) for path in paths))
 
 
 def in_estimated_world(path: CameraPath, truth: VideoGeometry, estimate: VideoGeometry) -> CameraPath:
@@ -55,13 +54,13 @@ def in_estimated_world(path: CameraPath, truth: VideoGeometry, estimate: VideoGe
     """
     unit = np.median(estimate.depth[0][estimate.valid[0]]) / np.median(truth.depth[0][truth.valid[0]])
     zoom = estimate.K_at(path.width, path.height)[0, 0, 0] / truth.K_at(path.width, path.height)[0, 0, 0]
-    poses, K = path.extrinsics(), path.intrinsics()
+    poses, K = np.asarray(path.world_from_camera), np.asarray(path.K)
     poses[:, :3, 3] *= unit
     K[:, [0, 1], [0, 1]] *= zoom
-    return path.model_copy(update={"world_from_camera": rows_of(poses), "K": rows_of(K)})
+    return replace(path, world_from_camera=poses.tolist(), K=K.tolist())
 
 
 def _request(scene: TrueScene, store: Store, geometry: GeometrySettings, **settings: Any) -> JobRequest:
     pictures = sorted((scene.folder / "source").iterdir())
     clip = Clip(files=tuple(store.add_file(path) for path in pictures), fps=scene.fps)
-    return JobRequest(id=uuid4().hex, title=scene.name, clip=clip, geometry=geometry, **settings)
+    return JobRequest(id=new_job_id(), title=scene.name, clip=clip, geometry=geometry, **settings)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, ContractError, from_data
 from reangle.errors import UserError
 from reangle.media.write import read_images
 
@@ -63,7 +62,7 @@ class TrueScene:
             scene = json.loads(about.read_text(encoding="utf-8"))
             views = tuple(_view(folder, scene, target) for target in scene["targets"])
             return cls(folder, float(scene["fps"]), str(scene.get("caption", "")), views)
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ContractError) as error:
             reason = str(error).splitlines()[0] if str(error) else repr(error)
             raise UserError(
                 f"{about} does not describe a ground-truth scene: {reason}.",
@@ -72,7 +71,8 @@ class TrueScene:
 
 
 def _view(folder: Path, scene: Mapping[str, Any], target: Mapping[str, Any]) -> TrueView:
-    path = CameraPath.model_validate(
+    path = from_data(
+        CameraPath,
         {
             "name": target["name"],
             "fps": scene["fps"],
@@ -81,7 +81,7 @@ def _view(folder: Path, scene: Mapping[str, Any], target: Mapping[str, Any]) -> 
             "frames": target["frames"],
             "world_from_camera": target["world_from_camera"],
             "K": target["K"],
-        }
+        },
     )
     masks = (folder / part / path.name for part in ("visibility", "moving"))
     visible, moving = (place if place.is_dir() else None for place in masks)

@@ -29,7 +29,7 @@ def fill(context: FillContext) -> None:
     path = context.params.path
     warp = context.read("warp", WarpFolder)
     filler = Filler(load_views(warp))
-    cameras = list(zip(path.intrinsics(), path.extrinsics(), strict=True))
+    cameras = list(zip(np.asarray(path.K), np.asarray(path.world_from_camera), strict=True))
 
     def filled(
         item: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]],

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.spatial.transform import Rotation
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, ContractError
 from reangle.errors import UserError
 
 JSON_FORM = (
@@ -85,11 +85,11 @@ def read_camera_json(name: str, path: Path) -> CameraTrack:
         scale = content.get("scale", "metric")
         if scale not in ("metric", "relative"):
             raise ValueError(f'"scale" must be "metric" or "relative", not {scale!r}')
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ContractError) as error:
         raise UserError(
             f"The camera file {name} cannot be used: {_reason(error)}.", advice=f"It should read {JSON_FORM}."
         ) from error
-    return CameraTrack(checked.intrinsics(), checked.extrinsics(), width, height, scale, png)
+    return CameraTrack(np.asarray(checked.K), np.asarray(checked.world_from_camera), width, height, scale, png)
 
 
 def _matrices(source: dict[str, Any]) -> tuple[list[Any], list[Any]]:
@@ -107,6 +107,8 @@ def _listed(matrices: list[Any]) -> list[Any]:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error}"
+    if isinstance(error, ContractError):
+        return error.message.rstrip(".")
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])

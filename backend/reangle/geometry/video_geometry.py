@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from reangle.contract.camera_path import rows_of
 from reangle.errors import UserError
 from reangle.folders import GeometryFolder, GeometryMetadata
 
@@ -98,8 +97,8 @@ class VideoGeometry:
                 checkpoint=self.checkpoint,
                 licence=self.licence,
                 notes=self.notes,
-                K=rows_of(self.K),
-                world_from_camera=rows_of(self.world_from_camera),
+                K=_rows(self.K),
+                world_from_camera=_rows(self.world_from_camera),
             )
         )
 
@@ -128,3 +127,8 @@ class VideoGeometry:
                 f"The geometry in {folder.path} cannot be read: {error}.",
                 advice="Make it again with `reangle geometry`.",
             ) from error
+
+
+def _rows(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
+    """N x m x m as nested tuples."""
+    return tuple(tuple(map(tuple, matrix)) for matrix in matrices.tolist())

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from reangle.contract import CameraPath
+from reangle.contract.moves import Move
 from reangle.motion.model_view import ModelView
 from reangle.motion.windows import Windows
 from reangle.motion.words import camera_prompt, path_words
-from reangle.warping.moves import Move, focus_depth_of, move_path
+from reangle.warping.moves import focus_depth_of, move_path
 from reangle.warping.video import Warper, warp_frames
 
 MOVES = (
@@ -49,9 +50,9 @@ def preset_paths(warper: Warper, fps: float) -> list[CameraPath]:
     """The source camera itself and the preset moves, at the clip's own size."""
     depth = focus_depth_of(warper.geometry)
     source = move_path(Move("orbit-left", 0.0, held=True), warper.geometry, warper.width, warper.height, fps, depth)
-    moves = [Move(kind, amount, held=False) for kind, amounts in MOVES for amount in amounts]
+    moves = [Move(kind, amount, easing="linear") for kind, amounts in MOVES for amount in amounts]
     paths = [move_path(move, warper.geometry, warper.width, warper.height, fps, depth) for move in moves]
-    return [source.model_copy(update={"name": "source"}), *paths]
+    return [replace(source, name="source"), *paths]
 
 
 def training_clips(

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.contract.camera_path import rows_of
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,8 @@ class ModelView:
         model_from_asked = np.array(
             [[self.inner_width / self.width, 0, x], [0, self.inner_height / self.height, y], [0, 0, 1]]
         )
-        K = model_from_asked @ path.intrinsics()
-        return path.model_copy(
-            update={
-                "width": self.model_width,
-                "height": self.model_height,
-                "K": rows_of(K),
-            }
-        )
+        K = model_from_asked @ np.asarray(path.K)
+        return replace(path, width=self.model_width, height=self.model_height, K=K.tolist())
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
         """The asked picture, height x width x 3 uint8, from the model's."""

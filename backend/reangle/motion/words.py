@@ -32,10 +32,10 @@ def path_words(path: CameraPath, geometry: VideoGeometry, focus_depth: float) ->
     that makes up for it is a dolly zoom. focus_depth: in the geometry's unit.
     """
     frames = np.array(path.frames)
-    steps = np.linalg.inv(geometry.world_from_camera[frames]) @ path.extrinsics()
+    steps = np.linalg.inv(geometry.world_from_camera[frames]) @ np.asarray(path.world_from_camera)
     turns = Rotation.from_matrix(steps[:, :3, :3]).as_rotvec()
     ways = steps[:, :3, 3] / focus_depth
-    zoom = np.log(path.intrinsics()[:, 0, 0] / geometry.K_at(path.width, path.height)[frames, 0, 0])
+    zoom = np.log(np.asarray(path.K)[:, 0, 0] / geometry.K_at(path.width, path.height)[frames, 0, 0])
     size = np.linalg.norm(np.concatenate([turns, ways], axis=1), axis=1)
     far = int(np.argmax(size))
     if size[far] < STILL:

@@ -16,7 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from reangle.contract import JobError, JobEvent, JobRequest, JobState, JobStatus
+from reangle.contract import (
+    ContractError,
+    JobError,
+    JobEvent,
+    JobRequest,
+    JobState,
+    JobStatus,
+    from_json,
+    read_request,
+    to_json,
+)
 from reangle.errors import UserError
 
 SCHEMA = 1
@@ -78,7 +88,7 @@ class JobReader:
     def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
         """The first `limit` events with n > since."""
         rows = self._read("SELECT body FROM events WHERE job = ? AND n > ? ORDER BY n LIMIT ?", job_id, since, limit)
-        return [JobEvent.model_validate_json(row["body"]) for row in rows]
+        return [from_json(JobEvent, row["body"]) for row in rows]
 
     def results(self, job_id: str) -> dict[str, str]:
         """Result name -> artifact key, in the order of publication."""
@@ -143,11 +153,11 @@ class JobDatabase(JobReader):
             "UPDATE jobs SET last_event = last_event + 1 WHERE id = ? RETURNING last_event", (job_id,)
         ).fetchone()
         event = JobEvent(n=row[0], job=job_id, time=time.time(), **values)
-        db.execute("INSERT INTO events VALUES (?, ?, ?)", (job_id, event.n, event.model_dump_json(exclude_none=True)))
+        db.execute("INSERT INTO events VALUES (?, ?, ?)", (job_id, event.n, to_json(event, skip_none=True)))
 
     def submit(self, request: JobRequest) -> Submission:
         """Queue a job. The same request under the same id is "known", another one a "conflict"; both change nothing."""
-        text = request.model_dump_json()
+        text = to_json(request)
         with self._write() as db:
             row = db.execute("SELECT request FROM jobs WHERE id = ?", (request.id,)).fetchone()
             if row is not None:
@@ -160,14 +170,18 @@ class JobDatabase(JobReader):
         return "new"
 
     def claim(self) -> JobRequest | None:
-        """The oldest queued job, now running."""
-        with self._write() as db:
-            row = db.execute("SELECT id, request FROM jobs WHERE state = 'queued' ORDER BY seq LIMIT 1").fetchone()
-            if row is None:
-                return None
-            db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (row["id"],))
-            self._append(db, row["id"], type="state", state="running")
-        return JobRequest.model_validate_json(row["request"])
+        """The oldest queued job, now running. One that an older version of Reangle queued may fail here."""
+        while True:
+            with self._write() as db:
+                row = db.execute("SELECT id, request FROM jobs WHERE state = 'queued' ORDER BY seq LIMIT 1").fetchone()
+                if row is None:
+                    return None
+                db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (row["id"],))
+                self._append(db, row["id"], type="state", state="running")
+            try:
+                return read_request(row["request"])
+            except ContractError as error:
+                self.finish(row["id"], "failed", JobError(message=error.message, advice="Send the job again."))
 
     def cancel(self, job_id: str) -> JobStatus | None:
         """Cancel a queued job at once, mark a running one, leave an ended one alone. None for an unknown job."""
@@ -193,7 +207,7 @@ class JobDatabase(JobReader):
             self._append(db, job_id, type="error", error=error)
         db.execute(
             "UPDATE jobs SET state = ?, eta_s = NULL, error = ? WHERE id = ?",
-            (state, error.model_dump_json() if error else None, job_id),
+            (state, to_json(error) if error else None, job_id),
         )
         if state == "done":
             db.execute("UPDATE jobs SET progress = 1 WHERE id = ?", (job_id,))
@@ -261,7 +275,7 @@ def _status(row: sqlite3.Row) -> JobStatus:
     error = values.pop("error")
     return JobStatus(
         **{**values, "notes": tuple(json.loads(values["notes"]))},
-        error=JobError.model_validate_json(error) if error else None,
+        error=from_json(JobError, error) if error else None,
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from reangle.contract import JobError, JobRequest
+from reangle.contract import JobError, JobRequest, from_data
 from reangle.errors import RunAgainError, UserError
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import Weights, inputs_of, stage_key
@@ -124,7 +124,7 @@ class JobRun:
         last_time, last_value, last_loss = 0.0, -1.0, 0.0
         for line in self._lines(process):
             if "error" in line:
-                raise StageFailedError(JobError.model_validate(line["error"]))
+                raise StageFailedError(from_data(JobError, line["error"]))
             if "again" in line:
                 raise RunAgainError(line["again"])
             if "artifact" in line:

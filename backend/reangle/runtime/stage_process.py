@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reangle.contract import FileRef
+from reangle.contract import FileRef, from_data, to_data
 from reangle.errors import RunAgainError, UserError
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
@@ -35,7 +35,7 @@ def stage_to_json(stage: PlannedStage) -> dict[str, Any]:
         "camera": stage.camera,
         "params": stage.spec.params_json(stage.params),
         "inputs": {role: vars(earlier) for role, earlier in stage.inputs.items()},
-        "files": {role: [ref.model_dump() for ref in refs] for role, refs in stage.files.items()},
+        "files": {role: [to_data(ref) for ref in refs] for role, refs in stage.files.items()},
         "checkpoint": stage.checkpoint,
         "weight": stage.weight,
         "preparation": stage.preparation,
@@ -51,7 +51,7 @@ def stage_from_json(values: Mapping[str, Any], specs: Specs) -> PlannedStage:
         params=spec.params_from_json(values["params"]),
         camera=values["camera"],
         inputs={role: StageId(**earlier) for role, earlier in values["inputs"].items()},
-        files={role: tuple(FileRef.model_validate(ref) for ref in refs) for role, refs in values["files"].items()},
+        files={role: tuple(from_data(FileRef, ref) for ref in refs) for role, refs in values["files"].items()},
         checkpoint=values["checkpoint"],
         weight=values["weight"],
         preparation=values["preparation"],

@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from reangle.contract import FileRef, ResultFile
+from reangle.contract import FileRef, ResultFile, from_data, to_data
 from reangle.errors import UserError
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
 
@@ -167,7 +167,7 @@ class Store:
             return None
         if about.get("schema") != _SCHEMA:
             return None
-        files = tuple(ResultFile.model_validate(file) for file in about["files"])
+        files = tuple(from_data(ResultFile, file) for file in about["files"])
         return Artifact(key=key, folder=folder, files=files, about=about["about"])
 
     def sound_artifact(self, key: str) -> Artifact | None:
@@ -190,7 +190,7 @@ class Store:
         target = self._place(self._artifacts, key)
         files = _list_files(folder)
         with disk_errors(target):
-            text = {"schema": _SCHEMA, "key": key, "about": dict(about), "files": [file.model_dump() for file in files]}
+            text = {"schema": _SCHEMA, "key": key, "about": dict(about), "files": [to_data(file) for file in files]}
             (folder / ARTIFACT_FILE).write_text(json.dumps(text, indent=1), encoding="utf-8")
             with ThreadPoolExecutor() as pool:
                 list(pool.map(sync_file, [folder / file.path for file in files] + [folder / ARTIFACT_FILE]))

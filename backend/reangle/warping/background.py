@@ -25,7 +25,7 @@ def background_views(warper: Warper, path: CameraPath, unknown: Sequence[float])
     unknown: for each output frame, the share of the picture (0 to 1) that warping left unknown. Without memory each
     view shows only what its own frame shows.
     """
-    K, cameras = path.intrinsics(), path.extrinsics()
+    K, cameras = np.asarray(path.K), np.asarray(path.world_from_camera)
     typical = typical_depth(warper.geometry.depth[path.frames[0]])
     step = VIEW_STEP * path.width
     keys: list[int] = []

@@ -1,69 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named camera moves for jobs that come without Blender.
-
-A move is added to the source camera's own pose at each frame, about a focus point on its axis.
-"""
+"""Camera moves of `contract.moves` as camera paths, for jobs that come without Blender."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from reangle.contract import CameraPath
+from reangle.contract.moves import KINDS, Move, move_camera, move_times
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 
-# kind -> (largest amount, unit)
-KINDS: dict[str, tuple[float, Literal["degrees", "percent"]]] = {
-    "orbit-left": (180, "degrees"),
-    "orbit-right": (180, "degrees"),
-    "orbit-up": (90, "degrees"),
-    "orbit-down": (90, "degrees"),
-    "dolly-in": (95, "percent"),
-    "dolly-out": (400, "percent"),
-    "dolly-zoom-in": (95, "percent"),
-    "dolly-zoom-out": (400, "percent"),
-}
+EASING = "linear"
+"""What the command line takes where no easing is given: constant speed. The add-on offers a smooth start and end."""
 _CENTRE = 0.2
 
 
-@dataclass(frozen=True)
-class Move:
-    """amount: degrees round the focus for orbits, percent of the focus depth for dollies.
-
-    held: a view that stands at the whole amount all the time; otherwise the camera travels there over the clip.
-    """
-
-    kind: str
-    amount: float
-    held: bool
-
-    @property
-    def name(self) -> str:
-        """A name for the camera, such as orbit-left-8 or view-orbit-left-8."""
-        return f"{'view-' if self.held else ''}{self.kind}-{self.amount:g}"
-
-
 def parse_move(text: str, *, held: bool) -> Move:
-    """ "orbit-left:8" to a Move. Raises UserError for unknown kinds and amounts out of range."""
-    kind, _, number = text.partition(":")
-    if kind not in KINDS:
+    """A Move from NAME[:AMOUNT[:EASING]], such as "orbit-left:8".
+
+    held: a static view at the whole amount. Raises UserError for unknown names and amounts out of range.
+    """
+    name, *parts = text.split(":")
+    amount, easing = (*parts, "", "")[:2]
+    if name not in KINDS:
         raise UserError(
-            f"There is no camera move {kind!r}.", advice=f"Use one of {', '.join(KINDS)}, such as orbit-left:8."
+            f"There is no camera move {name!r}.", advice=f"Use one of {', '.join(KINDS)}, such as orbit-left:8."
         )
-    largest, unit = KINDS[kind]
+    kind = KINDS[name]
     try:
-        amount = float(number)
+        number = float(amount) if amount else kind.default
     except ValueError:
-        amount = float("nan")
-    if not 0 < amount <= largest:
+        number = float("nan")
+    if len(parts) > 2 or not 0 < number <= kind.maximum:
         raise UserError(
-            f"{text!r} does not say how far: {kind} takes a number above 0 and up to {largest:g} ({unit}).",
-            advice=f"Write for example {kind}:8.",
+            f"{text!r} is not a move: {name} takes an amount above 0 and up to {kind.maximum:g} ({kind.unit}).",
+            advice=f"Write for example {name}:{kind.default:g}.",
         )
-    return Move(kind, amount, held)
+    return Move(name, number, easing=easing or EASING, held=held)
+
+
+def move_name(move: Move) -> str:
+    """A name for the move's camera, such as orbit-left-8 or view-orbit-left-8."""
+    easing = "" if move.held or move.easing == EASING else f"-{move.easing}"
+    return f"{'view-' if move.held else ''}{move.kind}-{move.amount:g}{easing}"
 
 
 def move_path(
@@ -74,34 +53,22 @@ def move_path(
     focus_depth: in the geometry's unit, along the source camera's axis; None takes `focus_depth_of`.
     """
     depth = focus_depth or focus_depth_of(geometry)
-    count = geometry.frame_count
-    progress = np.ones(count) if move.held or count == 1 else np.linspace(0, 1, count)
+    world_from_source = geometry.world_from_camera
+    # The geometry's world is the first source camera; its vertical is that camera's own.
+    ups = -world_from_source[:, 1, :3]
+    moved = [
+        move_camera(move, time, depth, (x, y, z))
+        for time, (x, y, z) in zip(move_times(geometry.frame_count), ups.tolist(), strict=True)
+    ]
     K = geometry.K_at(width, height)
-    steps = np.tile(np.eye(4), (count, 1, 1))
-    shape, _, direction = move.kind.rpartition("-")
-    if shape == "orbit":
-        # Right-handed about y (down), a positive angle takes a camera that looks at the focus left; about x, down.
-        sign = 1 if direction in ("left", "down") else -1
-        angles = np.radians(sign * move.amount * progress)
-        axis = 1 if direction in ("left", "right") else 0
-        first, second = (2, 0) if axis == 1 else (1, 2)
-        steps[:, first, first] = steps[:, second, second] = np.cos(angles)
-        steps[:, second, first], steps[:, first, second] = np.sin(angles), -np.sin(angles)
-        focus = np.array([0, 0, depth])
-        steps[:, :3, 3] = focus - steps[:, :3, :3] @ focus
-    else:
-        travel = (1 if direction == "in" else -1) * move.amount / 100 * progress
-        steps[:, 2, 3] = travel * depth
-        if shape == "dolly-zoom":
-            K[:, 0, 0] *= 1 - travel
-            K[:, 1, 1] *= 1 - travel
+    K[:, (0, 1), (0, 1)] *= np.array([[camera.lens_factor] for camera in moved])
     return CameraPath(
-        name=move.name,
+        name=move_name(move),
         fps=fps,
         width=width,
         height=height,
-        frames=tuple(range(count)),
-        world_from_camera=(geometry.world_from_camera @ steps).tolist(),
+        frames=tuple(range(geometry.frame_count)),
+        world_from_camera=(world_from_source @ np.array([camera.source_from_camera for camera in moved])).tolist(),
         K=K.tolist(),
     )
 

@@ -98,7 +98,7 @@ def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
     Raises UserError if the path needs frames that the clip does not have.
     """
     check_path(path, len(warper.frames))
-    cameras = zip(path.frames, path.intrinsics(), path.extrinsics(), strict=True)
+    cameras = zip(path.frames, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
     return in_order(lambda camera: warper.warp(*camera, path.width, path.height), cameras)
 
 

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract's version, and what to update when two programs speak different ones."""
+
+from __future__ import annotations
+
+CONTRACT_VERSION = 2
+
+UPDATE_ADDON = "Update the Reangle add-on in Blender's preferences, under Get Extensions."
+UPDATE_BACKEND = "Run `python3.11 scripts/install_backend.py` of the add-on's version, then start the backend again."
+
+
+def version_advice(*, addon: int, backend: int) -> str:
+    """Which of the two programs to update; "" if they speak the same version."""
+    if addon == backend:
+        return ""
+    return UPDATE_ADDON if addon < backend else UPDATE_BACKEND

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
+"""The contract between the clients (add-on, command line) and the backend, version 2. See docs/architecture.md.
+
+Standard library only. The add-on has a copy of this package, which is why its imports are relative.
+"""
+
+from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
+from .errors import ContractError, UserError
+from .job import (
+    FINAL_STATES,
+    MAX_CAMERAS,
+    Events,
+    Health,
+    JobError,
+    JobEvent,
+    JobRequest,
+    JobState,
+    JobStatus,
+    Provider,
+    Result,
+    ResultFile,
+    read_request,
+)
+from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
+from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .version import CONTRACT_VERSION, version_advice
+from .wire import from_data, from_json, to_data, to_json
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "FINAL_STATES",
+    "MAX_CAMERAS",
+    "MAX_FRAMES",
+    "MAX_SIDE",
+    "CameraPath",
+    "Clip",
+    "ContractError",
+    "Events",
+    "FileName",
+    "FileRef",
+    "GeometrySettings",
+    "Health",
+    "JobError",
+    "JobEvent",
+    "JobId",
+    "JobRequest",
+    "JobState",
+    "JobStatus",
+    "PreviewSettings",
+    "Provider",
+    "ReangleSettings",
+    "Result",
+    "ResultFile",
+    "Sha256",
+    "UserError",
+    "check_file_name",
+    "file_name_from",
+    "from_data",
+    "from_json",
+    "new_job_id",
+    "read_request",
+    "to_data",
+    "to_json",
+    "version_advice",
+]

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+# generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
+"""What a client asks the backend to do, and what the backend answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, cast
+
+from . import wire
+from .camera_path import CameraPath
+from .errors import ContractError
+from .fields import Length, Range, check_fields
+from .names import JobId, Sha256, check_file_name
+from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .version import CONTRACT_VERSION, version_advice
+
+JobState = Literal["queued", "running", "done", "failed", "canceled"]
+FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "canceled"})
+
+MAX_CAMERAS = 64
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """All that a job needs. The client makes `id`, so that sending it twice is one job. Without paths, the job ends
+    after geometry."""
+
+    id: JobId
+    clip: Clip
+    geometry: GeometrySettings
+    paths: Annotated[tuple[CameraPath, ...], Length(0, MAX_CAMERAS)] = ()
+    title: Annotated[str, Length(0, 200)] = ""
+    engine: Literal["preview", "reangle"] = "preview"
+    preview: PreviewSettings = field(default_factory=PreviewSettings)
+    reangle: ReangleSettings = field(default_factory=ReangleSettings)
+    seed: Annotated[int, Range(minimum=0, maximum=2**63 - 1)] = 42
+    contract: Literal[2] = CONTRACT_VERSION
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        names: set[str] = set()
+        for index, path in enumerate(self.paths):
+            name = path.name.casefold()
+            if name in names:
+                raise ContractError(
+                    f"two cameras are named {path.name!r}, upper and lower case aside",
+                    field=f"paths[{index}].name",
+                    advice="Rename one of them.",
+                )
+            names.add(name)
+
+    def file_refs(self) -> tuple[FileRef, ...]:
+        """Every file that must be uploaded before the backend accepts this request."""
+        return (*self.clip.files, *self.geometry.files)
+
+
+def read_request(text: str | bytes) -> JobRequest:
+    """A JobRequest from JSON. Raises ContractError; for another version of the contract, saying what to update."""
+    data = wire.parse(text)
+    if isinstance(data, dict):
+        version = cast("dict[str, Any]", data).get("contract", CONTRACT_VERSION)
+        if type(version) is int and version != CONTRACT_VERSION:
+            raise ContractError(
+                f"the request is written for version {version}, this backend reads version {CONTRACT_VERSION}",
+                field="contract",
+                advice=version_advice(addon=version, backend=CONTRACT_VERSION),
+            )
+    return wire.from_data(JobRequest, data)
+
+
+@dataclass(frozen=True)
+class JobError:
+    """message and advice are one sentence each; traceback is for developers."""
+
+    message: str
+    advice: str = ""
+    traceback: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: None while unknown. created: Unix time."""
+
+    id: JobId
+    title: str
+    state: JobState
+    created: float
+    stage: str = ""
+    progress: Annotated[float, Range(minimum=0, maximum=1)] = 0.0
+    eta_s: float | None = None
+    error: JobError | None = None
+    last_event: int = 0
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One entry of a job's history. n counts from 1 within the job, without gaps. time: Unix time.
+
+    state: `state` is set. stage: `stage` starts or, with `cached`, was done before.
+    progress: `stage` with `progress` and `eta_s`, or, while a model trains, with `loss`, `message` (step, speed and
+    time left) and now and then `picture`: a PNG in base 64 of the current output above its target.
+    note: `message` for the user. result: `name` was published. error: `error` is set.
+    """
+
+    n: Annotated[int, Range(minimum=1)]
+    job: JobId
+    time: float
+    type: Literal["state", "stage", "progress", "note", "result", "error"]
+    state: JobState | None = None
+    stage: str | None = None
+    cached: bool | None = None
+    progress: float | None = None
+    eta_s: float | None = None
+    loss: float | None = None
+    picture: Annotated[str | None, Length(0, 2**20)] = None
+    message: str | None = None
+    name: str | None = None
+    error: JobError | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events in order. last: number of the last one; ask next with since=last."""
+
+    events: tuple[JobEvent, ...]
+    last: int
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """A published file of a result; path is relative, with forward slashes. size: bytes."""
+
+    path: str
+    sha256: Sha256
+    size: Annotated[int, Range(minimum=0)]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for part in self.path.split("/"):
+            check_file_name(part)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One published folder of a job: "source", "geometry", or a camera path's name under "cameras/"."""
+
+    name: str
+    files: tuple[ResultFile, ...]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for part in self.name.split("/"):
+            check_file_name(part)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A geometry provider; message and advice say why one is not available."""
+
+    name: str
+    available: bool
+    licence: str
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """Who answers: the contract's version, the backend's version, its process id and its data folder."""
+
+    contract: int
+    version: str
+    pid: int
+    data: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+# generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
+"""What a user may set: the clip, geometry and the engines.
+
+A new setting is one field here and the code that reads it: the command line's options, the add-on's properties, the
+API's schema and `GET /v1/capabilities` follow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from .camera_path import MAX_FRAMES, MAX_SIDE
+from .errors import ContractError
+from .fields import Length, Range, Setting, check_fields
+from .names import FileName, Sha256
+
+Steps = Range(minimum=0, maximum=100_000)
+Share = Range(minimum=0, maximum=1)
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """A file known by its content; `name` only tells its kind and order. size: bytes."""
+
+    name: FileName
+    sha256: Sha256
+    size: Annotated[int, Range(minimum=0)]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One movie file, or an image sequence in order, and the part of it that is used."""
+
+    files: Annotated[tuple[FileRef, ...], Length(1, 100_000)]
+    start: Annotated[int, Setting("Start", "First frame used, from 0"), Range(minimum=0)] = 0
+    frames: Annotated[
+        int | None,
+        Setting("Frames", "How many frames are used; all that remain if not set"),
+        Range(minimum=1, maximum=MAX_FRAMES),
+    ] = None
+    width: Annotated[
+        int | None,
+        Setting("Width", "Working width; the clip's own if not set; another aspect crops", "pixels", option=""),
+        Range(minimum=16, maximum=MAX_SIDE),
+    ] = None
+    height: Annotated[
+        int | None,
+        Setting("Height", "Working height; the clip's own if not set; another aspect crops", "pixels", option=""),
+        Range(minimum=16, maximum=MAX_SIDE),
+    ] = None
+    fps: Annotated[
+        float | None,
+        Setting("Frame Rate", "Frame rate of an image sequence", "frames per second"),
+        Range(above=0, maximum=1000),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if (self.width is None) != (self.height is None):
+            raise ContractError("width and height go together", advice="Set both or none.")
+
+
+@dataclass(frozen=True)
+class GeometrySettings:
+    """Where depth and the source camera come from.
+
+    provider: a name that `GET /v1/capabilities` lists, with the settings that it uses; the backend refuses others.
+    files: depth maps and one camera file, for the provider that reads them.
+    """
+
+    provider: Annotated[str, Length(1, 100)]
+    files: tuple[FileRef, ...] = ()
+    checkpoint: Annotated[
+        str | None, Setting("Checkpoint", "Weights for the provider: a folder or a name"), Length(0, 1024)
+    ] = None
+    horizontal_fov_deg: Annotated[
+        float | None,
+        Setting(
+            "Field of View",
+            "Horizontal field of view, where the provider does not know it",
+            "degrees",
+            option="fov",
+            suggested=50.0,
+        ),
+        Range(above=1, below=170),
+    ] = None
+    depth_files_scale: Annotated[
+        float, Setting("Depth Scale", "Multiplies depth that is read from files", option="depth-scale"), Range(above=0)
+    ] = 1.0
+    use_dust3r: Annotated[
+        bool,
+        Setting(
+            "Scale from DUSt3R",
+            "Take scale and shift of the depth from DUSt3R where its weights are installed; not for commercial work",
+            option="no-dust3r",
+            option_help="depth-anything without DUSt3R's scale and shift",
+        ),
+    ] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class PreviewSettings:
+    """Settings of the engine `preview`. The engine `reangle` warps with them, too."""
+
+    memory: Annotated[
+        bool,
+        Setting(
+            "Use Other Frames",
+            "Fill holes from other frames where the scene stands still",
+            option="no-memory",
+            option_help="do not fill holes from other frames",
+        ),
+    ] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class ReangleSettings:
+    """Settings of the engine `reangle`. None takes what suits the weights."""
+
+    suite: Annotated[str, Setting("Weights", "A suite's name, or a folder with a video model"), Length(1, 1024)] = (
+        "mini"
+    )
+    caption: Annotated[
+        str, Setting("Caption", "What the clip shows, in a few words, for the video model"), Length(0, 2000)
+    ] = ""
+    shared_steps: Annotated[
+        int | None,
+        Setting(
+            "Shared Steps",
+            "Training steps on the clip and its warps to preset moves, once for all cameras; 0 leaves this out",
+            suggested=400,
+        ),
+        Steps,
+    ] = None
+    path_steps: Annotated[
+        int | None,
+        Setting("Camera Steps", "Training steps on each camera's own warp; 0 leaves this out", suggested=100),
+        Steps,
+    ] = None
+    rank: Annotated[int | None, Setting("Rank", "Rank of the LoRA", suggested=128), Range(minimum=1, maximum=1024)] = (
+        None
+    )
+    alpha: Annotated[
+        float | None, Setting("Alpha", "Strength of the LoRA", suggested=128.0), Range(above=0, maximum=4096)
+    ] = None
+    rate: Annotated[
+        float | None,
+        Setting("Learning Rate", "Learning rate of the training", suggested=1e-4),
+        Range(above=0, maximum=1),
+    ] = None
+    sampling_steps: Annotated[
+        int | None,
+        Setting("Sampling Steps", "Denoising steps of the video model", suggested=50),
+        Range(minimum=1, maximum=1000),
+    ] = None
+    guidance: Annotated[
+        float | None,
+        Setting("Guidance", "How closely the caption is followed", suggested=6.0),
+        Range(minimum=1, maximum=50),
+    ] = None
+    dynamic_guidance: Annotated[
+        bool | None, Setting("Dynamic", "Change the guidance over the denoising steps", suggested=True)
+    ] = None
+    warp_guidance: Annotated[
+        float | None,
+        Setting(
+            "Warp Guidance",
+            "Share of the denoising steps in which seen areas are held to the warp",
+            suggested=0.0,
+        ),
+        Share,
+    ] = None
+    fill_share: Annotated[
+        float | None,
+        Setting("Fill Share", "How much preview fill is blended into unseen areas", suggested=0.0),
+        Share,
+    ] = None
+    exact_where_seen: Annotated[
+        bool,
+        Setting(
+            "Keep the Clip's Pixels",
+            "Show the clip's own pixels wherever the camera saw them; generated ones elsewhere",
+            option="generate-all",
+            option_help="show generated pixels also where the camera saw the clip's own",
+        ),
+    ] = True
+
+    def __post_init__(self) -> None:
+        check_fields(self)
