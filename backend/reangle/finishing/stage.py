@@ -49,18 +49,15 @@ def fill(context: FillContext) -> None:
 def finish(context: FinishContext) -> None:
     """Write the generated frames, with the warp's known pixels over them if asked, and the record of their making."""
     params = context.params
-    warp, fill, generated = (
-        context.read("warp", WarpFolder),
-        context.read("fill", FilledFolder),
-        context.read("generate", GeneratedFolder),
-    )
+    warp, generated = context.read("warp", WarpFolder), context.read("generate", GeneratedFolder)
+    fill_frames = context.read("fill", FilledFolder).frames
     fill_share = np.float32(params.fill_share)
     count = len(list(generated.frames.iterdir()))
     with ImageWriter(context.out.frames) as writer:
         for start in range(0, count, CHUNK):
             frames = read_images(generated.frames, start, min(CHUNK, count - start))
             if params.exact_where_seen:
-                parts = (read_images(folder, start, len(frames)) for folder in (*warp.images, fill.frames))
+                parts = (read_images(folder, start, len(frames)) for folder in (*warp.images, fill_frames))
                 frames = [
                     composite(warped, (visible | remembered) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
                     for warped, visible, remembered, depth, filled, frame in zip(*parts, frames, strict=True)
