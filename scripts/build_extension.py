@@ -18,20 +18,24 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from vendor_contract import outdated
+
 REPO = Path(__file__).resolve().parents[1]
 
 
 def build(out: Path) -> Path:
     """Build and validate the extension; return the zip in `out`. Needs a Python with the `bpy` package.
 
-    Raises RuntimeError if the manifest has another version than the backend, and with the validator's message if
-    Blender refuses the extension.
+    Raises RuntimeError if the manifest has another version than the backend, if the contract's copy is outdated, and
+    with the validator's message if Blender refuses the extension.
     """
     cli = _extension_cli()
     manifest = REPO / "blender_manifest.toml"
     version = tomllib.loads(manifest.read_text(encoding="utf-8"))["version"]
     if version != backend_version():
         raise RuntimeError(f"blender_manifest.toml has version {version}, reangle/version.py {backend_version()}")
+    if names := outdated():
+        raise RuntimeError(f"{', '.join(names)} of the add-on's contract differ; run scripts/vendor_contract.py first")
     out.mkdir(parents=True, exist_ok=True)
     archive = out / f"reangle-{version}.zip"
     with tempfile.TemporaryDirectory(prefix="reangle-extension-") as folder:

@@ -18,12 +18,12 @@ import requests
 
 from .contract import (
     CONTRACT_VERSION,
+    Capabilities,
     ContractError,
     Events,
     Health,
     JobRequest,
     JobStatus,
-    Provider,
     Result,
     ResultFile,
     from_json,
@@ -89,8 +89,9 @@ class Client:
         check_version(found.contract, found.version)
         return found
 
-    def providers(self) -> tuple[Provider, ...]:
-        return self._get(tuple[Provider, ...], "/v1/providers")
+    def capabilities(self) -> Capabilities:
+        """Engines, providers, suites, settings, moves and limits."""
+        return self._get(Capabilities, "/v1/capabilities")
 
     def jobs(self) -> tuple[JobStatus, ...]:
         """All jobs, newest first."""

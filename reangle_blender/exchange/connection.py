@@ -11,7 +11,8 @@ from .. import preferences
 from ..core import backend_process
 from ..core.backend_process import Backend
 from ..core.client import Client, UnreachableError
-from ..core.contract import Provider
+from ..core.contract import Capabilities
+from ..core.contract.capabilities import ProviderInfo
 from ..core.errors import UserError
 from . import main_thread
 from .main_thread import Failure
@@ -25,16 +26,16 @@ class Connection:
     def __init__(self) -> None:
         self.state = "off"
         self.backend: Backend | None = None
-        self.providers: tuple[Provider, ...] = ()
+        self.capabilities: Capabilities | None = None
         self.failure: Failure | None = None
 
     @property
     def version(self) -> str:
         return self.backend.version if self.backend else ""
 
-    def provider(self, name: str) -> Provider | None:
+    def provider(self, name: str) -> ProviderInfo | None:
         """The backend's description of a geometry provider; None while unknown."""
-        return next((item for item in self.providers if item.name == name), None)
+        return self.capabilities.provider(name) if self.capabilities else None
 
 
 now = Connection()
@@ -98,18 +99,18 @@ def _data_folder() -> Path:
     return preferences.data_folder() or backend_process.data_folder()
 
 
-def _describe(backend: Backend) -> tuple[Backend, tuple[Provider, ...]]:
-    return backend, backend.client.providers()
+def _describe(backend: Backend) -> tuple[Backend, Capabilities]:
+    return backend, backend.client.capabilities()
 
 
-def _find(data: Path) -> tuple[Backend, tuple[Provider, ...]] | None:
+def _find(data: Path) -> tuple[Backend, Capabilities] | None:
     backend = backend_process.find(data)
     return _describe(backend) if backend else None
 
 
-def _connected(described: tuple[Backend, tuple[Provider, ...]] | None) -> None:
+def _connected(described: tuple[Backend, Capabilities] | None) -> None:
     if described is not None:
-        now.backend, now.providers = described
+        now.backend, now.capabilities = described
         now.state, now.failure = "on", None
         for callback in on_connected:
             callback()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import bpy
@@ -41,15 +40,14 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     if not clip.path:
         raise UserError("No clip is chosen.", advice="Choose a movie, or an image of a sequence.")
     known = connection.now.provider(clip.provider)
-    if known is None and connection.now.providers:
+    if known is None and connection.now.capabilities:
         raise UserError(
             f"The backend, version {connection.now.version}, does not know the geometry {clip.provider!r}.",
             advice="Install the backend again with this add-on's version, or choose another geometry.",
         )
     if known is not None and not known.available:
         raise UserError(known.message or f"{clip.provider} is not available.", advice=known.advice)
-    words = re.split(r"[^a-z]+", known.licence.casefold()) if known is not None else []
-    if known is not None and preferences.get().commercial_only and {"nc", "noncommercial", "non"} & set(words):
+    if known is not None and preferences.get().commercial_only and not known.commercial_ok:
         raise UserError(
             f"The geometry {known.name!r} is not for commercial work: {known.licence}.",
             advice="Choose another geometry, or allow it in the add-on's preferences.",

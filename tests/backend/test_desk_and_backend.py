@@ -16,7 +16,15 @@ import pytest
 
 from reangle_blender.core import backend_process
 from reangle_blender.core.client import Client, RefusedError
-from reangle_blender.core.contract import CameraPath, Clip, GeometrySettings, JobRequest, JobStatus, new_job_id
+from reangle_blender.core.contract import (
+    MAX_FRAMES,
+    CameraPath,
+    Clip,
+    GeometrySettings,
+    JobRequest,
+    JobStatus,
+    new_job_id,
+)
 from reangle_blender.core.files import file_refs
 from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
@@ -145,10 +153,25 @@ def test_failures_and_cancel_come_over(desk: Desk) -> None:
         desk.client.job(new_job_id())
 
 
-def test_providers_are_told(desk: Desk) -> None:
-    providers = {provider.name: provider for provider in desk.client.providers()}
-    assert providers["files"].available
-    assert all(provider.available or provider.advice for provider in providers.values())
+def test_capabilities_say_what_there_is_and_on_which_terms(desk: Desk) -> None:
+    found = desk.client.capabilities()
+    assert [provider.name for provider in found.providers] == ["files", "mini", "dust3r", "depth-anything"]
+    assert all(provider.available or provider.advice for provider in found.providers)
+    assert {provider.name for provider in found.providers if not provider.commercial_ok} == {"mini", "dust3r"}
+    settings = {group.name: {info.name: info for info in group.settings} for group in found.settings}
+    for provider in found.providers:
+        assert set(provider.settings) - {"files"} <= set(settings["geometry"])
+    for engine in found.engines:
+        assert set(engine.settings) <= set(settings)
+    mini = found.suite("mini")
+    assert mini is not None
+    assert {part.role: part.installed for part in mini.parts} == {"geometry": True, "video": True, "image": True}
+    assert (mini.size > 0, mini.commercial_ok) == (True, False)
+    rank = settings["reangle"]["rank"]
+    assert (rank.type, rank.optional, rank.minimum, rank.maximum, rank.suggested) == ("int", True, 1, 1024, 128)
+    assert {move.name: (move.unit, move.default) for move in found.moves}["dolly-in"] == ("percent", 20)
+    assert [easing.name for easing in found.easings if easing.default] == ["smooth"]
+    assert found.limits.frames == MAX_FRAMES
 
 
 def test_another_desk_adopts_it_and_a_crash_is_survived(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -228,7 +229,7 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     assert routes == {
         "GET /v1/health",
-        "GET /v1/providers",
+        "GET /v1/capabilities",
         "HEAD /v1/blobs/{sha256}",
         "PUT /v1/blobs/{sha256}",
         "POST /v1/jobs",
@@ -245,8 +246,12 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
     submit = document["paths"]["/v1/jobs"]["post"]
     assert submit["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/JobRequest")
     assert {"200", "201", "401", "403", "409", "413", "422"} <= set(submit["responses"])
-    offered = [provider["name"] for provider in backend.get("/v1/providers")]
-    assert offered == ["files", "mini", "dust3r", "depth-anything"]
+    schemas = document["components"]["schemas"]
+    assert schemas["JobRequest"]["required"] == ["id", "clip", "geometry"]
+    rank = schemas["ReangleSettings"]["properties"]["rank"]["anyOf"][0]
+    assert (rank["type"], rank["minimum"], rank["maximum"], rank["title"]) == ("integer", 1, 1024, "Rank")
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= set(schemas)
     for path in ("/docs", "/redoc", "/v1/nothing"):
         answer = backend.ask("GET", path)
         assert answer.status_code == 404

@@ -11,10 +11,17 @@ import bpy
 import pytest
 from conftest import MODULE
 
-from reangle_blender.core.contract import Provider
+from reangle_blender.core.contract.capabilities import Capabilities, Limits, ProviderInfo
 
 Reangle = Callable[[str], ModuleType]
 NUMBERS = {"files": 0, "dust3r": 1, "depth-anything": 2, "mini": 3}
+
+
+def provider(
+    name: str, licence: str, message: str = "", advice: str = "", *, commercial_ok: bool = True
+) -> ProviderInfo:
+    """Not available if there is a message."""
+    return ProviderInfo(name, NUMBERS[name], name, "", licence, commercial_ok, not message, message, advice, ())
 
 
 @pytest.fixture
@@ -22,11 +29,11 @@ def backend_says(reangle: Reangle) -> Iterator[Callable[..., None]]:
     """Calling it with providers makes them those of the backend."""
     now = reangle("exchange.connection").now
 
-    def say(*providers: Provider) -> None:
-        now.providers = providers
+    def say(*providers: ProviderInfo) -> None:
+        now.capabilities = Capabilities(2, "9.9", (), providers, (), (), (), (), Limits()) if providers else None
 
     yield say
-    now.providers = ()
+    now.capabilities = None
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -69,10 +76,10 @@ def test_a_backend_without_mini_is_told_from_one_whose_mini_is_broken(
     clip = reangle("state").of(bpy.context.scene).clip
     clip.path = "/clip.mp4"
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
-    backend_says(Provider("files", True, "your own", "", ""))
+    backend_says(provider("files", "your own"))
     with pytest.raises(error, match=r"does not know the geometry 'mini'.*Install the backend again"):
         choice_of(bpy.context.scene)
-    backend_says(Provider("mini", False, "Apache-2.0", "A file is missing.", "Restore it."))
+    backend_says(provider("mini", "Apache-2.0", "A file is missing.", "Restore it."))
     with pytest.raises(error, match=r"A file is missing\. Restore it\."):
         choice_of(bpy.context.scene)
 
@@ -84,7 +91,7 @@ def test_mini_is_refused_where_only_commercial_work_is_done(
     clip.path = "/clip.mp4"
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
     licence = "Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0, not for commercial work"
-    backend_says(Provider("mini", True, licence, "", ""), Provider("depth-anything", True, "Apache-2.0", "", ""))
+    backend_says(provider("mini", licence, commercial_ok=False), provider("depth-anything", "Apache-2.0"))
     assert choice_of(bpy.context.scene).provider == "mini"
     assert choice_of(bpy.context.scene).use_dust3r
     preferences = bpy.context.preferences.addons[MODULE].preferences

@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from reangle.api import error_responses
+from reangle.api.capabilities import capabilities_of
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyTooLargeError
@@ -32,6 +33,7 @@ from reangle.api.result_files import find_file, results_of
 from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas
 from reangle.contract import (
     CONTRACT_VERSION,
+    Capabilities,
     Events,
     Health,
     JobEvent,
@@ -43,7 +45,6 @@ from reangle.contract import (
 )
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.geometry.depth.availability import providers_status
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
 
@@ -93,9 +94,9 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
     async def health() -> Response:
         return answer(Health(contract=CONTRACT_VERSION, version=VERSION, pid=os.getpid(), data=str(store.root)))
 
-    @app.get("/v1/providers")
-    def list_providers() -> list[dict[str, Any]]:
-        return [dict(row) for row in providers_status(store.root)]
+    @app.get("/v1/capabilities", responses=answers_with(Capabilities))
+    def capabilities() -> Response:
+        return answer(capabilities_of(store.root))
 
     @app.head("/v1/blobs/{sha256}", responses={200: {"description": "The file is known"}})
     def has_blob(sha256: PathSha256) -> Response:
@@ -256,7 +257,9 @@ def _complete_document(app: FastAPI) -> None:
         document = make()
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        components["schemas"] |= component_schemas(Health, Uploaded, JobRequest, JobStatus, Events, Result, Ending)
+        components["schemas"] |= component_schemas(
+            Health, Capabilities, Uploaded, JobRequest, JobStatus, Events, Result, Ending
+        )
         document["security"] = [{"token": []}]
         return document
 

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reangle.api.error_responses import error_response
+from reangle.contract.job import MAX_REQUEST_BYTES
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
 _UPLOAD_PREFIX = "/v1/blobs/"
@@ -26,7 +27,7 @@ _UPLOAD_PREFIX = "/v1/blobs/"
 class Limits:
     """The largest request bodies, in bytes: JSON, and one uploaded file."""
 
-    body: int = 32 << 20
+    body: int = MAX_REQUEST_BYTES
     upload: int = 64 << 30
 
 

@@ -5,6 +5,7 @@ Standard library only. The add-on has a copy of this package, which is why its i
 """
 
 from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
+from .capabilities import Capabilities
 from .errors import ContractError, UserError
 from .job import (
     FINAL_STATES,
@@ -16,7 +17,6 @@ from .job import (
     JobRequest,
     JobState,
     JobStatus,
-    Provider,
     Result,
     ResultFile,
     read_request,
@@ -33,6 +33,7 @@ __all__ = [
     "MAX_FRAMES",
     "MAX_SIDE",
     "CameraPath",
+    "Capabilities",
     "Clip",
     "ContractError",
     "Events",
@@ -47,7 +48,6 @@ __all__ = [
     "JobState",
     "JobStatus",
     "PreviewSettings",
-    "Provider",
     "ReangleSettings",
     "Result",
     "ResultFile",

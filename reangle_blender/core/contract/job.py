@@ -19,6 +19,7 @@ JobState = Literal["queued", "running", "done", "failed", "canceled"]
 FINAL_STATES: frozenset[JobState] = frozenset({"done", "failed", "canceled"})
 
 MAX_CAMERAS = 64
+MAX_REQUEST_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -169,17 +170,6 @@ class Result:
         check_fields(self)
         for part in self.name.split("/"):
             check_file_name(part)
-
-
-@dataclass(frozen=True)
-class Provider:
-    """A geometry provider; message and advice say why one is not available."""
-
-    name: str
-    available: bool
-    licence: str
-    message: str
-    advice: str
 
 
 @dataclass(frozen=True)

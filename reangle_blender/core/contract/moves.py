@@ -31,9 +31,11 @@ LEVEL_UP: Vector = (0.0, -1.0, 0.0)
 class MoveKind:
     """What people read about a kind of move.
 
+    number: in saved .blend files; never changed, never used again.
     unit: of the amount: degrees, or percent of the focus depth. default: the amount offered. maximum: the largest one.
     """
 
+    number: int
     label: str
     unit: Unit
     default: float
@@ -48,45 +50,50 @@ _TRUCK = "Sideways to the {} without turning"
 
 KINDS: Mapping[str, MoveKind] = MappingProxyType(
     {
-        "orbit-left": MoveKind("Orbit Left", "degrees", 10, 180, _ORBIT.format("vertical")),
-        "orbit-right": MoveKind("Orbit Right", "degrees", 10, 180, _ORBIT.format("vertical")),
-        "orbit-up": MoveKind("Orbit Up", "degrees", 10, 90, _ORBIT.format("horizontal")),
-        "orbit-down": MoveKind("Orbit Down", "degrees", 10, 90, _ORBIT.format("horizontal")),
-        "arc-left": MoveKind("Arc Left", "degrees", 10, 180, _ARC),
-        "arc-right": MoveKind("Arc Right", "degrees", 10, 180, _ARC),
-        "dolly-in": MoveKind("Dolly In", "percent", 20, 95, "Straight towards the focus point"),
-        "dolly-out": MoveKind("Dolly Out", "percent", 20, 400, "Straight away from the focus point"),
+        "orbit-left": MoveKind(0, "Orbit Left", "degrees", 10, 180, _ORBIT.format("vertical")),
+        "orbit-right": MoveKind(1, "Orbit Right", "degrees", 10, 180, _ORBIT.format("vertical")),
+        "orbit-up": MoveKind(2, "Orbit Up", "degrees", 10, 90, _ORBIT.format("horizontal")),
+        "orbit-down": MoveKind(3, "Orbit Down", "degrees", 10, 90, _ORBIT.format("horizontal")),
+        "arc-left": MoveKind(4, "Arc Left", "degrees", 10, 180, _ARC),
+        "arc-right": MoveKind(5, "Arc Right", "degrees", 10, 180, _ARC),
+        "dolly-in": MoveKind(6, "Dolly In", "percent", 20, 95, "Straight towards the focus point"),
+        "dolly-out": MoveKind(7, "Dolly Out", "percent", 20, 400, "Straight away from the focus point"),
         "dolly-zoom-in": MoveKind(
-            "Dolly Zoom In", "percent", 20, 95, "Towards the focus point while the lens widens to keep its size"
+            8, "Dolly Zoom In", "percent", 20, 95, "Towards the focus point while the lens widens to keep its size"
         ),
         "dolly-zoom-out": MoveKind(
-            "Dolly Zoom Out", "percent", 20, 400, "Away from the focus point while the lens narrows to keep its size"
+            9, "Dolly Zoom Out", "percent", 20, 400, "Away from the focus point while the lens narrows to keep its size"
         ),
-        "crane-up": MoveKind("Crane Up", "percent", 15, 400, _CRANE.format("up")),
-        "crane-down": MoveKind("Crane Down", "percent", 15, 400, _CRANE.format("down")),
-        "truck-left": MoveKind("Truck Left", "percent", 15, 400, _TRUCK.format("left")),
-        "truck-right": MoveKind("Truck Right", "percent", 15, 400, _TRUCK.format("right")),
-        "roll-left": MoveKind("Roll Left", "degrees", 10, 180, "Leans to the left about the viewing axis"),
-        "roll-right": MoveKind("Roll Right", "degrees", 10, 180, "Leans to the right about the viewing axis"),
-        "handheld": MoveKind("Handheld", "degrees", 1, 15, "Sways like a hand-held camera, within the amount"),
+        "crane-up": MoveKind(10, "Crane Up", "percent", 15, 400, _CRANE.format("up")),
+        "crane-down": MoveKind(11, "Crane Down", "percent", 15, 400, _CRANE.format("down")),
+        "truck-left": MoveKind(12, "Truck Left", "percent", 15, 400, _TRUCK.format("left")),
+        "truck-right": MoveKind(13, "Truck Right", "percent", 15, 400, _TRUCK.format("right")),
+        "roll-left": MoveKind(14, "Roll Left", "degrees", 10, 180, "Leans to the left about the viewing axis"),
+        "roll-right": MoveKind(15, "Roll Right", "degrees", 10, 180, "Leans to the right about the viewing axis"),
+        "handheld": MoveKind(16, "Handheld", "degrees", 1, 15, "Sways like a hand-held camera, within the amount"),
     }
 )
 
 
 @dataclass(frozen=True)
 class Easing:
-    """How a move starts and ends. progress: the share of the amount at a time from 0 to 1."""
+    """How a move starts and ends.
 
+    number: in saved .blend files; never changed, never used again. progress: the share of the amount at a time from 0
+    to 1.
+    """
+
+    number: int
     label: str
     progress: Callable[[float], float]
 
 
 EASINGS: Mapping[str, Easing] = MappingProxyType(
     {
-        "linear": Easing("Linear", lambda time: time),
-        "smooth": Easing("Smooth", lambda time: time * time * (3 - 2 * time)),
-        "ease-in": Easing("Ease In", lambda time: time * time),
-        "ease-out": Easing("Ease Out", lambda time: time * (2 - time)),
+        "linear": Easing(0, "Linear", lambda time: time),
+        "smooth": Easing(1, "Smooth", lambda time: time * time * (3 - 2 * time)),
+        "ease-in": Easing(2, "Ease In", lambda time: time * time),
+        "ease-out": Easing(3, "Ease Out", lambda time: time * (2 - time)),
     }
 )
 DEFAULT_EASING = "smooth"

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this backend can do: the contract's own facts, and the providers and suites on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reangle.contract import CONTRACT_VERSION
+from reangle.contract.capabilities import (
+    Capabilities,
+    Limits,
+    PartInfo,
+    ProviderInfo,
+    SuiteInfo,
+    easing_infos,
+    engine_infos,
+    move_infos,
+    settings_groups,
+)
+from reangle.geometry.depth.availability import providers_status
+from reangle.geometry.depth.providers import provider_named
+from reangle.version import VERSION
+from reangle.weights.registry import list_checkpoints
+from reangle.weights.suites import SUITES, Suite
+
+
+def capabilities_of(data: Path) -> Capabilities:
+    """Reads the weights' folders, so it belongs into a thread. data: the data folder."""
+    parts = {row["name"]: _part(row) for row in list_checkpoints(data)}
+    return Capabilities(
+        contract=CONTRACT_VERSION,
+        version=VERSION,
+        engines=engine_infos(),
+        providers=_providers(data),
+        suites=tuple(_suite(suite, parts) for suite in SUITES),
+        settings=settings_groups(),
+        moves=move_infos(),
+        easings=easing_infos(),
+        limits=Limits(),
+    )
+
+
+def _providers(data: Path) -> tuple[ProviderInfo, ...]:
+    infos: list[ProviderInfo] = []
+    for status in providers_status(data):
+        spec = provider_named(status["name"])
+        infos.append(
+            ProviderInfo(number=spec.number, label=spec.label, help=spec.help, settings=spec.settings, **status)
+        )
+    return tuple(infos)
+
+
+def _part(row: dict[str, object]) -> PartInfo:
+    return PartInfo(
+        role=str(row["role"]),
+        name=str(row["name"]),
+        label=str(row["title"]),
+        help=str(row["limits"]),
+        licence=str(row["licence"]),
+        commercial_ok=bool(row["commercial_ok"]),
+        installed=bool(row["installed"]),
+        size=int(str(row["size"])),
+        problem=str(row["problem"]),
+    )
+
+
+def _suite(suite: Suite, parts: dict[str, PartInfo]) -> SuiteInfo:
+    own = tuple(parts[checkpoint.name] for checkpoint in suite.checkpoints.values())
+    return SuiteInfo(
+        name=suite.name,
+        label=suite.name,
+        help=suite.title,
+        licence="; ".join(dict.fromkeys(part.licence for part in own)),
+        commercial_ok=all(part.commercial_ok for part in own),
+        size=sum(part.size for part in own),
+        parts=own,
+    )
