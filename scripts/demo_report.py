@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from reangle.contract import CameraPath, from_json
+from reangle.folders import ResultFolder
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
 from reangle.media.write import read_images
@@ -39,11 +40,12 @@ def main() -> None:
     blocks, losses = [], {}
     for name, folder in request["cameras"].items():
         truth = load_truth(request["truth"].get(name, ""))
-        manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
+        result = ResultFolder(Path(folder))
+        manifest = json.loads(result.manifest_file.read_text(encoding="utf-8"))
         answer["geometry"] = manifest["geometry"]
         preview = request["previews"].get(name)
         answer["cameras"][name], block = measure(
-            name, Path(folder), source, truth, manifest, request["unit"], Path(preview) if preview else None
+            name, result, source, truth, manifest, request["unit"], ResultFolder(Path(preview)) if preview else None
         )
         blocks.append(block)
         if manifest["generation"]:
@@ -66,18 +68,18 @@ def load_truth(stem: str) -> tuple[CameraPath, np.ndarray] | None:
 
 def measure(
     name: str,
-    folder: Path,
+    result: ResultFolder,
     source: Path,
     truth: tuple[CameraPath, np.ndarray] | None,
     manifest: dict[str, Any],
     unit: float,
-    preview: Path | None,
+    preview: ResultFolder | None,
 ) -> tuple[dict[str, Any], tuple[str, str, dict[str, list[np.ndarray]]]]:
     """Figures of one camera, and its block of the contact sheet: title, subtitle, row name -> one frame a column."""
-    frames = read_images(folder / "frames")
-    previewed = read_images(preview / "frames") if preview else None
-    seen = read_images(folder / "visibility") > 127
-    remembered = (read_images(folder / "memory") > 127) & ~seen
+    frames = read_images(result.frames)
+    previewed = read_images(preview.frames) if preview else None
+    seen = read_images(result.visibility) > 127
+    remembered = (read_images(result.memory) > 127) & ~seen
     count, height, width = seen.shape
     sets = {"seen": seen, "remembered": remembered, "filled": ~(seen | remembered)}
     figures: dict[str, Any] = {
@@ -101,7 +103,7 @@ def measure(
     picks = np.unique(np.linspace(0, count - 1, COLUMNS).round().astype(int)).tolist()
     clip = sorted(source.glob("*.png"))
     rows = {"source": [read_picture(clip[manifest["clip_frames"][n]]) for n in picks]}
-    warped = sorted((folder / "warped").glob("*.png"))
+    warped = sorted(result.warped.glob("*.png"))
     rows["warp"] = []
     for n in picks:
         picture = read_picture(warped[n])
