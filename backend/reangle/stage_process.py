@@ -8,4 +8,4 @@ from reangle.stages import STAGES
 from reangle.weights.installed import InstalledWeights
 
 if __name__ == "__main__":
-    sys.exit(main(STAGES, InstalledWeights()))
+    sys.exit(main(STAGES, InstalledWeights))

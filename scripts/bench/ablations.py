@@ -120,7 +120,7 @@ def _scene(seed: int, folder: Path) -> TrueScene:
 def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: Path) -> dict[str, float]:
     """Mean figures over the scene's cameras."""
     row, store = ROWS[name], Store(work / "data")
-    run = partial(run_plan, store=store, weights=InstalledWeights())
+    run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     started = time.perf_counter()
     settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
     provider = "files" if depth == "true" else "mini"

@@ -93,7 +93,7 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     (width, height), frames = model_size(pipe), pipe.transformer.config.sample_frames
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
-    run = partial(run_plan, store=store, weights=InstalledWeights())
+    run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     done = run(plan_job(true_depth_request(scene, store), store.root))
     warper, fps = warper_of(DecodedClip(done[DECODE.id()].folder), GeometryFolder(done[GEOMETRY.id()].folder))
 

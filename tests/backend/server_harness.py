@@ -50,8 +50,10 @@ class Stages:
         folder.mkdir()
 
     def order(self, *orders: str) -> None:
-        """hold-RUN: wait. raise-RUN: raise. fill-RUN: write 8 MiB. learn-RUN: show a loss and a picture. again-RUN:
-        begin again, once. stubborn: ignore SIGTERM. children: start one.
+        """hold-RUN: wait and report. hang-RUN: wait without a report. raise-RUN: raise. fill-RUN: write 8 MiB.
+
+        learn-RUN: report a loss and a picture. again-RUN: start again, once. stubborn: ignore SIGTERM. children: start
+        one.
         """
         for order in orders:
             (self.folder / order).touch()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What others were broken by, tried on the running backend."""
+"""Known attacks on local servers, tried on the running backend."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 
 
 def routes(backend: Backend, job: str) -> list[tuple[str, str]]:
-    """Every described route, and addresses that are none."""
+    """Every route of the OpenAPI document, and addresses that do not exist."""
     values = {"{sha256}": HEX, "{job_id}": job, "{name}": "source/frames/000001.png", "{stage}": "decode"}
     found = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/"), ("GET", "/v1/nothing"), ("OPTIONS", "/v1/jobs")]
     for path, methods in backend.get("/openapi.json")["paths"].items():
@@ -55,7 +55,7 @@ def routes(backend: Backend, job: str) -> list[tuple[str, str]]:
 
 
 def refused(backend: Backend, job: str, status: int, headers: dict[str, str | None], body: bytes = b"") -> None:
-    """Every route refuses a request with these headers changed or, for None, left out."""
+    """Every route refuses a request with these headers changed or, where None, missing."""
     changed = {name: value for name, value in {**backend.good_headers, **headers}.items() if value is not None}
     for method, path in routes(backend, job):
         given, text = backend.raw(method, path, list(changed.items()), body)
@@ -121,7 +121,7 @@ def test_a_form_is_no_job_even_with_the_token(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("agent", ["Mozilla/5.0", "curl/8", "", "python-requests/2", "Blender/4.5"])
-def test_what_the_client_calls_itself_changes_nothing(backend: Backend, agent: str) -> None:
+def test_the_user_agent_makes_no_difference(backend: Backend, agent: str) -> None:
     own = [("Host", backend.good_headers["Host"]), ("User-Agent", agent), ("Sec-Fetch-Site", "same-origin")]
     assert backend.raw("GET", "/v1/jobs", own)[0] == 401
     assert backend.raw("GET", "/v1/jobs", [*own, ("Authorization", backend.good_headers["Authorization"])])[0] == 200
@@ -222,6 +222,15 @@ def test_only_listed_files_are_served(backend: Backend, job: str, path: str) -> 
     assert backend.about["token"].encode() not in text
 
 
+@pytest.mark.parametrize(
+    "stage", ["..", "../../server", "..%2f..%2fserver", "%2e%2e%5cserver", "decode.log", "%00", "C:"]
+)
+def test_only_listed_logs_are_served(backend: Backend, job: str, stage: str) -> None:
+    headers = list(backend.good_headers.items())
+    assert backend.raw("GET", f"/v1/jobs/{job}/logs/decode", headers)[0] == 200
+    assert 400 <= backend.raw("GET", f"/v1/jobs/{job}/logs/{stage}", headers)[0] < 500
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 @pytest.mark.parametrize("which", ["file", "folder"])
 def test_a_link_among_the_results_is_not_followed(backend: Backend, which: str, tmp_path: Path) -> None:
@@ -255,7 +264,7 @@ def test_bodies_have_limits(backend: Backend) -> None:
         answer = backend.ask("POST", "/v1/jobs", data=pieces, headers={"Content-Type": "application/json"})
         assert answer.status_code == 413
     except requests.RequestException:
-        pass  # it may hang up before the client has read the answer
+        pass  # the server may close the connection before the client reads the response
     deep = b"[" * 100_000
     answer = backend.ask("POST", "/v1/jobs", data=deep, headers={"Content-Type": "application/json"})
     assert 400 <= answer.status_code < 500
@@ -303,7 +312,7 @@ def test_playlists_reach_no_file_of_this_machine(workshop: Backend, tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="access lists instead of modes")
-def test_the_server_file_is_the_owner_s_alone(tmp_path: Path) -> None:
+def test_only_the_owner_reads_the_server_file(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o777)
     stale = data / "server.json"

@@ -83,9 +83,9 @@ def test_a_complete_pipeline_is_found(tmp_path: Path) -> None:
     assert find_checkpoint("thudm/cogvideox-5b-i2v", tmp_path) == folder
     assert kind_of(folder) is COGVIDEOX_I2V
     assert what_to_copy(known.files).startswith("model_index.json and the folders scheduler, text_encoder")
-    before = checkpoint_hash(folder)
+    before = checkpoint_hash(folder, tmp_path)
     (folder / "tokenizer" / "spiece.model").write_text("changed", encoding="utf-8")
-    assert checkpoint_hash(folder) != before
+    assert checkpoint_hash(folder, tmp_path) != before
     (folder / "transformer" / "diffusion_pytorch_model-00002-of-00003.safetensors").unlink()
     with pytest.raises(UserError, match=r"lacks transformer/diffusion_pytorch_model-00002-of-00003\.safetensors\."):
         find_checkpoint("cogvideox-5b/video", tmp_path)
@@ -154,17 +154,17 @@ def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Pat
 
 def test_the_hash_depends_on_content_alone(tmp_path: Path) -> None:
     first, second = save_dust3r(tmp_path / "a"), save_dust3r(tmp_path / "b")
-    before = checkpoint_hash(first)
-    assert checkpoint_hash(second) == before
-    assert checkpoint_hash(f"{first}\n{second}") != before
+    before = checkpoint_hash(first, tmp_path)
+    assert checkpoint_hash(second, tmp_path) == before
+    assert checkpoint_hash(f"{first}\n{second}", tmp_path) != before
     data = bytearray((first / "model.safetensors").read_bytes())
     data[-1] ^= 1
     (first / "model.safetensors").write_bytes(data)
     stat = (first / "model.safetensors").stat()
     os.utime(first / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
-    assert checkpoint_hash(first) != before
+    assert checkpoint_hash(first, tmp_path) != before
     with pytest.raises(UserError, match="cannot be read"):
-        checkpoint_hash(tmp_path / "gone")
+        checkpoint_hash(tmp_path / "gone", tmp_path)
 
 
 def test_listing_providers_and_weights_imports_no_torch(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_weights_that_change_after_the_plan_are_not_loaded(mini: Path, tmp_path:
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
     flip_bit(mini / "geometry" / WEIGHTS)
     with pytest.raises(UserError, match="has changed"):
-        run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), InstalledWeights())
+        run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), InstalledWeights(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("what", ["suite.json", f"geometry/{WEIGHTS}", "geometry", "."])

@@ -3,20 +3,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from reangle.contract import Clip, FileRef, GeometrySettings, JobRequest
+from reangle.engines.plan import plan_job
 from reangle.runtime import process as module
+from reangle.runtime.database import JobDatabase
 from reangle.runtime.process import StageProcess
+from reangle.runtime.store import Store
+from reangle.runtime.supervisor import Supervisor
+from reangle.weights.installed import InstalledWeights
 
-from tests.backend.server_harness import wait_for
+from tests.backend.server_harness import REPOSITORY, Stages, alive, wait_for
 
 
 @pytest.fixture
@@ -73,3 +83,47 @@ def test_long_lines_are_cut_and_of_a_progress_bar_the_last_state_counts(
     assert [len(line) for line in lines[1:-1]] == [8192, 8192, 20000 - 2 * 8192]
     assert stage.errors().endswith("last\n")
     assert max(map(len, stage.errors().splitlines())) == 1000
+
+
+def test_the_queue_goes_on_past_a_process_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = Stages(tmp_path / "stages")
+    paths = (REPOSITORY, REPOSITORY / "backend", REPOSITORY / "tests" / "backend" / "slow_stages")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))
+    monkeypatch.setenv("REANGLE_TEST_STAGES", str(stages.folder))
+    monkeypatch.setattr(module, "GRACE_S", 0.2)
+    data = tmp_path / "data"
+    store, database = Store(data), JobDatabase(data / "jobs.sqlite")
+    supervisor = Supervisor(database, store, plan_job, InstalledWeights(data))
+    supervisor.start()
+    stages.order("hold-decode")
+    first, second = (job_request(store, name) for name in (b"first", b"second"))
+    with monkeypatch.context() as patch:
+        patch.setattr(psutil.Process, "terminate", lambda _: None)
+        patch.setattr(psutil.Process, "kill", lambda _: None)
+        supervisor.submit(first)
+        left_behind = stages.wait_started("decode")["pid"]
+        supervisor.cancel(first.id)
+        wait_for(lambda: database.status(first.id).state == "canceled")  # type: ignore[union-attr]
+        assert first.id in database.stage_runs()
+        assert alive(left_behind)
+    supervisor.submit(second)
+    assert stages.wait_started("decode", 2)["pid"] != left_behind
+    supervisor.stop()
+    # The next backend tries again.
+    database.close()
+    database = JobDatabase(data / "jobs.sqlite")
+    supervisor = Supervisor(database, store, plan_job, InstalledWeights(data))
+    stages.lift("hold-decode")
+    supervisor.start()
+    assert not alive(left_behind)
+    wait_for(lambda: database.status(second.id).state == "done")  # type: ignore[union-attr]
+    supervisor.stop()
+    database.close()
+
+
+def job_request(store: Store, clip: bytes) -> JobRequest:
+    sha256 = hashlib.sha256(clip).hexdigest()
+    store.receive(sha256, [clip])
+    file = FileRef(name="clip.mp4", sha256=sha256, size=len(clip))
+    geometry = GeometrySettings(provider="files", files=(replace(file, name="depth.npz"),))
+    return JobRequest(id=uuid.uuid4().hex, clip=Clip(files=(file,)), geometry=geometry)

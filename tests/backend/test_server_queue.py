@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The job list under every order of submitting, running, canceling, ending and dying that Hypothesis finds."""
+"""The job list under random orders of submit, run, cancel, end and crash, by Hypothesis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def request(seed: int = 0) -> JobRequest:
 
 
 class Queue(RuleBasedStateMachine):
-    """Jobs in a plain list of Python beside jobs in the database."""
+    """Compares the database with a plain model of the queue."""
 
     jobs = Bundle("jobs")
     running = Bundle("running")
@@ -41,7 +41,7 @@ class Queue(RuleBasedStateMachine):
         self.requests: dict[str, JobRequest] = {}
         self.states: dict[str, str] = {}
         self.canceled: set[str] = set()
-        self.told: dict[str, list[str]] = {}
+        self.reported: dict[str, list[str]] = {}
 
     def open(self) -> JobDatabase:
         return JobDatabase(self.folder / "jobs.sqlite")
@@ -52,13 +52,13 @@ class Queue(RuleBasedStateMachine):
 
     def move(self, job: str, state: str) -> None:
         self.states[job] = state
-        self.told[job].append(state)
+        self.reported[job].append(state)
 
     @rule(target=jobs, seed=st.integers(0, 3))
     def submit(self, seed: int) -> str:
         made = request(seed)
         assert self.database.submit(made) == "new"
-        self.requests[made.id], self.told[made.id] = made, []
+        self.requests[made.id], self.reported[made.id] = made, []
         self.move(made.id, "queued")
         return made.id
 
@@ -105,7 +105,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def die_and_restart(self) -> None:
-        # A process that dies leaves the write-ahead log as it is; a copy taken now is what the next one finds.
+        # A crash leaves the write-ahead log as it is; the next process opens what a copy taken now holds.
         copy = Path(tempfile.mkdtemp())
         for file in self.folder.glob("jobs.sqlite*"):
             shutil.copy(file, copy)
@@ -125,7 +125,7 @@ class Queue(RuleBasedStateMachine):
             assert status is not None
             assert status.state == state
             assert [event.n for event in events] == list(range(1, status.last_event + 1))
-            assert [event.state for event in events if event.type == "state"] == self.told[job]
+            assert [event.state for event in events if event.type == "state"] == self.reported[job]
             assert sum(event.state in FINAL_STATES for event in events) == (state in FINAL_STATES)
             assert sum(event.type == "note" for event in events) == len(status.notes) <= 1
             assert [event.name for event in events if event.type == "result"] == list(self.database.results(job))

@@ -35,7 +35,9 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobDatabase:
 
 
 def test_health_answers_while_every_reader_waits(tmp_path: Path, slow: JobDatabase) -> None:
-    app = create_app(Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights()), ChangeSignal(), lambda: None)
+    app = create_app(
+        Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights(tmp_path)), ChangeSignal(), lambda: None
+    )
 
     async def ask() -> tuple[float, list[int]]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:

@@ -8,23 +8,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
 
 from reangle.api.error_responses import RefusedError, unknown_job
 from reangle.api.schema import PathJobId
 from reangle.runtime.database import JobReader
-from reangle.runtime.logs import list_logs, read_log
+from reangle.runtime.logs import LogFile, list_logs, read_log
 
 LOG_BYTES = 256 << 10
 MAX_LOG_BYTES = 4 << 20
-
-
-class StageLogFile(BaseModel):
-    """stage: its name in the address. size: bytes. modified: seconds since 1970."""
-
-    stage: str
-    size: int
-    modified: float
 
 
 def log_routes(database: JobReader, data: Path) -> APIRouter:
@@ -32,10 +23,10 @@ def log_routes(database: JobReader, data: Path) -> APIRouter:
     router = APIRouter()
 
     @router.get("/v1/jobs/{job_id}/logs")
-    def list_job_logs(job_id: PathJobId) -> list[StageLogFile]:
+    def list_job_logs(job_id: PathJobId) -> list[LogFile]:
         if database.status(job_id) is None:
             raise unknown_job(job_id)
-        return [StageLogFile(**vars(log)) for log in list_logs(data, job_id)]
+        return list_logs(data, job_id)
 
     @router.get("/v1/jobs/{job_id}/logs/{stage}", response_class=PlainTextResponse)
     def stage_log(

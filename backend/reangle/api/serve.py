@@ -75,7 +75,7 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
     changes = ChangeSignal()
     database = JobDatabase(data / "jobs.sqlite", on_change=changes.send)
     try:
-        supervisor = Supervisor(database, Store(data), plan_job, InstalledWeights(), at_once=at_once)
+        supervisor = Supervisor(database, Store(data), plan_job, InstalledWeights(data), at_once=at_once)
         listener = _listen(port)
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
         app = create_app(supervisor, changes, lambda: server.end())

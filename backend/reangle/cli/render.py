@@ -116,7 +116,7 @@ def run_stages(
             interruption.check()
             report(stage, fraction, message, cached=cached)
 
-        return run_plan(stages, store, InstalledWeights(), listening, before)
+        return run_plan(stages, store, InstalledWeights(store.root), listening, before)
 
 
 def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]:

@@ -39,6 +39,7 @@ GENERATE = StageSpec(
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "fill": FilledFolder},
     may_read={"learn": LoraFolder},
     writes=GeneratedFolder,
+    silence_s=900.0,  # loading large weights from a slow disk reports nothing
     run="reangle.generation.stage:generate",
 )
 GenerateContext = StageContext[GenerateParams, GeneratedFolder]

@@ -33,6 +33,7 @@ LEARN = StageSpec(
     reads={"decode": DecodedClip, "geometry": GeometryFolder},
     may_read={"learn": LoraFolder},
     writes=LoraFolder,
+    silence_s=900.0,  # loading large weights from a slow disk reports nothing
     run="reangle.motion.stage:learn_motion",
 )
 LearnContext = StageContext[LearnParams, LoraFolder]

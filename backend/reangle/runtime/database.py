@@ -230,10 +230,12 @@ class JobDatabase(JobReader):
             db.execute("UPDATE jobs SET stage = ?, progress = ? WHERE id = ?", (stage, progress, job_id))
             self._append(db, job_id, type="stage", stage=stage, cached=cached, progress=progress)
 
-    def report_progress(self, job_id: str, stage: str, progress: float, eta_s: float | None) -> None:
+    def report_progress(
+        self, job_id: str, stage: str, progress: float, eta_s: float | None, message: str | None = None
+    ) -> None:
         with self._write() as db:
             db.execute("UPDATE jobs SET progress = ?, eta_s = ? WHERE id = ?", (progress, eta_s, job_id))
-            self._append(db, job_id, type="progress", stage=stage, progress=progress, eta_s=eta_s)
+            self._append(db, job_id, type="progress", stage=stage, progress=progress, eta_s=eta_s, message=message)
 
     def add_loss(self, job_id: str, stage: str, loss: float, words: str, picture: str) -> None:
         """Training progress. words: step, speed, time left. picture: a PNG in base 64, or ""."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from reangle.errors import RunAgainError, UserError
@@ -23,8 +24,15 @@ from reangle.runtime.store import Artifact, Store
 class Weights(Protocol):
     """What running a stage needs to know of the weights it loads. checkpoint: as in PlannedStage."""
 
-    def checkpoint_hash(self, checkpoint: str) -> str:
-        """SHA-256 of the content that decides what the checkpoint computes; "" for no checkpoint."""
+    def known_hash(self, checkpoint: str) -> str | None:
+        """What `checkpoint_hash` returns, or None if it would have to read files."""
+        ...
+
+    def checkpoint_hash(self, checkpoint: str, report: Callable[[float, str], None] = ignore_progress) -> str:
+        """SHA-256 of the content that decides what the checkpoint computes; "" for no checkpoint.
+
+        Reads each file once per path, size and time, which takes long for large weights; report as in StageContext.
+        """
         ...
 
     def check_weights(self, checkpoint: str) -> None:
@@ -42,10 +50,9 @@ def ignore_plan(stage: PlannedStage, fraction: float, message: str, *, cached: b
     """A PlanReport that drops what it gets."""
 
 
-def stage_key(stage: PlannedStage, inputs: Mapping[str, Artifact], weights: Weights) -> str:
+def stage_key(stage: PlannedStage, inputs: Mapping[str, Artifact], checkpoint_hash: str) -> str:
     """The key under which this stage's output is cached. inputs: role -> artifact."""
-    hashes = {role: artifact.content_hash for role, artifact in inputs.items()}
-    return stage.key(hashes, weights.checkpoint_hash(stage.checkpoint))
+    return stage.key({role: artifact.content_hash for role, artifact in inputs.items()}, checkpoint_hash)
 
 
 def inputs_of(stage: PlannedStage, done: Mapping[StageId, Artifact]) -> dict[str, Artifact]:
@@ -113,11 +120,16 @@ def run_plan(
     done = dict(before or {})
     for stage in stages:
         inputs = inputs_of(stage, done)
-        key = stage_key(stage, inputs, weights)
+        reading = partial(_report_reading, stage, report)
+        key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint, reading))
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, "", cached=artifact is not None)
         done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report)
     return done
+
+
+def _report_reading(stage: PlannedStage, report: PlanReport, _fraction: float, message: str) -> None:
+    report(stage, 0.0, message, cached=False)
 
 
 def _run_until_done(

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from reangle.contract import JobError, JobRequest, from_data
 from reangle.errors import RunAgainError, UserError
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import Weights, inputs_of, stage_key
+from reangle.runtime.logs import StageLog
 from reangle.runtime.process import StageProcess
 from reangle.runtime.progress import Progress
 from reangle.runtime.stage import PlannedStage, StageId
 from reangle.runtime.stage_process import stage_to_json
+from reangle.runtime.stall import Silence, duration
 from reangle.runtime.store import Artifact, Store
 
 MAX_DEATHS = 3
@@ -25,6 +28,8 @@ EVENT_GAP_S = 0.2
 QUIET_GAP_S = 2.0
 SMALLEST_STEP = 0.002
 LOSS_GAP_S = 1.0
+
+logger = logging.getLogger(__name__)
 
 Planner = Callable[[JobRequest, Path], Sequence[PlannedStage]]
 """From a request and the data folder to the stages of the job. Raises UserError for what is bound to fail."""
@@ -66,47 +71,85 @@ class JobRun:
         progress = Progress(stages)
         done: dict[StageId, Artifact] = {}
         for stage in stages:
-            inputs = inputs_of(stage, done)
-            key = stage_key(stage, inputs, self._weights)
-            with self._only_one(key):
-                artifact = self._store.sound_artifact(key)
-                cached = artifact is not None
-                progress.begin()
-                self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=cached)
-                if artifact is None:
-                    artifact = self._make(stage, key, inputs, progress)
-            progress.finish(stage, cached=cached)
-            done[stage.id] = artifact
-            if stage.publishes is not None:
-                self._database.add_result(self._request.id, stage.publishes, key)
+            with StageLog(self._store.root, self._request.id, stage.spec.kind, stage.camera) as log:
+                done[stage.id] = self._run_stage(stage, inputs_of(stage, done), progress, log)
 
-    def _make(self, stage: PlannedStage, key: str, inputs: dict[str, Artifact], progress: Progress) -> Artifact:
-        order = {
-            "root": str(self._store.root),
-            "key": key,
-            "stage": stage_to_json(stage),
-            "inputs": {role: artifact.key for role, artifact in inputs.items()},
-        }
+    def _run_stage(
+        self, stage: PlannedStage, inputs: dict[str, Artifact], progress: Progress, log: StageLog
+    ) -> Artifact:
+        checkpoint_hash = self._weights.known_hash(stage.checkpoint)
+        if checkpoint_hash is None:
+            checkpoint_hash = self._hash_weights(stage, progress, log)
+        key = stage_key(stage, inputs, checkpoint_hash)
+        with self._only_one(key):
+            artifact = self._store.sound_artifact(key)
+            cached = artifact is not None
+            progress.begin()
+            self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=cached)
+            if artifact is None:
+                artifact = self._make(stage, key, inputs, progress, log)
+            else:
+                logger.info("In the cache as %s", key)
+        progress.finish(stage, cached=cached)
+        if stage.publishes is not None:
+            self._database.add_result(self._request.id, stage.publishes, key)
+        return artifact
+
+    def _hash_weights(self, stage: PlannedStage, progress: Progress, log: StageLog) -> str:
+        """Read the stage's weights in a stage process. They are so large that the backend itself must not."""
+        logger.info("Reading the weights %s", stage.checkpoint)
+        self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=False)
+        with self._only_one(stage.checkpoint):
+            known = self._weights.known_hash(stage.checkpoint)
+            return known or self._run_process({"hash": True}, stage, progress, log)["hash"]
+
+    def _make(
+        self, stage: PlannedStage, key: str, inputs: dict[str, Artifact], progress: Progress, log: StageLog
+    ) -> Artifact:
+        order = {"key": key, "inputs": {role: artifact.key for role, artifact in inputs.items()}}
+        result = self._run_process(order, stage, progress, log)
+        artifact = self._store.artifact(result["artifact"])
+        if artifact is None:
+            raise UserError(f"The output of {stage.title} is no longer in the store.", advice="Send the job again.")
+        return artifact
+
+    def _run_process(
+        self, order: Mapping[str, Any], stage: PlannedStage, progress: Progress, log: StageLog
+    ) -> dict[str, Any]:
+        """Run a stage process until it gives a result, at most MAX_DEATHS times; returns its last line."""
+        common = {"root": str(self._store.root), "job": self._request.id, "stage": stage_to_json(stage)}
         deaths = 0
         while True:
             if self._interrupted():
                 raise JobInterruptedError
-            process = StageProcess()
+            process = StageProcess(log.write_output)
+            logger.info("Process %d starts", process.pid)
+            started = time.monotonic()
             try:
                 self._database.set_stage_run(self._request.id, process.run)
-                process.begin(order)
-                artifact = self._listen(process, stage, progress)
+                process.begin({**common, **order})
+                result = self._listen(process, stage, progress)
             except RunAgainError as again:
+                logger.info("It asks to start again: %s", again)
                 self._database.add_note(self._request.id, stage.title, str(again))
                 continue
+            except StageFailedError as failure:
+                logger.warning("Process %d failed: %s\n%s", process.pid, failure, failure.error.traceback.rstrip())
+                raise
+            except JobInterruptedError:
+                logger.info("Process %d is ended: the job is canceled or the backend ends", process.pid)
+                raise
             finally:
-                process.end()
-                self._database.clear_stage_run(self._request.id)
+                # One that does not end stays recorded, so that the next backend tries again.
+                if process.end():
+                    self._database.clear_stage_run(self._request.id)
                 self._store.sweep()
-            if artifact is not None:
-                return artifact
+            if result is not None:
+                logger.info("Process %d is done after %.1f s", process.pid, time.monotonic() - started)
+                return result
             deaths += 1
             why = _how_it_ended(process.exit_code)
+            logger.warning("Process %d %s, for the %d. time of at most %d", process.pid, why, deaths, MAX_DEATHS)
             if deaths < MAX_DEATHS:
                 note = f"{stage.title}: the process {why}; it runs again."
                 self._database.add_note(self._request.id, stage.title, note)
@@ -119,16 +162,16 @@ class JobRun:
                 )
             )
 
-    def _listen(self, process: StageProcess, stage: PlannedStage, progress: Progress) -> Artifact | None:
-        """Follow a stage to its end. None if it ended without a result."""
+    def _listen(self, process: StageProcess, stage: PlannedStage, progress: Progress) -> dict[str, Any] | None:
+        """Follow a stage process to its result. None if it ended without one."""
         last_time, last_value, last_loss = 0.0, -1.0, 0.0
-        for line in self._lines(process):
+        for line in self._lines(process, stage):
             if "error" in line:
                 raise StageFailedError(from_data(JobError, line["error"]))
             if "again" in line:
                 raise RunAgainError(line["again"])
-            if "artifact" in line:
-                return self._store.artifact(line["artifact"])
+            if "artifact" in line or "hash" in line:
+                return line
             if "loss" in line:
                 if line["picture"] or time.monotonic() - last_loss >= LOSS_GAP_S:
                     last_loss = time.monotonic()
@@ -138,15 +181,18 @@ class JobRun:
                 continue
             if message := line.get("message"):
                 self._database.add_note(self._request.id, stage.title, message)
-            fraction = line.get("progress", 0.0)
+            fraction, reading = line.get("progress", 0.0), line.get("reading")
             value, now = progress.at(stage, fraction), time.monotonic()
             gap = EVENT_GAP_S if abs(value - last_value) >= SMALLEST_STEP else QUIET_GAP_S
             if now - last_time >= gap:
                 last_time, last_value = now, value
-                self._database.report_progress(self._request.id, stage.title, value, progress.eta_s(stage, fraction))
+                eta_s = None if reading else progress.eta_s(stage, fraction)
+                message = None if reading is None else f"{reading:.0%} of the weights read"
+                self._database.report_progress(self._request.id, stage.title, value, eta_s, message)
         return None
 
-    def _lines(self, process: StageProcess) -> Iterator[dict[str, Any]]:
+    def _lines(self, process: StageProcess, stage: PlannedStage) -> Iterator[dict[str, Any]]:
+        silence = Silence(stage.spec.silence_s)
         while True:
             if self._interrupted():
                 raise JobInterruptedError
@@ -154,9 +200,14 @@ class JobRun:
             ended = process.exit_code is not None
             line = process.next_line(POLL_S)
             if line is not None:
+                silence.reported()
                 yield line
             elif ended:
                 return
+            elif silence.is_new():
+                what = f"has reported nothing for {duration(stage.spec.silence_s)}"
+                logger.warning("Process %d %s", process.pid, what)
+                self._database.add_note(self._request.id, stage.title, f"{stage.title} {what}; its log has the stack.")
 
 
 def _how_it_ended(code: int | None) -> str:

@@ -41,7 +41,7 @@ class StageProcess:
     It does nothing before `begin`, so that its run can be recorded first; if the backend dies in between, it reads an
     empty standard input and ends. run: random name in its environment, inherited by everything that it starts, by which
     `end_orphans` tells them from other processes with the same ids. log: called with each line of standard error, from
-    another thread.
+    another thread. pid: of the process.
     """
 
     def __init__(self, log: Callable[[str], None] = lambda line: None) -> None:
@@ -94,6 +94,10 @@ class StageProcess:
         with suppress(queue.Empty):
             return self._lines.get(timeout=seconds)
         return None
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
 
     @property
     def exit_code(self) -> int | None:

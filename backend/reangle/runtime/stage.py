@@ -56,6 +56,7 @@ class StageSpec(Generic[Params, Output]):
     reads: role -> type of the input's folder, for inputs that must be there; may_read: for those that may be missing.
     A role is the kind of stage that writes the input. writes: the type of its own folder.
     files: roles of uploaded files.
+    silence_s: seconds without a report after which it counts as stalled, which is named, not ended.
     run: "module:function", a function that takes the stage's StageContext. It is imported only in the process that runs
     the stage, so the server never imports torch.
     """
@@ -68,6 +69,7 @@ class StageSpec(Generic[Params, Output]):
     reads: Mapping[str, type[StageFolder]] = field(default_factory=dict)
     may_read: Mapping[str, type[StageFolder]] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    silence_s: float = 300.0
 
     def id(self, camera: str = "") -> StageId:
         """The stage of this kind for a camera, or for the whole clip."""

@@ -2,10 +2,13 @@
 """The process of one stage; `python -m reangle.stage_process` runs `main` with the registry and the weights.
 
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
-"inputs": {role: artifact key}}. Prints JSON lines: {"progress": fraction, "message": text} and {"loss": number,
-"message": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
+"inputs": {role: artifact key}, "job": job id}. Prints JSON lines: {"progress": fraction, "message": text} and
+{"loss": number, "message": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
 {"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest, or
 {"again": why} and exit status 3 if the stage wants a fresh process.
+
+With "hash": true instead of "key" and "inputs" it only identifies the stage's weights: it prints
+{"reading": fraction, "message": text}, then {"hash": SHA-256}.
 """
 
 from __future__ import annotations
@@ -15,14 +18,16 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
 from reangle.errors import RunAgainError, UserError
 from reangle.runtime.execute import Weights, run_stage
+from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
+from reangle.runtime.stall import StackDump
 from reangle.runtime.store import Store
 
 Specs = Mapping[str, StageSpec[Any, Any]]
@@ -59,30 +64,40 @@ def stage_from_json(values: Mapping[str, Any], specs: Specs) -> PlannedStage:
     )
 
 
-def main(specs: Specs, weights: Weights) -> int:
-    """Run the stage that standard input describes; returns the exit status."""
+def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
+    """Run the stage that standard input describes; returns the exit status. weights_in: from the data folder."""
     order = json.load(sys.stdin)
+    stage = stage_from_json(order["stage"], specs)
+    log_to_stderr(order["job"], stage.title)
+    stacks = StackDump(stage.spec.silence_s)
     # Libraries print to standard output when they like; only JSON lines may reach the supervisor.
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
 
     def send(**values: Any) -> None:
+        stacks.reported()
         print(json.dumps(values), file=lines, flush=True)
 
     def report(fraction: float, message: str) -> None:
         send(progress=min(max(fraction, 0.0), 1.0), message=message)
+
+    def report_reading(fraction: float, message: str) -> None:
+        send(reading=fraction, message=message)
 
     def report_training(loss: float, message: str, picture: bytes) -> None:
         send(loss=loss, message=message, picture=base64.b64encode(picture).decode())
 
     try:
         store = Store(Path(order["root"]))
+        weights = weights_in(store.root)
+        if order.get("hash"):
+            send(hash=weights.checkpoint_hash(stage.checkpoint, report_reading))
+            return 0
         inputs = {}
         for role, key in order["inputs"].items():
             inputs[role] = store.artifact(key)
             if inputs[role] is None:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
-        stage = stage_from_json(order["stage"], specs)
         artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training)
     except UserError as error:
         send(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from reangle.contract import JobRequest, JobStatus
+from reangle.errors import UserError
 from reangle.runtime.database import JobDatabase, Submission
 from reangle.runtime.execute import Weights
-from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, Planner, error_of
+from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, Planner, StageFailedError, error_of
 from reangle.runtime.logs import log_place, remove_old_logs
 from reangle.runtime.process import end_orphans
 from reangle.runtime.store import Store
@@ -116,7 +117,8 @@ class Supervisor:
                 raise
             except Exception as failure:
                 error = error_of(failure, traceback.format_exc())
-                logger.warning("Job %s failed: %s\n%s", request.id, error.message, error.traceback)
+                expected = isinstance(failure, UserError | StageFailedError)
+                logger.warning("Job %s failed: %s", request.id, error.message, exc_info=not expected)
                 self.database.finish(request.id, "failed", error)
             else:
                 self.database.finish(request.id, "done")

@@ -39,7 +39,7 @@ def verify(name: str | None, data: Path) -> list[Verdict]:
     if known := known_checkpoint(name):
         return _verify_known(known, data)
     folder = find_checkpoint(name, data)
-    return [_hashed(name_of(str(folder)), folder)]
+    return [_hashed(name_of(str(folder)), folder, data)]
 
 
 def _verify_all(checkpoints: Iterable[Checkpoint], data: Path) -> list[Verdict]:
@@ -49,7 +49,7 @@ def _verify_all(checkpoints: Iterable[Checkpoint], data: Path) -> list[Verdict]:
 def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
     try:
         if not known.shipped:
-            return [_hashed(known.name, find_installed(known, data))]
+            return [_hashed(known.name, find_installed(known, data), data)]
         files = shipped_files(known)
     except UserError as error:
         return [Verdict(known.name, "", False, error.message, error.advice)]
@@ -61,6 +61,6 @@ def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
     return verdicts
 
 
-def _hashed(name: str, folder: Path) -> Verdict:
-    content = checkpoint_hash(folder, read_again=True)
+def _hashed(name: str, folder: Path, data: Path) -> Verdict:
+    content = checkpoint_hash(folder, data, read_again=True)
     return Verdict(name, "", True, f"no published hash to compare with; content hash is {content}")

@@ -44,12 +44,18 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
         steps += 1
         context.report(min(steps / 1000, 0.9), f"note of {kind}" if steps == 1 else "")
         time.sleep(0.01)
+    _hang(kind)
     if child is not None:
         child.kill()
         child.wait()
     (context.out.path / "frames").mkdir()
     params = STAGES[kind].params_json(context.params)
     (context.out.path / "frames" / "000001.png").write_text(json.dumps([kind, params], sort_keys=True))
+
+
+def _hang(kind: str) -> None:
+    while (FOLDER / f"hang-{kind}").exists():
+        time.sleep(0.01)
 
 
 decode = partial(_stage, "decode")
