@@ -11,7 +11,7 @@ from typing import Any
 from environments import REPOSITORY
 
 SAMPLE_CAPTION = "an orange person walks right and a red box in a room with a brown wooden floor and beige walls"
-GEOMETRIES = "mini, dust3r, depth-anything or files:DIR"
+GEOMETRIES = "a provider that `reangle doctor` lists, or files:DIR"
 
 
 class Steps:

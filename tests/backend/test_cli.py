@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reangle.cli.main import main
+from reangle.geometry.depth.providers import PROVIDERS
 from reangle.media.write import read_images, write_images, write_mp4
 
 from tests.backend.clips import probe
@@ -257,7 +258,7 @@ def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> Non
     report = events(healthy.stdout)[0]["data"]
     assert report["ready"]
     assert report["packages"]["av"]
-    assert {row["name"] for row in report["geometry"]} == {"files", "mini", "dust3r", "depth-anything"}
+    assert [row["name"] for row in report["geometry"]] == [spec.name for spec in PROVIDERS]
     assert {suite["name"]: set(suite["installed"]) for suite in report["suites"]} == {
         name: {"geometry", "video", "image"} for name in ("mini", "cogvideox-5b")
     }

@@ -38,7 +38,7 @@ def errors(result: Alignment, scene: Scene) -> Errors:
     turn = Rotation.from_matrix(truth[:, :3, :3].transpose(0, 2, 1) @ result.world_from_camera[:, :3, :3])
     apart = np.linalg.norm(result.world_from_camera[:, :3, 3] * unit - truth[:, :3, 3], axis=1)
     travel = np.linalg.norm(truth[:, :3, 3], axis=1).max()
-    found, moving = result.dynamic, scene.moving
+    estimate, moving = result.dynamic, scene.moving
     ratios = scene.depth / np.where(result.valid, result.depth, np.nan)
     return Errors(
         focal=float(abs(result.lens.focal / scene.K[0, 0, 0] - 1)),
@@ -46,7 +46,7 @@ def errors(result: Alignment, scene: Scene) -> Errors:
         path=float((apart**2).mean() ** 0.5 / (travel if travel > 0.1 else np.median(scene.depth))),
         depth=float(np.nanmean(np.abs(unit / ratios - 1))),
         scale_drift=float(np.nanmedian(ratios, axis=(1, 2)).std() / unit),
-        moving=float((found & moving).sum() / (found | moving).sum()),
+        moving=float((estimate & moving).sum() / (estimate | moving).sum()),
     )
 
 

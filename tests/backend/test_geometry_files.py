@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Geometry from files: what Blender and COLMAP write goes in, and what does not fit is said in words."""
+"""Geometry from files: renders of Blender, cameras of COLMAP, and errors for files that do not fit."""
 
 from __future__ import annotations
 
@@ -260,9 +260,9 @@ def test_depth_and_camera_are_collected_from_a_folder(tmp_path: Path) -> None:
     )
     (tmp_path / "notes.json").write_text('{"author": "me"}')
     camera_json(tmp_path / "targets" / "other.json", moving_camera(2))
-    found = collect_geometry_files(tmp_path)
-    assert [path.name for path in found] == ["9.exr", "10.exr", "scene.json"]
-    assert len(read_camera_json("scene.json", found[-1]).K) == 1
+    paths = collect_geometry_files(tmp_path)
+    assert [path.name for path in paths] == ["9.exr", "10.exr", "scene.json"]
+    assert len(read_camera_json("scene.json", paths[-1]).K) == 1
     write_exr(tmp_path / "masks" / "1.exr", [{"Z": true_depth(0)}])
     assert [path.name for path in collect_geometry_files(tmp_path)] == ["9.exr", "10.exr", "scene.json"]
     with pytest.raises(UserError, match="no depth maps"):

@@ -235,7 +235,7 @@ def collect_geometry_files(folder: Path) -> list[Path]:
 
 
 def _is_deep_png(path: Path) -> bool:
-    """Whether the PNG header says 16 bits."""
+    """Whether the PNG has 16 bits, by its header."""
     with path.open("rb") as file:
         header = file.read(25)
     return header.startswith(b"\x89PNG\r\n\x1a\n") and len(header) == 25 and header[24] == 16
