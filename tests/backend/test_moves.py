@@ -8,7 +8,10 @@ import pytest
 from reangle.contract.moves import KINDS, Move
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.moves import focus_depth_of, move_path, parse_move
+from reangle.warping.moves import focus_depth_of, move_name, move_path, parse_move
+
+from reangle_blender.core import moves as addon_moves
+from reangle_blender.core.contract import moves as addon_contract
 
 DEPTH = 4.0
 
@@ -96,3 +99,22 @@ def test_moves_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_move(text, held=False)
     assert any(kind in caught.value.advice for kind in KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_move_is_the_add_ons(name: str) -> None:
+    here = move_path(parse_move(f"{name}::smooth", held=False), scene(moving=True), 60, 40, 24)
+    there = addon_moves.move_camera(
+        addon_contract.Move(name, addon_contract.KINDS[name].default),
+        addon_contract.move_times(5),
+        scene(moving=True).world_from_camera,
+        DEPTH,
+    )
+    assert np.allclose(here.world_from_camera, there.world_from_camera, atol=1e-12)
+    assert np.allclose(np.asarray(here.K)[:, 0, 0], 60 * there.lens_factor)
+
+
+def test_amount_and_easing_may_be_left_out() -> None:
+    assert parse_move("crane-up", held=False) == Move("crane-up", KINDS["crane-up"].default, easing="linear")
+    assert move_name(parse_move("crane-up:30:ease-in", held=False)) == "crane-up-30-ease-in"
+    assert move_name(parse_move("orbit-left:8", held=True)) == "view-orbit-left-8"

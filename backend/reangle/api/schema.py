@@ -82,7 +82,7 @@ def _schema_of_kind(kind: Any) -> dict[str, Any]:
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in _KINDS:
         return {"type": _KINDS[kind]}
-    if dataclasses.is_dataclass(kind):
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return {"$ref": f"#/components/schemas/{kind.__name__}"}
     if origin is Literal:
         return {"enum": list(arguments)}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite
@@ -25,6 +25,7 @@ Matrix3 = tuple[Row3, Row3, Row3]
 Matrix4 = tuple[Row4, Row4, Row4, Row4]
 
 _NUMBER = check_of(float)
+_as_tuple = cast("Callable[[Any], tuple[Any, ...]]", tuple)
 
 
 def _matrices(size: int) -> Whole:
@@ -32,7 +33,7 @@ def _matrices(size: int) -> Whole:
 
     def check(value: Any) -> tuple[Any, ...]:
         try:
-            matrices = tuple(tuple(map(tuple, matrix)) for matrix in value)
+            matrices = tuple(tuple(map(_as_tuple, matrix)) for matrix in value)
             rows = list(chain.from_iterable(matrices))
             numbers = list(chain.from_iterable(rows))
             if (

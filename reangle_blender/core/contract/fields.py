@@ -17,7 +17,6 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, reduce
-from operator import or_
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from .errors import ContractError
@@ -114,7 +113,7 @@ class Setting:
 
 def check_fields(value: Any) -> None:
     """Check every field of a frozen dataclass against its annotation. Raises ContractError naming the field."""
-    for name, check in _checks_of(type(value)):
+    for name, check in _checks_of(cast("type[Any]", type(value))):
         given = getattr(value, name)
         try:
             kept = check(given)
@@ -139,7 +138,7 @@ def split_hint(hint: Any) -> tuple[Any, tuple[Any, ...], bool]:
         rules = tuple(more)
     if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
         kinds = tuple(kind for kind in get_args(hint) if kind is not type(None))
-        inner, inner_rules, _ = split_hint(reduce(or_, kinds))
+        inner, inner_rules, _ = split_hint(reduce(lambda one, other: one | other, kinds))
         return inner, (*rules, *inner_rules), True
     return hint, rules, False
 
