@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only module that asks which Blender this is: 4.2 LTS to 5.x."""
+"""Differences between Blender versions, 4.2 LTS to 5.x. No other module depends on the version."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import bpy
 from bpy.types import ID, FCurve, Scene
 
 VIDEO_VIEW_TRANSFORM = "Standard"
-# Since 4.5 a path property must say that it takes paths beginning with //.
+# Since 4.5 a path property must declare that it takes paths that start with //.
 PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 def strips(scene: Scene) -> Any:
-    """The scene's sequencer strips, making the sequence editor if there is none."""
+    """The scene's sequencer strips, creating the sequence editor if there is none."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # "sequences" until 4.3
 
 
 def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> None:
-    """Since 5.0 a workspace chooses which scene its sequencer edits; leave a choice that was made."""
+    """Since 5.0 a workspace chooses which scene its sequencer edits; keep an existing choice."""
     workspace = context.workspace
     if workspace is not None and hasattr(workspace, "sequencer_scene") and workspace.sequencer_scene is None:
         workspace.sequencer_scene = scene
 
 
 def sequencer_scene(context: bpy.types.Context) -> Scene:
-    """The scene whose strips the artist sees: since 5.0 the workspace's choice, else the window's scene."""
+    """The scene that the sequencer shows: since 5.0 the workspace's choice, otherwise the window's scene."""
     return getattr(context.workspace, "sequencer_scene", None) or context.scene
 
 
 def _curves(id_block: ID) -> Any:
-    """The curves of a data-block's own action, which is made if there is none."""
+    """The curves of a data-block's own action, created if there is none."""
     animation = id_block.animation_data or id_block.animation_data_create()
     action = animation.action
     if action is None:
@@ -50,7 +50,7 @@ def _curves(id_block: ID) -> Any:
 
 
 def new_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve:
-    """An empty curve for this property, in place of one that is there."""
+    """An empty curve for this property; an existing one is replaced."""
     remove_fcurve(id_block, data_path, index)
     return _curves(id_block).new(data_path, index=index)
 
@@ -68,7 +68,7 @@ def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
 
 
 def compositor_tree(scene: Scene) -> Any:
-    """The scene's compositing nodes, switched on and made if there are none."""
+    """The scene's compositing nodes, switched on and created if there are none."""
     if hasattr(scene, "compositing_node_group"):
         if scene.compositing_node_group is None:
             scene.compositing_node_group = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
@@ -78,7 +78,7 @@ def compositor_tree(scene: Scene) -> Any:
 
 
 def compositor_output(tree: Any) -> Any:
-    """The image socket that is the composite, made if there is none."""
+    """The image socket of the composite, created if there is none."""
     if not hasattr(bpy.types, "CompositorNodeComposite"):
         if not any(item.in_out == "OUTPUT" for item in tree.interface.items_tree if item.item_type == "SOCKET"):
             tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
@@ -92,5 +92,12 @@ def compositor_output(tree: Any) -> Any:
 
 
 def point_shader_name() -> str:
-    """The built-in shader for coloured points; since 4.5 points have shaders of their own."""
+    """The built-in shader for coloured points; since 4.5 points have their own shaders."""
     return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"
+
+
+def saved_properties(scene: Scene, name: str) -> dict[str, Any]:
+    """All values that the file stores for a registered group, also of properties that no longer exist."""
+    read = getattr(scene, "bl_system_properties_get", None)  # since 5.0 they are apart from custom properties
+    group = ((read() or {}) if read else scene).get(name)
+    return group.to_dict() if group is not None else {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings that hold for every file of this artist."""
+"""The artist's settings for all files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class ReanglePreferences(AddonPreferences):
 
     data_folder: StringProperty(
         name="Backend Data",
-        description="Where the backend keeps its jobs and how it is started; empty is this system's usual place",
+        description="Folder of the backend's jobs and of its start command; empty uses the system's default",
         subtype="DIR_PATH",
         options=compat.PATH_OPTIONS,
     )
     results_folder: StringProperty(
         name="Results",
-        description="Where results are put; // is the folder of the .blend",
+        description="Folder for results; // is the folder of the .blend",
         subtype="DIR_PATH",
         options=compat.PATH_OPTIONS,
         default="//reangle",
     )
     commercial_only: BoolProperty(
         name="Commercial Use Only",
-        description="Refuse geometry whose weights or code are not for commercial work",
+        description="Refuse models whose weights or code are not licensed for commercial work",
     )
 
     def draw(self, _context: Context) -> None:
@@ -47,13 +47,13 @@ def get() -> ReanglePreferences:
 
 
 def data_folder() -> Path | None:
-    """The artist's choice of the backend's data folder; None is this system's usual place."""
+    """The chosen data folder of the backend; None is the system's default."""
     chosen = get().data_folder
     return Path(bpy.path.abspath(chosen)) if chosen else None
 
 
 def results_folder(title: str, job: str) -> Path:
-    """Where a job's files go. Beside the .blend by default; in the extension's own folder while it is not saved."""
+    """Folder for a job's files: by default beside the .blend, in the extension's folder while that is unsaved."""
     chosen = get().results_folder or "//reangle"
     if chosen.startswith("//") and not bpy.data.filepath:
         base = Path(bpy.utils.extension_path_user(__package__ or "", path="results", create=True))

@@ -12,7 +12,6 @@ from ..core import backend_process
 from ..core.backend_process import Backend
 from ..core.client import Client, UnreachableError
 from ..core.contract import Capabilities
-from ..core.contract.capabilities import ProviderInfo
 from ..core.errors import UserError
 from . import main_thread
 from .main_thread import Failure
@@ -21,7 +20,10 @@ T = TypeVar("T")
 
 
 class Connection:
-    """state: "off", "starting", "on" or "failed"; backend is set while "on", failure while "failed"."""
+    """state: "off", "starting", "on" or "failed"; backend is set while "on", failure while "failed".
+
+    capabilities: of the backend that was connected last.
+    """
 
     def __init__(self) -> None:
         self.state = "off"
@@ -32,10 +34,6 @@ class Connection:
     @property
     def version(self) -> str:
         return self.backend.version if self.backend else ""
-
-    def provider(self, name: str) -> ProviderInfo | None:
-        """The backend's description of a geometry provider; None while unknown."""
-        return self.capabilities.provider(name) if self.capabilities else None
 
 
 now = Connection()

@@ -8,20 +8,12 @@ from pathlib import Path
 
 from bpy.types import Object, Scene
 
-from .. import preferences, state
+from .. import choices, preferences, state
 from ..core.client import Client
-from ..core.contract import (
-    CameraPath,
-    JobRequest,
-    JobStatus,
-    PreviewSettings,
-    ReangleSettings,
-    from_json,
-    new_job_id,
-    to_json,
-)
+from ..core.contract import CameraPath, JobRequest, JobStatus, from_json, new_job_id, to_json
 from ..core.errors import UserError
 from ..core.files import CanceledError
+from ..state import engines
 from . import connection, ledger, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
@@ -52,12 +44,15 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
 def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) -> str:
     """Send camera paths over the imported clip. cameras: the object of each path. Returns the job's id.
 
-    Raises UserError if the backend is not running or no clip is imported.
+    Raises UserError if the backend is not running, no clip is imported, or a choice is not available or not allowed.
     """
     client = connection.client()
     shot = state.of(scene)
     if not shot.shot_request:
         raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
+    choices.check("engine", shot.engine)
+    if "reangle" in engines.groups(shot.engine):
+        choices.check("suite", shot.learning.suite)
     material = from_json(transfer.Material, shot.shot_request)
     shot_job = shot.jobs.get(shot.shot)
     number = 1 + sum(job.kind == "RENDER" for job in shot.jobs)
@@ -70,8 +65,8 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         geometry=material.geometry,
         paths=tuple(paths),
         engine=shot.engine,
-        preview=PreviewSettings(memory=shot.use_memory),
-        reangle=reangle_settings(shot),
+        preview=engines.preview_settings(shot.preview),
+        reangle=engines.reangle_settings(shot.learning),
     )
     ledger.write(entry)
     # Files that have been moved since the import are most likely in the backend already.
@@ -83,26 +78,6 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         failed=partial(_not_sent, entry),
     )
     return entry.id
-
-
-def reangle_settings(shot: state.ReangleScene) -> ReangleSettings:
-    """The settings of engine `reangle`; numbers only with the artist's own settings switched on."""
-    chosen = shot.learning
-    own = {}
-    if chosen.use_own:
-        own = {
-            "shared_steps": chosen.shared_steps,
-            "path_steps": chosen.path_steps,
-            "rank": chosen.rank,
-            "alpha": chosen.alpha,
-            "rate": chosen.rate,
-            "sampling_steps": chosen.sampling_steps,
-            "guidance": chosen.guidance,
-            "dynamic_guidance": chosen.dynamic_guidance,
-            "warp_guidance": chosen.warp_guidance,
-            "fill_share": chosen.fill_share,
-        }
-    return ReangleSettings(suite=chosen.suite, caption=chosen.caption[:2000], exact_where_seen=chosen.exact, **own)
 
 
 def _new_entry(scene: Scene, kind: str, title: str) -> Entry:

@@ -8,9 +8,8 @@ import json
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from ..core.camera import scale_intrinsics
 from ..core.client import Client, RefusedError
@@ -66,19 +65,20 @@ class LearningProgress:
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """The artist's choices of step 1 as plain values. frames: 0 is all. size: (width, height), None is the clip's."""
+    """The artist's choices of step 1 as plain values.
+
+    frames: 0 is all. size: (width, height), None is the clip's. geometry: without files. reads_files: the provider
+    reads those of geometry_folder.
+    """
 
     path: Path
     start: int
     frames: int
     size: tuple[int, int] | None
     sequence_fps: float
-    provider: Literal["files", "mini", "dust3r", "depth-anything"]
+    geometry: GeometrySettings
+    reads_files: bool
     geometry_folder: Path | None
-    depth_scale: float
-    checkpoint: str
-    use_dust3r: bool
-    fov_deg: float | None
 
 
 def is_movie(path: str | Path) -> bool:
@@ -127,7 +127,7 @@ def geometry_files(folder: Path | None) -> list[Path]:
 def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
     """Find and hash the files of a choice. Raises UserError for missing files, CanceledError."""
     clip_paths = clip_files(choice.path)
-    depth_paths = geometry_files(choice.geometry_folder) if choice.provider == "files" else []
+    depth_paths = geometry_files(choice.geometry_folder) if choice.reads_files else []
     refs, places = file_refs([*clip_paths, *depth_paths], progress=progress, cancel=cancel)
     width, height = choice.size or (None, None)
     clip = Clip(
@@ -138,14 +138,7 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
         height=height,
         fps=None if is_movie(choice.path) else choice.sequence_fps,
     )
-    geometry = GeometrySettings(
-        provider=choice.provider,
-        files=refs[len(clip_paths) :],
-        checkpoint=choice.checkpoint or None,
-        use_dust3r=choice.use_dust3r,
-        horizontal_fov_deg=choice.fov_deg,
-        depth_files_scale=choice.depth_scale,
-    )
+    geometry = replace(choice.geometry, files=refs[len(clip_paths) :])
     return Material(clip, geometry, tuple(Place(sha256, str(path)) for sha256, path in places.items()))
 
 

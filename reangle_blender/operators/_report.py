@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How operators say what went wrong."""
+"""How operators report errors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from ..core.errors import UserError
 
 
 def report_error(operator: Operator, error: UserError) -> set[str]:
-    """Show the error as a popup, and end the operator. In background mode this raises RuntimeError, as Blender does."""
+    """Show the error in a popup and cancel the operator. Blender raises RuntimeError for it in background mode."""
     operator.report({"ERROR"}, str(error))
     return {"CANCELLED"}

@@ -7,7 +7,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
-from .. import state
+from .. import choices, state
 from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
@@ -24,7 +24,7 @@ def _has_shot(cls: type[Operator], context: Context) -> bool:
 
 
 def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
-    """A camera of the artist's own beside the origin, standing where the path begins."""
+    """A camera in the origin's collection, at the first pose of the path."""
     origin = state.of(scene).origin
     camera = cameras.add_camera(scene, origin.users_collection[0], name, origin)
     cameras.set_values(camera, cameras.channel_values(camera, path)[0])
@@ -44,12 +44,12 @@ def _make_active(context: Context, camera: Object) -> None:
 class REANGLE_OT_add_camera(Operator):
     bl_idname = "reangle.add_camera"
     bl_label = "Add Camera"
-    bl_description = "Add a camera that sees what the clip's camera sees, to be moved from there"
+    bl_description = "Add a camera with the pose and lens of the clip's camera"
     bl_options = {"REGISTER", "UNDO"}
 
     name: StringProperty(name="Name", default="View")
     follow: BoolProperty(
-        name="Follow Clip Camera", description="Copy its motion; else stand where it stands at this frame"
+        name="Follow Clip Camera", description="Copy its motion; otherwise stay at its pose of this frame"
     )
 
     @classmethod
@@ -75,16 +75,16 @@ class REANGLE_OT_apply_move(Operator):
     bl_description = "Key a move over the clip, as a few keyframes that can be edited"
     bl_options = {"REGISTER", "UNDO"}
 
-    move: EnumProperty(name="Move", items=state.MOVES)
+    move: EnumProperty(name="Move", items=choices.items("move"))
     amount: FloatProperty(
         name="Amount", description="Degrees, or percent of the distance to the focus", default=10, min=0, max=400
     )
-    easing: EnumProperty(name="Easing", items=state.EASINGS, default="smooth")
+    easing: EnumProperty(name="Easing", items=choices.items("easing"), default=choices.DEFAULTS["easing"])
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
-    seed: IntProperty(name="Seed", description="Which shake, for handheld", min=0)
-    new: BoolProperty(name="New Camera", description="Add a camera; else add the move to the active one", default=True)
-    follow: BoolProperty(name="Follow Clip Camera", description="Begin with its motion", default=True)
-    name: StringProperty(name="Name", description="Of the new camera; empty takes the move's name")
+    seed: IntProperty(name="Seed", description="Selects one of many shakes, for Handheld", min=0)
+    new: BoolProperty(name="New Camera", description="Add a camera; else move the active one", default=True)
+    follow: BoolProperty(name="Follow Clip Camera", description="Add the move to its motion", default=True)
+    name: StringProperty(name="Name", description="Name of the new camera; empty uses the name of the move")
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -93,7 +93,7 @@ class REANGLE_OT_apply_move(Operator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.new:
-            return "Add a camera that leaves the clip's camera by this move, as keyframes that can be edited"
+            return "Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited"
         return "Add this move to the active camera's own motion, as keyframes that can be edited"
 
     def execute(self, context: Context) -> set[str]:
@@ -102,7 +102,7 @@ class REANGLE_OT_apply_move(Operator):
             move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
             if self.new:
                 base = moves.source_path(scene, follow=self.follow)
-                label = next(item[1] for item in state.MOVES if item[0] == self.move)
+                label = choices.label_of("move", self.move)
                 camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
             else:
                 camera = self._active(context)
@@ -112,14 +112,14 @@ class REANGLE_OT_apply_move(Operator):
             return report_error(self, error)
         _make_active(context, camera)
         self.report(
-            {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, at most {keys.angle_error_deg:.3f} degrees off."
+            {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
         )
         return {"FINISHED"}
 
     def _active(self, context: Context) -> Object:
         camera = context.active_object
         if camera is None or camera.type != "CAMERA":
-            raise UserError("The active object is not a camera.", advice="Select the camera that should move.")
+            raise UserError("The active object is not a camera.", advice="Select the camera to move.")
         if camera == state.of(context.scene).source:
             raise UserError("This is the clip's own camera.", advice="Add a new camera and move that.")
         if not moves.is_child_of_origin(context.scene, camera):

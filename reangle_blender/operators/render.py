@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: send, cancel, and read what went wrong."""
+"""Step 3: render, cancel, and read errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._report import report_error
 class REANGLE_OT_render(Operator):
     bl_idname = "reangle.render"
     bl_label = "Render Cameras"
-    bl_description = "Send the cameras that are ticked to the backend"
+    bl_description = "Render the clip from the ticked cameras, in the backend"
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -32,7 +32,7 @@ class REANGLE_OT_render(Operator):
         chosen = [camera for camera in cameras.artist_cameras(scene) if camera.reangle.render]
         try:
             if not (chosen or use_markers):
-                raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one of the list.")
+                raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
             paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
             sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
         except UserError as error:
@@ -43,7 +43,7 @@ class REANGLE_OT_render(Operator):
 class REANGLE_OT_cancel_job(Operator):
     bl_idname = "reangle.cancel_job"
     bl_label = "Cancel"
-    bl_description = "End this job on the backend"
+    bl_description = "Cancel this job in the backend"
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: bring results to the sequencer, behind the cameras, and to the compositor."""
+"""Step 4: results to the sequencer, the camera backgrounds and the compositor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._report import report_error
 
 
 def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
-    """The job of this id; "" is the one that is chosen in the panel."""
+    """The job of this id; "" is the selected one in the panel."""
     shot = state.of(scene)
     if name:
         return shot.jobs.get(name)
@@ -25,11 +25,11 @@ def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
 
 
 class _ResultOperator(Operator):
-    """Base: one action for each camera of a fetched job."""
+    """Base of operators that act on each camera of a fetched job."""
 
     bl_options = {"REGISTER", "UNDO"}
 
-    job: StringProperty(name="Job", description="Id of the job; empty is the chosen one", options={"HIDDEN"})
+    job: StringProperty(name="Job", description="Id of the job; empty is the selected one", options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -43,32 +43,33 @@ class _ResultOperator(Operator):
             job = chosen_job(context.scene, self.job)
             if job is None or job.kind != "RENDER" or not job.loaded:
                 raise UserError(
-                    "This job has no results here.", advice="Choose a finished render, or fetch its results."
+                    "The results of this job have not been fetched.",
+                    advice="Choose a finished render and fetch its results.",
                 )
             for camera in job.cameras:
-                self.bring(context, camera, Path(bpy.path.abspath(camera.folder)))
+                self.show(context, camera, Path(bpy.path.abspath(camera.folder)))
         except UserError as error:
             return report_error(self, error)
         return {"FINISHED"}
 
-    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
         raise NotImplementedError
 
 
 class REANGLE_OT_results_to_sequencer(_ResultOperator):
     bl_idname = "reangle.results_to_sequencer"
     bl_label = "To Sequencer"
-    bl_description = "Add one strip per camera, each on a channel of its own"
+    bl_description = "Add one strip per camera, each on its own channel"
 
     timing: EnumProperty(
         name="Timing",
-        description="What to do where the scene's frame rate is not the clip's",
+        description="How to play the clip where the scene has another frame rate",
         items=(
-            ("SPEED", "Real Speed", "Repeat or drop frames so that the clip plays at its own speed"),
-            ("FRAMES", "Frame by Frame", "One frame of the clip per frame of the scene"),
+            ("SPEED", "Real Speed", "Repeat or drop frames so that the clip plays at its own speed", "NONE", 0),
+            ("FRAMES", "Frame by Frame", "One frame of the clip per frame of the scene", "NONE", 1),
         ),
     )
-    with_clip: BoolProperty(name="With the Clip", description="Add a strip of the original clip below them")
+    with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
 
     def execute(self, context: Context) -> set[str]:
         scene = compat.sequencer_scene(context)
@@ -85,7 +86,7 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
         return super().execute(context)
 
-    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
         scene = compat.sequencer_scene(context)
         self._add(scene, folder / "frames", camera.name, camera.fps, camera.first_frame)
 
@@ -101,10 +102,10 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
     bl_label = "To Camera Backgrounds"
     bl_description = "Show each result behind the camera that it was rendered from"
 
-    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
         item = state.alive(context.scene, camera.camera)
         if item is None:
-            self.report({"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result was left out.")
+            self.report({"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out.")
             return
         background.show_behind(item, folder / "frames", f"{camera.name} result", camera.first_frame)
 
@@ -112,16 +113,16 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
 class REANGLE_OT_results_to_compositor(_ResultOperator):
     bl_idname = "reangle.results_to_compositor"
     bl_label = "To Compositor"
-    bl_description = "Add image nodes with the frames, the mask of what the clip had seen, and depth"
+    bl_description = "Add image nodes for the frames, the mask of areas that the clip shows, and depth"
 
-    def bring(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
         compositor.add_nodes(context.scene, folder, camera.name, camera.first_frame)
 
 
 class REANGLE_OT_fetch_results(Operator):
     bl_idname = "reangle.fetch_results"
     bl_label = "Fetch Results"
-    bl_description = "Fetch the results of the chosen job from the backend again"
+    bl_description = "Fetch the results of the selected job from the backend"
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
@@ -139,7 +140,7 @@ class REANGLE_OT_fetch_results(Operator):
 class REANGLE_OT_open_results(Operator):
     bl_idname = "reangle.open_results"
     bl_label = "Open Folder"
-    bl_description = "Show the files of the chosen job in the file browser of the system"
+    bl_description = "Show the files of the selected job in the system's file browser"
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 

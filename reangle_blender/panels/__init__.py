@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar tab; one module per step. Panels only draw."""
 
-from . import _pictures, cameras, clip, render, results
+from . import _preview_icons, cameras, clip, render, results
 
-_PARTS = (_pictures, clip, cameras, render, results)
+_PARTS = (_preview_icons, clip, cameras, render, results)
 
 
 def register() -> None:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one job is drawn: its progress, its error, its notes."""
+"""Draws one job: its progress, its error, its notes."""
 
 from __future__ import annotations
 
 from bpy.types import Context, UILayout
 
 from .. import state
-from . import _pictures
-from ._text import duration, paragraph
+from . import _preview_icons
+from ._layout import duration, paragraph, problem
 
 STATE_ICONS = {
     "sending": "EXPORT",
@@ -19,17 +19,17 @@ STATE_ICONS = {
     "canceled": "X",
 }
 
-PICTURE_SCALE = 9.0
+PREVIEW_SCALE = 9.0
 
 
 def headline(job: state.ReangleJob) -> str:
-    """State, stage and time to go in one line."""
+    """State, stage and time left in one line."""
     if job.state == "done":
         return "Done" if job.loaded else "Done, not fetched"
-    words = job.stage if job.state == "running" and job.stage else job.state.capitalize()
+    text = job.stage if job.state == "running" and job.stage else job.state.capitalize()
     if job.state == "running" and job.eta_s >= 0:
-        words += f", {duration(job.eta_s)} to go"
-    return words
+        text += f", {duration(job.eta_s)} left"
+    return text
 
 
 def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
@@ -43,12 +43,9 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     if job.state == "running":
         if job.learning:
             paragraph(box, context, job.learning, "IPO_EASE_OUT")
-        if icon := _pictures.icon_of(job.picture):
-            box.template_icon(icon_value=icon, scale=PICTURE_SCALE)
-    if job.message:
-        paragraph(box, context, job.message, "ERROR" if job.state == "failed" else "INFO")
-    if job.advice:
-        paragraph(box, context, job.advice, "LIGHT")
+        if icon := _preview_icons.icon_of(job.picture):
+            box.template_icon(icon_value=icon, scale=PREVIEW_SCALE)
+    problem(box, context, job.message, job.advice, "ERROR" if job.state == "failed" else "INFO")
     if job.traceback:
         row = box.row(align=True)
         row.operator("reangle.show_traceback", icon="TEXT").job = job.name

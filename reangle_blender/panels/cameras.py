@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: the new cameras."""
+"""Step 2: new cameras and their moves."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import bpy
 from bpy.types import Context, Panel
 
 from .. import state
-from ._text import paragraph
+from ._layout import SidebarPanel, paragraph, settings_column
 
 
-class REANGLE_PT_cameras(Panel):
+class REANGLE_PT_cameras(SidebarPanel, Panel):
     bl_label = "2  Cameras"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Reangle"
 
     def draw(self, context: Context) -> None:
         layout = self.layout
@@ -22,19 +19,13 @@ class REANGLE_PT_cameras(Panel):
         if state.alive(context.scene, shot.origin) is None:
             paragraph(layout, context, "Import a clip first: new cameras start where its camera stands.")
         layout.operator("reangle.add_camera", icon="OUTLINER_OB_CAMERA").follow = shot.follow
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(shot, "move")
-        column.prop(shot, state.amount_property(shot.move))
-        column.prop(shot, "easing")
-        column.prop(shot, "hold")
-        column.prop(shot, "follow")
-        column.prop(shot, "focus")
+        column = settings_column(layout)
+        for name in ("move", shot.amount_property, "easing", "hold", "follow", "focus"):
+            column.prop(shot, name)
         row = layout.row(align=True)
         for new, text, icon in ((True, "Add Moving", "ADD"), (False, "Move Active", "FCURVE")):
             action = row.operator("reangle.apply_move", text=text, icon=icon)
-            action.new, action.move, action.amount = new, shot.move, state.move_amount(shot)
+            action.new, action.move, action.amount = new, shot.move, shot.move_amount
             action.easing, action.hold, action.follow = shot.easing, shot.hold, shot.follow
         if state.alive(context.scene, shot.cloud) is not None:
             column.prop(shot, "point_size")

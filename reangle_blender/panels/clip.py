@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: the clip."""
+"""Step 1: the backend and the clip."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from bpy.types import Context, Panel, UILayout
 from .. import state
 from ..exchange import connection
 from ..exchange.transfer import is_movie
+from ..state.clip import geometry_settings
+from ..state.from_contract import switch_of
 from . import _job
-from ._text import paragraph
+from ._layout import SidebarPanel, chosen, paragraph, problem, settings_column
 
 
-class REANGLE_PT_clip(Panel):
+class REANGLE_PT_clip(SidebarPanel, Panel):
     bl_label = "1  Clip"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Reangle"
 
     def draw(self, context: Context) -> None:
         layout = self.layout
@@ -28,12 +27,9 @@ class REANGLE_PT_clip(Panel):
         _draw_backend(layout, context)
         clip = shot.clip
         layout.prop(clip, "path", text="")
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(clip, "start")
-        column.prop(clip, "frames")
-        column.prop(clip, "use_own_size")
+        column = settings_column(layout)
+        for name in ("start", "frames", "use_own_size"):
+            column.prop(clip, name)
         if not clip.use_own_size:
             size = column.column(align=True)
             size.prop(clip, "width")
@@ -41,7 +37,9 @@ class REANGLE_PT_clip(Panel):
         if clip.path and not is_movie(clip.path):
             column.prop(clip, "sequence_fps")
         column.prop(clip, "provider")
-        _draw_provider(column, context, clip)
+        for name in geometry_settings(clip.provider):
+            _draw_geometry_setting(column, clip, name)
+        chosen(column, context, "provider", clip.provider)
         column.prop(clip, "match_scene")
         column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
@@ -61,31 +59,21 @@ def _draw_backend(layout: UILayout, context: Context) -> None:
     else:
         layout.operator("reangle.start_backend", icon="PLAY")
         if now.failure is not None:
-            paragraph(layout, context, now.failure.message, "ERROR")
-            if now.failure.advice:
-                paragraph(layout, context, now.failure.advice, "LIGHT")
+            problem(layout, context, now.failure.message, now.failure.advice)
 
 
-def _draw_provider(layout: UILayout, context: Context, clip: state.ReangleClip) -> None:
-    if clip.provider == "files":
+def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str) -> None:
+    """A setting of geometry; an optional number with its switch before it."""
+    if name == "files":
         layout.prop(clip, "geometry_folder")
-        layout.prop(clip, "depth_scale")
-    if clip.provider in state.WITH_CHECKPOINT:
-        layout.prop(clip, "checkpoint")
-    row = layout.row(heading="Field of View")
-    row.prop(clip, "use_fov", text="")
-    field = row.row()
-    field.active = clip.use_fov
-    field.prop(clip, "fov_deg", text="")
-    known = connection.now.provider(clip.provider)
-    if known is None:
-        return
-    if known.licence:
-        paragraph(layout, context, f"Licence: {known.licence}", "COPY_ID")
-    if not known.available:
-        paragraph(layout, context, known.message, "ERROR")
-        if known.advice:
-            paragraph(layout, context, known.advice, "LIGHT")
+    elif switch_of(name) in clip.bl_rna.properties:
+        row = layout.row(heading=clip.bl_rna.properties[name].name)
+        row.prop(clip, switch_of(name), text="")
+        field = row.row()
+        field.active = getattr(clip, switch_of(name))
+        field.prop(clip, name, text="")
+    else:
+        layout.prop(clip, name)
 
 
 register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip,))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: what came back."""
+"""Step 4: the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 
 from .. import state
 from . import _job
-from ._text import paragraph
+from ._layout import SidebarPanel, paragraph
 
 
 class REANGLE_UL_jobs(UIList):
@@ -34,11 +34,8 @@ class REANGLE_UL_jobs(UIList):
         return [self.bitflag_filter_item if job.kind == "RENDER" else 0 for job in data.jobs], []
 
 
-class REANGLE_PT_results(Panel):
+class REANGLE_PT_results(SidebarPanel, Panel):
     bl_label = "4  Results"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Reangle"
 
     def draw(self, context: Context) -> None:
         layout = self.layout
@@ -53,8 +50,7 @@ class REANGLE_PT_results(Panel):
             return
         if job.loaded:
             column = layout.column(align=True)
-            row = column.row(align=True)
-            row.operator("reangle.results_to_sequencer", icon="SEQUENCE")
+            column.operator("reangle.results_to_sequencer", icon="SEQUENCE")
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
             column.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
             layout.operator("reangle.open_results", icon="FILE_FOLDER")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Reangle makes and reads in a scene; one module per thing."""
+"""What Reangle creates and reads in a scene; one module per kind of data."""

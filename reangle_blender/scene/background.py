@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image sequences behind what a camera sees."""
+"""Image sequences as camera backgrounds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import images
 
 
 def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> None:
-    """Show the frames in `folder` as the camera's background, in place of one from the same folder."""
+    """Show the frames in `folder` as the camera's background; one from the same folder is reused."""
     image = images.load_sequence(folder, label)
     backgrounds = camera.data.background_images
     background = next((item for item in backgrounds if item.image == image), None) or backgrounds.new()

@@ -48,7 +48,7 @@ def artist_cameras(scene: Scene) -> list[Object]:
 
 
 def path_names(cameras: Sequence[Object]) -> list[str]:
-    """A file name for each camera, all different whatever the case."""
+    """A file name for each camera, unique without regard to case."""
     names: list[str] = []
     for camera in cameras:
         base = name = file_name_from(camera.name)
@@ -76,7 +76,7 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     """The paths of these cameras over the frames of the imported clip; clip frame 0 is scene frame `first_frame`.
 
     use_markers: also the scene's camera as the timeline's markers switch it, named "Scene Camera".
-    Raises UserError naming the camera and the frame for what the contract cannot hold.
+    Raises UserError naming the camera and the frame where the contract does not allow the camera.
     """
     shot = state.of(scene)
     origin = state.alive(scene, shot.origin)
@@ -91,7 +91,7 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
     by_markers: list[lenses.CameraSample] = []
     current, subframe = scene.frame_current, scene.frame_subframe
-    with point_cloud.standing_still():
+    with point_cloud.paused():
         try:
             for index in range(shot.shot_frames):
                 frame = shot.first_frame + index
@@ -105,12 +105,12 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
                     by_markers.append(sample(scene.camera, origin, depsgraph, frame))
         finally:
             scene.frame_set(current, subframe=subframe)
-    taken_names = list(zip(names, samples, strict=True))
+    named_samples = list(zip(names, samples, strict=True))
     if use_markers:
-        taken_names.append((MARKER_CAMERA, by_markers))
+        named_samples.append((MARKER_CAMERA, by_markers))
     size = render_size(scene)
     return [
-        lenses.export_path(name, shot.shot_fps, size, range(shot.shot_frames), taken) for name, taken in taken_names
+        lenses.export_path(name, shot.shot_fps, size, range(shot.shot_frames), taken) for name, taken in named_samples
     ]
 
 
@@ -120,7 +120,7 @@ def _depsgraph(scene: Scene) -> bpy.types.Depsgraph:
 
 
 def add_camera(scene: Scene, collection: Collection, name: str, origin: Object | None) -> Object:
-    """A camera with Blender's default lens, child of the origin without an inverse, so that its own transform is in
+    """A camera with Blender's default lens. It is a child of the origin without an inverse, so its own transform is in
     the geometry's world."""
     camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
     camera.rotation_mode = "XYZ"
@@ -133,15 +133,15 @@ def add_camera(scene: Scene, collection: Collection, name: str, origin: Object |
 
 
 def channels(camera: Object) -> list[keyframes.Channel]:
-    """All that a camera of the contract may animate."""
+    """Everything that a camera of the contract may animate."""
     return [*keyframes.move_channels(camera), (camera.data, "shift_x", 0), (camera.data, "shift_y", 0)]
 
 
 def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
     """F x 9 values for `channels`, for a camera that is a child of the origin.
 
-    Exact where the scene renders at the path's size; at another one the horizontal field of view is the same.
-    Raises UserError for focal lengths that Blender has no lens for.
+    Exact if the scene renders at the path's size; at other sizes the horizontal field of view is kept.
+    Raises UserError for focal lengths outside Blender's range.
     """
     K = np.asarray(path.K)
     size = lenses.RenderSize(path.width, path.height, 100, *lenses.pixel_aspect_for(K[0]))
@@ -167,7 +167,7 @@ def add_from_path(
 
 
 def key_path(camera: Object, path: CameraPath, first_frame: int) -> None:
-    """Let the camera follow the path with one key per frame, as measured cameras do; what stands still gets no keys."""
+    """Key the path onto the camera, one key per frame; constant channels get no keys."""
     values = channel_values(camera, path)
     set_values(camera, values[0])
     moving = np.ptp(values, axis=0) > 1e-7
@@ -176,7 +176,7 @@ def key_path(camera: Object, path: CameraPath, first_frame: int) -> None:
 
 
 def set_values(camera: Object, values: np.ndarray) -> None:
-    """Put a row of `channel_values` onto the camera."""
+    """Set the camera to a row of `channel_values`."""
     camera.location = values[:3]
     camera.rotation_euler = values[3:6]
     camera.data.lens, camera.data.shift_x, camera.data.shift_y = values[6:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cloud's colours in every viewport mode: loose vertices draw black, so the points are drawn over them."""
+"""Draws the point cloud in colour in every viewport mode; Blender draws loose vertices black."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results among the compositing nodes: the frames, what was truly seen, and depth."""
+"""Results as compositing nodes: the frames, the mask of areas that the clip shows, and depth."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PARTS = (
 def add_nodes(scene: Scene, folder: Path, name: str, first_frame: int) -> list[Any]:
     """Add a frame with three image nodes for one camera's result; return the nodes.
 
-    Nodes of an earlier result of this camera show the new one and keep their links. The composite is linked only where
-    nothing is linked to it yet.
+    Nodes of an earlier result of this camera show the new one and keep their links. The frames are linked to the
+    composite only if nothing is.
     """
     tree = compat.compositor_tree(scene)
     label = f"Reangle {name}"
     group = tree.nodes.get(f"{label} Result")
-    # By count, for nodes have no height before they are drawn: each result is a row below the artist's nodes.
+    # Nodes have no height before they are drawn, so results are placed in rows by count, below the artist's nodes.
     row = 1 + sum(node.name.startswith("Reangle ") and node.name.endswith(" Result") for node in tree.nodes)
     if group is None:
         group = tree.nodes.new("NodeFrame")

@@ -20,11 +20,11 @@ def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
 
 
 def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bool = False) -> Image:
-    """The image data-block of the sequence in `folder`; one that shows the same files is used again."""
+    """The image data-block of the sequence in `folder`; one with the same files is reused."""
     first = folder / sequence_files(folder, suffix)[0]
-    for known in bpy.data.images:
-        if known.source == "SEQUENCE" and Path(bpy.path.abspath(known.filepath)) == first:
-            return known
+    for image in bpy.data.images:
+        if image.source == "SEQUENCE" and Path(bpy.path.abspath(image.filepath)) == first:
+            return image
     image = bpy.data.images.load(str(first))
     image.name = label
     image.source = "SEQUENCE"
@@ -34,7 +34,7 @@ def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bo
 
 
 def show_from(user: object, first_frame: int, count: int) -> None:
-    """Let an image user, or a compositor node that is one, show file 000001 at scene frame `first_frame`."""
+    """Show file 000001 at scene frame `first_frame`. user: an image user, or a compositor node that acts as one."""
     user.frame_start = first_frame
     user.frame_duration = count
     user.frame_offset = 0

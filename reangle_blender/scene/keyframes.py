@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Camera motion as keyframes: the few keys of `core.keys` where the artist will edit, else one per frame."""
+"""Camera motion as keyframes: a few editable keys from `core.keys`, or one key per frame."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .. import compat
 from ..core.keys import CameraKeys
 
 Channel = tuple[ID, str, int]
-"""Data-block, data path and index of one animated number."""
+"""Data-block, data path and index of one animated value."""
 
 
 def move_channels(camera: Object) -> list[Channel]:
-    """Place, turn and lens, in the order of `CameraKeys`' columns."""
+    """Location, rotation and lens, in the order of the columns of `CameraKeys`."""
     return [
         *((camera, "location", axis) for axis in range(3)),
         *((camera, "rotation_euler", axis) for axis in range(3)),
@@ -25,7 +25,7 @@ def move_channels(camera: Object) -> list[Channel]:
 
 
 def write_keys(camera: Object, keys: CameraKeys, first_frame: int) -> None:
-    """The keys as Bezier curves that reproduce them exactly; a lens that does not change gets none."""
+    """Write the keys as Bezier curves that reproduce them exactly; a constant lens gets none."""
     camera.rotation_mode = "XYZ"
     frames = keys.frames + first_frame
     left, right = keys.handles()
@@ -48,7 +48,7 @@ def write_keys(camera: Object, keys: CameraKeys, first_frame: int) -> None:
 
 
 def write_every_frame(channels: Sequence[Channel], first_frame: int, values: np.ndarray) -> None:
-    """One linear key per row of `values` (F x C)."""
+    """Write one linear key per row of `values` (frames x channels)."""
     frames = np.arange(len(values)) + first_frame
     for column, (id_block, data_path, index) in enumerate(channels):
         curve = compat.new_fcurve(id_block, data_path, index)

@@ -17,11 +17,11 @@ from ..core.keys import CameraKeys, fit_keys
 from . import cameras, keyframes, point_cloud
 
 POSITION_TOLERANCE = 2e-4
-"""Of the focus depth: stays on an arc to the eye."""
+"""Relative to the focus depth; keeps an arc visibly round."""
 
 
 def focus_depth(scene: Scene) -> float:
-    """The artist's focus, else the depth in the middle of the clip's first frame, in the geometry's units."""
+    """The artist's focus, or the depth in the middle of the clip's first frame, in the geometry's units."""
     shot = state.of(scene)
     if shot.focus > 0:
         return shot.focus
@@ -32,9 +32,9 @@ def focus_depth(scene: Scene) -> float:
 
 
 def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraKeys:
-    """Key the camera, a child of the origin, to leave `base` by this move. Returns the keys with their errors.
+    """Key `base` with the move added onto the camera, a child of the origin. Returns the keys with their errors.
 
-    Raises UserError for moves that have no meaning for this base, such as an arc of a camera that looks straight down.
+    Raises UserError for moves that this base does not allow, such as an arc of a camera that looks straight down.
     """
     depth = focus_depth(scene)
     moved = moves.move_camera(move, move_times(len(base.frames)), np.asarray(base.world_from_camera), depth)
@@ -50,7 +50,7 @@ def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraK
 
 
 def still(path: CameraPath, index: int) -> CameraPath:
-    """A path that stays as `path` is at row `index`."""
+    """A path that keeps the camera of row `index`."""
     count = len(path.frames)
     return replace(
         path,
@@ -60,7 +60,7 @@ def still(path: CameraPath, index: int) -> CameraPath:
 
 
 def source_path(scene: Scene, *, follow: bool) -> CameraPath:
-    """The clip's camera as it is in the scene now: over the clip, or standing as it does at the current frame."""
+    """The scene's camera of the clip. follow: with its motion; otherwise it keeps its pose of the current frame."""
     source = state.alive(scene, state.of(scene).source)
     if source is None:
         raise UserError("The clip's camera is not in the scene.", advice="Import the clip first.")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clip's moving point cloud: a mesh of loose vertices with colours, refilled when the frame changes.
+"""The clip's moving point cloud: a mesh of loose vertices with colours, updated when the frame changes.
 
-The arrays live in plain objects outside the .blend, found by the job that made them; a file that is opened again reads
-them from its shot's folder.
+Its arrays are not in the .blend. They are kept by the job of the import, and read again from its folder when the file
+is opened.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COLOR = "Color"
 
 _clouds: dict[str, Cloud] = {}
 _shown: dict[str, int] = {}
-_still = 0
+_pauses = 0
 
 
 def remember(shot: str, cloud: Cloud) -> None:
@@ -46,12 +46,12 @@ def clip_frame(scene: Scene) -> int:
 
 
 def add_object(name: str, cloud: Cloud, frame: int) -> Object:
-    """A mesh object with as many vertices as the fullest frame has points; spare ones lie on the first point."""
+    """A mesh object with as many vertices as the largest frame has points; unused ones lie on the first point."""
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(max(1, cloud.capacity))
     mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
     item = bpy.data.objects.new(name, mesh)
-    item.display_type = "BOUNDS"  # loose vertices draw black; `cloud_drawing` draws them in colour
+    item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
     _fill(item, cloud, frame)
     return item
 
@@ -61,14 +61,14 @@ def _fill(item: Object, cloud: Cloud, frame: int) -> None:
     colors = mesh.attributes.get(COLOR)
     points = cloud.frame(frame, pad_to=len(mesh.vertices))
     if item.mode != "OBJECT" or len(mesh.vertices) != len(points.co) or colors is None:
-        return  # the artist has made it their own
+        return  # the artist has edited it
     mesh.vertices.foreach_set("co", points.co.ravel())
     colors.data.foreach_set("color", points.linear_rgba().ravel())
     mesh.update()
 
 
 def refresh(scene: Scene) -> None:
-    """Let the scene's cloud show the current frame."""
+    """Update the scene's cloud to the current frame."""
     shot = state.of(scene)
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
@@ -80,26 +80,26 @@ def refresh(scene: Scene) -> None:
 
 
 @contextmanager
-def standing_still() -> Iterator[None]:
-    """Leave the cloud alone while frames are only visited to read something else."""
-    global _still
-    _still += 1
+def paused() -> Iterator[None]:
+    """Do not update the cloud while frames are visited only to read something else."""
+    global _pauses
+    _pauses += 1
     try:
         yield
     finally:
-        _still -= 1
+        _pauses -= 1
 
 
-# Before the dependency graph looks at the mesh, so that a render of this frame has this frame's points.
+# Before the dependency graph evaluates the mesh, so that a render of this frame has its points.
 @bpy.app.handlers.persistent
 def _frame_change(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
-    if not _still:
+    if not _pauses:
         refresh(scene)
 
 
 @bpy.app.handlers.persistent
 def _undone(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
-    _shown.clear()  # undo may have brought back the points of another frame
+    _shown.clear()  # undo may restore the points of another frame
     refresh(scene)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results on the sequencer: one strip per camera, each on a channel of its own."""
+"""Results on the sequencer: one strip per camera, each on its own channel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def scene_rate(scene: Scene) -> float:
 
 
 def frames_at_rate(count: int, clip_fps: float, scene_fps: float) -> list[int]:
-    """Which frame of the clip each scene frame shows so that it plays at its own speed: repeated or dropped by time."""
+    """The clip frame of each scene frame so that the clip plays at its own speed, repeated or dropped as needed."""
     if abs(clip_fps / scene_fps - 1) < 1e-4:
         return list(range(count))
     shown = max(1, round(count * scene_fps / clip_fps))
@@ -30,7 +30,7 @@ def add_strip(
 ) -> tuple[Any, str]:
     """Add the frames in `folder` as an image strip on the lowest channel above all others.
 
-    real_speed: repeat or drop frames where the scene's rate is not the clip's; else one clip frame per scene frame.
+    real_speed: repeat or drop frames if the scene's rate differs; otherwise one clip frame per scene frame.
     Returns the strip, and a note for the artist, or "".
     """
     files = images.sequence_files(folder)

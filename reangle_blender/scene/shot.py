@@ -16,50 +16,50 @@ from . import background, cameras, point_cloud
 
 
 def build(scene: Scene, shot: Shot, request: str, notes: list[str], *, match: bool) -> Iterator[None]:
-    """Put the shot into the scene, step by step so that the window stays alive.
+    """Put the shot into the scene, step by step so that the window stays responsive.
 
-    An origin that is there, and the cameras under it, stay; the cloud and the clip's camera are replaced.
+    An existing origin and the cameras under it are kept; the cloud and the clip's camera are replaced.
     request: the clip and its geometry as JSON. match: set the scene's rate, range, size and view transform to the
-    clip's. notes: gets what the artist should know about the scene's settings.
+    clip's. notes: receives sentences about the scene's settings.
     """
-    known = state.prepare(scene)
+    saved = state.prepare(scene)
     notes += match_scene(scene, shot) if match else compare_scene(scene, shot)
-    known.shot, known.shot_request, known.shot_folder = shot.job, request, str(shot.folder)
-    known.shot_fps, known.shot_frames = shot.path.fps, len(shot.path.frames)
-    known.shot_width, known.shot_height = shot.path.width, shot.path.height
+    saved.shot, saved.shot_request, saved.shot_folder = shot.job, request, str(shot.folder)
+    saved.shot_fps, saved.shot_frames = shot.path.fps, len(shot.path.frames)
+    saved.shot_width, saved.shot_height = shot.path.width, shot.path.height
     point_cloud.remember(shot.job, shot.cloud)
     yield
 
-    collection, origin = _house(scene, shot)
-    for old in (known.cloud, known.source):
+    collection, origin = _collection_and_origin(scene, shot)
+    for old in (saved.cloud, saved.source):
         if old is not None:
             data = old.data
             bpy.data.objects.remove(old)
             bpy.data.batch_remove([data])
-    known.origin = origin
+    saved.origin = origin
     yield
 
-    known.cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
-    known.cloud.parent = origin
-    collection.objects.link(known.cloud)
+    saved.cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
+    saved.cloud.parent = origin
+    collection.objects.link(saved.cloud)
     yield
 
-    reach = _reach(shot)
-    source = cameras.add_from_path(scene, collection, shot.path, origin, known.first_frame)
+    depth = _scene_depth(shot)
+    source = cameras.add_from_path(scene, collection, shot.path, origin, saved.first_frame)
     source.name = source.data.name = f"{shot.title} Camera"
-    source.data.display_size = reach / 4
-    source.data.clip_end = max(source.data.clip_end, reach * 20)
+    source.data.display_size = depth / 4
+    source.data.clip_end = max(source.data.clip_end, depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)
-    background.show_behind(source, shot.frames, shot.title, known.first_frame)
-    known.source = source
+    background.show_behind(source, shot.frames, shot.title, saved.first_frame)
+    saved.source = source
     if scene.camera is None:
         scene.camera = source
-    origin.empty_display_size = reach / 4
-    scene.frame_set(int(np.clip(scene.frame_current, known.first_frame, known.first_frame + known.shot_frames - 1)))
+    origin.empty_display_size = depth / 4
+    scene.frame_set(int(np.clip(scene.frame_current, saved.first_frame, saved.first_frame + saved.shot_frames - 1)))
 
 
-def _house(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
-    """The collection and the origin, those of an earlier import if they are still there."""
+def _collection_and_origin(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
+    """The collection and the origin, those of an earlier import if they still exist."""
     origin = state.alive(scene, state.of(scene).origin)
     if origin is not None:
         return origin.users_collection[0], origin
@@ -70,13 +70,13 @@ def _house(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
     return collection, origin
 
 
-def _reach(shot: Shot) -> float:
-    """How far away the scene of the clip is, in the geometry's units: to size what is drawn in the viewport."""
+def _scene_depth(shot: Shot) -> float:
+    """Typical distance of the filmed scene, in the geometry's units; sizes what is drawn in the viewport."""
     return shot.cloud.focus_depth(0)
 
 
 def set_rate(scene: Scene, fps: float) -> None:
-    """Frames per second exactly: 24000/1001 is 24 over a base of 1.001."""
+    """Set the exact frame rate: 24000/1001 is 24 over a base of 1.001."""
     by_ntsc = fps * 1.001
     if abs(by_ntsc - round(by_ntsc)) < 1e-3 < abs(fps - round(fps)):
         scene.render.fps, scene.render.fps_base = round(by_ntsc), 1.001
@@ -86,7 +86,7 @@ def set_rate(scene: Scene, fps: float) -> None:
 
 
 def match_scene(scene: Scene, shot: Shot) -> list[str]:
-    """Set rate, range, size and view transform to the clip's; return what changed, for the artist."""
+    """Set rate, range, size and view transform to the clip's; return the changes as notes."""
     first, last = state.of(scene).first_frame, state.of(scene).first_frame + len(shot.path.frames) - 1
     notes = compare_scene(scene, shot)
     set_rate(scene, shot.path.fps)
@@ -101,7 +101,7 @@ def match_scene(scene: Scene, shot: Shot) -> list[str]:
 
 
 def compare_scene(scene: Scene, shot: Shot) -> list[str]:
-    """In which settings the scene is not like the clip, one sentence each."""
+    """One sentence for each setting in which the scene differs from the clip."""
     notes = []
     render = scene.render
     rate = render.fps / render.fps_base

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real extension, built, installed and enabled in the real bpy, with a real backend beside it."""
+"""The built extension, installed and enabled in bpy, with a running backend."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = "bl_ext.user_default.reangle"
 
-# Blender reads these once, when bpy is imported.
+# Blender reads this once, when bpy is imported.
 _home = tempfile.TemporaryDirectory(prefix="reangle-blender-", ignore_cleanup_errors=True)
 os.environ["BLENDER_USER_RESOURCES"] = _home.name
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts"), str(Path(__file__).parent)]
@@ -25,7 +25,7 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "scripts"), str(Path(__file__)
 import bpy  # noqa: E402
 
 # isort: split
-import addon_utils  # noqa: E402 - there once bpy is
+import addon_utils  # noqa: E402 - importable after bpy
 import tiny  # noqa: E402
 from build_extension import build  # noqa: E402
 
@@ -45,7 +45,7 @@ def installed(archive: Path) -> None:
 
 @pytest.fixture
 def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
-    """An empty file with the extension enabled; calling it gives a module of the extension."""
+    """An empty file with the extension enabled; calling it returns a module of the extension."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     addon_utils.enable(MODULE, default_set=True)
     bpy.context.scene.render.engine = "CYCLES"
@@ -58,10 +58,10 @@ def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleT
 
 @pytest.fixture(scope="session")
 def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder that says how to start this repository's backend."""
+    """A data folder with the command that starts this repository's backend."""
     python = os.environ.get("REANGLE_BACKEND_PYTHON")
     if not python:
-        pytest.skip("REANGLE_BACKEND_PYTHON does not name a Python with the backend's packages")
+        pytest.skip("REANGLE_BACKEND_PYTHON is not set to a Python with the backend's packages")
     data = tmp_path_factory.mktemp("data")
     about = {"command": [python, "-m", "reangle"], "environment": {"PYTHONPATH": str(REPOSITORY / "backend")}}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
@@ -77,7 +77,7 @@ def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> Iterator[S
     connection, main_thread = reangle("exchange.connection"), reangle("exchange.main_thread")
     bpy.context.preferences.addons[MODULE].preferences.data_folder = str(backend_data)
     bpy.ops.reangle.start_backend()
-    main_thread.pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=60)
+    main_thread.pump_until(lambda: connection.now.state in ("on", "failed"), timeout_s=300)
     failure = connection.now.failure
     assert connection.now.state == "on", failure.traceback if failure else ""
     return SimpleNamespace(reangle=reangle, connection=connection, main_thread=main_thread, state=reangle("state"))
@@ -85,7 +85,7 @@ def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> Iterator[S
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first image of the tiny clip; its depth lies in `clip.parents[1] / "depth"`."""
+    """The first image of the tiny clip; its depth is in `clip.parents[1] / "depth"`."""
     return tiny.write(tmp_path_factory.mktemp("clip"))
 
 
@@ -106,7 +106,7 @@ def import_clip(desk: SimpleNamespace, clip: Path) -> None:
 
 
 def wait_for_jobs(desk: SimpleNamespace, timeout_s: float = 300) -> None:
-    """Until every job of the scene is done and fetched, or has failed."""
+    """Wait until every job of the scene is done and fetched, and assert that none has failed."""
 
     def settled() -> bool:
         shot = desk.state.of(bpy.context.scene)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exported camera is the camera that Blender renders: against Blender's own matrices, and against its pictures."""
+"""An exported camera equals the camera that Blender renders: compared with Blender's matrices and its renders."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def new_empty(name: str, matrix: Matrix | None = None) -> Object:
 def set_render(x: int, y: int, percentage: int = 100, ax: float = 1.0, ay: float = 1.0) -> None:
     render = bpy.context.scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = x, y, percentage
-    # Blender keeps one of the two at 1 or above; both may be set.
+    # Blender keeps one of the two at 1 or above.
     render.pixel_aspect_x, render.pixel_aspect_y = ax, ay
 
 
 def blender_intrinsics(camera: Object, width: int, height: int) -> np.ndarray:
-    """K out of the projection matrix that Blender itself calculates."""
+    """K from Blender's own projection matrix."""
     render = bpy.context.scene.render
     projection = camera.calc_matrix_camera(
         bpy.context.evaluated_depsgraph_get(),
@@ -85,7 +85,7 @@ def test_intrinsics_are_those_of_blender(reangle: Reangle) -> None:
 
 
 def place(reangle: Reangle, frames: int) -> Object:
-    """An origin that is moved, turned and scaled, and a scene that takes `frames` frames of an imported clip."""
+    """A moved, rotated and scaled origin, and a scene with `frames` frames of an imported clip."""
     origin = new_empty("Origin", Matrix.LocRotScale((3, -1, 2), Euler((0.3, -0.2, 1.1)), (2.5, 2.5, 2.5)))
     shot = reangle("state").of(bpy.context.scene)
     shot.origin, shot.first_frame, shot.shot_frames, shot.shot_fps = origin, 11, frames, 24.0
@@ -99,7 +99,7 @@ def key(block: bpy.types.ID, path: str, keys: dict[int, object]) -> None:
 
 
 def blender_pixels(points: np.ndarray, camera: Object, width: int, height: int) -> np.ndarray:
-    """Where Blender's own matrices put points (n x 3) of its world; centres at +0.5."""
+    """Pixels of points (n x 3) of Blender's world by its own matrices; pixel centres at +0.5."""
     evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
     camera_from_world = np.array(evaluated.matrix_world.normalized().inverted())
     seen = points @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
@@ -152,7 +152,7 @@ def test_parents_constraints_and_animation_are_in_the_path(reangle: Reangle) -> 
     assert worst <= CALCULATED_PX
 
 
-def test_a_path_becomes_the_same_camera_again(reangle: Reangle) -> None:
+def test_an_exported_path_restores_the_camera(reangle: Reangle) -> None:
     cameras = reangle("scene.cameras")
     scene = bpy.context.scene
     set_render(640, 854, 71, 1.3, 1.0)

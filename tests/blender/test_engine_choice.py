@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: which engine, and what it is told."""
+"""Step 3: the engine and its settings."""
 
 from __future__ import annotations
 
@@ -16,28 +16,36 @@ from reangle_blender.core.contract import ReangleSettings
 Reangle = Callable[[str], ModuleType]
 
 
-def test_numbers_go_along_only_where_the_artist_wants_their_own(reangle: Reangle) -> None:
-    shot = reangle("state").of(bpy.context.scene)
-    reangle_settings = reangle("exchange.sending").reangle_settings
-    shot.engine = "reangle"
-    shot.learning.caption, shot.learning.rank = "a dog runs", 16
-    assert vars(reangle_settings(shot)) == vars(ReangleSettings(caption="a dog runs"))
-    shot.learning.use_own, shot.learning.exact, shot.learning.suite = True, False, "cogvideox-5b"
-    said = reangle_settings(shot)
-    assert (said.suite, said.rank, said.exact_where_seen) == ("cogvideox-5b", 16, False)
+def test_advanced_settings_are_sent_only_where_they_are_switched_on(reangle: Reangle) -> None:
+    learning = reangle("state").of(bpy.context.scene).learning
+    settings_of = reangle("state.engines").reangle_settings
+    learning.caption, learning.rank = "a dog runs", 16
+    assert vars(settings_of(learning)) == vars(ReangleSettings(caption="a dog runs"))
+    learning.use_own, learning.exact_where_seen, learning.suite = True, False, "cogvideox-5b"
+    sent = settings_of(learning)
+    assert (sent.suite, sent.rank, sent.exact_where_seen) == ("cogvideox-5b", 16, False)
 
 
-def test_the_fold_shows_the_papers_numbers(reangle: Reangle) -> None:
+def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
+    """With the contract's suggestion, range and help; at both ends of its range the contract takes it."""
+    fields_of = reangle("state.from_contract").fields_of
     shot = reangle("state").of(bpy.context.scene)
-    shot.learning.use_own = True
-    said = reangle("exchange.sending").reangle_settings(shot)
-    assert (said.shared_steps, said.rank, said.alpha, said.sampling_steps, said.guidance) == (400, 128, 128, 50, 6)
-    assert said.rate == pytest.approx(1e-4)
-    assert said.dynamic_guidance is True
+    contract = reangle("core.contract")
+    for group, cls in ((shot.clip, contract.GeometrySettings), (shot.learning, contract.ReangleSettings)):
+        required = {"provider": "mini"} if cls is contract.GeometrySettings else {}
+        for name, field in fields_of(cls).items():
+            prop = group.bl_rna.properties[name]
+            assert prop.name == field.setting.label
+            if prop.type in ("INT", "FLOAT"):
+                assert prop.description.startswith(field.setting.help)
+                assert getattr(group, name) == pytest.approx(field.value)
+                for end in (prop.hard_min, prop.hard_max):
+                    setattr(group, name, end)
+                    cls(**required, **{name: getattr(group, name)})
 
 
 @pytest.mark.parametrize("engine", ["preview", "reangle"])
-def test_the_fold_is_there_for_the_engine_that_has_it(reangle: Reangle, engine: str) -> None:
+def test_advanced_settings_are_shown_for_the_engine_that_has_them(reangle: Reangle, engine: str) -> None:
     reangle("state").of(bpy.context.scene).engine = engine
     assert reangle("panels.render").REANGLE_PT_learning.poll(bpy.context) == (engine == "reangle")
 
@@ -46,7 +54,7 @@ def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> Non
     state, ledger, contract = reangle("state"), reangle("exchange.ledger"), reangle("core.contract")
     scene = bpy.context.scene
     entry = ledger.Entry(state.prepare(scene).uid, contract.new_job_id(), "RENDER", "learning", tmp_path / "results")
-    image = bpy.data.images.new("picture", 8, 4)
+    image = bpy.data.images.new("preview", 8, 4)
     image.save(filepath=str(tmp_path / "picture.png"))
     picture = base64.b64encode((tmp_path / "picture.png").read_bytes()).decode()
     events = [
@@ -57,8 +65,8 @@ def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> Non
     job = state.of(scene).jobs[entry.id]
     assert job.learning == "step 2"
     assert Path(job.picture).read_bytes() == base64.b64decode(picture)
-    # Without a window icons have no numbers.
-    reangle("panels._pictures").icon_of(job.picture)
+    # Icons have no numbers without a window.
+    reangle("panels._preview_icons").icon_of(job.picture)
     ledger.apply_learning(entry, reangle("exchange.transfer").learning_progress(events[1:2], entry.folder))
-    assert job.picture, "a loss without a picture keeps the last one"
+    assert job.picture, "a loss without an image keeps the last one"
     assert reangle("exchange.transfer").learning_progress(events[2:], entry.folder) is None

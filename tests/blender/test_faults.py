@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What artists do while a job runs, and what goes wrong."""
+"""Changes to the scene while a job runs, lost backends, and errors."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def test_rename_and_delete_while_a_job_runs(shot: SimpleNamespace) -> None:
     bpy.data.objects.remove(shot.state.of(scene).cloud)
     scene.frame_set(3)
     wait_for_jobs(shot)
-    found = shot.state.of(scene).jobs[job]
-    assert found.loaded
-    assert found.cameras["Side"].camera is None
+    item = shot.state.of(scene).jobs[job]
+    assert item.loaded
+    assert item.cameras["Side"].camera is None
     assert bpy.ops.reangle.results_to_sequencer() == {"FINISHED"}
 
 
@@ -64,23 +64,23 @@ def test_reload_without_saving_while_a_job_runs(shot: SimpleNamespace, tmp_path:
     assert shot.state.of(bpy.context.scene).jobs[job].loaded
 
 
-def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path: Path) -> None:
+def test_another_blender_resumes_the_job_by_its_id(shot: SimpleNamespace, tmp_path: Path) -> None:
     path = str(tmp_path / "shot.blend")
     job = start_render(shot)
-    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=300)
     bpy.ops.wm.save_as_mainfile(filepath=path)
     shot.reangle("exchange.ledger").forget_all()
     shot.connection.reset()
-    shot.main_thread.pump_until(lambda: not shot.reangle("exchange.ledger").active, timeout_s=60)
+    shot.main_thread.pump_until(lambda: not shot.reangle("exchange.ledger").active, timeout_s=300)
     bpy.ops.wm.open_mainfile(filepath=path)
     wait_for_jobs(shot)
     scene = bpy.context.scene
-    found = shot.state.of(scene).jobs[job]
-    assert (found.state, found.loaded) == ("done", True)
-    assert found.cameras["Side"].camera == scene.objects["Side"]
+    item = shot.state.of(scene).jobs[job]
+    assert (item.state, item.loaded) == ("done", True)
+    assert item.cameras["Side"].camera == scene.objects["Side"]
 
-    # The cloud comes back, too, and follows the frame.
-    shot.main_thread.pump_until(lambda: shot.reangle("scene.point_cloud").cloud_of(scene) is not None, timeout_s=30)
+    # The cloud is loaded again and follows the frame.
+    shot.main_thread.pump_until(lambda: shot.reangle("scene.point_cloud").cloud_of(scene) is not None, timeout_s=300)
     vertices = shot.state.of(scene).cloud.data.vertices
     places = []
     for frame in (1, 4):
@@ -89,62 +89,62 @@ def test_another_blender_finds_the_job_by_its_id(shot: SimpleNamespace, tmp_path
     assert not np.allclose(*places)
 
 
-def test_a_killed_backend_goes_on_after_a_restart(shot: SimpleNamespace) -> None:
-    # No other test renders this camera: a job that is found done would be over before the backend is killed.
+def test_jobs_resume_when_a_killed_backend_restarts(shot: SimpleNamespace) -> None:
+    # No other test renders this camera: a cached job would be done before the backend is killed.
     job = start_render(shot, amount=7)
-    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=30)
+    shot.main_thread.pump_until(lambda: shot.state.of(bpy.context.scene).jobs[job].state != "sending", timeout_s=300)
     kill_backend(shot)
-    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
-    found = shot.state.of(bpy.context.scene).jobs[job]
-    assert "cannot be reached" in found.message
-    assert not found.is_final
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=300)
+    item = shot.state.of(bpy.context.scene).jobs[job]
+    assert "cannot be reached" in item.message
+    assert not item.is_final
     bpy.ops.reangle.start_backend()
     wait_for_jobs(shot)
-    assert found.message == ""
+    assert item.message == ""
 
     kill_backend(shot)
     assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
-    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=60)
-    assert "cannot be reached" in found.message
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "off", timeout_s=300)
+    assert "cannot be reached" in item.message
     bpy.ops.reangle.start_backend()
-    shot.main_thread.pump_until(lambda: shot.connection.now.state == "on", timeout_s=60)
+    shot.main_thread.pump_until(lambda: shot.connection.now.state == "on", timeout_s=300)
     assert bpy.ops.reangle.fetch_results(job=job) == {"FINISHED"}
     wait_for_jobs(shot)
-    assert (found.message, found.loaded) == ("", True)
+    assert (item.message, item.loaded) == ("", True)
 
 
 def test_cancel(shot: SimpleNamespace) -> None:
     job = start_render(shot)
     bpy.ops.reangle.cancel_job(job=job)
-    found = shot.state.of(bpy.context.scene).jobs[job]
-    shot.main_thread.pump_until(lambda: found.is_final, timeout_s=30)
-    assert found.state == "canceled"
+    item = shot.state.of(bpy.context.scene).jobs[job]
+    shot.main_thread.pump_until(lambda: item.is_final, timeout_s=300)
+    assert item.state == "canceled"
     assert bpy.ops.reangle.cancel_job(job=job) == {"FINISHED"}
 
 
-def test_a_failure_says_what_to_do(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
+def test_a_failure_shows_its_advice(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
     scene = bpy.context.scene
     (tmp_path / "depth").mkdir()
-    (tmp_path / "depth" / "z.npz").write_bytes(b"this is no depth")
+    (tmp_path / "depth" / "z.npz").write_bytes(b"not a depth map")
     settings = desk.state.of(scene).clip
     settings.path, settings.provider, settings.geometry_folder = str(clip), "files", str(tmp_path / "depth")
     bpy.ops.reangle.import_clip()
-    found = desk.state.of(scene).jobs[0]
-    desk.main_thread.pump_until(lambda: found.is_final, timeout_s=60)
-    assert found.state == "failed"
-    assert "z.npz" in found.message
-    assert found.advice
+    item = desk.state.of(scene).jobs[0]
+    desk.main_thread.pump_until(lambda: item.is_final, timeout_s=300)
+    assert item.state == "failed"
+    assert "z.npz" in item.message
+    assert item.advice
     settings.path = str(tmp_path / "gone.mp4")
     bpy.ops.reangle.import_clip()
-    found = desk.state.of(scene).jobs[1]
-    desk.main_thread.pump_until(lambda: found.is_final, timeout_s=60)
-    assert (found.state, "gone.mp4" in found.message) == ("failed", True)
+    item = desk.state.of(scene).jobs[1]
+    desk.main_thread.pump_until(lambda: item.is_final, timeout_s=300)
+    assert (item.state, "gone.mp4" in item.message) == ("failed", True)
     settings.path = ""
     with pytest.raises(RuntimeError, match="No clip is chosen"):
         bpy.ops.reangle.import_clip()
 
 
-def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip: Path) -> None:
+def test_an_unexpected_error_is_shown_with_its_traceback(desk: SimpleNamespace, clip: Path) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("deep inside")
 
@@ -154,12 +154,12 @@ def test_a_fault_of_ours_is_shown_with_its_traceback(desk: SimpleNamespace, clip
         settings = desk.state.of(bpy.context.scene).clip
         settings.path, settings.provider = str(clip), "files"
         bpy.ops.reangle.import_clip()
-        found = desk.state.of(bpy.context.scene).jobs[0]
-        desk.main_thread.pump_until(lambda: found.is_final, timeout_s=10)
+        item = desk.state.of(bpy.context.scene).jobs[0]
+        desk.main_thread.pump_until(lambda: item.is_final, timeout_s=300)
     finally:
         transfer.gather = gather
-    assert found.message == "ZeroDivisionError: deep inside"
-    assert "in broken" in found.traceback
+    assert item.message == "ZeroDivisionError: deep inside"
+    assert "in broken" in item.traceback
 
 
 def test_the_pump_keeps_its_deadline(reangle: Callable[[str], ModuleType]) -> None:
@@ -197,7 +197,7 @@ def test_a_broken_delivery_does_not_stop_the_pump(reangle: Callable[[str], Modul
     main_thread.post(lambda: 1 / 0)
     main_thread.post(broken_steps)
     main_thread.post(lambda: seen.append(1))
-    main_thread.pump_until(lambda: bool(seen), timeout_s=5)
+    main_thread.pump_until(lambda: bool(seen), timeout_s=300)
     assert "broken step" in capsys.readouterr().err
 
 
@@ -214,20 +214,7 @@ def test_register_and_unregister_twice(reangle: Callable[[str], ModuleType]) -> 
     assert hasattr(bpy.types, "REANGLE_PT_clip")
 
 
-def test_files_of_other_versions(reangle: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
-    state, scene = reangle("state"), bpy.context.scene
-    known = state.prepare(scene)
-    known.schema = 0
-    monkeypatch.setattr(state, "MIGRATIONS", {0: lambda old: setattr(old.clip, "start", 7), **state.MIGRATIONS})
-    state.migrate(scene)
-    assert (known.schema, known.clip.start) == (state.SCHEMA, 7)
-    known.schema = state.SCHEMA + 1
-    state.migrate(scene)
-    assert known.is_newer
-    assert not bpy.ops.reangle.import_clip.poll()
-
-
-def test_the_extension_lives_where_it_should(reangle: Callable[[str], ModuleType]) -> None:
+def test_results_go_to_the_extensions_folder_while_the_file_is_unsaved(reangle: Callable[[str], ModuleType]) -> None:
     assert reangle("preferences").get() == bpy.context.preferences.addons[MODULE].preferences
     bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
     folder = reangle("preferences").results_folder("a/b", "0123456789abcdef")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: what an imported clip is in the scene."""
+"""Step 1: an imported clip in the scene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from conftest import import_clip
 
 
 def expected_points(frame: int) -> np.ndarray:
-    """Every pixel of the tiny clip lifted by hand: (x, y, z) of OpenCV is (x, z, -y) in Blender."""
+    """The world position of every pixel of the tiny clip: OpenCV's (x, y, z) is (x, z, -y) in Blender."""
     depth = tiny.depth()[frame].astype(np.float64)
     y, x = np.mgrid[: tiny.HEIGHT, : tiny.WIDTH] + 0.5
     K = tiny.K()
@@ -36,7 +36,7 @@ def test_the_cloud_follows_the_clip(shot: SimpleNamespace) -> None:
         scene.frame_set(1 + frame)
         points = cloud_points(cloud)
         expected = expected_points(frame)
-        # Pixels at depth edges may have been taken out as flying ones.
+        # Flying pixels at depth edges may be removed.
         distances = [np.abs(expected - point).max(axis=1).min() for point in points[:: len(points) // 97]]
         assert max(distances) < 1e-5
         assert len(points) > 0.8 * len(expected)
@@ -45,7 +45,7 @@ def test_the_cloud_follows_the_clip(shot: SimpleNamespace) -> None:
     assert colors.reshape(-1, 4)[:, 0].std() > 0.1
 
 
-def test_the_scene_becomes_like_the_clip(shot: SimpleNamespace) -> None:
+def test_the_scene_is_matched_to_the_clip(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     render = scene.render
     assert (render.fps, render.fps_base) == (12, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: moves as keyframes, and what is exported of them."""
+"""Step 2: moves as keyframes, and their exported paths."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_moves_add_up(shot: SimpleNamespace) -> None:
     assert np.allclose(twice[:3, 3], 2 * once[:3, 3], atol=1e-4)
 
 
-def test_a_new_camera_sees_what_the_clip_sees(shot: SimpleNamespace) -> None:
+def test_a_new_camera_starts_at_the_clips_camera(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     bpy.ops.reangle.add_camera(name="Follows", follow=True)
     scene.frame_set(3)
@@ -74,7 +74,7 @@ def test_a_new_camera_sees_what_the_clip_sees(shot: SimpleNamespace) -> None:
     assert scene.frame_current == 3
 
 
-def test_a_path_becomes_the_same_camera_again(shot: SimpleNamespace) -> None:
+def test_an_exported_path_restores_the_camera(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     cameras = shot.reangle("scene.cameras")
     bpy.ops.reangle.apply_move(move="dolly-zoom-in", amount=30, name="View")

@@ -50,7 +50,7 @@ def test_results_reach_the_scene(rendered: SimpleNamespace, tmp_path: Path) -> N
     )
     assert (background.image_user.frame_start, background.image_user.frame_duration) == (1, tiny.FRAMES)
 
-    for _ in range(2):  # the second time uses the same nodes
+    for _ in range(2):  # the second time reuses the nodes
         assert bpy.ops.reangle.results_to_compositor() == {"FINISHED"}
     tree = rendered.reangle("compat").compositor_tree(scene)
     nodes = {node.name: node for node in tree.nodes if node.bl_idname == "CompositorNodeImage"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clip small enough to be made anew for each run: a wall with a box before it, seen by a camera that slides."""
+"""A clip small enough to be made in each run: a box before a wall, filmed by a sliding camera."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def K() -> np.ndarray:
 
 
 def world_from_camera() -> np.ndarray:
-    """FRAMES x 4 x 4: to the right by 0.05 a frame."""
+    """FRAMES x 4 x 4; moves right by 0.05 per frame."""
     matrices = np.tile(np.eye(4), (FRAMES, 1, 1))
     matrices[:, 0, 3] = 0.05 * np.arange(FRAMES)
     return matrices
@@ -60,7 +60,7 @@ def rgb() -> np.ndarray:
 
 
 def write(folder: Path) -> Path:
-    """Write clip and geometry; returns the first image of the clip. The depth lies in `folder / "depth"`."""
+    """Write clip and geometry; returns the first image of the clip. The depth is in `folder / "depth"`."""
     clip, geometry = folder / "my clip", folder / "depth"
     clip.mkdir(parents=True)
     geometry.mkdir()

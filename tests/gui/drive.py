@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a Blender window: installs the extension and does the whole job with the mouse.
+"""Runs inside a Blender window: installs the extension and does a whole job with the mouse.
 
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 
-CONFIG: archive, data, results, clip, depth, out, fps; optional moves and pause. Writes `out/report.json` and pictures.
+CONFIG: archive, data, results, clip, depth, out, fps; optional moves and pause.
+Writes `out/report.json` and screenshots.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def wait(condition, seconds: float = 180.0) -> Steps:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:g} s in vain")
+            raise TimeoutError(f"the condition did not hold within {seconds:g} s")
         yield 0.1
 
 
-def picture(name: str) -> Steps:
-    """A picture of the screen, taken by the X server where that is possible: Blender's own is black in software GL."""
+def screenshot(name: str) -> Steps:
+    """A screenshot, taken by the X server if possible: Blender's own is black with software GL."""
     yield 0.5
     path = str(OUT / f"{name}.png")
     if shutil.which("import") and os.environ.get("DISPLAY"):
@@ -56,7 +57,7 @@ def picture(name: str) -> Steps:
 
 
 def command_under(x: int, y: int) -> Steps:
-    """What the button under the mouse would run, left in the clipboard."""
+    """Copy the command of the button under the mouse to the clipboard."""
     window, area, region = view3d()
     window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.01
@@ -78,7 +79,7 @@ def scroll(kind: str, times: int) -> Steps:
 
 
 def click(operator: str, worked: Callable[[], bool]) -> Steps:
-    """Click the button of this operator until it `worked`: a press may get lost while the panels move under it."""
+    """Click the button of this operator until it `worked`: a click is lost while the panels move."""
     for _ in range(4):
         yield from click_once(operator)
         deadline = time.monotonic() + 5
@@ -91,7 +92,7 @@ def click(operator: str, worked: Callable[[], bool]) -> Steps:
 
 
 def click_once(operator: str) -> Steps:
-    """Look for the button of this operator in the sidebar, here and then from the top down, and click it."""
+    """Find the button of this operator in the sidebar, first in view and then from the top down, and click it."""
     for turn in range(7):
         if turn == 1:
             yield from scroll("WHEELUPMOUSE", 40)
@@ -111,7 +112,7 @@ def click_once(operator: str) -> Steps:
 
 
 def open_first_panel() -> Steps:
-    """A press that reaches a panel's header folds it; a picture should show all."""
+    """Unfold the first panel if a click on its header has folded it."""
     yield from scroll("WHEELUPMOUSE", 40)
     window, _, region = view3d()
     x, top = region.x + region.width // 3, region.y + region.height - 12
@@ -153,7 +154,7 @@ def install() -> Steps:
 
 
 def look_from(direction: tuple[float, float, float], distance: float) -> None:
-    """Turn the viewport to see the cloud and the cameras."""
+    """Turn the viewport to the cloud and the cameras."""
     from mathutils import Euler
 
     _, area, _ = view3d()
@@ -177,7 +178,7 @@ def whole_job() -> Steps:
     yield from install()
     scene = bpy.context.scene
     known = scene.reangle
-    yield from picture("1_before")
+    yield from screenshot("1_before")
 
     connection = importlib.import_module(f"{MODULE}.exchange.connection")
     yield from click("reangle.start_backend", lambda: connection.now.state != "off")
@@ -191,7 +192,7 @@ def whole_job() -> Steps:
         raise RuntimeError(f"{known.jobs[0].message} {known.jobs[0].traceback}")
     yield from wait(lambda: known.jobs[0].loaded)
     look_from(CONFIG.get("view", (1.15, 0, 0.55)), CONFIG.get("distance", 2.2))
-    yield from picture("2_imported")
+    yield from screenshot("2_imported")
 
     for move, amount in CONFIG.get("moves", [["orbit-left", 14], ["crane-up", 0.3]]):
         known.move = move
@@ -202,10 +203,10 @@ def whole_job() -> Steps:
     report["cameras"] = [item.name for item in scene.objects if item.type == "CAMERA"]
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
     yield from open_first_panel()
-    yield from picture("3_cameras")
+    yield from screenshot("3_cameras")
 
     yield from click("reangle.render", lambda: len(known.jobs) == 2)
-    yield from picture("4_rendering")
+    yield from screenshot("4_rendering")
     yield from wait(lambda: known.jobs[-1].is_final, 600)
     if known.jobs[-1].state != "done":
         raise RuntimeError(f"{known.jobs[-1].message} {known.jobs[-1].traceback}")
@@ -222,7 +223,7 @@ def whole_job() -> Steps:
     }
     for operator, worked in results.items():
         yield from click(f"reangle.{operator}", worked)
-    yield from picture("5_results")
+    yield from screenshot("5_results")
 
     scene = bpy.context.scene
     report["strips"] = [strip.name for strip in strips(scene)]
@@ -238,11 +239,11 @@ def whole_job() -> Steps:
     report["frame_seconds"] = sorted(seconds)[len(seconds) // 2]
     report["points"] = len(scene.reangle.cloud.data.vertices)
     yield from learned_render()
-    yield from pictures_of_results(scene)
+    yield from screenshots_of_results(scene)
 
 
 def learned_render() -> Steps:
-    """One camera by the engine that learns, and the panel while it does."""
+    """Render one camera with the engine `reangle`, with a screenshot of the panel during training."""
     scene = bpy.context.scene
     known = scene.reangle
     known.engine = "reangle"
@@ -258,18 +259,18 @@ def learned_render() -> Steps:
     yield from wait(lambda: steps in known.jobs[job].learning or known.jobs[job].is_final, 300)
     yield 2.0
     report["learning"] = known.jobs[job].learning
-    yield from picture("learning")
+    yield from screenshot("learning")
     yield from wait(lambda: known.jobs[job].is_final, 300)
     if known.jobs[job].state != "done":
         raise RuntimeError(f"{known.jobs[job].message} {known.jobs[job].traceback}")
     yield from wait(lambda: known.jobs[job].loaded)
     report["learned_notes"] = known.jobs[job].notes.splitlines()
-    yield from picture("learned")
+    yield from screenshot("learned")
     known.engine = "preview"
 
 
-def pictures_of_results(scene: bpy.types.Scene) -> Steps:
-    """The screen as editing sees it: the new view, the compositor's nodes, the strips."""
+def screenshots_of_results(scene: bpy.types.Scene) -> Steps:
+    """A screenshot of an editing layout: the new view, the compositor's nodes, the strips."""
     window, area, _ = view3d()
     timeline = next(item for item in window.screen.areas if item.type == "DOPESHEET_EDITOR")
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
@@ -277,7 +278,7 @@ def pictures_of_results(scene: bpy.types.Scene) -> Steps:
         bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.3)
     lower = next(
         item for item in window.screen.areas if item.type == "VIEW_3D" and item.y < view3d()[1].y
-    )  # the largest is above
+    )  # the largest area is above it
     timeline.type = lower.type = "SEQUENCE_EDITOR"
     lower.spaces.active.view_type = "SEQUENCER"
     _, area, _ = view3d()
@@ -299,7 +300,7 @@ def pictures_of_results(scene: bpy.types.Scene) -> Steps:
         with bpy.context.temp_override(window=window, area=item, region=region):
             operator()
         yield 0.5
-    yield from picture("6_editing")
+    yield from screenshot("6_editing")
 
 
 steps = whole_job()

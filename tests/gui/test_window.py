@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole job in a real Blender window, by clicking the real buttons.
+"""A whole job in a Blender window, by clicking its buttons.
 
 REANGLE_BLENDER is the command of a Blender from 4.2 on, with arguments if it needs any; else `blender` on the path.
 """
@@ -40,11 +40,11 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
     command = blender()
     python = os.environ.get("REANGLE_BACKEND_PYTHON")
     if not python:
-        pytest.skip("REANGLE_BACKEND_PYTHON does not name a Python with the backend's packages")
+        pytest.skip("REANGLE_BACKEND_PYTHON is not set to a Python with the backend's packages")
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     out.mkdir()
-    # One thread: where a window is drawn without a GPU, two would wait for each other.
+    # One thread: drawing a window without a GPU needs the other core.
     variables = {"PYTHONPATH": str(REPOSITORY / "backend"), "OMP_NUM_THREADS": "1"}
     about = {"command": [python, "-m", "reangle"], "environment": variables}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
@@ -61,7 +61,7 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     shutil.copy(Path(__file__).with_name("drive.py"), tmp_path)
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "resources")}
-    # The window finds this backend and takes it; a Blender that is boxed in could not start one.
+    # The window connects to this backend; a sandboxed Blender could not start one.
     backend = backend_process.ensure(data)
     try:
         done = subprocess.run(
@@ -80,7 +80,7 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
         backend_process.stop(backend)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert report["strips"] == ["Orbit Left 14", "Crane Up 0.3"]
+    assert report["strips"] == ["Orbit Left 14", "Crane Up 30"]
     assert set(report["backgrounds"]) == set(report["cameras"])
     assert report["jobs_after_undo"] == ["done", "done"]
     assert report["learning"].startswith("Step ")

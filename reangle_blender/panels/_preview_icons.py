@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures from files, as icons that a panel can show."""
+"""Image files as icons that a panel can show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _loaded: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
 def icon_of(path: str) -> int:
-    """The icon of a picture; 0 for "". A file keeps the icon that it was first seen with."""
+    """The icon of an image file; 0 for "". A file is read once, when its icon is first asked for."""
     if not path:
         return 0
     global _loaded
@@ -20,7 +20,7 @@ def icon_of(path: str) -> int:
 
 
 def register() -> None:
-    """Nothing is loaded before it is shown."""
+    """Icons are loaded when they are first drawn."""
 
 
 def unregister() -> None:

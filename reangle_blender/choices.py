@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist can choose by name: engines, geometry providers, suites of weights, camera moves and easings.
+
+Moves, easings and engines are those of the contract. Providers and suites are those that the backend reports; while it
+is not connected, the ones of version 0.1.0 stand in for them. A chosen name that is unknown stays in the list, so that
+no file loses its choice.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bpy.props import EnumProperty
+from bpy.types import Context, PropertyGroup
+
+from . import preferences
+from .core.contract import Capabilities, moves
+from .core.contract.capabilities import ProviderInfo, SuiteInfo, easing_infos, move_infos
+from .core.contract.engines import ENGINES
+from .core.errors import UserError
+from .exchange import connection
+
+Kind = Literal["engine", "provider", "suite", "move", "easing"]
+Item = tuple[str, str, str, str, int]
+"""Name, label, description, icon and number of an enum's item."""
+
+DEFAULTS: dict[Kind, str] = {
+    "engine": next(iter(ENGINES)),
+    "provider": "mini",
+    "suite": "mini",
+    "move": next(iter(moves.KINDS)),
+    "easing": moves.DEFAULT_EASING,
+}
+NOT_OFFERED = "The backend does not offer this; install the backend of this add-on's version, or choose another one"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing that can be chosen.
+
+    available: it can run now; else message and advice are the reason and what to do. commercial_ok: its licence allows
+    commercial work. settings: for providers, the fields of `GeometrySettings` that it reads.
+    """
+
+    name: str
+    label: str
+    number: int
+    help: str = ""
+    available: bool = True
+    licence: str = ""
+    commercial_ok: bool = True
+    message: str = ""
+    advice: str = ""
+    settings: tuple[str, ...] = ()
+
+
+_STAND_INS: dict[Kind, tuple[Choice, ...]] = {
+    "provider": (
+        Choice("mini", "Mini", 3),
+        Choice("files", "Depth Files", 0),
+        Choice("dust3r", "DUSt3R", 1),
+        Choice("depth-anything", "Depth Anything", 2),
+    ),
+    "suite": (Choice("mini", "Mini", 0), Choice("cogvideox-5b", "CogVideoX 5B", 1)),
+}
+"""Listed while the backend is not connected. New providers and suites need no entry."""
+
+_OWN: dict[Kind, tuple[Choice, ...]] = {
+    "engine": tuple(Choice(name, engine.label, engine.number, engine.help) for name, engine in ENGINES.items()),
+    "move": tuple(Choice(move.name, move.label, move.number, move.help) for move in move_infos()),
+    "easing": tuple(Choice(easing.name, easing.label, easing.number) for easing in easing_infos()),
+}
+"""The contract's choices, which need no backend to be known."""
+
+
+def reported(kind: Kind) -> Mapping[str, Choice]:
+    """What the backend that was connected last offers, by name; empty for moves and easings."""
+    global _described
+    capabilities = connection.now.capabilities
+    if _described[0] is not capabilities:
+        _described = (capabilities, _offers(capabilities) if capabilities else {})
+    return _described[1].get(kind, {})
+
+
+_described: tuple[Capabilities | None, dict[Kind, dict[str, Choice]]] = (None, {})
+
+
+def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
+    offers: dict[Kind, tuple[Choice, ...]] = {
+        "engine": tuple(
+            Choice(
+                name=engine.name,
+                label=engine.label,
+                number=engine.number,
+                help=engine.help,
+                licence=engine.licence,
+                commercial_ok=engine.commercial_ok,
+            )
+            for engine in capabilities.engines
+        ),
+        "provider": tuple(_provider(info) for info in capabilities.providers),
+        "suite": tuple(_suite(info, capabilities) for info in capabilities.suites),
+    }
+    return {kind: {choice.name: choice for choice in offered} for kind, offered in offers.items()}
+
+
+def _provider(info: ProviderInfo) -> Choice:
+    return Choice(**vars(info))
+
+
+def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
+    """Judged by the parts that the engines run."""
+    roles = {role for engine in capabilities.engines for role in engine.needs}
+    parts = [part for part in info.parts if part.role in roles]
+    label = next((choice.label for choice in _STAND_INS["suite"] if choice.name == info.name), info.label)
+    return Choice(
+        name=info.name,
+        label=label,
+        number=number_of("suite", info.name),
+        help=". ".join([info.help, *(part.help for part in parts if part.help)]),
+        available=all(part.installed for part in parts),
+        licence="; ".join(dict.fromkeys(part.licence for part in parts)),
+        commercial_ok=all(part.commercial_ok for part in parts),
+        message=next((part.problem for part in parts if part.problem), ""),
+    )
+
+
+def number_of(kind: Kind, name: str) -> int:
+    """The number of an enum's item: the contract's, else one that follows from the name alone.
+
+    The .blend saves names, so a number only has to differ from the others and to stay the same.
+    """
+    for choice in (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ())):
+        if choice.name == name:
+            return choice.number
+    return 1 << 30 | zlib.crc32(name.encode()) & (1 << 30) - 1
+
+
+def find(kind: Kind, name: str) -> Choice | None:
+    """The backend's description of a choice; None if it does not offer it or has not been connected."""
+    return reported(kind).get(name)
+
+
+def label_of(kind: Kind, name: str) -> str:
+    """A name as people read it."""
+    return next(label for item, label, *_ in items(kind, name) if item == name)
+
+
+def check(kind: Kind, name: str) -> None:
+    """Raises UserError if the backend does not offer the choice, cannot run it, or its licence is not allowed."""
+    found = find(kind, name)
+    if found is None:
+        if reported(kind):
+            raise UserError(
+                f"The backend {connection.now.version} does not offer {label_of(kind, name)!r}.",
+                advice="Install the backend of this add-on's version, or choose another one.",
+            )
+        return
+    if not found.available:
+        raise UserError(found.message or f"{found.label} is not available.", advice=found.advice)
+    if preferences.get().commercial_only and not found.commercial_ok:
+        raise UserError(
+            f"{found.label} is not for commercial work: {found.licence}.",
+            advice="Choose another one, or allow it in the add-on's preferences.",
+        )
+
+
+def items(kind: Kind, chosen: str = "") -> tuple[Item, ...]:
+    """An enum's items. chosen: a name that is listed even if it is unknown."""
+    offered = reported(kind)
+    found = {name: _item(kind, choice) for name, choice in offered.items()}
+    for choice in (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ())):
+        if choice.name not in found:
+            found[choice.name] = _unknown(kind, choice.name, choice.label) if offered else _item(kind, choice)
+    if chosen and chosen not in found:
+        found[chosen] = _unknown(kind, chosen, chosen.replace("-", " ").title())
+    return _kept(tuple(found.values()))
+
+
+def _item(kind: Kind, choice: Choice) -> Item:
+    parts = [choice.help, f"Licence: {choice.licence}" if choice.licence and kind != "engine" else ""]
+    if not choice.available:
+        parts += [choice.message, choice.advice]
+    description = ". ".join(part.rstrip(".") for part in parts if part)
+    icon = "NONE" if choice.available else "ERROR"
+    return choice.name, choice.label, description, icon, number_of(kind, choice.name)
+
+
+def _unknown(kind: Kind, name: str, label: str) -> Item:
+    return name, label, NOT_OFFERED, "ERROR", number_of(kind, name)
+
+
+_tuples: dict[tuple[Item, ...], tuple[Item, ...]] = {}
+
+
+def _kept(found: tuple[Item, ...]) -> tuple[Item, ...]:
+    """The same items as an object that is never freed: Blender keeps pointers to its strings."""
+    return _tuples.setdefault(found, found)
+
+
+def enum(
+    kind: Kind,
+    stored: str,
+    label: str,
+    description: str,
+    update: Callable[[Any, Context], None] | None = None,
+) -> Any:
+    """An EnumProperty of this kind over a StringProperty called `stored`, which the .blend saves."""
+
+    def set_(group: PropertyGroup, number: int) -> None:
+        listed = items(kind, getattr(group, stored))
+        setattr(group, stored, next(item[0] for item in listed if item[4] == number))
+
+    return EnumProperty(
+        name=label,
+        description=description,
+        items=lambda group, _context: items(kind, getattr(group, stored)),
+        get=lambda group: number_of(kind, getattr(group, stored)),
+        set=set_,
+        update=update,
+    )

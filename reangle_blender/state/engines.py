@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 3: the settings of the engines."""
+
+from __future__ import annotations
+
+from bpy.props import BoolProperty, StringProperty
+from bpy.types import PropertyGroup
+
+from .. import choices
+from ..core.contract import PreviewSettings, ReangleSettings
+from ..core.contract.engines import ENGINES
+from .from_contract import fields_of, values_of, with_settings
+
+
+@with_settings(PreviewSettings)
+class ReanglePreview(PropertyGroup):
+    """Settings of the engine `preview`; the engine `reangle` warps with them, too."""
+
+
+@with_settings(ReangleSettings, leave_out=("suite",))
+class ReangleLearning(PropertyGroup):
+    """Settings of the engine `reangle`."""
+
+    suite_name: StringProperty(default=choices.DEFAULTS["suite"])
+    suite: choices.enum("suite", "suite_name", "Weights", "The models that learn the motion and generate the video")
+    use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
+
+
+def groups(engine: str) -> tuple[str, ...]:
+    """The groups of settings that an engine reads: "preview", "reangle"."""
+    return ENGINES[engine].settings if engine in ENGINES else ()
+
+
+PREVIEW = tuple(fields_of(PreviewSettings))
+MAIN = tuple(name for name, field in fields_of(ReangleSettings).items() if not field.is_optional)
+"""The settings of `reangle` that are always sent."""
+
+ADVANCED = tuple(name for name, field in fields_of(ReangleSettings).items() if field.is_optional)
+"""Those that are sent only with `use_own`."""
+
+
+def preview_settings(group: ReanglePreview) -> PreviewSettings:
+    return PreviewSettings(**values_of(group, PreviewSettings, PREVIEW))
+
+
+def reangle_settings(group: ReangleLearning) -> ReangleSettings:
+    """Advanced settings only where the artist uses their own."""
+    names = MAIN + ADVANCED if group.use_own else MAIN
+    return ReangleSettings(**values_of(group, ReangleSettings, names))

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs of a scene, as they are drawn and saved; `exchange.ledger` has their latest state."""
+
+from __future__ import annotations
+
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+from bpy.types import Object, PropertyGroup
+
+from ..core.contract import FINAL_STATES
+
+
+class ReangleCamera(PropertyGroup):
+    """One camera of a job: its path as it was sent, and the folder of its result. `name` is the path's name."""
+
+    camera: PointerProperty(type=Object)
+    folder: StringProperty()
+    width: IntProperty()
+    height: IntProperty()
+    fps: FloatProperty()
+    frames: IntProperty()
+    first_frame: IntProperty()
+
+
+class ReangleJob(PropertyGroup):
+    """The last known state of a job. `name` is its id in the backend."""
+
+    title: StringProperty()
+    kind: EnumProperty(items=(("IMPORT", "Import", "", "NONE", 0), ("RENDER", "Render", "", "NONE", 1)))
+    state: StringProperty()
+    stage: StringProperty()
+    progress: FloatProperty(min=0, max=1)
+    eta_s: FloatProperty(description="Seconds to go; below zero while unknown", default=-1)
+    learning: StringProperty(description="Step, loss, speed and time left of the training")
+    picture: StringProperty(description="File of the latest preview image of the training")
+    message: StringProperty()
+    advice: StringProperty()
+    traceback: StringProperty()
+    folder: StringProperty(description="Folder of its fetched files")
+    notes: StringProperty(description="One note per line")
+    loaded: BoolProperty(description="Its results have been fetched")
+    request: StringProperty(description="The clip and geometry that were sent, as JSON")
+    cameras: CollectionProperty(type=ReangleCamera)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of one scene and of its objects."""
+
+from __future__ import annotations
+
+from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.types import Context, Object, PropertyGroup
+
+from .. import choices
+from ..core.contract import moves
+from .clip import ReangleClip
+from .engines import ReangleLearning, ReanglePreview
+from .jobs import ReangleJob
+
+SCHEMA = 3
+
+
+def _suggest_amount(shot: ReangleScene, _context: Context) -> None:
+    kind = moves.KINDS.get(shot.move)
+    if kind is not None:
+        shot.move_amount = kind.default
+
+
+class ReangleScene(PropertyGroup):
+    """Everything that a scene saves of Reangle."""
+
+    schema: IntProperty()
+    uid: StringProperty(description="Identifies the scene after it is renamed, undone or reloaded")
+    clip: PointerProperty(type=ReangleClip)
+    engine_name: StringProperty(default=choices.DEFAULTS["engine"])
+    engine: choices.enum("engine", "engine_name", "Engine", "How the new views are made")
+    preview: PointerProperty(type=ReanglePreview)
+    learning: PointerProperty(type=ReangleLearning)
+    use_markers: BoolProperty(
+        name="Scene Camera with Markers",
+        description="Also render the scene's camera, switched by the markers of the timeline",
+    )
+    move_name: StringProperty(default=choices.DEFAULTS["move"])
+    move: choices.enum("move", "move_name", "Move", "How the new camera moves", update=_suggest_amount)
+    move_degrees: FloatProperty(name="Degrees", description="How far, over the clip", default=10, min=0, max=180)
+    move_fraction: FloatProperty(
+        name="Distance", description="How far, as a part of the distance to the focus", default=0.2, min=0, max=4
+    )
+    easing_name: StringProperty(default=choices.DEFAULTS["easing"])
+    easing: choices.enum("easing", "easing_name", "Easing", "How the move starts and ends")
+    hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
+    follow: BoolProperty(
+        name="Follow Clip Camera",
+        description="Add the move to the motion of the clip's camera; otherwise start from where it stands now",
+        default=True,
+    )
+    focus: FloatProperty(
+        name="Focus",
+        description="Distance of the point that the move keeps in view, in the geometry's units; 0 measures it in the "
+        "middle of the cloud",
+        min=0,
+    )
+    origin: PointerProperty(type=Object)
+    cloud: PointerProperty(type=Object)
+    source: PointerProperty(type=Object)
+    shot: StringProperty(description="Job of the imported clip")
+    shot_request: StringProperty(description="Clip and geometry of the import, as JSON of the contract")
+    shot_folder: StringProperty(description="Folder of the imported files")
+    shot_fps: FloatProperty()
+    shot_frames: IntProperty()
+    shot_width: IntProperty()
+    shot_height: IntProperty()
+    first_frame: IntProperty(name="Start at", description="Scene frame of the clip's first frame", default=1)
+    jobs: CollectionProperty(type=ReangleJob)
+    job_index: IntProperty(name="Job")
+    point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")
+
+    @property
+    def is_newer(self) -> bool:
+        """Saved by a newer Reangle: shown, never changed."""
+        return self.schema > SCHEMA
+
+    @property
+    def amount_property(self) -> str:
+        """Name of the property that holds the amount of the chosen move."""
+        kind = moves.KINDS.get(self.move)
+        return "move_degrees" if kind is None or kind.unit == "degrees" else "move_fraction"
+
+    @property
+    def move_amount(self) -> float:
+        """Amount of the chosen move in its own unit: degrees, or percent of the distance to the focus."""
+        return self.move_degrees if self.amount_property == "move_degrees" else 100 * self.move_fraction
+
+    @move_amount.setter
+    def move_amount(self, amount: float) -> None:
+        in_degrees = self.amount_property == "move_degrees"
+        setattr(self, self.amount_property, amount if in_degrees else amount / 100)
+
+
+class ReangleObject(PropertyGroup):
+    """What an object saves of Reangle."""
+
+    render: BoolProperty(name="Render", description="Render the clip from this camera", default=False)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist has chosen survives in the .blend: across versions of the add-on, and with names it does not know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import bpy
+import pytest
+
+Reangle = Callable[[str], ModuleType]
+SAVED = Path(__file__).parent / "files" / "saved_by_0.1.0.blend"
+
+
+@pytest.fixture
+def opened(reangle: Reangle) -> Reangle:
+    bpy.ops.wm.open_mainfile(filepath=str(SAVED))
+    return reangle
+
+
+def shown(group: bpy.types.PropertyGroup, *names: str) -> dict[str, object]:
+    values = {name: getattr(group, name) for name in names}
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
+    state = opened("state")
+    shot = state.of(bpy.data.scenes["Chosen"])
+    assert shot.schema == state.SCHEMA
+    expected = {"engine": "reangle", "move": "crane-up", "easing": "ease-out", "move_fraction": 0.35, "focus": 2.5}
+    assert shown(shot, *expected) == expected
+    assert shown(shot, "hold", "follow", "use_markers") == {"hold": True, "follow": False, "use_markers": True}
+    assert shot.preview.memory is False
+    clip = {
+        "provider": "depth-anything",
+        "depth_files_scale": 0.5,
+        "checkpoint": "depth-anything/other",
+        "use_horizontal_fov_deg": True,
+        "horizontal_fov_deg": 40.0,
+        "width": 640,
+        "frames": 12,
+        "sequence_fps": 25.0,
+    }
+    assert shown(shot.clip, *clip) == clip
+    learning = {
+        "suite": "cogvideox-5b",
+        "caption": "a dog runs",
+        "exact_where_seen": False,
+        "use_own": True,
+        "shared_steps": 300,
+        "path_steps": 70,
+        "rank": 64,
+        "alpha": 32.0,
+        "rate": 0.0005,
+        "sampling_steps": 20,
+        "guidance": 4.0,
+        "dynamic_guidance": False,
+        "warp_guidance": 0.25,
+        "fill_share": 0.75,
+    }
+    assert shown(shot.learning, *learning) == learning
+    request = opened("state.engines").reangle_settings(shot.learning)
+    assert (request.suite, request.rank, request.exact_where_seen) == ("cogvideox-5b", 64, False)
+    transfer, contract = opened("exchange.transfer"), opened("core.contract")
+    assert contract.from_json(transfer.Material, shot.shot_request).geometry.checkpoint == "depth-anything/other"
+
+
+def test_a_file_of_0_1_0_keeps_its_jobs(opened: Reangle) -> None:
+    scene = bpy.data.scenes["Chosen"]
+    imported, rendered = opened("state").of(scene).jobs
+    assert (imported.kind, rendered.kind, rendered.state, rendered.loaded) == ("IMPORT", "RENDER", "done", True)
+    camera = rendered.cameras["View"]
+    assert camera.camera == scene.objects["View"]
+    assert (camera.folder, camera.width, camera.first_frame) == ("//reangle/Clip 1-222222/View", 640, 11)
+    entry = opened("exchange.ledger").read(scene, rendered)
+    assert entry.notes == ["One note.", "Two."]
+    assert entry.cameras[0].camera == "View"
+
+
+def test_an_untouched_file_of_0_1_0_keeps_the_defaults(opened: Reangle) -> None:
+    shot = opened("state").of(bpy.data.scenes["Defaults"])
+    assert (shot.engine, shot.clip.provider, shot.learning.suite) == ("preview", "mini", "mini")
+    assert (shot.move, shot.easing, shot.preview.memory) == ("orbit-left", "smooth", True)
+
+
+def test_migrated_choices_are_saved(opened: Reangle, tmp_path: Path) -> None:
+    path = str(tmp_path / "again.blend")
+    opened("state").of(bpy.data.scenes["Chosen"]).clip.provider = "dust3r"
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    shot = opened("state").of(bpy.data.scenes["Chosen"])
+    assert (shot.clip.provider, shot.learning.suite, shot.move) == ("dust3r", "cogvideox-5b", "crane-up")
+
+
+def test_an_unknown_name_stays_chosen(reangle: Reangle, tmp_path: Path) -> None:
+    shot = reangle("state").prepare(bpy.context.scene)
+    shot.clip.provider_name, shot.move_name, shot.learning.suite_name = "from-2030", "loop", "huge"
+    path = str(tmp_path / "future.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    shot = reangle("state").of(bpy.context.scene)
+    assert (shot.clip.provider, shot.move, shot.learning.suite) == ("from-2030", "loop", "huge")
+    assert shot.amount_property == "move_degrees"
+    shot.clip.provider = "files"
+    assert shot.clip.provider == "files"
+
+
+def test_numbers_of_enums_never_change(reangle: Reangle) -> None:
+    choices = reangle("choices")
+    numbers = {kind: {item[0]: item[4] for item in choices.items(kind)} for kind in choices.DEFAULTS}
+    assert numbers["provider"] == {"files": 0, "dust3r": 1, "depth-anything": 2, "mini": 3}
+    assert numbers["engine"] == {"preview": 0, "reangle": 1}
+    assert numbers["suite"] == {"mini": 0, "cogvideox-5b": 1}
+    assert numbers["easing"] == {"linear": 0, "smooth": 1, "ease-in": 2, "ease-out": 3}
+    assert numbers["move"]["handheld"] == 16
+    assert choices.number_of("move", "loop") == 1633623534
+    for group in numbers.values():
+        assert len(set(group.values())) == len(group)
+
+
+def test_files_of_newer_versions_are_left_alone(reangle: Reangle) -> None:
+    state, scene = reangle("state"), bpy.context.scene
+    shot = state.prepare(scene)
+    shot.schema = state.SCHEMA + 1
+    shot.move_name = "loop"
+    state.migrate(scene)
+    assert (shot.is_newer, shot.move) == (True, "loop")
+    assert not bpy.ops.reangle.import_clip.poll()
+
+
+def test_depth_files_stay_the_choice_of_the_oldest_files(reangle: Reangle) -> None:
+    migrations, scene = reangle("state.migrations"), bpy.context.scene
+    shot = reangle("state").prepare(scene)
+    migrations.MIGRATIONS[1](shot, json.loads('{"clip": {"start": 3}}'))
+    assert shot.clip.provider == "files"
+    shot.clip.provider = "mini"
+    migrations.MIGRATIONS[1](shot, {"clip": {"provider": 1}})
+    assert shot.clip.provider == "mini"
