@@ -10,6 +10,7 @@ from __future__ import annotations
 from reangle.errors import UserError
 from reangle.geometry.depth.spec import ProviderSpec
 from reangle.weights import checkpoints
+from reangle.weights.licences import OWN_FILES
 
 PROVIDERS = (
     ProviderSpec(
@@ -21,6 +22,7 @@ PROVIDERS = (
         settings=("files", "depth_files_scale", "horizontal_fov_deg"),
         gives_camera=True,
         seconds=2,
+        licence_without_weights=OWN_FILES,
     ),
     ProviderSpec(
         name="mini",

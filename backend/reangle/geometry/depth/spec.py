@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from reangle.weights.checkpoints import Checkpoint
-from reangle.weights.licences import OWN_FILES, Licence
+from reangle.weights.licences import APACHE_2, Licence
 
 if TYPE_CHECKING:
     from reangle.geometry.footage import Footage
@@ -32,6 +32,7 @@ class ProviderSpec:
     else the camera stands still. seconds: about how long it takes, for the progress of a job.
     packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
     partner: another provider whose weights it also uses if they are installed and `use_dust3r` is on.
+    licence_without_weights: of its code, or of the files that it reads.
     """
 
     name: str
@@ -45,11 +46,12 @@ class ProviderSpec:
     packages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     partner: str = ""
+    licence_without_weights: Licence = APACHE_2
 
     @property
     def licence(self) -> Licence:
-        """Of the recommended weights."""
-        return self.checkpoints[0].licence if self.checkpoints else OWN_FILES
+        """Of the recommended weights, if it has any."""
+        return self.checkpoints[0].licence if self.checkpoints else self.licence_without_weights
 
     def load(self) -> Provider:
         """Import the provider's function."""
