@@ -5,9 +5,9 @@
 
 The architecture of CogVideoX 5B image-to-video with random weights: the time of a step does not depend on them.
 `small`, the default without a GPU, is the same classes at the mini suite's size. For each memory tier: seconds for a
-LoRA step and for a denoising step with guidance, the most memory, what `weights/memory.py` said it would be, and
-the share of the rate that large matrix products reach on this device. The published way (Reangle-A-Video's trainer)
-encodes video, first frame and prompt in every step, recomputes all activations, and keeps everything on the device.
+LoRA step and for a denoising step with guidance, peak memory beside the estimate of `video_models/memory.py`, and the
+share of the rate that large matrix products reach on this device. The published way (Reangle-A-Video's trainer) encodes
+video, first frame and prompt in every step, recomputes all activations, and keeps everything on the device.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ enter("backend")
 import diffusers
 import numpy as np
 import torch
-from reangle.generation.window import SamplingSettings, generate_latents
-from reangle.motion.adapter import add_adapter
+from reangle.generation.window import generate_latents
 from reangle.motion.examples import Example, encode_example
-from reangle.motion.pipeline import rotary_of
-from reangle.motion.quantized import quantize
 from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import Progress, learn
-from reangle.weights.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
+from reangle.video_models.adapter import add_adapter
+from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX
+from reangle.video_models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
+from reangle.video_models.quantized import quantize
+from reangle.video_models.settings import SamplingSettings
 
 from scripts.train import text
 from scripts.train.video import scheduler
@@ -128,13 +129,10 @@ def forward_operations(size: VideoModelSize) -> float:
 
 def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, published: bool) -> dict[str, float]:
     """Seconds a step and the most memory, in GB, of learning and of generating."""
-    _reset(device)  # what the tier before left
-    pipe = build(size, device)
-    quantize(pipe.transformer, tier.base)
-    transformer = pipe.transformer
-    positions = rotary_of(pipe, size.height, size.width, (size.frames - 1) // 4 + 1)
-    assert positions is not None
-    rotary = (positions[0].to(device), positions[1].to(device))
+    _reset(device)
+    model = CogVideoX(build(size, device))
+    quantize(model, tier.base)
+    pipe, transformer = model.pipe, model.transformer
     settings = LearningSettings(steps=steps + 1, rank=size.rank, alpha=size.rank, save_every=10**6)
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -142,11 +140,11 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
             pipe.to(device)
             frames = np.zeros((size.frames, size.height, size.width, 3), np.uint8)
             seen = np.ones(frames.shape[:3], bool)
-            examples: Any = _Encoded(partial(encode_example, pipe, frames, seen, PROMPT, 0, first_frames=1))
+            examples: Any = _Encoded(partial(encode_example, model, frames, seen, PROMPT, 0, first_frames=1))
         else:
             transformer.to(device)
             examples = [_random_example(size)]
-        add_adapter(transformer, settings.rank, settings.alpha, settings.seed)
+        add_adapter(model, settings.rank, settings.alpha, settings.seed)
         _reset(device)
 
         def report(progress: Progress) -> None:
@@ -156,8 +154,8 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
                 examples.forget()
 
         saved = Path(folder) / "training.safetensors"
-        learn(transformer, pipe.scheduler, rotary, examples, settings, saved, report, tier)
-    found = {"step_s": float(np.median(np.diff(times))), "learn_gb": _most(device)}
+        learn(model, examples, settings, saved, report, tier)
+    measured = {"step_s": float(np.median(np.diff(times))), "learn_gb": _peak_gb(device)}
     transformer.disable_gradient_checkpointing()
     transformer.eval()
     _reset(device)
@@ -169,13 +167,13 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
         _wait(device)
         marks.append(time.perf_counter())
 
-    generate_latents(pipe, picture, PROMPT, SamplingSettings(steps=steps + 1), 0, None, mark)
-    found |= {"denoise_s": float(np.median(np.diff(marks))), "generate_gb": _most(device)}
-    return found
+    generate_latents(model, picture, PROMPT, SamplingSettings(steps=steps + 1), 0, None, mark)
+    measured |= {"denoise_s": float(np.median(np.diff(marks))), "generate_gb": _peak_gb(device)}
+    return measured
 
 
 class _Encoded:
-    """One clip that is encoded when it is asked for, and again after it was forgotten."""
+    """One clip, encoded on request and again after `forget`."""
 
     def __init__(self, encode: Callable[[], Example]) -> None:
         self._encode = encode
@@ -220,7 +218,7 @@ def _reset(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def _most(device: torch.device) -> float:
+def _peak_gb(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated() / 1e9 if device.type == "cuda" else float("nan")
 
 
@@ -241,6 +239,10 @@ def _measured(size: Size, device: torch.device) -> VideoModelSize:
         width=size.heads * 64,
         tokens=frames * patches + size.text_tokens,
         widest=size.channels[0] * size.height * size.width,
+        lora_matrices=len(CogVideoX.lora_targets),
+        layer_arrays=LAYER_ARRAYS,
+        vae_frames=VAE_FRAMES,
+        vae_arrays=VAE_ARRAYS,
     )
 
 
@@ -258,22 +260,22 @@ def main() -> int:
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     print(f"{name}: large matrix products {rate / 1e12:.2f} TFLOPS")
     print(f"Transformer: {known.weights / 1e6:.1f} million weights, {known.tokens} tokens")
-    print(f"{'':16}{'LoRA step s':>12}{'of rate':>9}{'GB':>7}{'said GB':>9}{'denoise s':>11}{'of rate':>9}{'GB':>7}")
+    print(f"{'':16}{'LoRA step s':>12}{'of rate':>9}{'GB':>7}{'estimated':>10}{'denoise s':>11}{'of rate':>9}{'GB':>7}")
     figures: dict[str, float] = {"matrix_tflops": round(rate / 1e12, 3)}
     forward = forward_operations(known)
     for tier in (PUBLISHED, *tiers):
         published = tier is PUBLISHED
-        found = measure(size, tier, chosen.steps, device, published=published)
+        measured = measure(size, tier, chosen.steps, device, published=published)
         # Forward, and back to the activations: frozen weights want no gradients.
-        learned, denoised = 2 * forward / rate / found["step_s"], 2 * forward / rate / found["denoise_s"]
-        said = learning_bytes(known, tier, size.rank, memory) / 1e9
+        learned, denoised = 2 * forward / rate / measured["step_s"], 2 * forward / rate / measured["denoise_s"]
+        estimated = learning_bytes(known, tier, size.rank, memory) / 1e9
         print(
-            f"{tier.name:16}{found['step_s']:12.2f}{learned:9.0%}{found['learn_gb']:7.1f}{said:9.1f}"
-            f"{found['denoise_s']:11.2f}{denoised:9.0%}{found['generate_gb']:7.1f}",
+            f"{tier.name:16}{measured['step_s']:12.2f}{learned:9.0%}{measured['learn_gb']:7.1f}{estimated:10.1f}"
+            f"{measured['denoise_s']:11.2f}{denoised:9.0%}{measured['generate_gb']:7.1f}",
             flush=True,
         )
         key = tier.name.replace(" ", "_").lower()
-        figures |= {f"{what}_{key}": round(value, 4) for what, value in found.items() if np.isfinite(value)}
+        figures |= {f"{what}_{key}": round(value, 4) for what, value in measured.items() if np.isfinite(value)}
         figures[f"rate_share_{key}"] = round(learned, 4)
     print(json.dumps({"bench": "full_size", "figures": figures}))
     return 0

@@ -3,14 +3,13 @@
 
     python3.11 scripts/bench/learning.py [--scenes 3] [--suite mini] [--shared 60] [--own 160] [--rate 0.003]
 
-The true clip of the new camera is never learned from; its loss under a few fixed times and noises tells, in seconds and
-without sampling, what learning is worth where the source camera saw and where it did not.
+The true clip of the new camera is never learned from; its loss under a few fixed times and noises shows, in seconds and
+without sampling, what learning gains where the source camera saw and where it did not.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import sys
 import tempfile
@@ -18,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 from environments import enter
@@ -27,7 +25,6 @@ enter("backend")
 
 import numpy as np
 import torch
-from diffusers import CogVideoXDPMScheduler
 from reangle.contract import CameraPath
 from reangle.engines.plan import plan_job
 from reangle.evaluation.request import true_depth_request
@@ -35,30 +32,31 @@ from reangle.evaluation.truth import TrueScene
 from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.spec import GEOMETRY
 from reangle.media.spec import DECODE
-from reangle.motion.adapter import add_adapter
 from reangle.motion.dataset import TrainingClip, preset_paths, training_clips
 from reangle.motion.examples import Example, encode_example
-from reangle.motion.model_view import ModelView
-from reangle.motion.pipeline import alone, open_video_pipeline, rotary_of
-from reangle.motion.precision import keep_float32
 from reangle.motion.settings import LearningSettings
-from reangle.motion.stage import model_size, warper_of
-from reangle.motion.trainer import Draw, Noised, Progress, Rotary, learn, predicted_velocity
-from reangle.motion.windows import plan_windows
+from reangle.motion.stage import warper_of
+from reangle.motion.trainer import Draw, NoisedClip, Progress, learn, predict
 from reangle.runtime.execute import run_plan
 from reangle.runtime.store import Store
+from reangle.video_models.adapter import adapter_weights, add_adapter, put_adapter_weights
+from reangle.video_models.base import VideoModel
+from reangle.video_models.memory import TIERS
+from reangle.video_models.model_view import ModelView
+from reangle.video_models.precision import keep_float32
+from reangle.video_models.registry import video_model_class
+from reangle.video_models.windows import plan_windows
 from reangle.weights.installed import InstalledWeights
-from reangle.weights.memory import TIERS
 from reangle.weights.recipes import RECIPES, Recipe
-from reangle.weights.registry import find_checkpoint
+from reangle.weights.registry import find_checkpoint, kind_of
 from reangle.weights.suites import suite_named
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
 TIMES = (400, 700, 950)
-LOOKS = (10, 20, 40, 60, 80, 100, 160, 240, 320)
-"""After how many steps of a phase the loss on the truth is taken."""
+MEASURED_STEPS = (10, 20, 40, 60, 80, 100, 160, 240, 320)
+"""Steps of a phase after which the loss on the truth is measured."""
 
 
 def main() -> int:
@@ -71,26 +69,27 @@ def main() -> int:
     chosen = parser.parse_args()
     recipe = RECIPES.get(chosen.suite, Recipe())
     recipe = replace(recipe, shared_steps=chosen.shared or recipe.shared_steps, rate=chosen.rate or recipe.rate)
-    found: dict[str, list[tuple[float, float]]] = {}
+    measured: dict[str, list[tuple[float, float]]] = {}
     for seed in range(chosen.scenes):
         with tempfile.TemporaryDirectory() as work:
             for moment, losses in _scene(seed, chosen.suite, recipe, chosen.own, Path(work)).items():
-                found.setdefault(moment, []).extend(losses)
-    print(f"\nloss on the true clips of {len(found['nothing'])} cameras, rate {recipe.rate:g}, rank {recipe.rank}")
+                measured.setdefault(moment, []).extend(losses)
+    print(f"\nloss on the true clips of {len(measured['nothing'])} cameras, rate {recipe.rate:g}, rank {recipe.rank}")
     print(f"{'learned':34}{'seen':>8}{'hidden':>8}")
-    for moment, losses in found.items():
+    for moment, losses in measured.items():
         seen, hidden = np.mean(losses, axis=0)
         print(f"{moment:34}{seen:8.4f}{hidden:8.4f}", flush=True)
-    figures = {moment: np.mean(losses, axis=0).round(4).tolist() for moment, losses in found.items()}
+    figures = {moment: np.mean(losses, axis=0).round(4).tolist() for moment, losses in measured.items()}
     print(json.dumps({"bench": "learning", "figures": figures}))
     return 0
 
 
 def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[str, list[tuple[float, float]]]:
-    """What was learned -> (loss where seen, where hidden) of each camera."""
+    """Steps so far -> (loss where seen, where hidden) of each camera."""
     known, store = suite_named(suite), Store(work / "data")
-    pipe = open_video_pipeline(find_checkpoint(known.video.name if known else suite, store.root), TIERS[0])
-    (width, height), frames = model_size(pipe), pipe.transformer.config.sample_frames
+    folder = find_checkpoint(known.video.name if known else suite, store.root)
+    model = video_model_class(kind_of(folder)).open(folder, TIERS[0])
+    (width, height), frames = model.size_for(16, 9), model.frames
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
     run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
@@ -99,10 +98,10 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
 
     def clips(paths: list[CameraPath]) -> list[TrainingClip]:
         view = ModelView.of(width, height, width, height)
-        return list(training_clips(warper, paths, view, plan_windows(frames, frames), scene.caption))
+        return list(training_clips(warper, paths, view, plan_windows(frames, frames, model.group), scene.caption))
 
     def encoded(clip: TrainingClip, index: int) -> Example:
-        return encode_example(pipe, clip.frames, clip.visible, clip.prompt, index)
+        return encode_example(model, clip.frames, clip.visible, clip.prompt, index)
 
     shared = [encoded(clip, index) for index, clip in enumerate(clips(preset_paths(warper, fps)))]
     own_clips = clips([view.path for view in scene.views])
@@ -111,44 +110,48 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
         encoded(replace(clip, frames=view.frames(), visible=view.parts()["visible"]), index)
         for index, (clip, view) in enumerate(zip(own_clips, scene.views, strict=True))
     ]
-    rotary, scheduler = rotary_of(pipe, height, width, len(truths[0].latents)), pipe.scheduler
-    base = alone(pipe)
-    keep_float32(base.patch_embed.proj)
-    found = {"nothing": [_loss(base, scheduler, rotary, truth) for truth in truths]}
+    model.keep_transformer()
+    for layer in model.float32_layers:
+        keep_float32(layer)
+    measured = {"nothing": [_loss(model, truth) for truth in truths]}
     settings = LearningSettings(rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate)
-    add_adapter(base, recipe.rank, recipe.alpha, settings.seed)
+    add_adapter(model, recipe.rank, recipe.alpha, settings.seed)
 
-    def looking(model: Any, words: str, true: list[Example]) -> Callable[[Progress], None]:
-        def look(progress: Progress) -> None:
-            if progress.step in LOOKS:
-                model.eval()
-                losses = [_loss(model, scheduler, rotary, one) for one in true]
-                found.setdefault(words.format(progress.step), []).extend(losses)
-                model.train()
+    def measuring(phase: str, true: list[Example]) -> Callable[[Progress], None]:
+        def measure(progress: Progress) -> None:
+            if progress.step in MEASURED_STEPS:
+                model.transformer.eval()
+                measured.setdefault(phase.format(progress.step), []).extend(_loss(model, one) for one in true)
+                model.transformer.train()
 
-        return look
+        return measure
 
-    phase = replace(settings, steps=recipe.shared_steps)
-    learn(base, scheduler, rotary, shared, phase, work / "shared", looking(base, "{} steps that all share", truths))
+    learn(
+        model,
+        shared,
+        replace(settings, steps=recipe.shared_steps),
+        work / "shared",
+        measuring("{} steps that all share", truths),
+    )
+    base = {name: weights.clone() for name, weights in adapter_weights(model.transformer).items()}
     for index, (warp, truth) in enumerate(zip(warps, truths, strict=True)):
-        model = copy.deepcopy(base)
-        look = looking(model, "and {} of the camera's own", [truth])
-        learn(model, scheduler, rotary, [warp], replace(settings, steps=own), work / str(index), look)
+        put_adapter_weights(model.transformer, base)
+        measure = measuring("and {} of the camera's own", [truth])
+        learn(model, [warp], replace(settings, steps=own), work / str(index), measure)
     print(f"scene {seed} is done", flush=True)
-    return found
+    return measured
 
 
 @torch.no_grad()
-def _loss(model: Any, scheduler: CogVideoXDPMScheduler, rotary: Rotary, truth: Example) -> tuple[float, float]:
-    """Mean squared error of v where the source camera saw, and where it did not."""
+def _loss(model: VideoModel, truth: Example) -> tuple[float, float]:
+    """Mean squared error of the prediction where the source camera saw, and where it did not."""
     seen, hidden = [], []
     for time in TIMES:
         noise = torch.randn(truth.latents.shape, generator=torch.Generator().manual_seed(time))
         chosen = Draw(0, 0, True, time, noise)
-        shown = Noised.of(scheduler, truth, chosen, model.device)
-        found = predicted_velocity(model, rotary, truth, chosen, shown).float()
-        velocity = scheduler.get_velocity(shown.clean, shown.noise, shown.times)
-        error = (found - velocity).square()[0].mean(dim=1).cpu()
+        noised = NoisedClip.of(model, truth, chosen)
+        target = model.target(noised.clean, noised.noise, noised.time)
+        error = (predict(model, truth, chosen, noised).float() - target).square()[0].mean(dim=1).cpu()
         seen.append(float(error[truth.mask].mean()))
         hidden.append(float(error[~truth.mask].mean()))
     return float(np.mean(seen)), float(np.mean(hidden))

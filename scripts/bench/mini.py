@@ -3,8 +3,8 @@
 
     python3.11 scripts/bench/mini.py [--scenes 24] [--only geometry vae fill video]
 
-Judged on generated scenes of seeds that training never uses, and on the Blender sample. All weights are loaded as the
-product loads them: from the package, hashes checked, with each library's own `from_pretrained`, in float32 on the CPU.
+Judged on generated scenes of seeds that training never uses, and on the Blender sample. All weights are opened as the
+product opens them: from the package, hashes checked, in float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -24,13 +24,10 @@ enter("backend")
 
 import cv2
 import numpy as np
-import torch
 from mini_data import (
     FRAMES,
-    HEIGHT,
     HELD_OUT,
     SAMPLE_PROMPT,
-    WIDTH,
     Shot,
     decode_sample,
     held_out,
@@ -38,6 +35,12 @@ from mini_data import (
     sample_shot,
 )
 from mini_geometry import judge_clip, judge_sample
+from reangle.generation.window import generate_latents
+from reangle.image_models.base import FillSettings, inpaint
+from reangle.image_models.registry import image_model_class
+from reangle.video_models.memory import TIERS
+from reangle.video_models.registry import video_model_class
+from reangle.video_models.settings import SamplingSettings
 from reangle.weights.shipped import check_shipped
 from reangle.weights.suites import MINI
 
@@ -45,14 +48,6 @@ from scripts.train.disocclusion import disocclusion
 
 STEPS = 20
 GUIDANCE = 1.5
-SAMPLING = {
-    "height": HEIGHT,
-    "width": WIDTH,
-    "num_inference_steps": STEPS,
-    "max_sequence_length": 64,
-    "output_type": "np",
-}
-"""What both pipelines are called with."""
 PARTS = ("geometry", "vae", "fill", "video")
 
 Rows = dict[str, list[dict[str, float]]]
@@ -109,39 +104,28 @@ def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, fl
 
 
 def autoencoder(shots: Sequence[Shot], sample: Shot) -> dict[str, float]:
-    from diffusers import AutoencoderKLCogVideoX
-
-    folder = check_shipped(MINI.video)
-    model = AutoencoderKLCogVideoX.from_pretrained(folder, subfolder="vae").eval()
-    found, seconds = [], []
+    model = video_model_class(MINI.video.kind).open(check_shipped(MINI.video), TIERS[0], "cpu")
+    decibels, seconds = [], []
     for shot in (*shots, sample):
-        clip = torch.from_numpy(shot.rgb.astype(np.float32) / 127.5 - 1).permute(3, 0, 1, 2)[None]
         started = time.perf_counter()
-        with torch.inference_mode():
-            shown = model.decode(model.encode(clip).latent_dist.mode()).sample[0]
+        decoded = model.decode(model.encode_frames(shot.rgb)[None])
         seconds.append(time.perf_counter() - started)
-        found.append(psnr(_pixels(shown.permute(1, 2, 3, 0)), shot.rgb))
+        decibels.append(psnr(decoded, shot.rgb))
     result = {
-        "vae_psnr": float(np.mean(found[:-1])),
-        "vae_sample_psnr": found[-1],
+        "vae_psnr": float(np.mean(decibels[:-1])),
+        "vae_sample_psnr": decibels[-1],
         "vae_25_s": float(np.median(seconds)),
     }
-    print(f"\nVideo autoencoder: {result['vae_psnr']:.1f} dB on held-out clips (worst {min(found[:-1]):.1f}),")
-    print(f"{found[-1]:.1f} dB on the sample; {FRAMES} frames there and back: {result['vae_25_s']:.1f} s")
+    print(f"\nVideo autoencoder: {result['vae_psnr']:.1f} dB on held-out clips (worst {min(decibels[:-1]):.1f}),")
+    print(f"{decibels[-1]:.1f} dB on the sample; {FRAMES} frames there and back: {result['vae_25_s']:.1f} s")
     return result
 
 
-def _pixels(values: torch.Tensor) -> np.ndarray:
-    """-1..1 to uint8."""
-    return (values * 127.5 + 127.5).round().clamp(0, 255).byte().numpy()
-
-
 def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
-    from diffusers import FluxFillPipeline
     from PIL import Image
 
-    pipe = FluxFillPipeline.from_pretrained(check_shipped(MINI.image), torch_dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
+    model = image_model_class(MINI.image.kind).open(check_shipped(MINI.image), "cpu")
+    settings = FillSettings(steps=STEPS)
     rows: Rows = {"held-out": [], "sample": []}
     seconds = []
     for shot in (*shots, sample):
@@ -154,15 +138,8 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
             if hole.sum() < 50:
                 continue
             started = time.perf_counter()
-            made = pipe(
-                prompt=shot.caption,
-                image=Image.fromarray(warped),
-                mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
-                generator=torch.Generator().manual_seed(0),
-                **SAMPLING,
-            ).images[0]
+            learned = inpaint(model, warped, hole, shot.caption, settings)
             seconds.append(time.perf_counter() - started)
-            learned = np.where(hole[..., None], (made * 255).round().astype(np.uint8), warped)
             telea = cv2.inpaint(warped, hole.astype(np.uint8), 5, cv2.INPAINT_TELEA)
             kind = "sample" if shot is sample else "held-out"
             rows[kind].append(
@@ -193,25 +170,17 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
 
 
 def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
-    from diffusers import CogVideoXImageToVideoPipeline
     from PIL import Image
 
-    pipe = CogVideoXImageToVideoPipeline.from_pretrained(check_shipped(MINI.video), torch_dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
+    model = video_model_class(MINI.video.kind).open(check_shipped(MINI.video), TIERS[0], "cpu")
+    settings = SamplingSettings(STEPS, GUIDANCE, dynamic_guidance=False)
     rows: Rows = {"held-out": [], "sample": []}
     seconds = []
     for shot in (*shots, sample):
         started = time.perf_counter()
-        made = pipe(
-            image=Image.fromarray(shot.rgb[0]),
-            prompt=SAMPLE_PROMPT if shot is sample else shot.prompt,
-            num_frames=FRAMES,
-            guidance_scale=GUIDANCE,
-            generator=torch.Generator().manual_seed(0),
-            **SAMPLING,
-        ).frames[0]
+        prompt = SAMPLE_PROMPT if shot is sample else shot.prompt
+        frames = model.decode(generate_latents(model, shot.rgb[0], prompt, settings, seed=0))
         seconds.append(time.perf_counter() - started)
-        frames = (made * 255).round().astype(np.uint8)
         row = {
             "learned": psnr(frames[1:], shot.rgb[1:]),
             "repeat": psnr(np.broadcast_to(shot.rgb[:1], shot.rgb[1:].shape), shot.rgb[1:]),

@@ -31,7 +31,7 @@ from diffusers import (
     CogVideoXTransformer3DModel,
 )
 from PIL import Image
-from reangle.motion.precision import keep_float32
+from reangle.video_models.precision import keep_float32
 from transformers import T5EncoderModel, T5Tokenizer
 
 from scripts.train import text, video_autoencoder

@@ -4,24 +4,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from reangle.generation.guide import WarpGuide
-from reangle.generation.window import SamplingSettings, decode_frames, generate_latents
+from reangle.generation.window import generate_latents
 from reangle.motion.examples import encode_example
+from reangle.video_models.base import VideoModel
+from reangle.video_models.settings import SamplingSettings
 
 from tests.backend.tiny_checkpoints import textured_frames
-from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_pipeline
+from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_model
 
 SETTINGS = SamplingSettings(steps=4, guidance=2.0)
 
 
 @pytest.fixture(scope="module")
-def pipe() -> Any:
-    return tiny_pipeline()
+def model() -> VideoModel:
+    return tiny_model()
 
 
 @pytest.fixture(scope="module")
@@ -30,41 +31,41 @@ def frames() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def guide(pipe: Any, frames: np.ndarray) -> WarpGuide:
+def guide(model: VideoModel, frames: np.ndarray) -> WarpGuide:
     visible = np.ones(frames.shape[:3], bool)
     visible[3:, :, : WIDTH // 2] = False
-    example = encode_example(pipe, frames, visible, PROMPTS[0], seed=0)
+    example = encode_example(model, frames, visible, PROMPTS[0], seed=0)
     return WarpGuide(example.latents, example.mask, strength=1.0)
 
 
-def latents(pipe: Any, frames: np.ndarray, guide: WarpGuide | None, seed: int = 7) -> torch.Tensor:
-    return generate_latents(pipe, frames[0], PROMPTS[0], SETTINGS, seed, guide)
+def latents(model: VideoModel, frames: np.ndarray, guide: WarpGuide | None, seed: int = 7) -> torch.Tensor:
+    return generate_latents(model, frames[0], PROMPTS[0], SETTINGS, seed, guide)
 
 
 def test_held_to_the_end_what_was_seen_is_the_warp_and_the_rest_is_not(
-    pipe: Any, frames: np.ndarray, guide: WarpGuide
+    model: VideoModel, frames: np.ndarray, guide: WarpGuide
 ) -> None:
-    apart = (latents(pipe, frames, guide)[0] - guide.latents).abs().amax(dim=1)
+    apart = (latents(model, frames, guide)[0] - guide.latents).abs().amax(dim=1)
     assert apart[guide.mask].max() == 0
     assert apart[~guide.mask].min() > 0
 
 
-def test_without_strength_the_warp_changes_nothing(pipe: Any, frames: np.ndarray, guide: WarpGuide) -> None:
-    free = latents(pipe, frames, None)
-    assert torch.equal(latents(pipe, frames, replace(guide, strength=0.0)), free)
-    half = latents(pipe, frames, replace(guide, strength=0.5))
+def test_without_strength_the_warp_changes_nothing(model: VideoModel, frames: np.ndarray, guide: WarpGuide) -> None:
+    free = latents(model, frames, None)
+    assert torch.equal(latents(model, frames, replace(guide, strength=0.0)), free)
+    half = latents(model, frames, replace(guide, strength=0.5))
     assert not torch.equal(half, free)
     # Held for a while only, what was seen may differ from the warp again.
     assert (half[0] - guide.latents).abs().amax(dim=1)[guide.mask].min() > 0
 
 
-def test_a_seed_decides_the_window(pipe: Any, frames: np.ndarray) -> None:
-    first, again, other = (latents(pipe, frames, None, seed) for seed in (1, 1, 2))
+def test_a_seed_decides_the_window(model: VideoModel, frames: np.ndarray) -> None:
+    first, again, other = (latents(model, frames, None, seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_window_is_as_long_and_as_large_as_the_model_makes_it(pipe: Any, frames: np.ndarray) -> None:
-    pictures = decode_frames(pipe, latents(pipe, frames, None))
+def test_a_window_is_as_long_and_as_large_as_the_model_makes_it(model: VideoModel, frames: np.ndarray) -> None:
+    pictures = model.decode(latents(model, frames, None))
     assert pictures.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert pictures.dtype == np.uint8

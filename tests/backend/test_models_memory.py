@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -11,19 +12,16 @@ import pytest
 import torch
 from reangle.errors import RunAgainError, UserError
 from reangle.folders import LoraFolder, UnfinishedLearning
-from reangle.motion.device_memory import in_tier
-from reangle.motion.pipeline import open_video_pipeline
 from reangle.motion.spec import LearnContext, LearnParams
 from reangle.runtime.stage import StageContext
-from reangle.weights.memory import (
-    COGVIDEOX_5B_SIZE,
-    LAYER_ARRAYS,
+from reangle.video_models.cogvideox import PUBLISHED_5B, CogVideoX
+from reangle.video_models.device_memory import in_tier
+from reangle.video_models.memory import (
     TIERS,
     DeviceMemory,
     Tier,
     choose_tier,
     needed_bytes,
-    size_of,
     tier_named,
     weights_in,
 )
@@ -39,7 +37,7 @@ NAMED = {"80 GB": 80, "48 GB": 48, "24 GB": 24, "16 GB": 16, "12 GB": 12}
 def test_a_card_of_a_tiers_name_gets_that_tier_or_a_faster_one(name: str, gigabytes: int) -> None:
     # The driver and the desktop have their part of a card, too.
     free = gigabytes * 2**30 - 0.5e9
-    chosen = choose_tier(COGVIDEOX_5B_SIZE, 128, card(free))
+    chosen = choose_tier(PUBLISHED_5B, 128, card(free))
     assert chosen is not None
     assert TIERS.index(chosen) <= TIERS.index(tier_named(name))
     if gigabytes > 12:
@@ -51,24 +49,24 @@ def card(free: float) -> DeviceMemory:
 
 
 def test_a_tier_never_needs_more_than_the_one_before() -> None:
-    sizes = [needed_bytes(COGVIDEOX_5B_SIZE, tier, 128, card(0)) for tier in TIERS]
+    sizes = [needed_bytes(PUBLISHED_5B, tier, 128, card(0)) for tier in TIERS]
     assert sizes == sorted(sizes, reverse=True)
-    assert choose_tier(COGVIDEOX_5B_SIZE, 128, card(8e9)) is None
+    assert choose_tier(PUBLISHED_5B, 128, card(8e9)) is None
 
 
 def test_what_waits_in_main_memory_takes_room_there() -> None:
     machine = DeviceMemory(0, bytes_each=2, apart=False)
-    parts = COGVIDEOX_5B_SIZE.text_bytes + COGVIDEOX_5B_SIZE.vae_bytes
+    parts = PUBLISHED_5B.text_bytes + PUBLISHED_5B.vae_bytes
     for tier in TIERS:
-        on_card, in_all = (needed_bytes(COGVIDEOX_5B_SIZE, tier, 128, where) for where in (card(0), machine))
+        on_card, in_all = (needed_bytes(PUBLISHED_5B, tier, 128, where) for where in (card(0), machine))
         assert in_all >= on_card
         assert in_all >= parts
 
 
 def test_a_model_on_disk_is_measured() -> None:
     folder = shipped_folder(MINI.video)
-    pipe = open_video_pipeline(folder, device="cpu")
-    size = size_of(folder, bytes_each=4)
+    pipe = CogVideoX.open(folder, TIERS[0], "cpu").pipe
+    size = CogVideoX.size_of(folder, bytes_each=4)
     assert size.weights == sum(weights.numel() for weights in pipe.transformer.parameters())
     assert weights_in(folder / "vae") == sum(weights.numel() for weights in pipe.vae.parameters())
     assert (size.layers, size.width, size.tokens) == (6, 256, 7 * 8 * 14 + 64)
@@ -76,26 +74,28 @@ def test_a_model_on_disk_is_measured() -> None:
 
 
 def test_tiles_give_the_same_clip_but_at_their_seams() -> None:
-    whole, tiled = (open_video_pipeline(shipped_folder(MINI.video), tier, "cpu").vae for tier in (TIERS[0], TIERS[2]))
+    whole, tiled = (CogVideoX.open(shipped_folder(MINI.video), tier, "cpu").pipe.vae for tier in (TIERS[0], TIERS[2]))
     clip = torch.from_numpy(np.stack(textured_frames(9, 128, 224))).permute(3, 0, 1, 2)[None] / 127.5 - 1
     with torch.no_grad():
-        latents, found = (vae.encode(clip).latent_dist.mode() for vae in (whole, tiled))
-        assert found.shape == latents.shape == (1, 8, 3, 32, 56)
+        latents, from_tiles = (vae.encode(clip).latent_dist.mode() for vae in (whole, tiled))
+        assert from_tiles.shape == latents.shape == (1, 8, 3, 32, 56)
         pictures, again = (vae.decode(latents).sample for vae in (whole, tiled))
     assert again.shape == pictures.shape == clip.shape
-    assert (found - latents).std() < 0.5 * latents.std()
+    assert (from_tiles - latents).std() < 0.5 * latents.std()
     assert (again - pictures).abs().mean() < 0.05
 
 
 @pytest.mark.parametrize("tier", [TIERS[0], TIERS[2]], ids=lambda tier: tier.name)
 def test_the_estimate_of_learning_is_near_what_it_takes(tier: Tier) -> None:
-    """What torch keeps for the way back, counted by autograd's own hook, beside the estimate of it."""
+    """What torch keeps for the backward pass, counted by autograd's own hook, beside the estimate of it."""
     from reangle.motion.trainer import recompute
 
     folder = shipped_folder(MINI.video)
-    transformer = open_video_pipeline(folder, device="cpu").transformer
-    size = size_of(folder, bytes_each=2)
-    recompute(transformer.train(), tier.recomputed)
+    model = CogVideoX.open(folder, TIERS[0], "cpu")
+    transformer: Any = model.transformer
+    size = CogVideoX.size_of(folder, bytes_each=2)
+    transformer.train()
+    recompute(model, tier.recomputed)
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -107,30 +107,30 @@ def test_the_estimate_of_learning_is_near_what_it_takes(tier: Tier) -> None:
     inputs = torch.randn(1, 7, 16, 32, 56), torch.randn(1, 64, 128), torch.tensor([500])
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         rotary = torch.ones(7 * 8 * 14, 64), torch.zeros(7 * 8 * 14, 64)
-        found = transformer(*inputs, image_rotary_emb=rotary, return_dict=False)[0]
-    assert found.requires_grad
-    # On a CPU weights are opened in float32 and autocast keeps them in half of that, and so are the layers' inputs.
+        prediction = transformer(*inputs, image_rotary_emb=rotary, return_dict=False)[0]
+    assert prediction.requires_grad
+    # On a CPU weights are opened in float32 and autocast keeps them, and the layers' inputs, in half of that.
     cast = sum(weights.numel() * 2 for weights in transformer.parameters()) if not tier.recomputed else 0
     measured = sum(size for place, size in kept.items() if place not in own) - cast
     stream = size.tokens * size.width * 2
-    estimated = size.layers * ((1 - tier.recomputed) * LAYER_ARRAYS * stream + tier.recomputed * 2 * stream)
+    estimated = size.layers * ((1 - tier.recomputed) * size.layer_arrays * stream + tier.recomputed * 2 * stream)
     assert 0.8 < measured / estimated < 1.25, f"{measured / 1e6:.1f} MB kept, {estimated / 1e6:.1f} MB estimated"
 
 
-def context(folder: Path, said: list[str]) -> LearnContext:
+def context(folder: Path, notes: list[str]) -> LearnContext:
     folder.mkdir(exist_ok=True)
     return StageContext(
         params=LearnParams(),
         out=LoraFolder(folder),
         checkpoint=str(shipped_folder(MINI.video)),
-        report=lambda share, words: said.append(words),
+        report=lambda share, note: notes.append(note),
         unfinished=folder,
     )
 
 
-def test_a_stage_that_runs_out_of_memory_begins_again_with_less(tmp_path: Path) -> None:
-    said: list[str] = []
-    desk, tried = context(tmp_path / "unfinished", said), []
+def test_a_stage_that_runs_out_of_memory_restarts_with_less(tmp_path: Path) -> None:
+    notes: list[str] = []
+    stage, tried = context(tmp_path / "unfinished", notes), []
     training = UnfinishedLearning(tmp_path / "unfinished").training
 
     def work(tier: Tier) -> None:
@@ -140,12 +140,12 @@ def test_a_stage_that_runs_out_of_memory_begins_again_with_less(tmp_path: Path) 
 
     for tier in TIERS[:-1]:
         with pytest.raises(RunAgainError, match="Memory ran out"):
-            in_tier(desk, 32, work)
+            in_tier(stage, CogVideoX, 32, work)
         assert tried[-1] == tier.name
         assert not training.exists()
     with pytest.raises(UserError, match="not enough memory"):
-        in_tier(desk, 32, work)
-    in_tier(desk, 32, lambda tier: tried.append(tier.name))
+        in_tier(stage, CogVideoX, 32, work)
+    in_tier(stage, CogVideoX, 32, lambda tier: tried.append(tier.name))
     assert tried[-2:] == [TIERS[-1].name] * 2
 
 
@@ -154,13 +154,13 @@ def test_other_errors_are_not_taken_for_it(tmp_path: Path) -> None:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        in_tier(context(tmp_path / "unfinished", []), 32, work)
+        in_tier(context(tmp_path / "unfinished", []), CogVideoX, 32, work)
 
 
-def test_little_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_memory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = psutil.virtual_memory()._replace(available=10_000_000)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: small)
-    said: list[str] = []
-    in_tier(context(tmp_path / "unfinished", said), 32, lambda tier: said.append(tier.name))
-    assert "too little" in said[0]
-    assert said[1] == TIERS[-1].name
+    notes: list[str] = []
+    in_tier(context(tmp_path / "unfinished", notes), CogVideoX, 32, lambda tier: notes.append(tier.name))
+    assert "too little" in notes[0]
+    assert notes[1] == TIERS[-1].name

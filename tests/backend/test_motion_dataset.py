@@ -8,8 +8,8 @@ import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, film
 from reangle.engines.reangle import SHARED_CLIPS
 from reangle.motion.dataset import MOVES, TrainingClip, infilled, preset_paths, training_clips
-from reangle.motion.model_view import ModelView
-from reangle.motion.windows import plan_windows
+from reangle.video_models.model_view import ModelView
+from reangle.video_models.windows import plan_windows
 from reangle.warping.video import Warper
 
 COUNT = 7
@@ -22,7 +22,7 @@ def warper() -> Warper:
 
 
 def clips(warper: Warper, view: ModelView, length: int) -> list[TrainingClip]:
-    return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length), "a room"))
+    return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length, 4), "a room"))
 
 
 def test_the_clip_itself_is_among_them_bit_for_bit(warper: Warper) -> None:

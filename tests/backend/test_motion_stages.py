@@ -27,21 +27,21 @@ from reangle.folders import (
     LoraFolder,
     UnfinishedLearning,
 )
-from reangle.generation.spec import GenerateParams, SamplingSettings
+from reangle.generation.spec import GenerateParams
 from reangle.generation.stage import generate
 from reangle.media.write import ImageWriter, read_images
 from reangle.motion.dataset import MOVES
-from reangle.motion.pipeline import unread
+from reangle.motion.preview_image import fit_colours
 from reangle.motion.settings import LearningSettings
-from reangle.motion.sight import colours_of
 from reangle.motion.spec import LearnParams
 from reangle.motion.stage import learn_motion
 from reangle.runtime.stage import StageContext, StageFolder, ignore_progress, ignore_training
-from reangle.weights.memory import tier_named
+from reangle.video_models.memory import tier_named
+from reangle.video_models.settings import SamplingSettings
 from safetensors.torch import load_file
 
 from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
-from tests.backend.tiny_video import tiny_pipeline
+from tests.backend.tiny_video import tiny_model, tiny_pipeline
 
 COUNT = 12
 LEARNING = LearningSettings(steps=4, rank=2, alpha=2.0, rate=1e-2, save_every=1)
@@ -131,33 +131,33 @@ def test_a_clip_is_learned_from_itself_and_its_warps(shared: LoraFolder) -> None
     assert len(record.losses) == LEARNING.steps
 
 
-def test_learning_is_shown(desk: Desk, shared: LoraFolder) -> None:
-    told: list[tuple[float, str, bytes]] = []
+def test_training_is_reported_with_preview_images(desk: Desk, shared: LoraFolder) -> None:
+    reported: list[tuple[float, str, bytes]] = []
 
     def report(loss: float, message: str, picture: bytes) -> None:
-        told.append((loss, message, picture))
+        reported.append((loss, message, picture))
 
     again = desk.learn("shown", SHARED, report_training=report)
-    assert tuple(round(loss, 6) for loss, *_ in told) == again.record().losses == shared.record().losses
-    assert re.fullmatch(r"Step 4 of 4, loss \d\.\d{3}, \d+\.\d\d steps a second, 0 s left\.", told[-1][1])
-    picture = cv2.imdecode(np.frombuffer(told[-1][2], np.uint8), cv2.IMREAD_COLOR)
+    assert tuple(round(loss, 6) for loss, *_ in reported) == again.record().losses == shared.record().losses
+    assert re.fullmatch(r"Step 4 of 4, loss \d\.\d{3}, \d+\.\d\d steps a second, 0 s left\.", reported[-1][1])
+    picture = cv2.imdecode(np.frombuffer(reported[-1][2], np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    clip, found = np.split(picture.astype(float), 2)
-    assert clip.shape == found.shape
+    clip, estimate = np.split(picture.astype(float), 2)
+    assert clip.shape == estimate.shape
     assert clip.std() > 5
-    assert np.abs(clip - found).mean() > 1
+    assert np.abs(clip - estimate).mean() > 1
 
 
-def test_what_the_model_does_not_read_of_a_caption_is_said() -> None:
-    pipe = tiny_pipeline()
-    assert unread(pipe, "a red ball") == ""
+def test_what_the_model_does_not_read_of_a_caption_is_reported() -> None:
+    model = tiny_model()
+    assert model.truncation("a red ball") is None
     words = "a green dog and a blue cat run on grass, fast"
-    said = re.search(r"the first 16 tokens of camera and caption, not '(.+)'\.", unread(pipe, words))
-    assert said is not None
-    left_out = said.group(1)
-    assert words.endswith(left_out)
-    ids = pipe.tokenizer(words, truncation=True, max_length=16).input_ids
-    assert pipe.tokenizer.decode(ids, skip_special_tokens=True) + left_out == words
+    truncation = model.truncation(words)
+    assert truncation is not None
+    assert truncation.tokens == 16
+    assert repr(truncation.rest) in truncation.note
+    ids = model.pipe.tokenizer(words, truncation=True, max_length=16).input_ids
+    assert model.pipe.tokenizer.decode(ids, skip_special_tokens=True) + truncation.rest == words
 
 
 def test_notes_are_for_what_the_artist_should_know(desk: Desk) -> None:
@@ -167,13 +167,13 @@ def test_notes_are_for_what_the_artist_should_know(desk: Desk) -> None:
     assert ["16 tokens" in note for note in notes if note] == [True]
 
 
-def test_colours_are_found_again() -> None:
+def test_colours_are_recovered() -> None:
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 255, (5, 8, 12, 3), np.uint8)
     mixed = rng.normal(size=(3, 4))
     small = np.stack([frames[0], frames[1:].mean(axis=0)])
     latents = torch.from_numpy((small @ mixed).transpose(0, 3, 1, 2))
-    colours = colours_of(latents, frames)
+    colours = fit_colours(latents, frames, group=4)
     assert np.allclose(latents.numpy().transpose(0, 2, 3, 1) @ colours[:4] + colours[4], small, atol=0.5)
 
 

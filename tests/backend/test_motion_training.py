@@ -14,52 +14,46 @@ import numpy as np
 import pytest
 import torch
 from reangle.folders import LoraFolder
-from reangle.motion.adapter import adapter_weights, add_adapter, save_adapter
 from reangle.motion.examples import Example, encode_example, load_examples, save_examples
-from reangle.motion.pipeline import rotary_of as rotary_positions
-from reangle.motion.precision import keep_float32
-from reangle.motion.quantized import quantize
 from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import clip_loss, draw, learn
-from reangle.weights.memory import TIERS, tier_named
+from reangle.video_models.adapter import adapter_weights, add_adapter
+from reangle.video_models.base import VideoModel
+from reangle.video_models.cogvideox import CogVideoX
+from reangle.video_models.memory import TIERS, tier_named
+from reangle.video_models.precision import keep_float32
+from reangle.video_models.quantized import quantize
 
 from tests.backend.tiny_checkpoints import textured_frames
-from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_pipeline
+from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_model, tiny_pipeline
 
 SETTINGS = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2)
 
 
-def examples_of(pipe: Any) -> list[Example]:
-    found = []
+def examples_of(model: VideoModel) -> list[Example]:
+    examples = []
     for index, prompt in enumerate(PROMPTS):
         frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=index, seed=index))
         visible = np.ones(frames.shape[:3], bool)
         visible[:, :, : 8 * index] = False
-        found.append(encode_example(pipe, frames, visible, prompt, seed=index))
-    return found
-
-
-def rotary_of(pipe: Any) -> Any:
-    return rotary_positions(pipe, HEIGHT, WIDTH, (FRAMES - 1) // pipe.vae_scale_factor_temporal + 1)
+        examples.append(encode_example(model, frames, visible, prompt, seed=index))
+    return examples
 
 
 def train(
     settings: LearningSettings, saved: Path, tier: str = "ample", stop_after: int | None = None
-) -> tuple[Any, list[float]]:
-    pipe = tiny_pipeline()
-    examples = examples_of(pipe)
-    quantize(pipe.transformer, tier_named(tier).base)
-    pipe.transformer.to("cpu")
-    add_adapter(pipe.transformer, settings.rank, settings.alpha, settings.seed)
+) -> tuple[CogVideoX, list[float]]:
+    model = tiny_model()
+    examples = examples_of(model)
+    quantize(model, tier_named(tier).base)
+    model.transformer.to("cpu")
+    add_adapter(model, settings.rank, settings.alpha, settings.seed)
 
     def report(progress: Any) -> None:
         if progress.step == stop_after:
             os._exit(9)
 
-    losses = learn(
-        pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, saved, report, tier_named(tier)
-    )
-    return pipe, losses
+    return model, learn(model, examples, settings, saved, report, tier_named(tier))
 
 
 @pytest.mark.parametrize("tier", ["ample", "16 GB", "12 GB"])
@@ -83,81 +77,81 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
 
 def test_accumulated_steps_are_one_step_of_their_mean(tmp_path: Path) -> None:
     two = replace(SETTINGS, steps=1, accumulation=2)
-    found, losses = train(two, tmp_path / "saved.safetensors")
-    pipe = tiny_pipeline()
-    examples, rotary = examples_of(pipe), rotary_of(pipe)
-    trained = add_adapter(pipe.transformer, two.rank, two.alpha, two.seed)
-    pipe.transformer.train()
-    keep_float32(pipe.transformer.patch_embed.proj)
+    accumulated, losses = train(two, tmp_path / "saved.safetensors")
+    model = tiny_model()
+    examples = examples_of(model)
+    trained = add_adapter(model, two.rank, two.alpha, two.seed)
+    model.transformer.train()
+    keep_float32(model.transformer.patch_embed.proj)
     draws = [draw(examples, two, number, 1000) for number in (0, 1)]
-    parts = [clip_loss(pipe.transformer, pipe.scheduler, rotary, examples[d.clip], d) for d in draws]
+    parts = [clip_loss(model, examples[d.clip], d) for d in draws]
     mean = torch.stack(parts).mean()
     mean.backward()
     torch.nn.utils.clip_grad_norm_(trained, two.gradient_clip)
     torch.optim.AdamW(trained, lr=two.rate, betas=two.betas, weight_decay=two.weight_decay).step()
     assert losses == pytest.approx([mean.item()])
-    for name, weights in adapter_weights(pipe.transformer).items():
+    for name, weights in adapter_weights(model.transformer).items():
         # Gradients are summed in another order; AdamW's first step is the rate whatever their size.
-        torch.testing.assert_close(adapter_weights(found.transformer)[name], weights, atol=2e-4, rtol=1e-3)
+        torch.testing.assert_close(adapter_weights(accumulated.transformer)[name], weights, atol=2e-4, rtol=1e-3)
 
 
 def test_every_tier_learns_about_the_same(tmp_path: Path) -> None:
-    found = {
+    losses = {
         tier.name: np.mean(train(replace(SETTINGS, steps=8), tmp_path / f"{tier.name}.safetensors", tier.name)[1])
         for tier in TIERS
     }
-    whole = found.pop("ample")
-    assert found["80 GB"] == pytest.approx(whole, rel=1e-3)
-    assert found["48 GB"] == pytest.approx(whole, rel=1e-3)
-    assert list(found.values()) == pytest.approx([whole] * len(found), rel=0.05)
+    whole = losses.pop("ample")
+    assert losses["80 GB"] == pytest.approx(whole, rel=1e-3)
+    assert losses["48 GB"] == pytest.approx(whole, rel=1e-3)
+    assert list(losses.values()) == pytest.approx([whole] * len(losses), rel=0.05)
 
 
 def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
-    pipe = tiny_pipeline()
-    examples = examples_of(pipe)
+    model = tiny_model()
+    examples = examples_of(model)
     settings = replace(SETTINGS, steps=40, image_dropout=0.0)
-    add_adapter(pipe.transformer, settings.rank, settings.alpha, settings.seed)
+    add_adapter(model, settings.rank, settings.alpha, settings.seed)
 
     def loss() -> float:
         draws = [draw(examples, settings, number, 1000) for number in range(1000, 1016)]
-        parts = (clip_loss(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples[d.clip], d) for d in draws)
+        parts = (clip_loss(model, examples[d.clip], d) for d in draws)
         with torch.no_grad():
             return float(np.mean([float(part) for part in parts]))
 
     before = loss()
-    learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, settings, tmp_path / "s", lambda _: None)
+    learn(model, examples, settings, tmp_path / "s", lambda _: None)
     assert loss() < 0.9 * before
 
 
 def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
     """Rank 4 with alpha 8: were alpha lost, the loaded LoRA would do half as much."""
-    pipe, _ = train(SETTINGS, tmp_path / "saved.safetensors")
+    model, _ = train(SETTINGS, tmp_path / "saved.safetensors")
     folder = LoraFolder(tmp_path)
-    save_adapter(pipe.transformer, folder)
+    model.save_lora(folder)
     given = {
         "hidden_states": torch.randn(1, 3, 8, 8, 12),
         "encoder_hidden_states": torch.randn(1, 16, 32),
         "timestep": torch.tensor([500]),
-        "image_rotary_emb": rotary_of(pipe),
+        "image_rotary_emb": model._rotary(3, 4, 8, 12),
         "return_dict": False,
     }
     loaded = tiny_pipeline()
     with torch.no_grad():
         plain = loaded.transformer(**given)[0]
         loaded.load_lora_weights(folder.lora)
-        learned, same = pipe.transformer(**given)[0], loaded.transformer(**given)[0]
+        learned, same = model.transformer(**given)[0], loaded.transformer(**given)[0]
     torch.testing.assert_close(same, learned)
     assert (learned - plain).abs().max() > 1e-3
 
 
 def test_every_clip_comes_once_before_any_comes_again() -> None:
-    examples = examples_of(tiny_pipeline()) * 3
+    examples = examples_of(tiny_model()) * 3
     seen = [draw(examples, SETTINGS, number, 1000).clip for number in range(12)]
     assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
 
 
 def test_clips_are_kept_as_they_were_encoded(tmp_path: Path) -> None:
-    made = examples_of(tiny_pipeline())
+    made = examples_of(tiny_model())
     save_examples(made, tmp_path / "examples.safetensors")
     for before, after in zip(made, load_examples(tmp_path / "examples.safetensors"), strict=True):
         assert torch.equal(before.mask, after.mask)
@@ -168,9 +162,9 @@ def test_clips_are_kept_as_they_were_encoded(tmp_path: Path) -> None:
 
 
 def test_the_first_frame_is_conditioned_on_as_the_pipeline_does() -> None:
-    """A pool's noise aside, the trainer shows the transformer what the pipeline shows it when it generates."""
-    pipe = tiny_pipeline()
-    example = examples_of(pipe)[0]
+    """Noise aside, training gives the transformer the condition that the pipeline gives it for sampling."""
+    model = tiny_model()
+    pipe, example = model.pipe, examples_of(model)[0]
     frame = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=0, seed=0))[0]
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
     _, shown = pipe.prepare_latents(image, 1, 4, FRAMES, HEIGHT, WIDTH, torch.float32, torch.device("cpu"), None)
@@ -190,9 +184,9 @@ def test_patches_are_embedded_in_float32() -> None:
 
 
 def test_a_step_in_mixed_precision_sees_the_loss_that_float32_has(tmp_path: Path) -> None:
-    pipe = tiny_pipeline(channels=8, patch=4)
-    examples = examples_of(pipe)
-    add_adapter(pipe.transformer, 4, 8.0, 0)
+    model = tiny_model(channels=8, patch=4)
+    pipe, examples = model.pipe, examples_of(model)
+    add_adapter(model, 4, 8.0, 0)
     settings = replace(SETTINGS, steps=2)
     plain = []
     for number in range(2):
@@ -201,17 +195,17 @@ def test_a_step_in_mixed_precision_sees_the_loss_that_float32_has(tmp_path: Path
         times = torch.tensor([chosen.time])
         clean, noise = example.latents[None], chosen.noise[None]
         shown = torch.zeros_like(clean)
-        shown[0, 0] = example.first_frames[chosen.first_frame] * float(chosen.shown)
+        shown[0, 0] = example.first_frames[chosen.first_frame] * float(chosen.shows_first_frame)
         with torch.no_grad():
-            found = pipe.transformer(
+            prediction = pipe.transformer(
                 torch.cat([pipe.scheduler.add_noise(clean, noise, times), shown], dim=2),
                 example.prompt[None],
                 times,
-                image_rotary_emb=rotary_of(pipe),
+                image_rotary_emb=model._rotary(*clean.shape[1:]),
                 return_dict=False,
             )[0]
-        error = (found - pipe.scheduler.get_velocity(clean, noise, times)) ** 2 * example.mask[None, :, None]
+        error = (prediction - pipe.scheduler.get_velocity(clean, noise, times)) ** 2 * example.mask[None, :, None]
         plain.append(error.mean().item())
     still = replace(settings, rate=0.0, weight_decay=0.0)
-    losses = learn(pipe.transformer, pipe.scheduler, rotary_of(pipe), examples, still, tmp_path / "s", lambda _: None)
+    losses = learn(model, examples, still, tmp_path / "s", lambda _: None)
     assert losses == pytest.approx(plain, rel=0.02)

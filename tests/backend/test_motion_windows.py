@@ -9,13 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reangle.contract import CameraPath, from_data
-from reangle.motion.model_view import ModelView
-from reangle.motion.windows import GROUP, join_windows, plan_windows
+from reangle.video_models.model_view import ModelView
+from reangle.video_models.windows import join_windows, plan_windows
+
+GROUP = 4
 
 
 @given(st.integers(1, 400), st.integers(1, 12))
 def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups: int) -> None:
-    windows = plan_windows(count, GROUP * groups + 1)
+    windows = plan_windows(count, GROUP * groups + 1, GROUP)
     covered = set()
     for index, start in enumerate(windows.starts):
         assert start % GROUP == 0
@@ -31,7 +33,7 @@ def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups
 @given(st.integers(1, 120), st.integers(1, 7))
 @settings(deadline=None)
 def test_windows_that_agree_join_to_what_they_are_parts_of(count: int, groups: int) -> None:
-    windows = plan_windows(count, GROUP * groups + 1)
+    windows = plan_windows(count, GROUP * groups + 1, GROUP)
     total = windows.starts[-1] // GROUP + groups + 1
     whole = torch.arange(total, dtype=torch.float32)[None, :, None, None, None].expand(1, total, 2, 1, 1)
     parts = [whole[:, start // GROUP : start // GROUP + groups + 1] for start in windows.starts]
@@ -39,7 +41,7 @@ def test_windows_that_agree_join_to_what_they_are_parts_of(count: int, groups: i
 
 
 def test_shared_latents_fade_from_one_window_to_the_next() -> None:
-    windows = plan_windows(33, 25)
+    windows = plan_windows(33, 25, GROUP)
     assert windows.starts == (0, 16)
     parts = [torch.zeros(1, 7, 1, 1, 1), torch.ones(1, 7, 1, 1, 1)]
     joined = join_windows(parts, windows).flatten()
@@ -48,8 +50,8 @@ def test_shared_latents_fade_from_one_window_to_the_next() -> None:
 
 @pytest.mark.parametrize(("count", "length"), [(10, 24), (10, 1), (0, 25)])
 def test_impossible_windows_are_refused(count: int, length: int) -> None:
-    with pytest.raises(ValueError, match="cannot be done"):
-        plan_windows(count, length)
+    with pytest.raises(ValueError, match="do not fit"):
+        plan_windows(count, length, GROUP)
 
 
 @given(st.integers(16, 2000), st.integers(16, 2000), st.floats(-3, 3), st.floats(-2, 2))
@@ -70,8 +72,8 @@ def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int,
         },
     )
     point = np.array([x, y, 4.0])
-    asked, model = (np.asarray(one.K)[0] @ point for one in (path, view.path(path)))
-    columns, rows = asked[:2] / asked[2], model[:2] / model[2]
+    camera, model = (np.asarray(one.K)[0] @ point for one in (path, view.path(path)))
+    columns, rows = camera[:2] / camera[2], model[:2] / model[2]
     left, top = view.rim
     inner = (rows - (left, top)) / (view.inner_width, view.inner_height)
     np.testing.assert_allclose(inner, columns / (width, height), atol=1e-9)

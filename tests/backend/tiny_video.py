@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CogVideoX's image-to-video pipeline with the real classes, tiny and random."""
+"""CogVideoX with the real classes, tiny and random."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import diffusers
 import torch
+from reangle.video_models.cogvideox import CogVideoX
 
 from scripts.train import text
 from scripts.train.video import scheduler
@@ -17,6 +18,11 @@ PROMPTS = (
     "CAMERA_STATIC Camera movement static, a red ball",
     "CAMERA_ORBIT_LEFT Camera movement orbit left, a red ball",
 )
+
+
+def tiny_model(channels: int = 4, patch: int = 2) -> CogVideoX:
+    """`tiny_pipeline` as a video model."""
+    return CogVideoX(tiny_pipeline(channels, patch))
 
 
 def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
@@ -33,7 +39,7 @@ def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
         sample_width=WIDTH,
         scaling_factor=0.7,
     )
-    # A trained encoder is sure of what it says.
+    # A trained encoder's posterior is narrow.
     vae.encoder.conv_out.conv.bias.data[channels:] = -12.0
     transformer = libraries.CogVideoXTransformer3DModel(
         num_attention_heads=2,

@@ -204,8 +204,9 @@ def _checkpoints(data: Path) -> list[dict[str, Any]]:
 
 def _learning(data: Path) -> list[dict[str, Any]]:
     """For each suite: how its video model would learn and generate in the memory that is free now."""
-    from reangle.motion.device_memory import device_memory
-    from reangle.weights.memory import COGVIDEOX_5B_SIZE, choose_tier, needed_bytes, size_of
+    from reangle.video_models.device_memory import device_memory
+    from reangle.video_models.memory import choose_tier, needed_bytes
+    from reangle.video_models.registry import video_model_class
     from reangle.weights.recipes import RECIPES, Recipe
     from reangle.weights.registry import locate
     from reangle.weights.suites import SUITES
@@ -214,8 +215,8 @@ def _learning(data: Path) -> list[dict[str, Any]]:
     rows = []
     for suite in SUITES:
         folder = locate(suite.video, data)
-        # What is not here yet is told with the size of what would be.
-        size = size_of(folder, bytes_each=device.bytes_each) if folder else COGVIDEOX_5B_SIZE
+        model = video_model_class(suite.video.kind)
+        size = model.size_of(folder, bytes_each=device.bytes_each) if folder else model.published_size
         rank = RECIPES.get(suite.name, Recipe()).rank
         tier = choose_tier(size, rank, device)
         rows.append(

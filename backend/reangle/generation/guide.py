@@ -1,34 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warp guidance: latents that the warp saw are held to it while the picture's layout is decided."""
+"""Warp guidance: while sampling decides the layout, seen latents are replaced with the warp's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from diffusers import CogVideoXDPMScheduler
+
+from reangle.video_models.base import VideoModel
 
 
 @dataclass(frozen=True, eq=False)
 class WarpGuide:
-    """latents: frames x c x h x w of the warped clip, its holes filled; scaled. mask: frames x h x w bool, True where
-    all of a latent pixel was seen. strength: 0 to 1, the share of the steps, from the noisy end, in which seen latents
-    are held.
+    """latents: frames x c x h x w of the warped clip, its holes filled. mask: frames x h x w bool, True where all of a
+    latent pixel was seen. strength: 0 to 1, the share of the steps, from the noisy end, in which the guide acts.
     """
 
     latents: torch.Tensor
     mask: torch.Tensor
     strength: float
 
-    def holds_after(self, done: int, steps: int) -> bool:
-        """Whether seen latents are held when `done` of `steps` are done."""
+    def acts_after(self, done: int, steps: int) -> bool:
+        """Whether the guide acts when `done` of `steps` are done."""
         return self.strength > 0 and done <= round(self.strength * steps)
 
-    def held(
-        self, latents: torch.Tensor, scheduler: CogVideoXDPMScheduler, time: torch.Tensor | None, noise: torch.Tensor
+    def apply(
+        self, model: VideoModel, latents: torch.Tensor, time: torch.Tensor | None, noise: torch.Tensor
     ) -> torch.Tensor:
-        """The latents with the seen ones replaced by the warp's at this time's noise; time None is without noise."""
+        """Replace seen latents with the warp's under this time's noise, or clean if time is None.
+
+        latents, noise: 1 x frames x c x h x w. The model's conditions stay as they are.
+        """
         clean = self.latents[None].to(latents.device, torch.float32)
-        known = clean if time is None else scheduler.add_noise(clean, noise.to(clean), time.reshape(1))
-        mask = self.mask[None, :, None].to(latents.device)
-        return torch.where(mask, known.to(latents.dtype), latents)
+        known = clean if time is None else model.add_noise(clean, noise.to(clean), time.reshape(1))
+        mask = self.mask & ~model.is_condition(len(self.mask))[:, None, None]
+        return torch.where(mask[None, :, None].to(latents.device), known.to(latents.dtype), latents)

@@ -8,21 +8,13 @@ from pydantic.dataclasses import dataclass
 from reangle.contract import CameraPath
 from reangle.folders import DecodedClip, FilledFolder, GeneratedFolder, GeometryFolder, LoraFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
-
-
-@dataclass(frozen=True, config=STRICT)
-class SamplingSettings:
-    """Defaults are the paper's: 50 steps, guidance 6 that grows from 1 as the noise goes (dynamic)."""
-
-    steps: int = 50
-    guidance: float = 6.0
-    dynamic_guidance: bool = True
+from reangle.video_models.settings import SamplingSettings
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GenerateParams:
     """path: the new camera. caption: what the clip shows. warp_guidance: share of the sampling steps, from the noisy
-    end, in which latents that were seen are held to the warp, 0 to 1.
+    end, in which seen latents are replaced with the warp's, 0 to 1.
     """
 
     path: CameraPath

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from diffusers import CogVideoXImageToVideoPipeline
 
 from reangle.folders import DecodedClip, FilledFolder, GenerationRecord, GeometryFolder, LoraFolder
 from reangle.generation.guide import WarpGuide
@@ -16,28 +15,31 @@ from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
 from reangle.media.write import ImageWriter, read_images
 from reangle.motion.dataset import TrainingClip, infilled, training_clips
-from reangle.motion.device_memory import in_tier
 from reangle.motion.examples import encode_example
-from reangle.motion.model_view import ModelView
-from reangle.motion.pipeline import open_video_pipeline, unread
-from reangle.motion.stage import model_size, video_model, warper_of
-from reangle.motion.windows import plan_windows
-from reangle.weights.memory import Tier
+from reangle.motion.stage import model_record, warper_of
+from reangle.video_models.base import VideoModel
+from reangle.video_models.device_memory import in_tier
+from reangle.video_models.memory import Tier
+from reangle.video_models.model_view import ModelView
+from reangle.video_models.registry import video_model_class
+from reangle.video_models.windows import plan_windows
+from reangle.weights.registry import kind_of
 
 
 def generate(context: GenerateContext) -> None:
     """Write as many frames as the path has, of its size, and how they were made."""
-    in_tier(context, 0, partial(_generate, context))
+    model_class = video_model_class(kind_of(Path(context.checkpoint)))
+    in_tier(context, model_class, 0, partial(_generate, context, model_class))
 
 
-def _generate(context: GenerateContext, tier: Tier) -> None:
+def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tier) -> None:
     params, path = context.params, context.params.path
     learned = context.find("learn", LoraFolder)
-    pipe = open_video_pipeline(Path(context.checkpoint), tier)
+    model = model_class.open(Path(context.checkpoint), tier)
     if learned is not None:
-        pipe.load_lora_weights(str(learned.lora))
-    view = ModelView.of(path.width, path.height, *model_size(pipe))
-    windows = plan_windows(len(path.frames), pipe.transformer.config.sample_frames)
+        model.load_lora(learned)
+    view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
+    windows = plan_windows(len(path.frames), model.frames, model.group)
     warper, _ = warper_of(context.read("decode", DecodedClip), context.read("geometry", GeometryFolder))
     clips = list(training_clips(warper, [path], view, windows, params.caption))
     seed, strength = params.seed, params.warp_guidance
@@ -48,14 +50,15 @@ def _generate(context: GenerateContext, tier: Tier) -> None:
         first_frame=filled[0][0],
         prompt=clips[0].prompt,
         windows=windows,
-        guides=[_guide(pipe, clip, frames, strength, seed) for clip, frames in zip(clips, filled, strict=True)]
+        guides=[_guide(model, clip, frames, strength, seed) for clip, frames in zip(clips, filled, strict=True)]
         if guided
         else [],
         seed=seed,
     )
     ready = context.preparation
-    context.report(ready, unread(pipe, task.prompt))
-    frames = generate_video(pipe, task, params.sampling, lambda share: context.report(ready + (1 - ready) * share, ""))
+    truncation = model.truncation(task.prompt)
+    context.report(ready, truncation.note if truncation else "")
+    frames = generate_video(model, task, params.sampling, lambda share: context.report(ready + (1 - ready) * share, ""))
     with ImageWriter(context.out.frames) as writer:
         for frame in frames:
             writer.add(view.cut(frame))
@@ -65,14 +68,14 @@ def _generate(context: GenerateContext, tier: Tier) -> None:
             prompt=task.prompt,
             learned_from=history.clips if history else (),
             losses=history.losses if history else (),
-            **asdict(video_model(context.checkpoint, tier)),
+            **asdict(model_record(context.checkpoint, tier)),
         )
     )
 
 
 def _filled(clip: TrainingClip, view: ModelView, fill: np.ndarray) -> np.ndarray:
-    """The clip's first frames, as many as `fill` has: what was seen, as it was seen; the fill in holes; beyond the
-    asked picture's rim, continued from it.
+    """The clip's first frames, as many as `fill` has: seen pixels unchanged, holes from the fill, and what lies beyond
+    the camera's picture continued from it.
     """
     frames = []
     for seen, warped, one in zip(clip.visible, clip.frames, fill, strict=False):
@@ -82,11 +85,11 @@ def _filled(clip: TrainingClip, view: ModelView, fill: np.ndarray) -> np.ndarray
 
 
 def _guide(
-    pipe: CogVideoXImageToVideoPipeline,
+    model: VideoModel,
     clip: TrainingClip,
     frames: np.ndarray,
     strength: float,
     seed: int,
 ) -> WarpGuide:
-    example = encode_example(pipe, frames, clip.visible, clip.prompt, seed)
+    example = encode_example(model, frames, clip.visible, clip.prompt, seed)
     return WarpGuide(example.latents, example.mask, strength)

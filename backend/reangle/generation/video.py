@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import CogVideoXImageToVideoPipeline
 
 from reangle.generation.guide import WarpGuide
-from reangle.generation.spec import SamplingSettings
-from reangle.generation.window import decode_frames, generate_latents
-from reangle.motion.windows import GROUP, Windows, join_windows
+from reangle.generation.window import generate_latents
+from reangle.video_models.base import VideoModel
+from reangle.video_models.settings import SamplingSettings
+from reangle.video_models.windows import Windows, join_windows
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be made. first_frame: H x W x 3 uint8 at the model's size. guides: one for each window, or none."""
+    """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: one for each window, or none."""
 
     first_frame: np.ndarray
     prompt: str
@@ -28,23 +28,23 @@ class Task:
 
 
 def generate_video(
-    pipe: CogVideoXImageToVideoPipeline, task: Task, settings: SamplingSettings, report: Callable[[float], None]
+    model: VideoModel, task: Task, settings: SamplingSettings, report: Callable[[float], None]
 ) -> np.ndarray:
     """T x H x W x 3 uint8, exactly the windows' count of frames.
 
-    A later window begins with the frame that the one before made for its place; the latents that both made are faded
-    into each other before they are decoded.
+    A later window starts from the frame that the one before made in its place; the latents that both made are
+    cross-faded before decoding.
     """
     windows, count = task.windows, len(task.windows.starts)
     parts: list[torch.Tensor] = []
     first_frame = task.first_frame
     for index, start in enumerate(windows.starts):
         if parts:
-            before = decode_frames(pipe, parts[-1])
+            before = model.decode(parts[-1])
             first_frame = before[start - windows.starts[index - 1]]
         parts.append(
             generate_latents(
-                pipe,
+                model,
                 first_frame,
                 task.prompt,
                 settings,
@@ -54,5 +54,5 @@ def generate_video(
             )
         )
     whole = join_windows(parts, windows)
-    assert (whole.shape[1] - 1) * GROUP + 1 >= windows.count
-    return decode_frames(pipe, whole)[: windows.count]
+    assert (whole.shape[1] - 1) * windows.group + 1 >= windows.count
+    return model.decode(whole)[: windows.count]

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import CogVideoXTransformer3DModel
 from safetensors.torch import load_file, save
 
-from reangle.motion.adapter import adapter_weights, put_adapter_weights
 from reangle.runtime.data_folder import write_atomically
+from reangle.video_models.adapter import adapter_weights, put_adapter_weights
 
 
-def save_training(
-    path: Path, transformer: CogVideoXTransformer3DModel, optimizer: torch.optim.Optimizer, losses: Sequence[float]
-) -> None:
-    """The LoRA, the optimizer's moments, and the loss of each step so far, whose number is the step to go on from.
+def save_training(path: Path, transformer: Any, optimizer: torch.optim.Optimizer, losses: Sequence[float]) -> None:
+    """Write the LoRA, the optimizer's moments, and the loss of each step so far; their count is the step to resume at.
 
-    All draws of a step follow from the seed and the step's number, so there is no state of random numbers to keep.
+    All draws of a step follow from the seed and the step's number, so there is no random state to keep.
     """
     tensors = {f"lora/{name}": weights for name, weights in adapter_weights(transformer).items()}
     for index, weights in enumerate(_trained(optimizer)):
@@ -29,10 +27,8 @@ def save_training(
     write_atomically(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
-def resume_training(
-    path: Path, transformer: CogVideoXTransformer3DModel, optimizer: torch.optim.Optimizer
-) -> list[float]:
-    """Put a saved state back; returns the losses of the steps that are done, none if nothing was saved."""
+def resume_training(path: Path, transformer: Any, optimizer: torch.optim.Optimizer) -> list[float]:
+    """Restore a saved state; returns the losses of the finished steps, none if nothing was saved."""
     if not path.exists():
         return []
     tensors = load_file(path)
@@ -44,7 +40,7 @@ def resume_training(
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
             weights = trained[int(index)]
-            # Steps are counted in Python by bitsandbytes, in a tensor of floats that stays on the CPU by torch.
+            # bitsandbytes counts steps in Python, torch in a float tensor on the CPU.
             counted = tensor.ndim == 0 and not tensor.is_floating_point()
             value = tensor.item() if counted else tensor.to(weights.device) if tensor.ndim else tensor
             optimizer.state[weights][key] = value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clips that motion is learned from: the clip itself and its warps to cameras nearby."""
+"""Training clips: the clip itself and its warps to nearby cameras."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from reangle.contract import CameraPath
 from reangle.contract.moves import Move
-from reangle.motion.model_view import ModelView
-from reangle.motion.windows import Windows
 from reangle.motion.words import camera_prompt, path_words
+from reangle.video_models.model_view import ModelView
+from reangle.video_models.windows import Windows
 from reangle.warping.moves import focus_depth_of, move_path
 from reangle.warping.video import Warper, warp_frames
 
@@ -25,9 +25,9 @@ MOVES = (
     ("dolly-zoom-in", (8, 16)),
     ("dolly-zoom-out", (8, 16)),
 )
-"""The paper's six moves and how far each goes over the clip: degrees, or percent of the focus depth."""
+"""The paper's six moves and their amounts over the clip: degrees, or percent of the focus depth."""
 LEAST_COVERAGE = 0.4
-"""A warp that shows less of its picture than this on average teaches holes."""
+"""Share of its picture that a warp must show on average; with less it teaches holes."""
 INFILL_RADIUS = 3
 
 
@@ -35,8 +35,8 @@ INFILL_RADIUS = 3
 class TrainingClip:
     """One window of one camera at the model's size.
 
-    frames: T x H x W x 3 uint8. visible: T x H x W bool, pixels that were seen; frames held past the end are not.
-    coverage: share of pixels seen in the frames that are the clip's own.
+    frames: T x H x W x 3 uint8. visible: T x H x W bool, False in frames held past the clip's end. coverage: share of
+    visible pixels in the other frames.
     """
 
     name: str
@@ -60,8 +60,8 @@ def training_clips(
 ) -> Iterator[TrainingClip]:
     """Every window of every path, in order.
 
-    windows: of the paths' frames. What nothing was seen of is filled from around, because the autoencoder smears a hole
-    over what lies beside it; the mask still says that it was not seen.
+    windows: of the paths' frames. Holes are filled from around, because the autoencoder smears them over their
+    neighbourhood; `visible` still marks them.
     """
     depth = focus_depth_of(warper.geometry)
     for path in paths:

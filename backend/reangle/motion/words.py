@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera path in the words that video models are told."""
+"""Describe a camera path in the words of a video model's prompt."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reangle.contract import CameraPath
 from reangle.geometry.video_geometry import VideoGeometry
 
 STILL = 0.005
-"""A path that differs from the source camera by less is the source camera: radians, or shares of the focus depth."""
+"""A path that differs less from the source camera is called static: radians, or shares of the focus depth."""
 
 HALF = 0.5**0.5
 SIDEWAYS = {"orbit": (HALF, -HALF), "pan": (-1.0, 0.0), "truck": (0.0, -1.0)}
-"""Each move to the left: its turn about y (down) and its way along x as a share of the focus depth."""
+"""Each move to the left: its turn about y (down) and its shift along x as a share of the focus depth."""
 UPWARDS = {"orbit": (-HALF, -HALF), "tilt": (1.0, 0.0), "crane": (0.0, -1.0)}
-"""Each move up: its turn about x (right) and its way along y (down)."""
+"""Each move up: its turn about x (right) and its shift along y (down)."""
 
 
 def camera_prompt(words: str, caption: str) -> str:
@@ -25,11 +25,11 @@ def camera_prompt(words: str, caption: str) -> str:
 
 
 def path_words(path: CameraPath, geometry: VideoGeometry, focus_depth: float) -> str:
-    """What the path does beside the source camera: "orbit left", "dolly zoom in", "static" and so on.
+    """The path's motion relative to the source camera: "orbit left", "dolly zoom in", "static" and so on.
 
-    Its most distant frame decides, and there the direction in which it differs most. Going round the focus point and
-    looking at it is an orbit; a turn alone is a pan or tilt, a way alone a truck or crane; a way in or out with a lens
-    that makes up for it is a dolly zoom. focus_depth: in the geometry's unit.
+    The frame that differs most decides, by the direction in which it differs most. A turn around the focus point is an
+    orbit, a turn alone a pan or tilt, a shift alone a truck or crane; moving in or out with a lens that compensates is
+    a dolly zoom. focus_depth: in the geometry's unit.
     """
     frames = np.array(path.frames)
     steps = np.linalg.inv(geometry.world_from_camera[frames]) @ np.asarray(path.world_from_camera)
@@ -50,7 +50,7 @@ def path_words(path: CameraPath, geometry: VideoGeometry, focus_depth: float) ->
     return _nearest(upwards, UPWARDS, "up", "down")
 
 
-def _nearest(found: np.ndarray, moves: dict[str, tuple[float, float]], way: str, back: str) -> str:
-    likeness = {name: float(found @ np.array(move)) for name, move in moves.items()}
+def _nearest(motion: np.ndarray, moves: dict[str, tuple[float, float]], way: str, back: str) -> str:
+    likeness = {name: float(motion @ np.array(move)) for name, move in moves.items()}
     name = max(likeness, key=lambda one: abs(likeness[one]))
     return f"{name} {way if likeness[name] > 0 else back}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera at the size that a video model works in."""
+"""A camera at a video model's size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from reangle.contract import CameraPath
 
 @dataclass(frozen=True)
 class ModelView:
-    """The asked picture inside the model's, as large as fits; where the aspects differ, the model sees beyond its rim.
+    """The camera's picture inside the model's, as large as fits; the model's extends beyond it where aspects differ.
 
-    width, height: asked. model_width, model_height: what the model works in. inner_width, inner_height: the asked
-    picture's part of it, in the middle; sides differ from the model's by even numbers, so that the centre stays.
+    width, height: of the camera. model_width, model_height: of the model. inner_width, inner_height: of the camera's
+    picture inside the model's, centred; they differ from the model's by even numbers, so that the centre stays.
     """
 
     width: int
@@ -38,20 +38,20 @@ class ModelView:
 
     @property
     def rim(self) -> tuple[int, int]:
-        """Columns left and rows above the asked picture."""
+        """Columns to the left of the camera's picture and rows above it."""
         return (self.model_width - self.inner_width) // 2, (self.model_height - self.inner_height) // 2
 
     def path(self, path: CameraPath) -> CameraPath:
-        """The same camera, seen at the model's size."""
+        """The same camera at the model's size."""
         x, y = self.rim
-        model_from_asked = np.array(
+        model_from_camera = np.array(
             [[self.inner_width / self.width, 0, x], [0, self.inner_height / self.height, y], [0, 0, 1]]
         )
-        K = model_from_asked @ np.asarray(path.K)
+        K = model_from_camera @ np.asarray(path.K)
         return replace(path, width=self.model_width, height=self.model_height, K=K.tolist())
 
     def cut(self, picture: np.ndarray) -> np.ndarray:
-        """The asked picture, height x width x 3 uint8, from the model's."""
+        """The camera's picture, height x width x 3 uint8, cut from the model's."""
         x, y = self.rim
         inner = picture[y : y + self.inner_height, x : x + self.inner_width]
         shrinks = self.width <= self.inner_width and self.height <= self.inner_height
@@ -59,7 +59,7 @@ class ModelView:
         return cv2.resize(np.ascontiguousarray(inner), (self.width, self.height), interpolation=way)
 
     def paste(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A height x width x 3 picture at its place in the model's, and where that is (bool); elsewhere black."""
+        """A height x width x 3 picture placed in the model's, black around it, and a bool mask of where it lies."""
         x, y = self.rim
         shrinks = self.inner_width <= self.width and self.inner_height <= self.height
         way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

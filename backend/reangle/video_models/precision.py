@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must not be computed in bfloat16."""
+"""Layers that must not run in bfloat16."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 
 def keep_float32(layer: nn.Module) -> None:
-    """Let a layer leave autocast.
+    """Run a layer outside autocast, in float32.
 
-    torch 2.13 on CPUs with AMX: a bfloat16 Conv2d of 16 channels whose stride is its kernel's size (4, or 16) is wrong,
-    forwards, by as much as its own result; of 3, 8 or 32 channels, or with a kernel of 2, it is right.
+    torch 2.13 on CPUs with AMX: the forward pass of a bfloat16 Conv2d with 16 channels whose stride equals its kernel
+    size (4, or 16) is off by as much as its own result; with 3, 8 or 32 channels, or a kernel of 2, it is right.
     """
     plain = layer.forward
 

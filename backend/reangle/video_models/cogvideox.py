@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CogVideoX image-to-video and all that is particular to it.
+
+diffusers is imported only where a checkpoint is opened, because `reangle doctor` asks this module for sizes.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from reangle.folders import LoraFolder
+from reangle.video_models.adapter import adapter_weights
+from reangle.video_models.base import AfterStep, Truncation
+from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
+from reangle.video_models.quantized import quantize
+from reangle.video_models.settings import SamplingSettings
+from reangle.weights.pipelines import default_device, open_pipeline
+
+if TYPE_CHECKING:
+    from diffusers import CogVideoXImageToVideoPipeline
+
+# They warn about optional kernels, and repeatedly about truncated prompts, which a note reports once.
+for _name in ("diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", "transformers.tokenization_utils_base"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
+
+CONDITION_NOISE_LOG_MEAN, CONDITION_NOISE_LOG_DEVIATION = -3.0, 0.5
+"""CogVideoX trains with noise on the first frame whose strength is log-normal."""
+LAYER_ARRAYS = 24
+"""As `VideoModelSize` wants them; counted by tests/backend/test_models_memory.py."""
+VAE_FRAMES, VAE_ARRAYS = 9, 5
+
+PUBLISHED_5B = VideoModelSize(
+    weights=5_570_283_072,
+    text_bytes=9_524_621_312,
+    vae_bytes=431_221_142,
+    layers=42,
+    width=3072,
+    tokens=13 * 30 * 45 + 226,
+    widest=128 * 480 * 720,
+    lora_matrices=4,
+    layer_arrays=LAYER_ARRAYS,
+    vae_frames=VAE_FRAMES,
+    vae_arrays=VAE_ARRAYS,
+)
+"""THUDM/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
+
+
+class CogVideoX:
+    """A `VideoModel` around diffusers' `CogVideoXImageToVideoPipeline`."""
+
+    lora_targets: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")
+    """The matrices of the full attention over text and all frames (Reangle-A-Video, section 4)."""
+    published_size = PUBLISHED_5B
+
+    def __init__(self, pipe: CogVideoXImageToVideoPipeline) -> None:
+        self.pipe: Any = pipe
+        self._rotary_of: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @classmethod
+    def open(cls, folder: Path, tier: Tier, device: str | None = None) -> Self:
+        from diffusers import CogVideoXImageToVideoPipeline
+
+        device = device or default_device()
+        model = cls(open_pipeline(CogVideoXImageToVideoPipeline, folder, device))
+        quantize(model, tier.base)
+        if tier.tiled:
+            model._tile()
+        if tier.parts_apart and device == "cuda":
+            model.pipe.enable_model_cpu_offload()
+        else:
+            model.pipe.to(device)
+        return model
+
+    @classmethod
+    def size_of(cls, folder: Path, *, bytes_each: int) -> VideoModelSize:
+        transformer, vae = config_of(folder / "transformer"), config_of(folder / "vae")
+        patch = transformer["patch_size"]
+        frames = (transformer["sample_frames"] - 1) // transformer["temporal_compression_ratio"] + 1
+        frames = math.ceil(frames / (transformer.get("patch_size_t") or 1))
+        rows, columns = transformer["sample_height"], transformer["sample_width"]
+        factor = 2 ** (len(vae["block_out_channels"]) - 1)
+        return VideoModelSize(
+            weights=weights_in(folder / "transformer"),
+            text_bytes=weights_in(folder / "text_encoder") * bytes_each,
+            vae_bytes=weights_in(folder / "vae") * bytes_each,
+            layers=transformer["num_layers"],
+            width=transformer["num_attention_heads"] * transformer["attention_head_dim"],
+            tokens=frames * (rows // patch) * (columns // patch) + transformer["max_text_seq_length"],
+            widest=vae["block_out_channels"][0] * rows * columns * factor**2,
+            lora_matrices=len(cls.lora_targets),
+            layer_arrays=LAYER_ARRAYS,
+            vae_frames=VAE_FRAMES,
+            vae_arrays=VAE_ARRAYS,
+        )
+
+    @property
+    def frames(self) -> int:
+        return self.transformer.config.sample_frames
+
+    @property
+    def group(self) -> int:
+        return self.pipe.vae_scale_factor_temporal
+
+    def size_for(self, width: int, height: int) -> tuple[int, int]:
+        """One size for all pictures: what the weights were trained for."""
+        config, factor = self.transformer.config, self.pipe.vae_scale_factor_spatial
+        return config.sample_width * factor, config.sample_height * factor
+
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int, int]:
+        factor = self.pipe.vae_scale_factor_spatial
+        channels = self.transformer.config.out_channels
+        return (self.frames - 1) // self.group + 1, channels, height // factor, width // factor
+
+    def is_condition(self, latents: int) -> torch.Tensor:
+        """None: the first frame is shown in channels of its own."""
+        return torch.zeros(latents, dtype=torch.bool)
+
+    @torch.inference_mode()
+    def encode_frames(self, frames: np.ndarray) -> torch.Tensor:
+        vae = self.pipe.vae
+        video = _video_of(frames).to(self.pipe._execution_device, vae.dtype)
+        latents = vae.encode(video).latent_dist.mode()[0].transpose(0, 1)
+        return latents * self.pipe.vae_scaling_factor_image
+
+    @torch.inference_mode()
+    def encode_first_frame(self, frame: np.ndarray, count: int, random: torch.Generator) -> torch.Tensor:
+        """count x c x h x w. Each variant has noise of its own, as CogVideoX adds it to conditions."""
+        vae, device = self.pipe.vae, self.pipe._execution_device
+        picture = _video_of(frame[None])[0, :, 0]
+        spread = CONDITION_NOISE_LOG_DEVIATION * torch.randn(count, 1, 1, generator=random)
+        strengths = torch.exp(CONDITION_NOISE_LOG_MEAN + spread)
+        noise = torch.randn((count, *picture.shape), generator=random)
+        variants = []
+        for strength, one in zip(strengths, noise, strict=True):
+            noisy = (picture + strength * one)[None, :, None]
+            posterior = vae.encode(noisy.to(device, vae.dtype)).latent_dist
+            # CogVideoX's pipeline and its trainer draw the condition's latents, too.
+            variants.append(posterior.sample(random)[0, :, 0])
+        factor = self.pipe.vae_scaling_factor_image
+        # CogVideoX 1.5 was trained with the first frame divided by the factor.
+        return torch.stack(variants) * (1 / factor if vae.config.invert_scale_latents else factor)
+
+    @torch.inference_mode()
+    def encode_prompt(self, prompt: str) -> torch.Tensor:
+        encoded, _ = self.pipe.encode_prompt(
+            prompt, do_classifier_free_guidance=False, max_sequence_length=self._most_tokens
+        )
+        return encoded[0]
+
+    def truncation(self, prompt: str) -> Truncation | None:
+        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
+        if len(tokens) <= self._most_tokens:
+            return None
+        # The last token that the model reads is the end of the text.
+        return Truncation(self._most_tokens, self.pipe.tokenizer.decode(tokens[self._most_tokens - 1 : -1]))
+
+    @torch.inference_mode()
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        pipe = self.pipe
+        frames = pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
+        return (frames.float() * 127.5 + 127.5).round().clamp(0, 255).byte().cpu().numpy()
+
+    @property
+    def transformer(self) -> Any:
+        return self.pipe.transformer
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        return self.transformer.transformer_blocks
+
+    @property
+    def float32_layers(self) -> Sequence[nn.Module]:
+        return (self.transformer.patch_embed.proj,)
+
+    def keep_transformer(self) -> None:
+        device = self.pipe._execution_device
+        self.pipe.remove_all_hooks()
+        self.pipe.register_modules(vae=None, text_encoder=None)
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.transformer.to(device)
+
+    @property
+    def times(self) -> int:
+        return self.pipe.scheduler.config["num_train_timesteps"]
+
+    def training_time(self, drawn: int) -> torch.Tensor:
+        return torch.tensor([drawn], device=self.transformer.device)
+
+    def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return self.pipe.scheduler.add_noise(clean, noise, time)
+
+    def target(self, clean: torch.Tensor, noise: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """v = sqrt(a) noise - sqrt(1 - a) clean."""
+        return self.pipe.scheduler.get_velocity(clean, noise, time)
+
+    def predict(
+        self, noisy: torch.Tensor, time: torch.Tensor, first_frame: torch.Tensor | None, prompt: torch.Tensor
+    ) -> torch.Tensor:
+        condition = torch.zeros_like(noisy)
+        if first_frame is not None:
+            condition[0, 0] = first_frame
+        return self.transformer(
+            hidden_states=torch.cat([noisy, condition], dim=2),
+            encoder_hidden_states=prompt[None],
+            timestep=time,
+            image_rotary_emb=self._rotary(*noisy.shape[1:]),
+            return_dict=False,
+        )[0]
+
+    def clean_estimate(self, prediction: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        """v turns back by itself: clean = sqrt(a) noisy - sqrt(1 - a) v."""
+        return self.pipe.scheduler.get_velocity(prediction, noisy, time)
+
+    def save_lora(self, folder: LoraFolder) -> None:
+        self.pipe.save_lora_weights(
+            folder.lora,
+            transformer_lora_layers=adapter_weights(self.transformer),
+            weight_name=folder.weights.name,
+            # Without it alpha is lost, and rank is taken for it.
+            transformer_lora_adapter_metadata=self.transformer.peft_config["default"].to_dict(),
+        )
+
+    def load_lora(self, folder: LoraFolder) -> None:
+        self.pipe.load_lora_weights(str(folder.lora))
+
+    def sample(
+        self,
+        first_frame: np.ndarray,
+        prompt: str,
+        settings: SamplingSettings,
+        noise: torch.Tensor,
+        random: torch.Generator,
+        after_step: AfterStep,
+    ) -> torch.Tensor:
+        scheduler = self.pipe.scheduler
+        scheduler.set_timesteps(settings.steps)
+        height, width = first_frame.shape[:2]
+
+        def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            done, times = step + 1, scheduler.timesteps
+            return {"latents": after_step(given["latents"], done, times[done] if done < len(times) else None)}
+
+        return self.pipe(
+            image=Image.fromarray(first_frame),
+            prompt=prompt,
+            height=height,
+            width=width,
+            num_frames=self.frames,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            use_dynamic_cfg=settings.dynamic_guidance,
+            max_sequence_length=self._most_tokens,
+            generator=random,
+            latents=after_step(noise, 0, scheduler.timesteps[0]).to(self.transformer.dtype),
+            callback_on_step_end=between,
+            callback_on_step_end_tensor_inputs=["latents"],
+            output_type="latent",
+        ).frames
+
+    @property
+    def _most_tokens(self) -> int:
+        return self.transformer.config.max_text_seq_length
+
+    def _rotary(self, latents: int, channels: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """The transformer's rotary positions; None if it uses none."""
+        if not self.transformer.config.use_rotary_positional_embeddings:
+            return None
+        shape = latents, rows, columns
+        if shape not in self._rotary_of:
+            factor, device = self.pipe.vae_scale_factor_spatial, self.transformer.device
+            with torch.autocast(device.type, enabled=False):
+                self._rotary_of[shape] = self.pipe._prepare_rotary_positional_embeddings(
+                    rows * factor, columns * factor, latents, device
+                )
+        return self._rotary_of[shape]
+
+    def _tile(self) -> None:
+        """Let the autoencoder work on tiles of about half the picture's sides.
+
+        With its own defaults tiles start at fractions of a latent pixel for some sizes, which gives too many latents.
+        An overlap of a quarter with sides that divide by four latent pixels is exact.
+        """
+        vae, unit = self.pipe.vae, 4 * self.pipe.vae_scale_factor_spatial
+        height, width = (-(-side // (2 * unit)) * unit for side in (vae.config.sample_height, vae.config.sample_width))
+        vae.enable_tiling(
+            tile_sample_min_height=height,
+            tile_sample_min_width=width,
+            tile_overlap_factor_height=0.25,
+            tile_overlap_factor_width=0.25,
+        )
+
+
+def _video_of(frames: np.ndarray) -> torch.Tensor:
+    """1 x 3 x T x H x W in -1 to 1."""
+    return torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1

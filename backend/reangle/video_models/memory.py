@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimate the memory that a video model needs, and choose how to save some. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Base = Literal["whole", "int8", "nf4"]
+
+SPARE = 0.08
+"""Share of the free memory that stays free, for allocators and libraries."""
+TILE_SHARE = 0.35
+"""Share of a frame's area in one tile of the autoencoder."""
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One way to run a video model.
+
+    base: the transformer's weights as opened, in 8 bits, or in 4 (NF4, Dettmers et al., QLoRA, NeurIPS 2023).
+    recomputed: share of the layers whose activations are computed again in the backward pass. parked: activations wait
+    in main memory for the backward pass. parts_apart: only the part at work is on the device. tiled: the autoencoder
+    works on tiles. small_moments: the optimizer's moments are in 8 bits.
+    """
+
+    name: str
+    base: Base = "whole"
+    recomputed: float = 1.0
+    parked: bool = False
+    parts_apart: bool = False
+    tiled: bool = True
+    small_moments: bool = False
+
+    @property
+    def words(self) -> str:
+        """A description for logs and manifests."""
+        measures = {
+            "8-bit weights": self.base == "int8",
+            "4-bit weights": self.base == "nf4",
+            "half of the activations recomputed": self.recomputed == 0.5,
+            "activations recomputed": self.recomputed == 1,
+            "activations parked in main memory": self.parked,
+            "one part of the model at a time": self.parts_apart,
+            "autoencoder in tiles": self.tiled,
+            "8-bit optimizer": self.small_moments,
+        }
+        return ", ".join(words for words, applies in measures.items() if applies) or "everything at once"
+
+
+TIERS = (
+    Tier("ample", recomputed=0.0, tiled=False),
+    Tier("80 GB", recomputed=0.5),
+    Tier("48 GB"),
+    Tier("24 GB", parts_apart=True),
+    Tier("16 GB", base="int8", parked=True, parts_apart=True, small_moments=True),
+    Tier("12 GB", base="nf4", parked=True, parts_apart=True, small_moments=True),
+)
+"""The fastest first, named after the graphics card that each suits with CogVideoX 5B at 49 frames of 720 x 480."""
+
+
+def tier_named(name: str) -> Tier:
+    """Raises KeyError for an unknown name."""
+    return {tier.name: tier for tier in TIERS}[name]
+
+
+def tier_below(tier: Tier) -> Tier | None:
+    """The next tier, which needs less; None after the last."""
+    place = TIERS.index(tier) + 1
+    return TIERS[place] if place < len(TIERS) else None
+
+
+@dataclass(frozen=True)
+class VideoModelSize:
+    """What memory estimates depend on.
+
+    weights: count, of the transformer. text_bytes, vae_bytes: of the text encoder and the autoencoder, as opened.
+    width: channels of a token. tokens: of one clip and its prompt. lora_matrices: matrices with a LoRA in one layer.
+    layer_arrays: arrays of tokens x width that one layer keeps for the backward pass. widest: channels times pixels of
+    one frame in the autoencoder's first level. vae_frames: frames that the autoencoder takes at a time. vae_arrays:
+    arrays of its first level in memory at once.
+    """
+
+    weights: int
+    text_bytes: int
+    vae_bytes: int
+    layers: int
+    width: int
+    tokens: int
+    widest: int
+    lora_matrices: int
+    layer_arrays: int
+    vae_frames: int
+    vae_arrays: int
+
+
+def weights_in(folder: Path) -> int:
+    """The number of weights in all safetensors files of a folder, from their headers."""
+    count = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        count += sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
+    return count
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """A model part's config.json. Raises OSError or ValueError."""
+    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Memory of the device that models run on. free: bytes. bytes_each: of one weight as opened. apart: whether it is
+    separate from main memory, so that what waits there takes none of it.
+    """
+
+    free: float
+    bytes_each: int
+    apart: bool
+
+
+def learning_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
+    """Peak of encoding clips and then learning from them."""
+    base = _base_bytes(size, tier, device)
+    # Two matrices, to and from the rank, for each adapted one: weights and gradients in float32, two moments.
+    lora = size.layers * size.lora_matrices * 2 * rank * size.width * (8 + (2 if tier.small_moments else 8))
+    stream = size.tokens * size.width * device.bytes_each
+    layer = size.layer_arrays * stream
+    parked = tier.parked and device.apart
+    kept = 0 if parked else size.layers * ((1 - tier.recomputed) * layer + tier.recomputed * stream)
+    # In the backward pass the layer at work has its arrays and their gradients.
+    return max(base + lora + kept + 1.5 * layer, _encoding_bytes(size, tier, device))
+
+
+def generating_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
+    """Peak of generating: the transformer runs on each clip with its prompt and without."""
+    layer = size.layer_arrays / 2 * size.tokens * size.width * device.bytes_each
+    others = 0 if tier.parts_apart and device.apart else size.text_bytes + size.vae_bytes
+    return max(_base_bytes(size, tier, device) + others + 2 * layer, _encoding_bytes(size, tier, device))
+
+
+def needed_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
+    """The larger of the two peaks."""
+    return max(learning_bytes(size, tier, rank, device), generating_bytes(size, tier, device))
+
+
+def choose_tier(size: VideoModelSize, rank: int, device: DeviceMemory) -> Tier | None:
+    """The fastest tier in which learning and generating fit into the free memory; None if none does."""
+    return next((tier for tier in TIERS if needed_bytes(size, tier, rank, device) <= device.free * (1 - SPARE)), None)
+
+
+def _base_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
+    # NF4 keeps a scale of 8 bits for each 64 weights, int8 a float for each row.
+    return size.weights * {"whole": device.bytes_each, "int8": 1.01, "nf4": 0.5 + 1 / 64}[tier.base]
+
+
+def _encoding_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
+    pictures = size.vae_frames * size.widest * device.bytes_each * size.vae_arrays * (TILE_SHARE if tier.tiled else 1)
+    if tier.parts_apart and device.apart:
+        return max(size.text_bytes, size.vae_bytes + pictures)
+    return _base_bytes(size, tier, device) + size.text_bytes + size.vae_bytes + pictures

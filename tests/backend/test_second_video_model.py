@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seam: a flow-matching model of one file learns, resumes and samples through the code that CogVideoX uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from reangle.generation.guide import WarpGuide
+from reangle.generation.video import Task, generate_video
+from reangle.generation.window import generate_latents
+from reangle.motion.examples import Example, encode_example
+from reangle.motion.settings import LearningSettings
+from reangle.motion.trainer import NoisedClip, clip_loss, draw, learn, predict
+from reangle.video_models.adapter import adapter_weights, add_adapter
+from reangle.video_models.base import VideoModel
+from reangle.video_models.settings import SamplingSettings
+from reangle.video_models.windows import plan_windows
+
+from tests.backend.tiny_checkpoints import textured_frames
+from tests.backend.tiny_video import PROMPTS
+from tests.backend.tiny_wan import FRAMES, HEIGHT, WIDTH, TinyWan, tiny_wan_pipeline
+
+LEARNING = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2, image_dropout=0.0)
+SAMPLING = SamplingSettings(steps=4, guidance=2.0)
+
+
+def tiny_wan() -> VideoModel:
+    return TinyWan(tiny_wan_pipeline(PROMPTS))
+
+
+def example_of(model: VideoModel, shift: int = 1) -> Example:
+    """A clip whose left side is hidden from its fourth frame on."""
+    frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift))
+    visible = np.ones(frames.shape[:3], bool)
+    visible[3:, :, : WIDTH // 2] = False
+    return encode_example(model, frames, visible, PROMPTS[1], seed=0)
+
+
+def train(settings: LearningSettings, saved: Path, stop_after: int | None = None) -> tuple[VideoModel, list[float]]:
+    model = tiny_wan()
+    examples = [example_of(model)]
+    add_adapter(model, settings.rank, settings.alpha, settings.seed)
+
+    def report(progress: Any) -> None:
+        if progress.step == stop_after:
+            os._exit(9)
+
+    return model, learn(model, examples, settings, saved, report)
+
+
+@pytest.fixture(scope="module")
+def model() -> VideoModel:
+    return tiny_wan()
+
+
+def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
+    model = tiny_wan()
+    examples = [example_of(model)]
+    settings = replace(LEARNING, steps=40)
+    add_adapter(model, settings.rank, settings.alpha, settings.seed)
+
+    def loss() -> float:
+        draws = [draw(examples, settings, number, model.times) for number in range(1000, 1016)]
+        with torch.no_grad():
+            return float(np.mean([float(clip_loss(model, examples[0], one)) for one in draws]))
+
+    before = loss()
+    learn(model, examples, settings, tmp_path / "saved", lambda _: None)
+    assert loss() < 0.9 * before
+
+
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+    whole, losses = train(LEARNING, tmp_path / "whole.safetensors")
+    broken = tmp_path / "broken.safetensors"
+    code = (
+        "from pathlib import Path; from tests.backend.test_second_video_model import LEARNING, train; "
+        f"train(LEARNING, Path({str(broken)!r}), stop_after=3)"
+    )
+    root = Path(__file__).parents[2]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "backend")])}
+    assert subprocess.run([sys.executable, "-c", code], env=variables, check=False).returncode == 9
+    assert broken.exists()
+    resumed, again = train(LEARNING, broken)
+    assert again == pytest.approx(losses, rel=1e-6)
+    for name, weights in adapter_weights(whole.transformer).items():
+        assert torch.equal(weights, adapter_weights(resumed.transformer)[name]), name
+
+
+def test_the_condition_is_clean_and_teaches_nothing(model: VideoModel) -> None:
+    example = example_of(model)
+    chosen = draw([example], LEARNING, 0, model.times)
+    noised = NoisedClip.of(model, example, chosen)
+    assert torch.equal(noised.noisy[:, 0], noised.clean[:, 0])
+    assert not torch.equal(noised.noisy[:, 1], noised.clean[:, 1])
+    only_first = replace(example, mask=torch.arange(len(example.mask))[:, None, None].expand_as(example.mask) == 0)
+    assert float(clip_loss(model, only_first, chosen)) == 0
+    assert float(clip_loss(model, example, chosen)) > 0
+
+
+def test_the_clean_estimate_undoes_the_noise(model: VideoModel) -> None:
+    example = example_of(model)
+    chosen = draw([example], LEARNING, 0, model.times)
+    noised = NoisedClip.of(model, example, chosen)
+    target = model.target(noised.clean, noised.noise, noised.time)
+    torch.testing.assert_close(model.clean_estimate(target, noised.noisy, noised.time), noised.clean)
+
+
+def test_training_gives_the_transformer_what_the_pipeline_gives_it(model: VideoModel) -> None:
+    """One step of the pipeline from known noise is one call of `predict` at the schedule's first time."""
+    example = example_of(model)
+    noise = torch.randn(example.latents.shape, generator=torch.Generator().manual_seed(1))
+    chosen = replace(draw([example], LEARNING, 0, model.times), noise=noise, time=model.times - 1)
+    noised = NoisedClip.of(model, example, chosen)
+    with torch.no_grad():
+        velocity = predict(model, example, chosen, noised).float()
+    frame = textured_frames(FRAMES, HEIGHT, WIDTH, 1)[0]
+    settings = SamplingSettings(steps=1, guidance=1.0)
+    random = torch.Generator()
+    sampled = model.sample(frame, PROMPTS[1], settings, noise[None], random, lambda latents, done, time: latents)
+    torch.testing.assert_close(sampled[:, 1:], (noised.noisy - velocity)[:, 1:], rtol=0.05, atol=0.05)
+    torch.testing.assert_close(sampled[:, 0], noised.clean[:, 0])
+
+
+def test_guided_to_the_end_what_was_seen_is_the_warp(model: VideoModel) -> None:
+    frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, 1))
+    example = example_of(model)
+    guide = WarpGuide(example.latents, example.mask, strength=1.0)
+    made = generate_latents(model, frames[0], PROMPTS[1], SAMPLING, 7, guide)
+    apart = (made[0] - guide.latents).abs().amax(dim=1)
+    assert apart[guide.mask].max() < 1e-5
+    assert apart[~guide.mask].min() > 1e-3
+
+
+def test_windows_join_to_a_clip_of_any_length(model: VideoModel) -> None:
+    windows = plan_windows(14, model.frames, model.group)
+    first_frame = textured_frames(1, HEIGHT, WIDTH, 0)[0]
+    shares: list[float] = []
+    made = generate_video(model, Task(first_frame, PROMPTS[0], windows, [], 3), SAMPLING, shares.append)
+    assert made.shape == (14, HEIGHT, WIDTH, 3)
+    assert shares[-1] == 1
