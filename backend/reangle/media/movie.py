@@ -151,13 +151,17 @@ def _first_frame(name: str, path: Path, kind: Kind, decoder: str) -> VideoFrame:
     raise _no_video(name, "none of its frames can be decoded")
 
 
+# From version 19 on, PyAV accepts any bytes as metadata, and no longer the argument.
+_REPLACE_BAD_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
 @contextmanager
 def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, VideoStream]]:
     # FFmpeg must not probe the format, and may open plain files only.
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind]}
     try:
         container = av.open(
-            str(path.absolute()), format=_FORMATS[kind], container_options=options, metadata_errors="replace"
+            str(path.absolute()), format=_FORMATS[kind], container_options=options, **_REPLACE_BAD_METADATA
         )
     except FFmpegError as error:
         raise _no_video(name, "its index is missing or damaged") from error
