@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -135,7 +135,7 @@ class JobDatabase(JobReader):
             self._writer.close()
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def _write(self) -> Generator[sqlite3.Connection]:
         with self._write_lock:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -273,12 +273,10 @@ class JobDatabase(JobReader):
 
 
 def _status(row: sqlite3.Row) -> JobStatus:
-    values = dict(row)
+    values: dict[str, Any] = dict(row)
     error = values.pop("error")
-    return JobStatus(
-        **{**values, "notes": tuple(json.loads(values["notes"]))},
-        error=from_json(JobError, error) if error else None,
-    )
+    values["notes"] = tuple(json.loads(values["notes"]))
+    return JobStatus(**values, error=from_json(JobError, error) if error else None)
 
 
 def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
@@ -288,7 +286,7 @@ def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def _opening(path: Path) -> Iterator[None]:
+def _opening(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _place: ContextVar[_Place] = ContextVar("log_place", default=_NOWHERE)
 
 
 @contextmanager
-def log_place(job: str, stage: str = "-") -> Iterator[None]:
+def log_place(job: str, stage: str = "-") -> Generator[None]:
     """Mark what this thread logs as belonging to a job and one of its stages."""
     token = _place.set(_Place(job, stage))
     try:
@@ -160,7 +160,7 @@ class LogFile:
 
 def list_logs(data: Path, job: str) -> list[LogFile]:
     """A job's log files, in the order in which they were last written."""
-    found = []
+    found: list[LogFile] = []
     for path in job_folder(data, job).glob("*.log"):
         with suppress(OSError):  # a rotation may move it away meanwhile
             stat = path.stat()
@@ -188,7 +188,8 @@ def _parts(path: Path) -> list[Path]:
 
 def remove_old_logs(data: Path, jobs: Collection[str]) -> None:
     """Remove the logs of jobs that are not listed, and the oldest of the others while all take too much room."""
-    room, sizes = TOTAL_BYTES, []
+    room = TOTAL_BYTES
+    sizes: list[tuple[float, int, Path]] = []
     for folder in (data / FOLDER).glob("*/"):
         with suppress(OSError):
             stats = [path.stat() for path in folder.iterdir()]

@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import psutil
 
@@ -81,7 +81,7 @@ class StageProcess:
             with suppress(ValueError):
                 values = json.loads(line)
                 if isinstance(values, dict):
-                    self._lines.put(values)
+                    self._lines.put(cast(dict[str, Any], values))
         self._lines.put(None)
 
     def _read_stderr(self) -> None:

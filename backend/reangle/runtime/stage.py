@@ -66,8 +66,8 @@ class StageSpec(Generic[Params, Output]):
     params: type[Params]
     writes: type[Output]
     run: str
-    reads: Mapping[str, type[StageFolder]] = field(default_factory=dict)
-    may_read: Mapping[str, type[StageFolder]] = field(default_factory=dict)
+    reads: Mapping[str, type[StageFolder]] = field(default_factory=dict[str, type[StageFolder]])
+    may_read: Mapping[str, type[StageFolder]] = field(default_factory=dict[str, type[StageFolder]])
     files: tuple[str, ...] = ()
     silence_s: float = 300.0
 
@@ -103,8 +103,8 @@ class PlannedStage:
     spec: StageSpec[Any, Any]
     params: object
     camera: str = ""
-    inputs: Mapping[str, StageId] = field(default_factory=dict)
-    files: Mapping[str, tuple[FileRef, ...]] = field(default_factory=dict)
+    inputs: Mapping[str, StageId] = field(default_factory=dict[str, StageId])
+    files: Mapping[str, tuple[FileRef, ...]] = field(default_factory=dict[str, tuple[FileRef, ...]])
     checkpoint: str = ""
     weight: float = 1.0
     preparation: float = 0.0
@@ -165,8 +165,8 @@ class StageContext(Generic[Params, Output]):
 
     params: Params
     out: Output
-    inputs: Mapping[str, StageFolder] = field(default_factory=dict)
-    files: Mapping[str, tuple[tuple[str, Path], ...]] = field(default_factory=dict)
+    inputs: Mapping[str, StageFolder] = field(default_factory=dict[str, StageFolder])
+    files: Mapping[str, tuple[tuple[str, Path], ...]] = field(default_factory=dict[str, tuple[tuple[str, Path], ...]])
     checkpoint: str = ""
     report: Callable[[float, str], None] = ignore_progress
     report_training: Callable[[float, str, bytes], None] = ignore_training

@@ -93,7 +93,7 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
         if order.get("hash"):
             send(hash=weights.checkpoint_hash(stage.checkpoint, report_reading))
             return 0
-        inputs = {}
+        inputs: dict[str, Any] = {}
         for role, key in order["inputs"].items():
             inputs[role] = store.artifact(key)
             if inputs[role] is None:

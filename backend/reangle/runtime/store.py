@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,6 +42,10 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_or_nothing(path: Path) -> str:
+    return hash_file(path) if path.is_file() else ""
 
 
 def seconds_taken(folder: Path) -> float | None:
@@ -81,7 +85,7 @@ class Artifact:
         """The first file that is missing or whose bytes are not what was published; None if all is well."""
         paths = [self.folder / file.path for file in self.files]
         with ThreadPoolExecutor() as pool:
-            hashes = pool.map(lambda path: hash_file(path) if path.is_file() else "", paths)
+            hashes = pool.map(_hash_or_nothing, paths)
             for file, digest in zip(self.files, hashes, strict=True):
                 if digest != file.sha256:
                     return file.path
@@ -131,7 +135,7 @@ class Store:
         assert target.is_file()
 
     @contextmanager
-    def blob_writer(self, sha256: str) -> Iterator[Any]:
+    def blob_writer(self, sha256: str) -> Generator[Any]:
         """Gives `write(bytes)`; on leaving without an error the blob is checked, synced and published."""
         target = self.blob_path(sha256)
         temporary = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
@@ -210,7 +214,7 @@ class Store:
         return existing or Artifact(key=key, folder=target, files=files, about=about)
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> Generator[Path]:
         """A new empty folder on the store's disk; whatever is left of it afterwards is removed."""
         folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         with disk_errors(folder):

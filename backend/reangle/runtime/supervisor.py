@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 
@@ -132,7 +132,7 @@ class Supervisor:
         return self._closing.is_set() or job_id in self._canceled
 
     @contextmanager
-    def _only_one(self, interrupted: partial[bool], key: str) -> Iterator[None]:
+    def _only_one(self, interrupted: partial[bool], key: str) -> Generator[None]:
         lock = self._stage_locks[key]
         while not lock.acquire(timeout=POLL_S):
             if interrupted():
