@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from reangle.runtime.data_folder import write_atomically
 
@@ -36,10 +37,10 @@ class FileHashes:
         if the file is missing."""
         stat = path.stat()
         try:
-            entry = json.loads(self._entry(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            entry: dict[str, Any] = {**json.loads(self._entry(path).read_text(encoding="utf-8"))}
+        except (OSError, ValueError, TypeError):
             return None
-        if not isinstance(entry, dict) or _key(path, stat) != {name: entry.get(name) for name in _key(path, stat)}:
+        if _key(path, stat) != {name: entry.get(name) for name in _key(path, stat)}:
             return None
         sha256 = entry.get("sha256")
         return sha256 if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import faulthandler
-import sys
 import time
 from collections.abc import Callable
 
 _REARM_S = 1.0
+_STANDARD_ERROR = 2
 
 
 class StackDump:
@@ -28,7 +28,7 @@ class StackDump:
 
     def _arm(self) -> None:
         self._armed = time.monotonic()
-        faulthandler.dump_traceback_later(self._silence_s, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(self._silence_s, file=_STANDARD_ERROR)
 
     def stop(self) -> None:
         faulthandler.cancel_dump_traceback_later()
