@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find, start, adopt and stop the backend on this machine.
 
-The backend is a program of its own: it outlives Blender while jobs run, and any Blender may take it over through the
+The backend is a separate program: it outlives Blender while jobs run, and any Blender may connect to it through the
 server file in the data folder.
 """
 
@@ -30,7 +30,7 @@ MAX_LOG_BYTES = 4 << 20
 EXIT_TAKEN = 3
 """The backend's exit status when another one serves this data folder."""
 
-# A process that signals to Blender do not reach, and on Windows one without a console window; see start_new_session.
+# Signals to Blender must not reach the backend, and on Windows it must open no console; see start_new_session, too.
 _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 
 _INSTALL = "Run `python3.11 scripts/install_backend.py` in the Reangle folder."
@@ -41,12 +41,12 @@ class NotInstalledError(UserError):
 
 
 class StartError(UserError):
-    """The backend was started and did not come up."""
+    """The backend was started but does not answer."""
 
 
 @dataclass(frozen=True)
 class ServerFile:
-    """`server.json`: where a backend listens, and the token that opens it. It may be stale."""
+    """`server.json`: where a backend listens, and the token that it accepts. It may be stale."""
 
     contract: int
     version: str
@@ -67,7 +67,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Backend:
-    """A backend that answers. process: the one that we started, else None."""
+    """A backend that answers. process: set if we started it."""
 
     client: Client
     data: Path
@@ -88,7 +88,7 @@ def data_folder() -> Path:
 
 
 def log_file(data: Path) -> Path:
-    """Where a backend that we start writes what it has to say."""
+    """Where a backend that we start writes its output."""
     return data / "backend.log"
 
 
@@ -180,12 +180,12 @@ def _wait(
     while True:
         about = read_server_file(data)
         if about is not None and about != stale and (running := _adopt(data, about)):
-            # Another Blender may have been faster, and then the one that answers is not the one we started.
+            # Another Blender may have been faster; then the backend that answers is not the one we started.
             ours = process.poll() is None
             return replace(running, process=process if ours else None)
         status = process.poll()
         if status == EXIT_TAKEN:
-            # The file was not stale: the backend it tells of was only too busy to answer.
+            # The file was not stale: its backend was only too busy to answer.
             stale = None
         elif status is not None:
             last = _last_line(log_file(data), log_start) or f"it ended with status {status}"
@@ -236,7 +236,7 @@ def _spawn(launch: Launch, data: Path, parent: int) -> tuple[subprocess.Popen[by
     command = [*launch.command, "serve", "--data", str(data)]
     if parent:
         command += ["--parent", str(parent)]
-    # Blender's Python and a bpy environment set these for themselves; the backend has a Python of its own.
+    # Blender and a bpy environment set these for their own Python; the backend has another.
     inherited = {
         name: value
         for name, value in os.environ.items()

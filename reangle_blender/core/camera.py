@@ -31,7 +31,7 @@ MIN_LENS_MM = 1.0
 
 
 class CameraError(UserError):
-    """A camera or an origin that cannot be expressed on the other side."""
+    """A camera or an origin that cannot be converted."""
 
 
 @dataclass(frozen=True)

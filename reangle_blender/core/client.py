@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend over HTTP. Every call blocks and may be made from any worker thread; none may be made from Blender's main
-thread, where it would stop the window."""
+"""The backend over HTTP. Every call blocks: make it from a worker thread, never from Blender's main thread."""
 
 from __future__ import annotations
 
@@ -41,19 +40,19 @@ T = TypeVar("T")
 
 
 class UnreachableError(UserError):
-    """Nobody answers, or not in time."""
+    """No backend answers, or not in time."""
 
 
 class UnauthorizedError(UserError):
-    """Somebody answers who does not take our token."""
+    """A backend answers, but refuses the token."""
 
 
 class VersionMismatchError(UserError):
-    """The backend speaks another contract."""
+    """The backend has another version of the contract."""
 
 
 class RefusedError(UserError):
-    """The backend understood and said no. missing: hashes of files that must be uploaded first."""
+    """The backend refuses the request. missing: hashes of files that must be uploaded first."""
 
     def __init__(self, message: str, *, advice: str = "", status: int = 0, missing: tuple[str, ...] = ()) -> None:
         super().__init__(message, advice=advice)
@@ -71,7 +70,7 @@ class Client:
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        # Proxies and .netrc files of the environment are for the outside world.
+        # The environment's proxies and .netrc files do not apply to this machine.
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -79,12 +78,12 @@ class Client:
         self._session.close()
 
     def health(self, timeout_s: float | None = None) -> Health:
-        """Who answers. Raises VersionMismatchError if it speaks another contract."""
+        """The backend's identity. Raises VersionMismatchError if it has another version of the contract."""
         try:
             found = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
         except (ContractError, RefusedError) as error:
             raise UnreachableError(
-                f"Another program than the backend answers at {self.address}.", advice="Start the backend again."
+                f"The program at {self.address} is not the backend.", advice="Start the backend again."
             ) from error
         check_version(found.contract, found.version)
         return found
@@ -101,7 +100,7 @@ class Client:
         return self._get(JobStatus, f"/v1/jobs/{job}")
 
     def events(self, job: str, since: int = 0, wait_s: float = 0.0) -> Events:
-        """What happened after event `since`; waits up to wait_s (at most 25 s) for news, then comes back empty."""
+        """The events after number `since`; waits up to wait_s (at most 25 s) for one, then returns none."""
         wait_s = min(wait_s, MAX_WAIT_S)
         address = f"/v1/jobs/{job}/events?since={since}&wait={wait_s:g}"
         return self._get(Events, address, timeout_s=wait_s + self._timeout_s)
@@ -118,8 +117,8 @@ class Client:
         self._ask("POST", "/v1/shutdown")
 
     def submit(self, request: JobRequest) -> JobStatus:
-        """Send a job whose files are uploaded; sending it again is the same job. RefusedError.missing names files that
-        are not there yet."""
+        """Send a job whose files are uploaded; sending it again is the same job. RefusedError.missing lists files that
+        are not uploaded yet."""
         headers = {"Content-Type": "application/json"}
         return self._parse(JobStatus, self._ask("POST", "/v1/jobs", data=to_json(request).encode(), headers=headers))
 
@@ -129,7 +128,7 @@ class Client:
     def upload(
         self, places: Mapping[str, Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
     ) -> int:
-        """Send files, by hash as `files.file_refs` gives them; those that the backend knows are skipped.
+        """Send files, by hash as `files.file_refs` gives them; the backend's own are skipped.
 
         Returns how many were sent. Raises CanceledError and UserError too; what was sent stays there for the next time.
         """
@@ -208,7 +207,8 @@ class Client:
                     step(min(count, file.size))
             if digest.hexdigest() != file.sha256:
                 raise RefusedError(
-                    f"{file.path} arrived damaged.", advice="Load the results again; if it stays, run the job again."
+                    f"{file.path} arrived damaged.",
+                    advice="Load the results again; if that does not help, run the job again.",
                 )
             os.replace(temporary, place)
         finally:
@@ -275,7 +275,7 @@ class _Upload:
 
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
-        # requests would take an OSError from here for one of the connection.
+        # requests would mistake an OSError from here for a failed connection.
         with disk_errors(self._path), self._path.open("rb") as file:
             while chunk := file.read(min(CHUNK, self._size - sent)):
                 check_cancel(self._cancel)
@@ -287,11 +287,11 @@ class _Upload:
 
 
 def check_version(contract: int, version: str) -> None:
-    """Raise VersionMismatchError, with the text that says what to install, unless the contract is ours."""
+    """Raise VersionMismatchError, with the text that says what to install, unless the versions are equal."""
     if contract == CONTRACT_VERSION:
         return
     raise VersionMismatchError(
-        f"The backend {version} speaks version {contract} of the contract, this add-on version {CONTRACT_VERSION}.",
+        f"The backend {version} has version {contract} of the contract, this add-on version {CONTRACT_VERSION}.",
         advice=version_advice(addon=CONTRACT_VERSION, backend=contract),
     )
 
@@ -314,8 +314,8 @@ def _refusal(answer: requests.Response) -> UserError:
         message, advice, missing = f"The backend answered {answer.status_code} {answer.reason}.", "", ()
     if answer.status_code == 401:
         return UnauthorizedError(
-            "The backend does not take this add-on's token.",
-            advice="Start the backend again; if it stays, end other copies of Reangle.",
+            "The backend refuses this add-on's token.",
+            advice="Start the backend again; if that does not help, end other copies of Reangle.",
         )
     return RefusedError(message, advice=advice, status=answer.status_code, missing=missing)
 

@@ -54,7 +54,7 @@ class Cloud:
 
     @classmethod
     def load(cls, path: Path) -> Cloud:
-        """Read `cloud.npz`. Raises UserError if it is missing, cut short or does not fit together."""
+        """Read `cloud.npz`. Raises UserError if it is missing, truncated or inconsistent."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 cloud = cls(

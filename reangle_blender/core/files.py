@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files on their way to the backend and back: hashed in parts, so that long work shows and can be stopped."""
+"""Files for the backend and from it, hashed in parts, so that progress shows and the user can cancel."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .errors import UserError
 CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
-"""progress(bytes done, bytes in all), called in the worker's thread."""
+"""progress(bytes done, total bytes), called in the worker's thread."""
 
 
 class CanceledError(UserError):
-    """The artist stopped it."""
+    """The user canceled."""
 
     def __init__(self) -> None:
         super().__init__("Canceled.")
@@ -87,6 +87,6 @@ def file_refs(
 
 
 def _name_of(path: Path) -> str:
-    """The file's name as the contract takes it; a name that is too long keeps its end, which tells kind and order."""
+    """The file's name as the contract takes it; a name that is too long keeps its end, with the type and the number."""
     name = file_name_from(path.name)
     return name if Path(name).suffix == path.suffix else file_name_from(f"{path.stem[-20:]}{path.suffix}")

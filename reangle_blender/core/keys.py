@@ -113,7 +113,7 @@ def _slopes(keys: np.ndarray, dense: np.ndarray) -> np.ndarray:
     if len(keys) == 1:
         return np.zeros((1, dense.shape[1]))
     basis = _basis(keys, np.arange(len(dense)))
-    # A weak pull to the finite difference decides slopes that no frame between two keys tells.
+    # A weak pull to the finite difference determines slopes between keys without a frame in between.
     pull = 1e-6
     weights = np.concatenate([basis[:, len(keys) :], pull * np.eye(len(keys))])
     wanted = np.concatenate([dense - basis[:, : len(keys)] @ dense[keys], pull * np.gradient(dense, axis=0)[keys]])

@@ -204,7 +204,7 @@ def test_a_folder_of_other_things_is_never_replaced(place: Path, capsys: pytest.
     precious.write_text("mine", encoding="utf-8")
     given = ["--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
     assert main(["warp", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
-    assert "no result of Reangle" in capsys.readouterr().err
+    assert "not a result" in capsys.readouterr().err
     assert precious.read_text(encoding="utf-8") == "mine"
 
 

@@ -131,7 +131,7 @@ def test_another_program_on_the_port_is_not_taken_for_a_backend(server: Server, 
     server.answers["GET", "/v1/jobs"] = health(CONTRACT_VERSION)  # where the redirect leads
     for answer in ((200, b"<html>"), (200, {"contract": "1"}), (404, b"no"), (302, b"")):
         server.answers["GET", "/v1/health"] = answer
-        with pytest.raises(UnreachableError, match="Another program"):
+        with pytest.raises(UnreachableError, match="is not the backend"):
             client.health()
 
 

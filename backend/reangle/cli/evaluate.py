@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reangle evaluate`: scenes whose truth is known, rendered and judged."""
+"""`reangle evaluate`: ground-truth scenes, rendered and measured."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def evaluate(options: Namespace, output: Output) -> int:
             found = read_images(ResultFolder(folder).frames)
             if found.shape != truth.shape:
                 raise UserError(
-                    f"{view.folder} holds pictures of {truth.shape}, the result of {found.shape}.",
+                    f"{view.folder} has images of shape {truth.shape}, the result {found.shape}.",
                     advice="Correct the scene's size or the number of its frames.",
                 )
             figures = {**judge(found, truth, parts), **camera_error(found, truth, parts.get("static"))}

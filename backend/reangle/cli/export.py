@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results from the store to where the artist wants them."""
+"""Results from the store to the user's folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from reangle.runtime.store import Artifact
 
 
 def check_target(target: Path) -> None:
-    """Refuse, before any work, to replace a folder that no earlier run left."""
+    """Raise UserError if the folder exists and is not the result of an earlier run."""
     if target.exists() and not (target.is_dir() and (_is_result(target) or not any(target.iterdir()))):
         raise UserError(
-            f"{target} is there already and is no result of Reangle.", advice="Choose another --out, or move it away."
+            f"{target} exists and is not a result of Reangle.", advice="Choose another --out, or move it away."
         )
 
 
@@ -43,7 +43,7 @@ def export(artifact: Artifact, target: Path) -> None:
 
 
 def _is_result(folder: Path) -> bool:
-    """Whether an earlier run left this folder."""
+    """Whether the folder is the result of an earlier run."""
     marks = (
         ResultFolder(folder).manifest_file,
         GeometryFolder(folder).metadata_file,

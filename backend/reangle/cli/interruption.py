@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C that is not lost: Python drops a KeyboardInterrupt that is raised in a destructor or a callback from C."""
+"""Reliable Ctrl-C: Python drops a KeyboardInterrupt that is raised in a destructor or a C callback."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import signal
 from threading import Event
 from types import FrameType
 
-_asked = Event()
+_requested = Event()
 
 
 def listen() -> None:
-    """Take Ctrl-C and a polite request to end alike: both raise KeyboardInterrupt."""
+    """Raise KeyboardInterrupt for SIGINT and SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
 
 
 def check() -> None:
-    """Raise KeyboardInterrupt if one was asked for, also if it was dropped when it came."""
-    if _asked.is_set():
+    """Raise KeyboardInterrupt if a signal came, even if Python dropped its exception."""
+    if _requested.is_set():
         raise KeyboardInterrupt
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    _asked.set()
+    _requested.set()
     raise KeyboardInterrupt

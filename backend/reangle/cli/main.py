@@ -97,11 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "warp",
         parents=[scene, cameras, shared, talk],
-        help="a clip from new cameras, with its holes",
+        help="a clip from new cameras, with unseen areas left empty",
         formatter_class=raw,
     )
 
-    evaluate = commands.add_parser("evaluate", parents=[shared, talk], help="scenes whose truth is known, judged")
+    evaluate = commands.add_parser(
+        "evaluate", parents=[shared, talk], help="render ground-truth scenes and measure the results"
+    )
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
     evaluate.add_argument(
         "--geometry",
@@ -114,8 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine_options(evaluate)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
-    serve.add_argument("--port", type=int, default=0, metavar="N", help="wished port; a free one is taken if in use")
-    serve.add_argument("--parent", type=int, metavar="PID", help="end some time after this process has ended")
+    serve.add_argument("--port", type=int, default=0, metavar="N", help="preferred port; another one if it is in use")
+    serve.add_argument("--parent", type=int, metavar="PID", help="end some time after this process")
     serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
 
     commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
@@ -125,11 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", action="store_true", help="also print what is added, until the job ends")
 
     commands.add_parser("doctor", parents=[shared, talk], help="what is installed, what is missing, how to get it")
-    models = commands.add_parser("models", help="weights: which there are, and whether they are sound")
+    models = commands.add_parser("models", help="list weights, and verify them")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", parents=[shared, talk], help="which there are, their licences, where they go")
-    verify = actions.add_parser("verify", parents=[shared, talk], help="read them again and compare them")
-    verify.add_argument("name", nargs="?", metavar="NAME", help="a suite or a checkpoint (default: all that are here)")
+    actions.add_parser("list", parents=[shared, talk], help="names, licences and folders")
+    verify = actions.add_parser("verify", parents=[shared, talk], help="compare them with their hashes")
+    verify.add_argument("name", nargs="?", metavar="NAME", help="a suite or a checkpoint (default: all installed)")
     return parser
 
 
@@ -157,7 +159,9 @@ def _camera_options() -> argparse.ArgumentParser:
     cameras = options.add_argument_group("cameras, each as often as needed", _moves_text())
     move = "NAME[:AMOUNT[:EASING]]"
     cameras.add_argument("--move", action="append", default=[], metavar=move, help="a camera that moves over the clip")
-    cameras.add_argument("--view", action="append", default=[], metavar=move, help="a camera that stands at the end")
+    cameras.add_argument(
+        "--view", action="append", default=[], metavar=move, help="a static camera at the end of the move"
+    )
     cameras.add_argument("--path", action="append", default=[], metavar="JSON", help="a camera from a file")
     return options
 

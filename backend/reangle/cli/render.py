@@ -63,7 +63,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
         check_target(out / name)
     store = Store(data_of(options))
     request = _request(options, store)
-    # Named moves turn about the scene's focus, so the geometry has to be known before the cameras are.
+    # Moves depend on the focus depth, so geometry comes first.
     done: dict[StageId, Artifact] = {}
     if moves:
         done = run_stages(output, "Geometry", plan_job(request, store.root), store)
@@ -109,7 +109,7 @@ def run_stages(
     store: Store,
     before: dict[StageId, Artifact] | None = None,
 ) -> dict[StageId, Artifact]:
-    """Run a plan in this process and show how it goes."""
+    """Run a plan in this process and show its progress."""
     with output.plan(title, stages) as report:
 
         def listening(stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:

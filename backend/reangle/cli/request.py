@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
-    """GeometrySettings of `--geometry` and its companions. Raises UserError at once if weights are missing."""
+    """GeometrySettings of `--geometry` and its options. Raises UserError at once if weights are missing."""
     provider, _, folder = options.geometry.partition(":")
     reads_files = "files" in provider_named(provider).settings
     if reads_files != bool(folder):
@@ -42,7 +42,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
 
 
 def read_clip(options: Namespace, store: Store) -> Clip:
-    """The Clip of `--clip` and its companions. What is no clip is refused before it is copied."""
+    """The Clip of `--clip` and its options. Raises UserError before anything else is copied."""
     paths = _clip_files([Path(name).expanduser() for name in options.clip])
     for path in paths:
         sniff(path.name, path)
@@ -68,7 +68,7 @@ def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:
 
 
 def checked(what: str, make: Callable[[], T]) -> T:
-    """make(), with the contract's error introduced by what it is about."""
+    """make(); a ContractError becomes a UserError that starts with `what`."""
     try:
         return make()
     except ContractError as error:
@@ -79,7 +79,7 @@ def _camera_path(path: Path) -> CameraPath:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The camera file {path} cannot be read.", advice="Check its name and rights.") from error
+        raise UserError(f"The camera file {path} cannot be read.", advice="Check its name and permissions.") from error
     return checked(f"The camera file {path}", lambda: from_json(CameraPath, text))
 
 

@@ -51,7 +51,7 @@ def _matrices(size: int) -> Whole:
 
 
 def _matrix_by_matrix(value: Any, size: int) -> tuple[Any, ...]:
-    """The same for matrices that hold whole numbers; raises ContractError naming what is no matrix or number."""
+    """The slow check: accepts whole numbers, and raises ContractError naming the entry at fault."""
     if not isinstance(value, (tuple, list)):
         raise ContractError("must be a list of matrices")
     matrices: list[Any] = []
