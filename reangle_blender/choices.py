@@ -136,6 +136,11 @@ def number_of(kind: Kind, name: str) -> int:
     for choice in (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ())):
         if choice.name == name:
             return choice.number
+    return number_from(name)
+
+
+def number_from(name: str) -> int:
+    """A number that follows from the name alone, larger than any that is given by hand."""
     return 1 << 30 | zlib.crc32(name.encode()) & (1 << 30) - 1
 
 

@@ -8,7 +8,7 @@ from bpy.types import PropertyGroup
 
 from .. import choices, compat
 from ..core.contract import Clip, GeometrySettings
-from .from_contract import fields_of, setting_property, with_settings
+from .from_contract import setting_property, settings_of, with_settings
 
 
 @with_settings(GeometrySettings, switches=True)
@@ -43,4 +43,4 @@ class ReangleClip(PropertyGroup):
 def geometry_settings(provider: str) -> tuple[str, ...]:
     """The fields of `GeometrySettings` that a provider reads; all of them while the backend is not connected."""
     found = choices.find("provider", provider)
-    return found.settings if found is not None else ("files", *fields_of(GeometrySettings))
+    return found.settings if found is not None else ("files", *settings_of(GeometrySettings))

@@ -9,7 +9,7 @@ from bpy.types import PropertyGroup
 from .. import choices
 from ..core.contract import PreviewSettings, ReangleSettings
 from ..core.contract.engines import ENGINES
-from .from_contract import fields_of, values_of, with_settings
+from .from_contract import settings_of, values_of, with_settings
 
 
 @with_settings(PreviewSettings)
@@ -31,11 +31,11 @@ def groups(engine: str) -> tuple[str, ...]:
     return ENGINES[engine].settings if engine in ENGINES else ()
 
 
-PREVIEW = tuple(fields_of(PreviewSettings))
-MAIN = tuple(name for name, field in fields_of(ReangleSettings).items() if not field.is_optional)
+PREVIEW = tuple(settings_of(PreviewSettings))
+MAIN = tuple(name for name, setting in settings_of(ReangleSettings).items() if not setting.optional)
 """The settings of `reangle` that are always sent."""
 
-ADVANCED = tuple(name for name, field in fields_of(ReangleSettings).items() if field.is_optional)
+ADVANCED = tuple(name for name, setting in settings_of(ReangleSettings).items() if setting.optional)
 """Those that are sent only with `use_own`."""
 
 

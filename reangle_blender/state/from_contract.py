@@ -1,98 +1,83 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Properties made from the contract's fields, and the contract's values from the properties.
+"""Properties made from the contract's settings, and the settings' values from the properties.
 
-A field with a `Setting` becomes a property of the same name, with its label, help, unit, range and default. A field
-that may be None gets a suggested value, and is sent only where the artist wants their own.
+Every setting becomes a property of the same name, with its label, help, unit, range and default. One that may be None
+shows the suggested value, and is sent only if its switch is on.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
 
-from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import PropertyGroup
 
-from ..core.contract.fields import Length, Range, Setting, hints_of, split_hint
+from .. import choices
+from ..core.contract.capabilities import SettingInfo, describe_settings
 
 T = TypeVar("T", bound=type)
 
 OPEN_LIMIT = 1e-6
-"""Distance from a limit that is itself not allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Field:
-    """A field of the contract that people may set. default: None if it may be left open."""
-
-    name: str
-    kind: type
-    setting: Setting
-    range: Range
-    max_length: int
-    default: Any
-    is_optional: bool
-
-    @property
-    def value(self) -> Any:
-        """The value that is shown before the artist has set one."""
-        return self.setting.suggested if self.default is None else self.default
+"""Distance from a limit that is itself not allowed; relative to it above 1, where float32 is coarser."""
 
 
 @cache
-def fields_of(cls: type) -> dict[str, Field]:
-    """Every field of a contract's dataclass that has a `Setting`."""
-    found = {}
-    for field in dataclasses.fields(cls):
-        kind, rules, optional = split_hint(hints_of(cls)[field.name])
-        setting = next((rule for rule in rules if isinstance(rule, Setting)), None)
-        if setting is not None:
-            limits = next((rule for rule in rules if isinstance(rule, Range)), Range())
-            length = next((rule.maximum for rule in rules if isinstance(rule, Length)), None)
-            found[field.name] = Field(field.name, kind, setting, limits, length or 0, field.default, optional)
-    return found
+def settings_of(cls: type) -> dict[str, SettingInfo]:
+    """Every setting of a contract's dataclass by name."""
+    return {setting.name: setting for setting in describe_settings(cls)}
+
+
+def shown_value(setting: SettingInfo) -> Any:
+    """The value before anybody has set one."""
+    return setting.suggested if setting.default is None else setting.default
 
 
 def setting_property(cls: type, name: str, **overrides: Any) -> Any:
-    """The property for a field. overrides: arguments of the bpy property that differ from the contract."""
-    field = fields_of(cls)[name]
-    arguments = {"name": field.setting.label, "description": _description(field.setting)}
-    if field.value is not None:
-        arguments["default"] = field.value
-    if field.kind is bool:
-        return BoolProperty(**{**arguments, **overrides})
-    if field.kind is str:
-        return StringProperty(**{**arguments, "maxlen": field.max_length, **overrides})
-    arguments |= _limits(field.range)
-    if field.kind is int:
-        whole = {key: int(value) if key in ("min", "max") else value for key, value in arguments.items()}
-        return IntProperty(**{**whole, **overrides})
-    if (field.range.minimum, field.range.maximum) == (0, 1):
-        arguments["subtype"] = "FACTOR"
-    if field.value and abs(field.value) < 0.01:
-        arguments["precision"] = 6
-    return FloatProperty(**{**arguments, **overrides})
+    """The property for a setting. overrides: arguments of the bpy property that differ from the contract."""
+    setting = settings_of(cls)[name]
+    value = shown_value(setting)
+    arguments = {"name": setting.label, "description": _description(setting)}
+    if value is not None:
+        arguments["default"] = value
+    match setting.type:
+        case "bool":
+            return BoolProperty(**{**arguments, **overrides})
+        case "text":
+            return StringProperty(**{**arguments, **overrides})
+        case "choice":
+            named = [
+                (choice, choice.replace("-", " ").title(), "", "NONE", choices.number_from(choice))
+                for choice in setting.choices
+            ]
+            return EnumProperty(**{**arguments, "items": named, **overrides})
+        case "int":
+            limits = {name: int(limit) for name, limit in _limits(setting).items()}
+            return IntProperty(**{**arguments, **limits, **overrides})
+        case "float":
+            if (setting.minimum, setting.maximum) == (0, 1):
+                arguments["subtype"] = "FACTOR"
+            if value and abs(value) < 0.01:
+                arguments["precision"] = 6
+            return FloatProperty(**{**arguments, **_limits(setting), **overrides})
 
 
-def _description(setting: Setting) -> str:
+def _description(setting: SettingInfo) -> str:
     return f"{setting.help}, in {setting.unit}" if setting.unit else setting.help
 
 
-def _limits(limits: Range) -> dict[str, float]:
-    found = {}
-    low = limits.minimum if limits.above is None else limits.above + OPEN_LIMIT
-    high = limits.maximum if limits.below is None else limits.below - 100 * OPEN_LIMIT
-    if low is not None:
-        found["min"] = low
-    if high is not None:
-        found["max"] = high
-    return found
+def _limits(setting: SettingInfo) -> dict[str, float]:
+    low, high = setting.minimum, setting.maximum
+    if setting.above is not None:
+        low = setting.above + OPEN_LIMIT * max(1, abs(setting.above))
+    if setting.below is not None:
+        high = setting.below - OPEN_LIMIT * max(1, abs(setting.below))
+    return {name: limit for name, limit in (("min", low), ("max", high)) if limit is not None}
 
 
 def switch_of(name: str) -> str:
-    """The property that says whether an optional number is the artist's own."""
+    """The property that switches an optional setting on."""
     return f"use_{name}"
 
 
@@ -103,14 +88,13 @@ def with_settings(cls: type, *, leave_out: Iterable[str] = (), switches: bool = 
     """
 
     def add(group: T) -> T:
-        for field in fields_of(cls).values():
-            if field.name in leave_out:
+        for setting in settings_of(cls).values():
+            if setting.name in leave_out:
                 continue
-            group.__annotations__[field.name] = setting_property(cls, field.name)
-            if switches and field.is_optional and field.kind is not str:
-                label = f"Set {field.setting.label}"
-                group.__annotations__[switch_of(field.name)] = BoolProperty(
-                    name=label, description=_description(field.setting)
+            group.__annotations__[setting.name] = setting_property(cls, setting.name)
+            if switches and setting.optional and setting.type != "text":
+                group.__annotations__[switch_of(setting.name)] = BoolProperty(
+                    name=f"Set {setting.label}", description=_description(setting)
                 )
         return group
 
@@ -118,12 +102,11 @@ def with_settings(cls: type, *, leave_out: Iterable[str] = (), switches: bool = 
 
 
 def values_of(group: PropertyGroup, cls: type, names: Iterable[str]) -> dict[str, Any]:
-    """The group's values for these fields of the contract, without optional ones that are switched off or empty."""
-    found = {}
+    """The group's values for these settings, without optional ones that are switched off or empty text."""
+    values = {}
     for name in names:
-        field = fields_of(cls)[name]
-        value = getattr(group, name)
-        is_off = field.is_optional and (not value if field.kind is str else not getattr(group, switch_of(name), True))
-        if not is_off:
-            found[name] = value
-    return found
+        setting, value = settings_of(cls)[name], getattr(group, name)
+        is_on = bool(value) if setting.type == "text" else getattr(group, switch_of(name), True)
+        if is_on or not setting.optional:
+            values[name] = value
+    return values

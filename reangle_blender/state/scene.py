@@ -65,7 +65,7 @@ class ReangleScene(PropertyGroup):
     shot_frames: IntProperty()
     shot_width: IntProperty()
     shot_height: IntProperty()
-    first_frame: IntProperty(name="Start at", description="Scene frame of the clip's first frame", default=1)
+    first_frame: IntProperty(name="First Scene Frame", description="Scene frame of the clip's first frame", default=1)
     jobs: CollectionProperty(type=ReangleJob)
     job_index: IntProperty(name="Job")
     point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")

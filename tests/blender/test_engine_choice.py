@@ -28,17 +28,17 @@ def test_advanced_settings_are_sent_only_where_they_are_switched_on(reangle: Rea
 
 def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
     """With the contract's suggestion, range and help; at both ends of its range the contract takes it."""
-    fields_of = reangle("state.from_contract").fields_of
+    from_contract = reangle("state.from_contract")
     shot = reangle("state").of(bpy.context.scene)
     contract = reangle("core.contract")
     for group, cls in ((shot.clip, contract.GeometrySettings), (shot.learning, contract.ReangleSettings)):
         required = {"provider": "mini"} if cls is contract.GeometrySettings else {}
-        for name, field in fields_of(cls).items():
+        for name, setting in from_contract.settings_of(cls).items():
             prop = group.bl_rna.properties[name]
-            assert prop.name == field.setting.label
+            assert prop.name == setting.label
             if prop.type in ("INT", "FLOAT"):
-                assert prop.description.startswith(field.setting.help)
-                assert getattr(group, name) == pytest.approx(field.value)
+                assert prop.description.startswith(setting.help)
+                assert getattr(group, name) == pytest.approx(from_contract.shown_value(setting))
                 for end in (prop.hard_min, prop.hard_max):
                     setattr(group, name, end)
                     cls(**required, **{name: getattr(group, name)})
