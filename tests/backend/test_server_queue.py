@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
-from reangle.contract import FINAL_STATES, Clip, ContractError, FileRef, GeometrySettings, JobError, JobRequest
+from reangle.contract import FINAL_STATES, Clip, ContractError, FileRef, GeometrySettings, JobError, JobRequest, to_json
 from reangle.runtime.database import JobDatabase
 
 FILE = FileRef(name="a.mp4", sha256="0" * 64, size=1)
@@ -151,3 +151,17 @@ def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
     database = JobDatabase(tmp_path / "jobs.sqlite")
     assert database._writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert database._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_job_that_an_older_version_queued_fails_and_the_next_one_runs(tmp_path: Path) -> None:
+    database = JobDatabase(tmp_path / "jobs.sqlite")
+    old, new = request(), request()
+    database.submit(old)
+    database.submit(new)
+    text = to_json(old).replace('"contract":2', '"contract":1')
+    database._writer.execute("UPDATE jobs SET request = ? WHERE id = ?", (text, old.id))
+    assert database.claim() == new
+    status = database.status(old.id)
+    assert status is not None
+    assert status.error is not None
+    assert (status.state, "version 1" in status.error.message) == ("failed", True)
