@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend in a process of its own, asked over HTTP, and jobs to give it."""
+"""A backend in a process of its own, its HTTP client, and jobs to submit."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 
 def wait_for(what: Callable[[], T | None], seconds: float = PATIENCE_S) -> T:
-    """Ask until the answer is true, and return it; fail after that time."""
+    """Call until the result is true, and return it; fail after that time."""
     deadline = time.monotonic() + seconds
     while not (answer := what()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"not within {seconds} s"
         time.sleep(0.02)
     return answer
 
@@ -130,7 +130,7 @@ class Backend:
         return answer.json()
 
     def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, bytes]:
-        """A request in which nothing is added or put right. Returns status and body."""
+        """A request exactly as given, without default headers. Returns status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.about["port"], timeout=20)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:

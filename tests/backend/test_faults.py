@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong on artists' machines, done to the running backend."""
+"""Failures as on artists' machines, caused in the running backend."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_worker_killed_at_every_stage_runs_that_stage_again(tmp_path: Path) ->
         assert not list((backend.data / "tmp").iterdir())
 
 
-def test_a_worker_that_always_dies_fails_in_words(backend: Backend) -> None:
+def test_a_worker_that_always_dies_fails_with_advice(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("hold-decode")
     job = backend.submit(clip=b"deadly")
@@ -86,7 +86,7 @@ def test_a_worker_that_always_dies_fails_in_words(backend: Backend) -> None:
     assert status["error"]["advice"]
 
 
-def test_an_exception_is_told_by_line_advice_and_traceback(backend: Backend) -> None:
+def test_an_exception_gives_message_advice_and_traceback(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("raise-geometry")
     job = backend.submit(clip=b"raising")
@@ -117,7 +117,7 @@ def test_a_killed_backend_ends_the_orphan_and_resumes(tmp_path: Path) -> None:
         assert backend.finish(first)["state"] == "done"
         assert backend.finish(second)["state"] == "done"
         runs = [line["run"] for line in stages.started()]
-        # The other clip decodes to the same frames here, so only its camera's name makes a difference.
+        # The other clip decodes to the same frames here, so only its camera's name differs.
         assert runs == [*RUNS[:3], *RUNS[2:], "decode", "deliver"]
         events = backend.events(first)
         assert events[: len(seen)] == seen
@@ -190,7 +190,7 @@ def test_cancel_races_the_end_to_one_state(backend: Backend) -> None:
     assert outcomes <= {"done", "canceled"}
 
 
-def test_two_desks_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
+def test_two_clients_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
     with serving(tmp_path, "--jobs", "2") as backend:
         stages = stages_of(backend)
         stages.order("hold-decode")
@@ -199,7 +199,7 @@ def test_two_desks_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
         stages.wait_started("decode")
         time.sleep(0.5)
         assert len(stages.started("decode")) == 1
-        # The one that works is canceled; the one that waited for it takes over.
+        # The working job is canceled; the waiting one takes over.
         working = next(job for job in (first, second) if backend.get(f"/v1/jobs/{job}")["stage"] == "Decode")
         waiting = second if working == first else first
         backend.ask("POST", f"/v1/jobs/{working}/cancel")
@@ -244,12 +244,12 @@ def test_a_port_in_use_is_replaced_and_published(tmp_path: Path) -> None:
             assert backend.about["port"] == wished
 
 
-def test_a_stale_server_file_is_told_by_its_token(tmp_path: Path) -> None:
+def test_a_stale_server_file_is_recognised_by_its_token(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         stale = backend.about
         backend.kill()
         assert json.loads((backend.data / "server.json").read_text()) == stale
-        # Another program got the old port and, as far as anyone knows, the old process id.
+        # Another program has the old port and, in the file, the old process id.
         (tmp_path / "other").mkdir()
         with serving(tmp_path / "other", "--port", str(stale["port"])) as other:
             assert other.about["port"] == stale["port"]
@@ -285,22 +285,22 @@ def test_a_job_list_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> N
         assert "Traceback" not in words
 
 
-def test_a_job_goes_on_without_its_desk_and_tells_all_later(backend: Backend) -> None:
+def test_a_job_continues_without_its_client_and_keeps_every_event(backend: Backend) -> None:
     job = backend.submit("left", clip=b"alone")
-    heard = backend.events(job)
+    received = backend.events(job)
     backend.session.close()
-    last = heard[-1]["n"]
+    last = received[-1]["n"]
     with closing(sqlite3.connect(f"file:{backend.data / 'jobs.sqlite'}?mode=ro", uri=True)) as database:
         query = "SELECT state FROM jobs WHERE id = ?"
         wait_for(lambda: database.execute(query, (job,)).fetchone() == ("done",))
     later = backend.events(job, since=last)
-    assert heard + later == backend.events(job)
-    assert [event["n"] for event in heard + later] == list(range(1, len(heard + later) + 1))
+    assert received + later == backend.events(job)
+    assert [event["n"] for event in received + later] == list(range(1, len(received + later) + 1))
     assert later[-1]["state"] == "done"
 
 
 @posix
-def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
@@ -329,7 +329,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path) -> Non
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_files_without_video_fail_in_words(workshop: Backend, tmp_path: Path) -> None:
+def test_files_without_video_fail_with_advice(workshop: Backend, tmp_path: Path) -> None:
     sound = tmp_path / "sound.mp4"
     with av.open(str(sound), "w") as output:
         stream = output.add_stream("aac", rate=44100)

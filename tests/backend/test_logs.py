@@ -48,6 +48,8 @@ def test_every_line_has_time_job_and_stage(tmp_path: Path, own_logging: None) ->
             logger.exception("failed")
         log.write_output("Traceback of a library")
         log.write_output("2026-01-02 03:04:05,678 INFO abababab learn left reangle.x: its own")
+        with StageLog(tmp_path, "cd" * 16, "learn", "left"):
+            logger.info("another job")
     logger.info("after")
     stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ "
     text = read_log(tmp_path, JOB, list_logs(tmp_path, JOB)[0].stage, 1 << 20)

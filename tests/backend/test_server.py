@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend as the desk sees it: start, upload, submit, follow, fetch, end."""
+"""The backend as a client sees it: start, upload, submit, follow, fetch, end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
     started = time.monotonic()
     with serving(tmp_path) as backend:
         assert backend.get("/v1/health")["contract"] == CONTRACT_VERSION
-        # Three seconds is the promise on a quiet machine; the test's machine may be busy.
+        # Three seconds are promised on a quiet machine; the test's machine may be busy.
         assert time.monotonic() - started < 15
 
 
@@ -135,7 +135,7 @@ def test_uploads_are_checked_and_known_ones_skipped(backend: Backend) -> None:
     assert backend.ask("PUT", f"/v1/blobs/{digest}", data=content).status_code == 200
 
 
-def test_waiting_for_events_ends_with_the_news(backend: Backend) -> None:
+def test_waiting_for_events_ends_with_the_next_event(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("hold-decode")
     job = backend.submit(clip=b"waited for")
@@ -200,7 +200,7 @@ def test_progress_is_reported_at_most_five_times_a_second(backend: Backend) -> N
         ({"name": "long" * 100}, "longer"),
     ],
 )
-def test_bad_cameras_are_refused_in_words(backend: Backend, change: dict, words: str) -> None:
+def test_bad_cameras_are_refused_with_advice(backend: Backend, change: dict, words: str) -> None:
     request = backend.request() | {"paths": [camera("fine"), camera() | change]}
     answer = backend.ask("POST", "/v1/jobs", data=json.dumps(request), headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
@@ -278,15 +278,15 @@ def test_shutdown_ends_the_backend_and_its_stage_and_the_job_goes_on(tmp_path: P
         stages.order("hold-geometry")
         job = backend.submit("left")
         worker = stages.wait_started("geometry")["pid"]
-        heard: list[object] = []
+        received: list[object] = []
         address = f"/v1/jobs/{job}/events?since=9999&wait=20"
-        waiting = threading.Thread(target=lambda: heard.append(backend.get(address)))
+        waiting = threading.Thread(target=lambda: received.append(backend.get(address)))
         waiting.start()
         time.sleep(0.2)
         assert backend.ask("POST", "/v1/shutdown").status_code == 202
         assert backend.process.wait(timeout=PATIENCE_S) == 0
         waiting.join()
-        assert heard == [{"events": [], "last": 9999}]
+        assert received == [{"events": [], "last": 9999}]
         assert not (backend.data / "server.json").exists()
         assert not alive(worker)
         stages.lift("hold-geometry")
