@@ -23,6 +23,7 @@ from reangle.contract import (
     to_data,
     to_json,
 )
+from reangle.contract.engines import ENGINES
 from vendor_contract import outdated
 
 from reangle_blender.core import contract as addon
@@ -183,6 +184,11 @@ def test_names_that_some_system_cannot_store_are_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["Kamera süd 2", "カメラ", "orbit-left.001", "💡"])
 def test_names_that_artists_use_are_kept(name: str) -> None:
     assert check_file_name(name) == file_name_from(name) == name
+
+
+def test_every_engine_can_be_requested() -> None:
+    for engine in ENGINES:
+        assert from_data(JobRequest, {**request_values(), "engine": engine}).engine == engine
 
 
 def test_the_add_on_has_this_contract() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from reangle.cli.settings import add_settings
 from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings
+from reangle.contract.engines import ENGINES
 from reangle.contract.moves import EASINGS, KINDS
 from reangle.errors import UserError
 from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
@@ -169,7 +170,7 @@ def _camera_options() -> argparse.ArgumentParser:
 def _add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
-        choices=["preview", "reangle"],
+        choices=list(ENGINES),
         default="preview",
         help="how unseen areas are filled: from around, or by a video model trained on the clip's motion",
     )
