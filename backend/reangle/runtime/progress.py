@@ -9,38 +9,40 @@ from collections.abc import Callable, Sequence
 
 from reangle.runtime.stage import PlannedStage
 
-LEAST_WORKED = 0.01
-"""Of what was not found done: before, starting up would be taken for the pace of the work."""
-LEAST_OF_STAGE = 0.05
-"""Of a stage, before it is believed to have a pace of its own."""
+MIN_WORKED = 0.01
+"""Share of the uncached work after which a pace is estimated; before, start-up time would dominate it."""
+MIN_OF_STAGE = 0.05
+"""Share of a stage after which its kind has a pace of its own."""
 
 
 class Progress:
-    """By the stages' weights. How long a unit of weight takes is learned of each kind of stage as the job goes, and is
-    the mean of all work while it is not known. Stages found done cost and teach nothing.
+    """Progress and time left of a plan, by the stages' weights.
+
+    Seconds per unit of weight are measured for each kind of stage as the job runs; until a kind is measured, the mean
+    over all work stands in. Cached stages take no time and are left out of the measurement.
     """
 
     def __init__(self, stages: Sequence[PlannedStage], clock: Callable[[], float] = time.monotonic) -> None:
         self._total = sum(stage.weight for stage in stages) or 1.0
         self._left = {stage.id: stage for stage in stages}
-        self._done = self._found = 0.0
+        self._done = self._cached = 0.0
         self._clock = clock
-        self._began = clock()
+        self._started = clock()
         self._seconds: dict[str, float] = defaultdict(float)
         self._worked: dict[str, float] = defaultdict(float)
 
     def begin(self) -> None:
-        """The next stage begins."""
-        self._began = self._clock()
+        """The next stage starts."""
+        self._started = self._clock()
 
     def finish(self, stage: PlannedStage, *, cached: bool) -> None:
-        """The stage is done; cached: it was found done."""
+        """The stage is done; cached: without running."""
         del self._left[stage.id]
         self._done += stage.weight
         if cached:
-            self._found += stage.weight
+            self._cached += stage.weight
         else:
-            self._seconds[stage.spec.kind] += self._clock() - self._began
+            self._seconds[stage.spec.kind] += self._clock() - self._started
             self._worked[stage.spec.kind] += stage.weight
 
     def at(self, stage: PlannedStage, fraction: float) -> float:
@@ -48,18 +50,19 @@ class Progress:
         return min((self._done + stage.weight * fraction) / self._total, 1.0)
 
     def eta_s(self, stage: PlannedStage, fraction: float) -> float | None:
-        """Seconds until the end while this stage is at `fraction`; None while there is nothing to go by."""
+        """Seconds until the end while this stage is at `fraction`; None while too little is measured."""
         seconds, worked = self._seconds.copy(), self._worked.copy()
-        seconds[stage.spec.kind] += self._clock() - self._began
+        seconds[stage.spec.kind] += self._clock() - self._started
         worked[stage.spec.kind] += stage.weight * fraction
         work = sum(worked.values())
-        if work < LEAST_WORKED * (self._total - self._found):
+        if work < MIN_WORKED * (self._total - self._cached):
             return None
         pace = sum(seconds.values()) / work
 
         def left(other: PlannedStage) -> float:
-            known = worked[other.spec.kind] > LEAST_OF_STAGE * other.weight
+            kind = other.spec.kind
+            measured = worked[kind] > MIN_OF_STAGE * other.weight
             rest = 1 - fraction if other is stage else 1.0
-            return other.weight * rest * (seconds[other.spec.kind] / worked[other.spec.kind] if known else pace)
+            return other.weight * rest * (seconds[kind] / worked[kind] if measured else pace)
 
         return round(sum(left(other) for other in self._left.values()), 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blobs and artifacts, each found by what it holds or by what made it.
+"""Blobs and artifacts: files by their content, and stage outputs by the key that made them.
 
 A blob is an uploaded file, named by the SHA-256 of its bytes. An artifact is the folder that a stage wrote, named by
 the stage's key; it exists only once its `artifact.json`, which lists every file with its SHA-256, has been published
@@ -35,7 +35,7 @@ ARTIFACT_FILE = "artifact.json"
 _CHUNK = 1 << 20
 
 UNFINISHED_S = 14 * 86400
-"""Work that nobody went on with for so long is given up."""
+"""Unfinished work that nobody continued for this long is removed."""
 
 
 def hash_file(path: Path) -> str:
@@ -225,7 +225,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def unfinished(self, key: str) -> Path:
-        """Where a long stage keeps what it would go on from after a kill; `finished` removes it."""
+        """Where a long stage keeps what it continues from after a kill; `finished` removes it."""
         folder = self._place(self._unfinished, key)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
