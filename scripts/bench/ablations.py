@@ -53,11 +53,11 @@ SCENES, FULL_SCENES, FULL_SEEDS = 3, 12, 3
 
 @dataclass(frozen=True)
 class Row:
-    """said: of ReangleSettings; change: made to each stage of the plan."""
+    """settings: of ReangleSettings. change: applied to each stage of the plan."""
 
     words: str
     engine: str = "reangle"
-    said: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     change: Callable[[PlannedStage], PlannedStage] = lambda stage: stage
 
 
@@ -70,15 +70,17 @@ FREE = {"exact_where_seen": False, "warp_guidance": 0.0}
 UNLEARNED = {"shared_steps": 0, "path_steps": 0}
 ROWS = {
     "preview": Row("engine preview", engine="preview"),
-    "base": Row("video model, nothing learned", said={**FREE, **UNLEARNED}),
-    "lora_original": Row("learned from the clip only", said={**FREE, "path_steps": 0}, change=_learning(warps=False)),
-    "lora_nomask": Row("learned from warps, no mask", said=FREE, change=_learning(masked=False)),
-    "unseen": Row("learned from warps to other cameras", said={**FREE, "path_steps": 0}),
-    "full": Row("learned from warps, masked", said=FREE),
-    "full_guided": Row("the same, held to the warp", said={"exact_where_seen": False, "warp_guidance": 1.0}),
-    "full_exact": Row("held to the warp, exact where seen", said={"warp_guidance": 1.0, "fill_share": 0.0}),
+    "base": Row("video model, nothing learned", settings={**FREE, **UNLEARNED}),
+    "lora_original": Row(
+        "learned from the clip only", settings={**FREE, "path_steps": 0}, change=_learning(warps=False)
+    ),
+    "lora_nomask": Row("learned from warps, no mask", settings=FREE, change=_learning(masked=False)),
+    "unseen": Row("learned from warps to other cameras", settings={**FREE, "path_steps": 0}),
+    "full": Row("learned from warps, masked", settings=FREE),
+    "full_guided": Row("the same, guided by the warp", settings={"exact_where_seen": False, "warp_guidance": 1.0}),
+    "full_exact": Row("guided by the warp, exact where seen", settings={"warp_guidance": 1.0, "fill_share": 0.0}),
     "default": Row("the engine's default"),
-    "default_unlearned": Row("the engine's default, nothing learned", said=UNLEARNED),
+    "default_unlearned": Row("the engine's default, nothing learned", settings=UNLEARNED),
 }
 
 
@@ -101,11 +103,11 @@ def main() -> int:
         folders = [_scene(seed, work / "scenes") for seed in range(chosen.first, chosen.first + scenes)]
         for depth in chosen.depth or (["true", "estimated"] if chosen.full else ["true"]):
             # scene x seed x row
-            found = [
+            results = [
                 [{row: _run(row, one, depth, seed, chosen.suite, work) for row in chosen.rows} for seed in seeds]
                 for one in folders
             ]
-            figures |= _table(found, depth)
+            figures |= _table(results, depth)
     print(json.dumps({"bench": "ablations", "figures": figures}))
     return 0
 
@@ -122,7 +124,7 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
     row, store = ROWS[name], Store(work / "data")
     run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     started = time.perf_counter()
-    settings = ReangleSettings(suite=suite, caption=scene.caption, **row.said)
+    settings = ReangleSettings(suite=suite, caption=scene.caption, **row.settings)
     provider = "files" if depth == "true" else "mini"
     request = scene_request(
         scene,
@@ -151,13 +153,13 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
 SHOWN = {"seen": "psnr_visible", "moving": "psnr_moving", "edges": "edges_occluded", "camera px": "camera_px"}
 
 
-def _table(found: list[list[dict[str, dict[str, float]]]], depth: str) -> dict[str, float]:
-    """found: scene x seed x row x figure."""
-    scenes, seeds, rows = len(found), len(found[0]), list(found[0][0])
+def _table(results: list[list[dict[str, dict[str, float]]]], depth: str) -> dict[str, float]:
+    """results: scene x seed x row x figure."""
+    scenes, seeds, rows = len(results), len(results[0]), list(results[0][0])
 
     def values(row: str, figure: str) -> np.ndarray:
         """scene x seed"""
-        return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in found])
+        return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in results])
 
     print(
         f"\n{depth} depth, {scenes} scenes, {seeds} seeds: means; PSNR in dB. Against preview: mean of hidden less\n"

@@ -4,7 +4,7 @@
     python3.11 scripts/train/image.py --minutes 20
 
 Wants a trained image autoencoder (`image_autoencoder.py`). Holes are what cameras of the pool do not see of the source,
-found by the product's own warper, and boxes and strokes.
+made by the product's own warper, and boxes and strokes.
 """
 
 from __future__ import annotations
@@ -178,19 +178,19 @@ def main() -> int:
         t5_ids = text.token_ids(t5_words, words, TEXT_TOKENS)
         with run.autocast():
             pooled = run.modules["clip"](clip_ids.to(run.device)).pooler_output.repeat(DRAWS, 1)
-            told = run.modules["t5"](t5_ids.to(run.device))[0].repeat(DRAWS, 1, 1)
-            found = model(
+            embedded = run.modules["t5"](t5_ids.to(run.device))[0].repeat(DRAWS, 1, 1)
+            prediction = model(
                 hidden_states=torch.cat([noisy, masked, mask], dim=2),
                 timestep=sigma,
                 pooled_projections=pooled,
-                encoder_hidden_states=told,
+                encoder_hidden_states=embedded,
                 txt_ids=torch.zeros(TEXT_TOKENS, 3, device=run.device),
                 img_ids=FluxFillPipeline._prepare_latent_image_ids(
                     1, rows // 2, columns // 2, run.device, torch.float32
                 ),
                 return_dict=False,
             )[0]
-        error = (found.float() - (noise - clean)).square().mean(dim=2)
+        error = (prediction.float() - (noise - clean)).square().mean(dim=2)
         inside = mask.amax(dim=2)
         weight = REST_WEIGHT + (HOLE_WEIGHT - REST_WEIGHT) * inside
         figures = {"hole": ((error * inside).sum() / inside.sum().clamp_min(1)).item()}

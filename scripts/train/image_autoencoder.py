@@ -3,7 +3,7 @@
 
     python3.11 scripts/train/image_autoencoder.py --minutes 12
 
-The image model wants it (`image.py`).
+The image model uses it (`image.py`).
 """
 
 from __future__ import annotations

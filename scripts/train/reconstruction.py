@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What both autoencoders share: how they begin, and what they learn from."""
+"""What both autoencoders share: initialisation and training clips."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def scheduler() -> CogVideoXDPMScheduler:
 
 
 def look_along_time(model: Any) -> None:
-    """Let half of the heads of the first layers begin by attending to their own place in all frames.
+    """Initialise half of the heads of the first layers to attend to their own place in all frames.
 
     With rotary positions a query equal to its key scores highest where positions agree; energy in the channels of rows
     and columns alone leaves time free. The first frame, which the condition shows, is then at hand from the first step.
@@ -161,10 +161,10 @@ def main() -> int:
         noisy = noising.add_noise(clean, noise, times)
         target = noising.get_velocity(clean, noise, times)
         with run.autocast():
-            told = encoder(text.token_ids(tokenizer, words, TEXT_TOKENS).to(run.device))[0]
+            embedded = encoder(text.token_ids(tokenizer, words, TEXT_TOKENS).to(run.device))[0]
             shown = torch.cat([noisy, condition(image, clean.shape[1])], dim=2)
-            found = model(shown, told, times, image_rotary_emb=tables, return_dict=False)[0]
-        error = (found.float() - target).square().mean(dim=(1, 2, 3, 4))
+            prediction = model(shown, embedded, times, image_rotary_emb=tables, return_dict=False)[0]
+        error = (prediction.float() - target).square().mean(dim=(1, 2, 3, 4))
         late = times > 750
         figures = {"noisy": error[late].mean().item() if late.any() else error.mean().item()}
         return error.mean(), figures

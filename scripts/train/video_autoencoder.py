@@ -3,7 +3,7 @@
 
     python3.11 scripts/train/video_autoencoder.py --minutes 30
 
-The video model wants it (`video.py`).
+The video model uses it (`video.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CHANNELS = 8
 GROUPS = 2
 """Every group's mean and size are lost at each norm: few groups keep a picture's colours."""
 SHAPES = (((9, 64, 64), 0.9), ((1, 80, 112), 0.1))
-"""Frames, height and width of what a step sees, and how often.
+"""Frames, height and width of the clips in a step, and how often they are drawn.
 
 torch 2.13 on CPUs with AMX: the bfloat16 gradient of a 3D convolution is wrong for 9 x 128 x 224 and corrupts memory
 for one frame; at 9 x 64 x 64 and 9 x 80 x 80 it agrees with float32 within 3 %, and single frames are done in float32.
@@ -63,7 +63,7 @@ def network() -> AutoencoderKLCogVideoX:
 
 
 def quickened(model: torch.nn.Module) -> Any:
-    """The same network, laid out as convolutions on a CPU want it."""
+    """The same network in the memory layout that suits convolutions on a CPU."""
     for weights in model.parameters():
         if weights.ndim == 5:
             weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)

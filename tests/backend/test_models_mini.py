@@ -16,6 +16,8 @@ from PIL import Image
 from reangle.folders import GeometryFolder
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.image_models.base import FillSettings, inpaint
+from reangle.image_models.registry import image_model_class
 from reangle.weights import shipped
 from reangle.weights.suites import MINI
 from reangle.weights.verify import verify
@@ -110,3 +112,16 @@ def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: 
     given = np.asarray(first_frame, np.float32) / 255
     known = hole == 0
     assert np.abs(made - given)[known].mean() < 0.5 * np.abs(given - given.mean((0, 1)))[known].mean()
+
+
+def test_a_hole_is_filled_and_known_pixels_come_back_untouched(first_frame: Image.Image) -> None:
+    model = image_model_class(MINI.image.kind).open(shipped.check_shipped(MINI.image), "cpu")
+    picture = np.asarray(first_frame)[:100, :150].copy()
+    hole = np.zeros(picture.shape[:2], bool)
+    hole[40:80, 90:130] = True
+    picture[hole] = (255, 0, 255)
+    filled = inpaint(model, picture, hole, "a ball in a room", FillSettings(steps=4))
+    assert picture.shape[0] % model.multiple
+    assert np.array_equal(filled[~hole], picture[~hole])
+    around = np.asarray(first_frame)[:100, :150].astype(float)
+    assert np.abs(filled[hole] - around[hole]).mean() < 0.5 * np.abs(picture[hole] - around[hole]).mean()

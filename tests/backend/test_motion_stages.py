@@ -93,15 +93,20 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     folder = tmp_path_factory.mktemp("desk")
+    write_clip(folder)
+    tiny_pipeline().save_pretrained(folder / "checkpoint")
+    return Desk(folder)
+
+
+def write_clip(folder: Path) -> None:
+    """What the stages before `learn` and `generate` write."""
     frames, geometry = film((WALL, BOX, MOVER), COUNT)
     decoded_clip(folder / "decode", list(frames))
     (folder / "geometry").mkdir()
     geometry.save(GeometryFolder(folder / "geometry"))
-    tiny_pipeline().save_pretrained(folder / "checkpoint")
     with ImageWriter(FilledFolder(folder / "fill").frames) as writer:
         for frame in frames:
             writer.add(frame)
-    return Desk(folder)
 
 
 def aside(amount: float = 0.15) -> CameraPath:

@@ -14,19 +14,23 @@ import numpy as np
 import pytest
 import torch
 from reangle.generation.guide import WarpGuide
+from reangle.generation.spec import GenerateParams
 from reangle.generation.video import Task, generate_video
 from reangle.generation.window import generate_latents
+from reangle.media.write import read_images
 from reangle.motion.examples import Example, encode_example
 from reangle.motion.settings import LearningSettings
+from reangle.motion.spec import LearnParams
 from reangle.motion.trainer import NoisedClip, clip_loss, draw, learn, predict
 from reangle.video_models.adapter import adapter_weights, add_adapter
 from reangle.video_models.base import VideoModel
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.windows import plan_windows
 
+from tests.backend.test_motion_stages import COUNT, Desk, aside, write_clip
 from tests.backend.tiny_checkpoints import textured_frames
 from tests.backend.tiny_video import PROMPTS
-from tests.backend.tiny_wan import FRAMES, HEIGHT, WIDTH, TinyWan, tiny_wan_pipeline
+from tests.backend.tiny_wan import FRAMES, HEIGHT, WIDTH, TinyWan, register, tiny_wan_pipeline
 
 LEARNING = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2, image_dropout=0.0)
 SAMPLING = SamplingSettings(steps=4, guidance=2.0)
@@ -146,3 +150,15 @@ def test_windows_join_to_a_clip_of_any_length(model: VideoModel) -> None:
     made = generate_video(model, Task(first_frame, PROMPTS[0], windows, [], 3), SAMPLING, shares.append)
     assert made.shape == (14, HEIGHT, WIDTH, 3)
     assert shares[-1] == 1
+
+
+def test_the_stages_run_it_by_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch)
+    write_clip(tmp_path)
+    tiny_wan_pipeline(PROMPTS).save_pretrained(tmp_path / "checkpoint")
+    desk, path = Desk(tmp_path), aside()
+    learning = replace(LEARNING, steps=3)
+    lora = desk.learn("learned", LearnParams(caption="a room", path=path, learning=learning))
+    assert len(lora.record().losses) == 3
+    params = GenerateParams(path=path, caption="a room", sampling=SAMPLING, warp_guidance=0.5)
+    assert read_images(desk.generate("made", params, lora).frames).shape == (COUNT, path.height, path.width, 3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: runs that go on where they stopped, batches whose examples do not leak into each other, what is shipped."""
+"""Training: runs resume where they stopped, examples of a batch do not leak into each other, weights ship."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ class TinyWan:
 
     @torch.inference_mode()
     def encode_prompt(self, prompt: str) -> torch.Tensor:
-        """As the pipeline does, but without ftfy, which it wants for spelling."""
+        """As the pipeline does, without ftfy, which it needs to clean up text."""
         padded = {"padding": "max_length", "max_length": TOKENS, "truncation": True, "return_tensors": "pt"}
         tokens = self.pipe.tokenizer(prompt, **padded)
         encoded = self.pipe.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0]

@@ -36,7 +36,7 @@ for _name in ("diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", "tr
 CONDITION_NOISE_LOG_MEAN, CONDITION_NOISE_LOG_DEVIATION = -3.0, 0.5
 """CogVideoX trains with noise on the first frame whose strength is log-normal."""
 LAYER_ARRAYS = 24
-"""As `VideoModelSize` wants them; counted by tests/backend/test_models_memory.py."""
+"""Fields of `VideoModelSize`; tests/backend/test_models_memory.py counts the arrays of a layer."""
 VAE_FRAMES, VAE_ARRAYS = 9, 5
 
 PUBLISHED_5B = VideoModelSize(
