@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from bpy.props import EnumProperty
@@ -77,7 +77,7 @@ _OWN: dict[Kind, tuple[Choice, ...]] = {
 
 
 def reported(kind: Kind) -> Mapping[str, Choice]:
-    """What the backend that was connected last offers, by name; empty for moves and easings."""
+    """The offers of the backend that was connected last, by name; empty for moves and easings."""
     global _described
     capabilities = connection.now.capabilities
     if _described[0] is not capabilities:
@@ -108,7 +108,7 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
 
 
 def _provider(info: ProviderInfo) -> Choice:
-    return Choice(**vars(info))
+    return Choice(**{field.name: getattr(info, field.name) for field in fields(Choice)})
 
 
 def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
