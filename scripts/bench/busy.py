@@ -138,12 +138,12 @@ def run_work(work: str) -> float:
     import scipy.optimize  # noqa: F401
     import torch  # noqa: F401
 
-    if work == "learn":
-        step = learning_step()
+    step = learning_step() if work == "learn" else None
+    if step:
         step()
     print("ready", flush=True)
     sys.stdin.readline()
-    if work == "learn":
+    if step:
         start = time.perf_counter()
         for _ in range(STEPS):
             step()
