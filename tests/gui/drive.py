@@ -38,7 +38,7 @@ def view3d() -> tuple[bpy.types.Window, bpy.types.Area, bpy.types.Region]:
     return window, area, next(region for region in area.regions if region.type == "UI")
 
 
-def wait(condition, seconds: float = 180.0) -> Steps:
+def wait(condition, seconds: float = 900.0) -> Steps:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -207,7 +207,7 @@ def whole_job() -> Steps:
 
     yield from click("reangle.render", lambda: len(known.jobs) == 2)
     yield from screenshot("4_rendering")
-    yield from wait(lambda: known.jobs[-1].is_final, 600)
+    yield from wait(lambda: known.jobs[-1].is_final)
     if known.jobs[-1].state != "done":
         raise RuntimeError(f"{known.jobs[-1].message} {known.jobs[-1].traceback}")
     yield from wait(lambda: known.jobs[-1].loaded)
@@ -256,11 +256,11 @@ def learned_render() -> Steps:
     yield from click("reangle.render", lambda: len(known.jobs) > before)
     job = known.jobs[-1].name
     steps = f" of {chosen.path_steps},"
-    yield from wait(lambda: steps in known.jobs[job].learning or known.jobs[job].is_final, 300)
+    yield from wait(lambda: steps in known.jobs[job].learning or known.jobs[job].is_final)
     yield 2.0
     report["learning"] = known.jobs[job].learning
     yield from screenshot("learning")
-    yield from wait(lambda: known.jobs[job].is_final, 300)
+    yield from wait(lambda: known.jobs[job].is_final)
     if known.jobs[job].state != "done":
         raise RuntimeError(f"{known.jobs[job].message} {known.jobs[job].traceback}")
     yield from wait(lambda: known.jobs[job].loaded)

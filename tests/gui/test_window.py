@@ -72,7 +72,7 @@ def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
             ],
             cwd=tmp_path,
             env=environment,
-            timeout=900,
+            timeout=3600,
             capture_output=True,
             text=True,
         )
