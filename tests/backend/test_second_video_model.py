@@ -89,7 +89,8 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
         f"train(LEARNING, Path({str(broken)!r}), stop_after=3)"
     )
     root = Path(__file__).parents[2]
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "backend")])}
+    folders = [str(root), str(root / "backend"), str(root / "tests" / "backend")]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     assert subprocess.run([sys.executable, "-c", code], env=variables, check=False).returncode == 9
     assert broken.exists()
     resumed, again = train(LEARNING, broken)
