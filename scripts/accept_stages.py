@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accept changes to stages: `python3.11 scripts/accept_stages.py`.
+"""Record the code of each stage, after a change to it: `python3.11 scripts/accept_stages.py`.
 
-`tests/backend/stage_digests.json` holds, for each kind of stage, its version and a digest of the code that it runs.
-`tests/backend/test_stage_versions.py` fails when the code changed. If the change alters what the stage writes, raise
-its version in `spec.py`, so that cached outputs are made anew. Then, in any case, run this to record the code.
+`tests/backend/stage_digests.json` holds the version of each kind of stage and a digest of its code.
+`tests/backend/test_stage_versions.py` fails when the code has changed. If the change alters the stage's output, raise
+its version in `spec.py`, so that cached outputs are computed again. In either case, run this script.
 
 The code of a stage is its function and every function, class and constant of the ROOMS that it refers to, directly or
-not, by name or as "module:function". Other packages decide whether and where a stage runs, not what it writes. Params
-are in the stage's key themselves, so `spec.py` modules are left out, too. Compared are statements without annotations,
-docstrings, comments, layout and error messages, in no order: moving code to another module changes nothing.
+indirectly, by name or as "module:function". Other packages do not affect a stage's output. Params are part of the
+stage's key, so `spec.py` modules are left out. The digest ignores annotations, docstrings, comments, layout, error
+messages and the order of statements: moving code to another module does not change it.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import hashlib
 import json
@@ -61,18 +62,18 @@ def current() -> dict[str, dict[str, Any]]:
 
 def covered_code(run: str) -> dict[str, set[str]]:
     """module -> names of the functions, classes and constants that a stage reaches from its function."""
-    found: dict[str, set[str]] = defaultdict(set)
+    reached: dict[str, set[str]] = defaultdict(set)
     waiting = [_split(run)]
     while waiting:
         module, name = waiting.pop()
         known = _module(module)
         names = {name} if name else {*known.defined, *known.imported}
-        if module not in found:
+        if module not in reached:
             waiting += _references(module, known.loose)
-        for new in names - found[module]:
-            found[module].add(new)
+        for new in names - reached[module]:
+            reached[module].add(new)
             waiting += _references(module, known.defined.get(new, []), new)
-    return {module: names & _module(module).defined.keys() for module, names in found.items()}
+    return {module: names & _module(module).defined.keys() for module, names in reached.items()}
 
 
 def digest_of(run: str) -> str:
@@ -101,24 +102,24 @@ def _module(name: str) -> _Module:
     path = _file(name)
     if path is None:
         raise ValueError(f"there is no module {name}")
-    found = _Module(defaultdict(list), {}, [])
+    parsed = _Module(defaultdict(list), {}, [])
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.FunctionDef() | ast.ClassDef():
-                found.defined[node.name].append(node)
+                parsed.defined[node.name].append(node)
             case ast.Assign(targets=[ast.Name(id=target)]) | ast.AnnAssign(target=ast.Name(id=target)):
-                found.defined[target].append(node)
+                parsed.defined[target].append(node)
             case ast.ImportFrom(module=str(module)):
                 for alias in node.names:
                     inner = f"{module}.{alias.name}"
-                    found.imported[alias.asname or alias.name] = (inner, "") if _file(inner) else (module, alias.name)
+                    parsed.imported[alias.asname or alias.name] = (inner, "") if _file(inner) else (module, alias.name)
             case ast.Import() | ast.Expr(value=ast.Constant(value=str())):
                 pass  # Modules of the package are imported by `from`.
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 pass
             case _:
-                found.loose.append(node)
-    return found
+                parsed.loose.append(node)
+    return parsed
 
 
 def _references(module: str, statements: list[ast.stmt], name: str = "") -> list[tuple[str, str]]:
@@ -174,6 +175,7 @@ def _normalised(node: Any) -> str:
 
 
 def main() -> int:
+    argparse.ArgumentParser(description="Record the code of each stage, after a change to it.").parse_args()
     before, now = recorded() if RECORD.exists() else {}, current()
     RECORD.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
     changed = [kind for kind in now if now[kind] != before.get(kind)]

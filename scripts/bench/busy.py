@@ -27,12 +27,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from environments import REPOSITORY, enter
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-enter("backend")
+    enter("backend")
 
 from reangle.runtime.threads import CHOSEN_BY_USER, WAITING
+
+from scripts.environments import REPOSITORY
 
 WORKS = ("geometry", "learn", "preview")
 PLACES = ("alone", "busy", "twice")

@@ -18,10 +18,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
-from environments import enter
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-enter("backend")
+    enter("backend")
 
 import numpy as np
 import torch

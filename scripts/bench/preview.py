@@ -24,10 +24,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from environments import REPOSITORY, enter
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-enter("backend")
+    enter("backend")
 
 import cv2
 import numpy as np
@@ -53,6 +54,8 @@ from reangle.warping.stage import warp
 from reangle.warping.surface import make_surface
 from reangle.warping.types import WarpedFrame
 from reangle.warping.video import Warper, warp_frames
+
+from scripts.environments import REPOSITORY
 
 METHODS = ("numpy", "preview")
 SUFFIXES = {"numpy": "_numpy", "preview": ""}

@@ -16,16 +16,19 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from environments import REPOSITORY, enter
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-enter("backend")
+    enter("backend")
 
 import cv2
 import numpy as np
 from reangle.contract import CameraPath, from_data, to_json
 from reangle.media.exr import read_exr_depth
 from reangle.media.write import read_images, write_mp4
+
+from scripts.environments import REPOSITORY
 
 DEPTH_STEPS = 2**14 - 1
 """Of inverse depth over its range: at most 0.02 pixels of error for an orbit of 14 degrees."""

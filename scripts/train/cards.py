@@ -15,14 +15,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 from safetensors import safe_open
 
+from scripts.environments import REPOSITORY
 from scripts.train.ship import CARD, ROLES, SUITE
 
 RUNS = REPOSITORY / "out" / "train"

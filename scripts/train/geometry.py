@@ -17,11 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import cv2
 import numpy as np
@@ -30,6 +30,7 @@ from numba import set_num_threads
 from PIL import Image
 from reangle.geometry.depth.dust3r_network import network_class
 
+from scripts.environments import REPOSITORY
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import FIRST_SEED
 from scripts.train.scenes.draw import draw_scene

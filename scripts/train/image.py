@@ -13,11 +13,11 @@ import json
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxFillPi
 from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
+from scripts.environments import REPOSITORY
 from scripts.train import image_autoencoder, text
 from scripts.train.disocclusion import disocclusion, scribbles
 from scripts.train.harness import Run, arguments, load_average

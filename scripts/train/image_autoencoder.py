@@ -11,17 +11,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from scripts.environments import REPOSITORY
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import clips
 from scripts.train.reconstruction import begin_as_identity, reconstruction_loss

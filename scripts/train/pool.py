@@ -18,14 +18,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import numpy as np
 
+from scripts.environments import REPOSITORY
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
 

@@ -14,16 +14,17 @@ import shutil
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
 from reangle.weights.identity import file_hash
 
+from scripts.environments import REPOSITORY
 from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
 from scripts.train.harness import load_average
 

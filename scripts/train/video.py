@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import REPOSITORY, enter
-
-enter("backend")
+    enter("backend")
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from PIL import Image
 from reangle.video_models.precision import keep_float32
 from transformers import T5EncoderModel, T5Tokenizer
 
+from scripts.environments import REPOSITORY
 from scripts.train import text, video_autoencoder
 from scripts.train.harness import Run, arguments, load_average
 from scripts.train.pool import Clip, clips

@@ -13,9 +13,14 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
+    from environments import enter
 
-from environments import enter
+    enter("backend")
+
+from scripts.train.scenes.draw import draw_scene
+from scripts.train.scenes.folders import write_scene
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -29,9 +34,6 @@ def _seeds(text: str) -> range:
 
 
 def main() -> int:
-    from scripts.train.scenes.draw import draw_scene
-    from scripts.train.scenes.folders import write_scene
-
     parser = argparse.ArgumentParser(description="Write generated scenes with true depth, views and visibility.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--seeds", type=_seeds, required=True, metavar="FIRST-LAST")
@@ -48,5 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    enter("backend")
     sys.exit(main())
