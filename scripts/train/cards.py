@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the model cards beside the shipped weights, from the runs and from what the benchmark printed.
+"""Write the model cards beside the shipped weights, from the logs of the runs and the output of the benchmark.
 
     python3.11 scripts/bench/mini.py > out/train/mini.txt
     python3.11 scripts/train/cards.py --figures out/train/mini.txt --machine "2 CPU cores, no GPU"
 
-What a network is said to be good for is decided by the figures.
+The figures decide what a card recommends.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ TEMPLATES = Path(__file__).resolve().parent / "cards"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write the model cards.")
-    parser.add_argument("--figures", type=Path, required=True, help="what scripts/bench/mini.py printed")
-    parser.add_argument("--machine", required=True, help="what the training ran on")
-    chosen = parser.parse_args()
-    figures = json.loads(chosen.figures.read_text(encoding="utf-8").strip().splitlines()[-1])["figures"]
-    facts = {**figures, **_runs(), **_weights(), **_verdicts(figures), "machine": chosen.machine}
+    parser.add_argument("--figures", type=Path, required=True, help="file with the output of scripts/bench/mini.py")
+    parser.add_argument("--machine", required=True, help="machine that the training ran on")
+    args = parser.parse_args()
+    figures = json.loads(args.figures.read_text(encoding="utf-8").strip().splitlines()[-1])["figures"]
+    facts = {**figures, **_runs(), **_weights(), **_verdicts(figures), "machine": args.machine}
     facts["data"] = (TEMPLATES / "data.md").read_text(encoding="utf-8")
     for role in (one for one in ROLES if (SUITE / one).is_dir()):
         text = (TEMPLATES / f"{role}.md").read_text(encoding="utf-8").format(**facts)
@@ -80,7 +80,7 @@ def _weights() -> dict[str, str]:
 
 
 def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
-    """In words, whether each network is worth using: decided by the figures, not by hope."""
+    """Sentences on whether each network is worth using, decided by the figures alone."""
 
     def against(learned: float, plain: float, what: str) -> str:
         gain = learned - plain
@@ -94,14 +94,14 @@ def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
     words = {}
     if "geometry_abs_rel" in figures:
         words["geometry_verdict"] = (
-            f"The error on held-out clips is {share('constant')} and {share('plane')}; half was the aim. Big shapes "
-            "and the layout are there; patches of 16 pixels show, thin things blur into what is behind them, and "
-            "camera motion is judged roughly."
+            f"The error on held-out clips is {share('constant')} and {share('plane')}; the aim was half. Large "
+            "shapes and the layout are right; patches of 16 pixels show, thin objects blur into the background, and "
+            "camera motion is approximate."
         )
     if "video_psnr" in figures:
         rival = against(figures["video_psnr"], figures["video_psnr_repeat"], "repeating the first frame")
         sharp = "reaches" if figures["vae_psnr"] >= 30 else "stays below"
-        words["video_verdict"] = f"Held-out clips: {rival} The autoencoder {sharp} the 30 dB that were the aim."
+        words["video_verdict"] = f"Held-out clips: {rival} The autoencoder {sharp} the aim of 30 dB."
     if "fill_psnr" in figures:
         rival = against(figures["fill_psnr"], figures["fill_psnr_opencv"], "OpenCV's inpainting")
         words["image_verdict"] = f"Held-out scenes: {rival}"

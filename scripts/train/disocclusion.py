@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disocclusion masks: the parts of a new camera's picture that a frame does not show."""
+"""Disocclusion masks: the parts of a new view that a source frame does not show."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def disocclusion(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The frame warped to the target camera, h x w x 3 uint8, and its holes, h x w bool.
 
-    rgb: h x w x 3 uint8; depth: h x w planar z, all valid; K: 3 x 3; poses: 4 x 4. Cracks of single pixels are closed
-    with their surroundings and belong to no hole.
+    rgb: h x w x 3 uint8; depth: h x w planar z, all valid; K: 3 x 3; poses: 4 x 4. Cracks one pixel wide are filled
+    from their surroundings and are not part of the hole.
     """
     height, width = depth.shape
     valid = np.ones(depth.shape, np.bool_)

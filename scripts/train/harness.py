@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every training run shares: budget, schedule, moving average, log, checkpoints to go on from.
+"""What all training runs share: budget, schedule, moving average, log and checkpoints.
 
-Start a script again with the same `--out` and it goes on where the last checkpoint was written.
+A script that is started again with the same `--out` continues from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -28,40 +28,40 @@ SAMPLE_EVERY_S = 300.0
 def arguments(description: str, *, batch: int, rate: float, out: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=30.0, help="time budget; the schedule fits into it")
-    budget.add_argument("--steps", type=int, help="steps instead of minutes, for a run that repeats exactly")
+    budget.add_argument("--minutes", type=float, default=30.0, help="time budget, which the schedule fills")
+    budget.add_argument("--steps", type=int, help="number of steps instead of minutes; makes the run reproducible")
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: all)")
-    parser.add_argument("--start-from", type=Path, metavar="DIR", help="begin with the weights of that run")
-    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="checkpoints, log and sample pictures")
+    parser.add_argument("--start-from", type=Path, metavar="DIR", help="start with the weights of another run")
+    parser.add_argument("--out", type=Path, default=out, metavar="DIR", help="checkpoints, log and sample images")
     return parser
 
 
 class Run:
-    """One training run of `modules`, which learn together.
+    """One training run, which trains all `modules` together.
 
-    Mixed precision: `with run.autocast():`. Weights stay float32. The moving average of all weights is what is kept.
+    Mixed precision: `with run.autocast():`. Weights stay float32. The result is the moving average of all weights.
     """
 
     def __init__(
-        self, chosen: argparse.Namespace, modules: Mapping[str, nn.Module], *, ema: float = 0.999, decay: float = 0.02
+        self, args: argparse.Namespace, modules: Mapping[str, nn.Module], *, ema: float = 0.999, decay: float = 0.02
     ) -> None:
-        if chosen.threads:
-            torch.set_num_threads(chosen.threads)
+        if args.threads:
+            torch.set_num_threads(args.threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.chosen, self.ema_decay = chosen, ema
+        self.args, self.ema_decay = args, ema
         self.modules = {name: module.to(self.device).train() for name, module in modules.items()}
         self.averages = {name: copy.deepcopy(module).eval().requires_grad_(False) for name, module in modules.items()}
-        if chosen.start_from:
+        if args.start_from:
             for name, module in self.modules.items():
-                module.load_state_dict(load_average(self.averages[name], chosen.start_from, name).state_dict())
-        self.optimizers, self._kernels = _optimizers(self.modules.values(), chosen.rate, decay)
+                module.load_state_dict(load_average(self.averages[name], args.start_from, name).state_dict())
+        self.optimizers, self._kernels = _optimizers(self.modules.values(), args.rate, decay)
         self.step, self.seconds = 0, 0.0
-        self.rng = np.random.default_rng(chosen.seed)
-        torch.manual_seed(chosen.seed)
-        self.folder: Path = chosen.out
+        self.rng = np.random.default_rng(args.seed)
+        torch.manual_seed(args.seed)
+        self.folder: Path = args.out
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -73,23 +73,23 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is used up."""
-        if self.chosen.steps:
-            return self.step / self.chosen.steps
-        return self.seconds / (60 * self.chosen.minutes)
+        """Used share of the budget, 0 to 1."""
+        if self.args.steps:
+            return self.step / self.args.steps
+        return self.seconds / (60 * self.args.minutes)
 
-    def go(
+    def train(
         self,
         loss_of: Callable[[np.random.Generator], tuple[torch.Tensor, dict[str, float]]],
         sample: Callable[[Path], None] | None = None,
     ) -> None:
-        """Train until the budget is used up. loss_of: draws a batch; gives the loss and figures for the log."""
+        """Train until the budget is used up. loss_of: draws a batch; returns the loss and figures for the log."""
         last_save = last_log = last_sample = time.perf_counter()
         before = time.perf_counter()
         while self.progress < 1:
             groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
             for group in groups:
-                group["lr"] = self.chosen.rate * _schedule(self.progress, self.step)
+                group["lr"] = self.args.rate * _schedule(self.progress, self.step)
             loss, figures = loss_of(self.rng)
             if not torch.isfinite(loss):
                 raise SystemExit(f"The loss is {loss.item()} at step {self.step}: lower --rate.")
@@ -106,7 +106,7 @@ class Run:
             self._average()
             now = time.perf_counter()
             self.seconds, before = self.seconds + now - before, now
-            self._note({"loss": loss.item(), **figures})
+            self._record({"loss": loss.item(), **figures})
             if now - last_log > LOG_EVERY_S:
                 self._log()
                 last_log = now
@@ -132,7 +132,7 @@ class Run:
             for mine, theirs in zip(average.buffers(), module.buffers(), strict=True):
                 mine.copy_(theirs)
 
-    def _note(self, figures: Mapping[str, float]) -> None:
+    def _record(self, figures: Mapping[str, float]) -> None:
         for name, value in figures.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -148,7 +148,7 @@ class Run:
         print(line, flush=True)
 
     def save(self) -> None:
-        """Write the state to go on from, and nothing half-written: a new file takes the old one's name."""
+        """Write the checkpoint in one step, so that it is never incomplete."""
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -173,12 +173,12 @@ class Run:
                 optimizer.load_state_dict(stored)
         except ValueError:
             raise SystemExit(
-                f"{self.folder} holds a run in which other weights learn: choose another folder with --out, and begin "
-                f"with these weights by --start-from {self.folder}."
+                f"{self.folder} holds a run that trains other weights: choose another folder with --out, and start "
+                f"with these weights with --start-from {self.folder}."
             ) from None
         torch.set_rng_state(state["torch_rng"].cpu())
         self.rng.bit_generator.state = json.loads(state["numpy_rng"])
-        print(f"going on from step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
+        print(f"continuing from step {self.step}, {self.seconds / 60:.1f} minutes", flush=True)
 
 
 def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
@@ -193,9 +193,9 @@ def _optimizers(
 ) -> tuple[list[torch.optim.Optimizer], list[tuple[nn.Parameter, nn.Parameter]]]:
     """Muon for matrices inside a network and for convolutions, AdamW for embeddings, norms and biases.
 
-    Muon's steps are scaled to be as large as AdamW's (Liu et al., arXiv 2502.16982), so one learning rate serves both.
-    A kernel learns as the matrix of its outputs by all of its inputs; the second result pairs each kernel with that
-    matrix, which lies in the same memory and wants the kernel's gradient.
+    Muon's steps are scaled to the size of AdamW's (Liu et al., arXiv 2502.16982), so both use one learning rate.
+    Muon trains a kernel as a matrix, outputs x all inputs. The second result pairs each kernel with that matrix, which
+    shares its memory; the caller moves the kernel's gradient to it.
     """
     matrices, others, plain, kernels = [], [], [], []
     for module in modules:
@@ -221,13 +221,13 @@ def _optimizers(
 def _as_matrix(kernel: torch.Tensor) -> torch.Tensor:
     """A convolution's kernel, or its gradient, as outputs x all inputs, in the same memory.
 
-    Raises RuntimeError for one that lies neither as torch makes it nor with channels last.
+    Raises RuntimeError for a memory layout other than contiguous and channels last.
     """
     rows = kernel if kernel.is_contiguous() else kernel.movedim(1, -1)
     return rows.view(len(kernel), -1)
 
 
 def _schedule(progress: float, step: int) -> float:
-    """Warm-up over 200 steps, level until 30 % of the budget, then a cosine down to a fiftieth."""
+    """Factor on the learning rate: 200 steps of warm-up, 1 until 30 % of the budget, then a cosine down to 0.02."""
     down = max(0.0, (progress - 0.3) / 0.7)
     return min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(down, 1.0))))

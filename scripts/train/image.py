@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the mini image model: FLUX's transformer filling holes in pictures, with its two text encoders.
+"""Train the mini image model: FLUX's transformer, which fills holes in images, and its two text encoders.
 
     python3.11 scripts/train/image.py --minutes 20
 
-Wants a trained image autoencoder (`image_autoencoder.py`). Holes are what cameras of the pool do not see of the source,
-made by the product's own warper, and boxes and strokes.
+Needs a trained image autoencoder (`image_autoencoder.py`). Holes are true disocclusions between cameras of the pool,
+and random boxes and strokes.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ TEXT_WIDTH, TEXT_TOKENS = 128, 64
 NO_TEXT, SCRIBBLED, WARPED = 0.1, 0.35, 0.5
 HOLE_WEIGHT, REST_WEIGHT = 1.0, 0.1
 DRAWS = 4
-"""Noises for each example of a step: to encode its pictures costs more than to learn from them."""
+"""Noises for each example of a step, because encoding its images takes longer than a training step on them."""
 
 
 def network() -> FluxTransformer2DModel:
-    """The transformer at the size that ships, untrained."""
+    """The untrained transformer, at the size that ships."""
     return FluxTransformer2DModel(
         patch_size=1,
         in_channels=4 * (2 * LATENT + REDUCTION**2),
@@ -60,43 +60,43 @@ def network() -> FluxTransformer2DModel:
 
 
 def text_parts() -> tuple[CLIPTokenizer, CLIPTextModel, T5Tokenizer, T5EncoderModel]:
-    """CLIP's tokenizer and encoder, T5's tokenizer and encoder, untrained, for the pool's words."""
-    words = [clip.prompt for clip in clips()]
-    clip_words, t5_words = text.clip_tokenizer(words), text.t5_tokenizer(words, TEXT_TOKENS)
-    clip = text.clip_encoder(len(clip_words), TEXT_WIDTH, 1)
-    return clip_words, clip, t5_words, text.t5_encoder(len(t5_words), TEXT_WIDTH, 2)
+    """CLIP's tokenizer and encoder, T5's tokenizer and encoder, for the pool's words; the encoders are untrained."""
+    captions = [clip.prompt for clip in clips()]
+    clip_tokenizer, t5_tokenizer = text.clip_tokenizer(captions), text.t5_tokenizer(captions, TEXT_TOKENS)
+    clip = text.clip_encoder(len(clip_tokenizer), TEXT_WIDTH, 1)
+    return clip_tokenizer, clip, t5_tokenizer, text.t5_encoder(len(t5_tokenizer), TEXT_WIDTH, 2)
 
 
-def assembled(
+def build_pipeline(
     autoencoder: AutoencoderKL,
-    clip_words: CLIPTokenizer,
+    clip_tokenizer: CLIPTokenizer,
     clip: CLIPTextModel,
-    t5_words: T5Tokenizer,
+    t5_tokenizer: T5Tokenizer,
     t5: T5EncoderModel,
     transformer: FluxTransformer2DModel,
     about: dict[str, float],
 ) -> FluxFillPipeline:
-    """The real pipeline around these parts. about: scaling_factor and shift_factor of the autoencoder's latents."""
+    """The published pipeline, made of these parts. about: scaling_factor and shift_factor of the latents."""
     autoencoder.register_to_config(**about)
     return FluxFillPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=autoencoder,
         text_encoder=clip,
-        tokenizer=clip_words,
+        tokenizer=clip_tokenizer,
         text_encoder_2=t5,
-        tokenizer_2=t5_words,
+        tokenizer_2=t5_tokenizer,
         transformer=transformer,
     )
 
 
-def pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
-    """The pipeline from two runs' moving averages."""
-    clip_words, clip, t5_words, t5 = text_parts()
-    return assembled(
+def load_pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
+    """The pipeline with the moving averages of two runs."""
+    clip_tokenizer, clip, t5_tokenizer, t5 = text_parts()
+    return build_pipeline(
         load_average(image_autoencoder.network(), autoencoder_out, "model"),
-        clip_words,
+        clip_tokenizer,
         load_average(clip, out, "clip"),
-        t5_words,
+        t5_tokenizer,
         load_average(t5, out, "t5"),
         load_average(network(), out, "transformer"),
         json.loads((out / "latents.json").read_text(encoding="utf-8")),
@@ -105,19 +105,21 @@ def pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
 
 def main() -> int:
     parser = arguments("Train the mini image model.", batch=4, rate=7e-4, out=OUT)
-    parser.add_argument("--autoencoder", type=Path, default=image_autoencoder.OUT, metavar="DIR", help="its run")
-    chosen = parser.parse_args()
-    torch.manual_seed(chosen.seed)
+    parser.add_argument(
+        "--autoencoder", type=Path, default=image_autoencoder.OUT, metavar="DIR", help="run of the autoencoder"
+    )
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
     pool = clips()
-    clip_words, clip, t5_words, t5 = text_parts()
-    autoencoder = load_average(image_autoencoder.network(), chosen.autoencoder, "model").requires_grad_(False)
-    run = Run(chosen, {"transformer": network(), "clip": clip, "t5": t5})
+    clip_tokenizer, clip, t5_tokenizer, t5 = text_parts()
+    autoencoder = load_average(image_autoencoder.network(), args.autoencoder, "model").requires_grad_(False)
+    run = Run(args, {"transformer": network(), "clip": clip, "t5": t5})
     autoencoder.to(run.device, memory_format=torch.channels_last)
     model = run.modules["transformer"]
     top = (160 - HEIGHT) // 2
 
     def example(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-        """What is known (h x w x 3), where it is not (h x w), the truth, and the caption."""
+        """Known image (h x w x 3), hole (h x w), true image and caption."""
         one = pool[int(rng.integers(len(pool)))]
         words = "" if rng.random() < NO_TEXT else one.words["caption"]
         if rng.random() < SCRIBBLED:
@@ -129,54 +131,54 @@ def main() -> int:
         views = poses["source_poses"][frame], poses["target_poses"][camera, frame]
         warped, hole = disocclusion(one.rgb[frame], one.depth[frame], K, *views, K)
         truth = one.target_rgb[camera, place][top : top + HEIGHT]
-        # An estimated depth is wrong along edges, so what lies right beside a hole is not to be trusted.
-        reach = int(rng.integers(1, 4))
-        hole = cv2.dilate(hole.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+        # Estimated depth is wrong along edges, so pixels right beside a hole are unreliable.
+        radius = int(rng.integers(1, 4))
+        hole = cv2.dilate(hole.astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0
         known = warped[top : top + HEIGHT] if rng.random() < WARPED else truth
         return known, hole[top : top + HEIGHT], truth, words
 
-    def encode(pictures: torch.Tensor, *, drawn: bool = False) -> torch.Tensor:
+    def encode(images: torch.Tensor, *, sampled: bool = False) -> torch.Tensor:
         with torch.no_grad(), run.autocast():
-            values = pictures.contiguous(memory_format=torch.channels_last)
+            values = images.contiguous(memory_format=torch.channels_last)
             posterior = autoencoder.encode(values).latent_dist
-            return (posterior.sample() if drawn else posterior.mode()).float()
+            return (posterior.sample() if sampled else posterior.mode()).float()
 
-    def pixels(pictures: list[np.ndarray]) -> torch.Tensor:
-        values = torch.from_numpy(np.stack(pictures).astype(np.float32) / 127.5 - 1)
+    def pixels(images: list[np.ndarray]) -> torch.Tensor:
+        values = torch.from_numpy(np.stack(images).astype(np.float32) / 127.5 - 1)
         return values.permute(0, 3, 1, 2).to(run.device)
 
-    measured = encode(pixels([one.rgb[0, top : top + HEIGHT] for one in pool[:64]]))
-    about = {"scaling_factor": float(1 / measured.std()), "shift_factor": float(measured.mean())}
+    latents = encode(pixels([one.rgb[0, top : top + HEIGHT] for one in pool[:64]]))
+    about = {"scaling_factor": float(1 / latents.std()), "shift_factor": float(latents.mean())}
     (run.folder / "latents.json").write_text(json.dumps(about), encoding="utf-8")
     averages = run.averages
-    whole = assembled(
-        autoencoder, clip_words, averages["clip"], t5_words, averages["t5"], averages["transformer"], about
+    sampler = build_pipeline(
+        autoencoder, clip_tokenizer, averages["clip"], t5_tokenizer, averages["t5"], averages["transformer"], about
     )
     rows, columns = HEIGHT // REDUCTION, WIDTH // REDUCTION
 
     def packed(latents: torch.Tensor) -> torch.Tensor:
-        """Tokens of latents, once for each noise."""
+        """Tokens of latents, repeated for each noise."""
         tokens = FluxFillPipeline._pack_latents(latents, len(latents), latents.shape[1], rows, columns)
         return tokens.repeat(DRAWS, 1, 1)
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        known, holes, truths, words = zip(*(example(rng) for _ in range(chosen.batch)), strict=True)
+        known, holes, truths, words = zip(*(example(rng) for _ in range(args.batch)), strict=True)
         hole = torch.from_numpy(np.stack(holes).astype(np.float32))[:, None].to(run.device)
         shifted = [
             (latents - about["shift_factor"]) * about["scaling_factor"]
-            # FluxFillPipeline draws the latents of the masked picture too.
-            for latents in (encode(pixels(list(truths))), encode(pixels(list(known)) * (1 - hole), drawn=True))
+            # FluxFillPipeline samples the latents of the masked image, too.
+            for latents in (encode(pixels(list(truths))), encode(pixels(list(known)) * (1 - hole), sampled=True))
         ]
         clean, masked = (packed(latents) for latents in shifted)
-        # The mask's pixels become channels of their latent pixel, as FluxFillPipeline.prepare_mask_latents has it.
+        # The mask's pixels become channels of their latent pixel, as in FluxFillPipeline.prepare_mask_latents.
         cells = hole[:, 0].view(len(hole), rows, REDUCTION, columns, REDUCTION).permute(0, 2, 4, 1, 3)
         mask = packed(cells.reshape(len(hole), REDUCTION**2, rows, columns))
         sigma = torch.from_numpy(rng.random(len(clean)).astype(np.float32)).to(run.device)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
         level = sigma[:, None, None]
         noisy = (1 - level) * clean + level * noise
-        clip_ids = text.token_ids(clip_words, words, text.CLIP_LENGTH)
-        t5_ids = text.token_ids(t5_words, words, TEXT_TOKENS)
+        clip_ids = text.token_ids(clip_tokenizer, words, text.CLIP_LENGTH)
+        t5_ids = text.token_ids(t5_tokenizer, words, TEXT_TOKENS)
         with run.autocast():
             pooled = run.modules["clip"](clip_ids.to(run.device)).pooler_output.repeat(DRAWS, 1)
             embedded = run.modules["t5"](t5_ids.to(run.device))[0].repeat(DRAWS, 1, 1)
@@ -202,7 +204,7 @@ def main() -> int:
         shown = []
         for _ in range(5):
             known, hole, truth, words = example(rng)
-            made = whole(
+            generated = sampler(
                 prompt=words,
                 image=Image.fromarray(np.ascontiguousarray(known)),
                 mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
@@ -213,13 +215,13 @@ def main() -> int:
                 generator=torch.Generator().manual_seed(0),
                 output_type="np",
             ).images[0]
-            filled = np.where(hole[..., None], (made * 255).round().astype(np.uint8), known)
+            filled = np.where(hole[..., None], (generated * 255).round().astype(np.uint8), known)
             shown.append(np.concatenate([np.where(hole[..., None], 0, known), filled, truth], axis=1).astype(np.uint8))
         Image.fromarray(np.concatenate(shown)).save(path)
 
     for block in (*model.transformer_blocks, *model.single_transformer_blocks):
         block.compile(dynamic=False)
-    run.go(loss_of, sample)
+    run.train(loss_of, sample)
     return 0
 
 

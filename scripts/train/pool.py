@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pool of generated clips on disk, from which all networks learn.
+"""Render the pool of generated clips that the networks are trained on.
 
     python3.11 scripts/train/pool.py --scenes 1600
 
-Goes on where it was stopped. Scene n is drawn from seed FIRST_SEED + n; smaller seeds are never trained on.
+Started again, it continues where it stopped. Scene n has the seed FIRST_SEED + n; no training uses smaller seeds.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
 
 FIRST_SEED = 1000
-"""Seeds below are held out."""
+"""Smaller seeds are held out."""
 POOL = REPOSITORY / "out" / "train" / "pool"
 TARGET_FRAMES = (0, 8, 16, 24)
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One scene of the pool. Arrays are read from disk as they are touched.
+    """One scene of the pool. Arrays are read from disk on access.
 
     rgb: 25 x 160 x 224 x 3 uint8; depth: 25 x 160 x 224 float16, planar z in metres; targets: the same of each target
     camera at TARGET_FRAMES, 2 x 4 x ...; K: 3 x 3; source_poses: 25 x 4 x 4; target_poses: 2 x 25 x 4 x 4,
@@ -82,15 +82,15 @@ class Clip:
 
 
 def clips(pool: Path = POOL) -> list[Clip]:
-    """All finished clips of a pool, in order. Raises SystemExit with what to do if there are none."""
-    found = [Clip(folder) for folder in sorted(pool.glob("[0-9]*")) if folder.suffix == ""]
-    if not found:
+    """All finished clips of a pool, in order. Raises SystemExit, with advice, if there are none."""
+    finished = [Clip(folder) for folder in sorted(pool.glob("[0-9]*")) if folder.suffix == ""]
+    if not finished:
         sys.exit(f"There are no clips in {pool}: run `python3.11 scripts/train/pool.py` first.")
-    return found
+    return finished
 
 
 def add_scene(index: int, pool: Path) -> int:
-    """Render scene `index` into the pool; returns the number of frames rendered, 0 if it is there."""
+    """Render scene `index` into the pool; returns the number of frames rendered, 0 if it exists already."""
     folder = pool / f"{index:06d}"
     if folder.exists():
         return 0
@@ -120,10 +120,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Render a pool of clips for training.")
     parser.add_argument("--scenes", type=int, default=1600, metavar="N")
     parser.add_argument("--pool", type=Path, default=POOL, metavar="DIR")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     started, frames = time.perf_counter(), 0
-    for index in range(chosen.scenes):
-        frames += add_scene(index, chosen.pool)
+    for index in range(args.scenes):
+        frames += add_scene(index, args.pool)
         if (index + 1) % 50 == 0:
             rate = frames / (time.perf_counter() - started)
             print(f"{index + 1} scenes, {rate:.0f} frames a second", flush=True)

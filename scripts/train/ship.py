@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put what was trained into the package: half precision, hashes, sizes.
+"""Copy trained weights into the package, in half precision, and list their hashes and sizes.
 
     python3.11 scripts/train/ship.py [geometry video image]
 
-Takes the moving averages of the runs under out/train. The model cards beside the weights come from `cards.py`.
+Reads the moving averages of the runs in out/train. `cards.py` writes the model cards beside the weights.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ CARD = "README.md"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Put trained weights into the package.")
-    parser.add_argument("roles", nargs="*", choices=[*ROLES, []], metavar="ROLE", help="which (default: all)")
-    chosen = parser.parse_args()
-    for role in chosen.roles or ROLES:
+    parser = argparse.ArgumentParser(description="Copy trained weights into the package.")
+    parser.add_argument("roles", nargs="*", choices=[*ROLES, []], metavar="ROLE", help="roles to copy (default: all)")
+    args = parser.parse_args()
+    for role in args.roles or ROLES:
         ship(role)
     write_list()
     return 0
 
 
 def ship(role: str) -> None:
-    """Replace one role's weights; its card stays, and so does all if the run cannot be loaded."""
-    made = {"geometry": _geometry, "video": _video, "image": _image}[role]()
+    """Replace the weights of one role; keep its card. If the run cannot be loaded, keep everything."""
+    trained = {"geometry": _geometry, "video": _video, "image": _image}[role]()
     folder = SUITE / role
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
@@ -54,7 +54,7 @@ def ship(role: str) -> None:
             shutil.rmtree(path)
         elif path.name != CARD:
             path.unlink()
-    made.to(torch.float16).save_pretrained(folder)
+    trained.to(torch.float16).save_pretrained(folder)
     print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
 
 
@@ -63,11 +63,11 @@ def _geometry() -> torch.nn.Module:
 
 
 def _video() -> CogVideoXImageToVideoPipeline:
-    return video.trained(video.OUT, video_autoencoder.OUT)
+    return video.load_pipeline(video.OUT, video_autoencoder.OUT)
 
 
 def _image() -> FluxFillPipeline:
-    return image.pipeline(image_autoencoder.OUT, image.OUT)
+    return image.load_pipeline(image_autoencoder.OUT, image.OUT)
 
 
 def size_of(folder: Path) -> int:
@@ -75,9 +75,9 @@ def size_of(folder: Path) -> int:
 
 
 def write_list() -> None:
-    """suite.json: every file of the roles that are there, with size and SHA-256.
+    """Write suite.json: size and SHA-256 of every file of the roles that exist.
 
-    Ends the script if all is more than may ship.
+    Ends the script if all files together exceed LIMIT.
     """
     checkpoints = {}
     for role in (one for one in ROLES if (SUITE / one).is_dir()):
@@ -94,7 +94,7 @@ def write_list() -> None:
     about = {"suite": "mini", "version": 1, "checkpoints": checkpoints}
     (SUITE / "suite.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     total = size_of(SUITE)
-    print(f"altogether {total / 2**20:.1f} MiB")
+    print(f"total {total / 2**20:.1f} MiB")
     if total > LIMIT:
         sys.exit(f"That is more than {LIMIT / 2**20:.0f} MiB: make the networks smaller.")
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forward warping by points: every source pixel is carried to the target camera and the nearest one is kept.
+"""Forward warping by points: every source pixel moves to the target camera, and the nearest one wins.
 
-A point at (x, y) touches the pixels whose centre is nearer than 1 - MARGIN in x and in y: at most 2 x 2, and only its
-own pixel when it is on that pixel's centre. On a pixel the smallest z * (1 + BLUR * (cost(dx) + cost(dy))) wins, with
-dx and dy the distances from the pixel's centre and cost(d) = d^2, and STEP more where d > 1/2, that is, in a
-neighbour's pixel; of equals, the source pixel with the smallest index. So of the points of one surface the better
-placed one wins, and slanted surfaces do not creep sideways.
+A point at (x, y) covers the pixels whose centre is nearer than 1 - MARGIN in x and in y: at most 2 x 2, and only its
+own pixel when it is on that pixel's centre. In a pixel, the smallest z * (1 + BLUR * (cost(dx) + cost(dy))) wins. dx
+and dy are the distances from the pixel's centre; cost(d) = d^2, plus STEP where d > 1/2, that is, in a neighbour's
+pixel. Of equals, the source pixel with the smallest index wins. So among the points of one surface the one nearest to
+the centre wins, and slanted surfaces do not shift sideways.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _INFINITE = np.uint64(0x7F80000000000000)
 
 @dataclass(frozen=True, eq=False)
 class SplatFrame:
-    """rgb: H x W x 3 uint8, black where nothing is. depth: H x W float32, planar z in the target camera, 0 = nothing.
-    index: H x W int32, the source pixel (row * w + column), -1 = nothing."""
+    """rgb: H x W x 3 uint8, black where no point lands. depth: H x W float32, planar z in the target camera, else 0.
+    index: H x W int32, the source pixel (row * w + column), else -1."""
 
     rgb: np.ndarray
     depth: np.ndarray
@@ -53,7 +53,7 @@ def splat_frame(
     """Warp one frame on the calling thread.
 
     rgb: h x w x 3 uint8. depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x
-    width pixels. target_from_source: 4 x 4, rigid. Points behind the camera or outside the picture are dropped.
+    width pixels. target_from_source: 4 x 4, rigid. Points behind the camera or outside the image are dropped.
     """
     source = writable(rgb, np.uint8), writable(depth, np.float32), writable(valid, np.bool_)
     frame = SplatFrame(
@@ -68,7 +68,7 @@ def splat_frame(
 
 @numba.njit(**KERNEL)
 def _project_row(i, depth, valid, A, b, xs, ys, zs):
-    """Target position of row i; x is far to the left for points that do not exist. Free of branches, so that it
+    """Target position of row i; x is far to the left for invalid points. Without branches, so that it
     vectorises.
     """
     v = np.float32(i) + _HALF
@@ -94,13 +94,13 @@ def _splat(rgb, depth, valid, A, b, out_rgb, out_depth, out_index):
     zs = np.empty((h, w), np.float32)
     xs = np.empty(w, np.float32)
     ys = np.empty(w, np.float32)
-    # A rim of one pixel takes the parts of footprints outside the picture.
+    # A rim of one pixel collects the parts of footprints outside the image.
     keys = np.full((height + 2, width + 2), _NOTHING, np.uint64)
     right, bottom = np.float32(width), np.float32(height)
     for i in range(h):
         _project_row(i, depth, valid, A, b, xs, ys, zs[i])
         for j in range(w):
-            # From here on pixel centres are at whole numbers, and the rim counts.
+            # From here on pixel centres are whole numbers, and indices include the rim.
             x, y = xs[j] + _HALF, ys[j] + _HALF
             if not (x >= _ZERO and y >= _ZERO and x < right + _ONE and y < bottom + _ONE):
                 continue
@@ -140,9 +140,9 @@ def _cost(distance):
 
 @numba.njit(inline="always", error_model="numpy")
 def _offer(keys, row, column, z, index):
-    """Keep the nearer point, of equals the one with the smaller index: positive floats order as their bits do.
+    """Keep the nearer point, of equals the one with the smaller index: positive floats sort like their bits.
 
-    It always writes: a branch that cannot be predicted costs twice as much. An infinite z counts as nothing.
+    Always writes: an unpredictable branch takes twice as long. An infinite z counts as no point.
     """
     key = (np.uint64(np.float32(z).view(np.uint32)) << np.uint64(32)) | np.uint64(index)
     old = keys[row, column]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokenizers and text encoders small enough to train from nothing, in the classes that the published pipelines load.
+"""Small tokenizers and text encoders, trained from scratch, in the classes that the published pipelines load.
 
-The vocabulary comes from the captions: every word of theirs is one token, and whatever else a person types is spelled.
+Each word of the captions is one token; other words are spelled.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ CLIP_END = "<|endoftext|>"
 
 
 def token_ids(tokenizer: CLIPTokenizer | T5Tokenizer, texts: Sequence[str], length: int) -> torch.Tensor:
-    """Ids n x length, cut and padded as the pipelines do."""
-    taken = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-    return taken.input_ids
+    """Ids n x length, truncated and padded as in the pipelines."""
+    encoding = tokenizer(list(texts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    return encoding.input_ids
 
 
 def caption_words(captions: Sequence[str]) -> list[str]:
@@ -53,7 +53,7 @@ def t5_tokenizer(captions: Sequence[str], max_length: int) -> T5Tokenizer:
     """
     letters = ["▁", *PRINTABLE, *(f"▁{letter}" for letter in PRINTABLE)]
     words = [f"▁{word}" for word in caption_words(captions)]
-    # A word scores above any spelling of it, so that the tokenizer's search always prefers the whole word.
+    # A word scores above any spelling of it, so that the tokenizer always prefers the whole word.
     scores = dict.fromkeys(letters, LETTER_SCORE) | dict.fromkeys(words, WORD_SCORE)
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     return T5Tokenizer(vocab=[*special, *scores.items()], extra_ids=0, model_max_length=max_length)
@@ -62,7 +62,7 @@ def t5_tokenizer(captions: Sequence[str], max_length: int) -> T5Tokenizer:
 def clip_tokenizer(captions: Sequence[str]) -> CLIPTokenizer:
     """A byte-level BPE tokenizer that ignores case and gives each run of letters in `captions` one token.
 
-    Any text can be spelled in bytes, so nothing is unknown. The last ids are the start token and the end token.
+    Any text can be spelled in bytes, so there is no unknown token. The last two ids are the start and the end token.
     CLIP splits at `_` and at every digit: `CAMERA_ORBIT_LEFT` is five tokens.
     """
     symbols = sorted(ByteLevel.alphabet())
@@ -79,14 +79,14 @@ def _clip(alphabet: list[str], merges: list[tuple[str, str]]) -> CLIPTokenizer:
     # Two different merges can build the same token, which must have one id.
     tokens = dict.fromkeys([*alphabet, *(left + right for left, right in merges), CLIP_START, CLIP_END])
     vocab = {token: index for index, token in enumerate(tokens)}
-    pairs: Any = merges  # annotated as strings, which it does not take
+    pairs: Any = merges  # annotated as strings, which the class refuses
     return CLIPTokenizer(vocab=vocab, merges=pairs, model_max_length=CLIP_LENGTH)
 
 
 def _merges(words: list[str]) -> list[tuple[str, str]]:
     """Byte-pair merges, in order of application, after which each of `words` is a single symbol."""
-    # Merges chosen word by word would get in each other's way ("r e" of "red" breaks "g r" of "green"). Encoding
-    # replays the merges in this order, so merging all the words together until each is whole guarantees the result.
+    # Merges chosen word by word would interfere with each other ("r e" of "red" breaks "g r" of "green"). Encoding
+    # replays the merges in this order, so all words are merged together until each is whole.
     pending = [[*word[:-1], word[-1] + WORD_END] for word in words if len(word) > 1]
     merges: list[tuple[str, str]] = []
     while pending:
@@ -130,9 +130,9 @@ def t5_encoder(vocab_size: int, width: int, layers: int) -> T5EncoderModel:
 def clip_encoder(vocab_size: int, width: int, layers: int) -> CLIPTextModel:
     """An untrained CLIP text encoder for a tokenizer of `clip_tokenizer`, whose last ids are the start and end tokens.
 
-    Token ids (B, 77) to a pooled embedding (B, width), taken at the first end token. `width` is a multiple of 32.
+    Token ids (B, 77) to a pooled embedding (B, width), encoding at the first end token. `width` is a multiple of 32.
     """
-    # Left at its default, the end id is never found, and every text is pooled at its start token.
+    # With the default id the model misses the end token and pools every text at its start token.
     start, end = vocab_size - 2, vocab_size - 1
     config = CLIPTextConfig(
         vocab_size=vocab_size,

@@ -3,7 +3,7 @@
 
     python3.11 scripts/train/video.py --minutes 40
 
-Wants a trained video autoencoder (`video_autoencoder.py`). Latents of all clips are computed once.
+Needs a trained video autoencoder (`video_autoencoder.py`). Computes the latents of all clips once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NO_TEXT, NO_IMAGE = 0.1, 0.05
 
 
 def network(latent_channels: int, latent_height: int, latent_width: int) -> CogVideoXTransformer3DModel:
-    """The transformer at the size that ships, untrained; sizes in latent pixels."""
+    """The untrained transformer, at the size that ships. Sizes in latent pixels."""
     return CogVideoXTransformer3DModel(
         num_attention_heads=HEADS,
         attention_head_dim=HEAD,
@@ -78,11 +78,11 @@ def scheduler() -> CogVideoXDPMScheduler:
     )
 
 
-def look_along_time(model: Any) -> None:
-    """Initialise half of the heads of the first layers to attend to their own place in all frames.
+def attend_along_time(model: Any) -> None:
+    """Initialise half of the heads of the first layers to attend to the same place in all frames.
 
-    With rotary positions a query equal to its key scores highest where positions agree; energy in the channels of rows
-    and columns alone leaves time free. The first frame, which the condition shows, is then at hand from the first step.
+    With rotary positions, a query equal to its key scores highest where positions agree. Values in the channels of rows
+    and columns alone ignore time. So the heads can copy from the first frame, the condition, from the first step.
     """
     peak = torch.zeros(HEAD)
     peak[HEAD // 4 :: 2], peak[HEAD // 4 + 1 :: 2] = 1.0, -1.0
@@ -95,52 +95,52 @@ def look_along_time(model: Any) -> None:
                     part.bias[rows] = 2 * peak
 
 
-def pipeline(
+def build_pipeline(
     tokenizer: T5Tokenizer,
     encoder: T5EncoderModel,
     autoencoder: AutoencoderKLCogVideoX,
     transformer: CogVideoXTransformer3DModel,
     scaling_factor: float,
 ) -> CogVideoXImageToVideoPipeline:
-    """The real pipeline around these parts."""
+    """The published pipeline, made of these parts."""
     autoencoder.register_to_config(scaling_factor=scaling_factor)
     return CogVideoXImageToVideoPipeline(
         tokenizer=tokenizer, text_encoder=encoder, vae=autoencoder, transformer=transformer, scheduler=scheduler()
     )
 
 
-def trained(out: Path, autoencoder_out: Path) -> CogVideoXImageToVideoPipeline:
-    """The pipeline from two runs' moving averages."""
+def load_pipeline(out: Path, autoencoder_out: Path) -> CogVideoXImageToVideoPipeline:
+    """The pipeline with the moving averages of two runs."""
     about = json.loads((out / "latents.json").read_text(encoding="utf-8"))
     tokenizer = text.t5_tokenizer([clip.prompt for clip in clips()], TEXT_TOKENS)
     model = network(*about["shape"])
     encoder = text.t5_encoder(len(tokenizer), TEXT_WIDTH, 2)
     autoencoder = load_average(video_autoencoder.network(), autoencoder_out, "model")
     parts = load_average(encoder, out, "text"), autoencoder, load_average(model, out, "transformer")
-    return pipeline(tokenizer, *parts, about["scaling_factor"])
+    return build_pipeline(tokenizer, *parts, about["scaling_factor"])
 
 
 def main() -> int:
     parser = arguments("Train the mini video model.", batch=2, rate=7e-4, out=OUT)
-    parser.add_argument("--clips", type=int, default=1000, metavar="N", help="how many clips of the pool to learn from")
-    chosen = parser.parse_args()
-    torch.manual_seed(chosen.seed)
-    if chosen.threads:
-        torch.set_num_threads(chosen.threads)
+    parser.add_argument("--clips", type=int, default=1000, metavar="N", help="number of clips of the pool to train on")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    if args.threads:
+        torch.set_num_threads(args.threads)
     pool = clips()
     prompts = [clip.prompt for clip in pool]
     autoencoder = load_average(video_autoencoder.network(), video_autoencoder.OUT, "model")
-    data, images, scale = latents_of(autoencoder, pool[: chosen.clips], LATENTS)
+    data, images, scale = latents_of(autoencoder, pool[: args.clips], LATENTS)
     tokenizer = text.t5_tokenizer(prompts, TEXT_TOKENS)
     model = network(data.shape[2], *data.shape[3:])
-    look_along_time(model)
-    run = Run(chosen, {"transformer": model, "text": text.t5_encoder(len(tokenizer), TEXT_WIDTH, 2)})
+    attend_along_time(model)
+    run = Run(args, {"transformer": model, "text": text.t5_encoder(len(tokenizer), TEXT_WIDTH, 2)})
     model, encoder = run.modules["transformer"], run.modules["text"]
     autoencoder.to(run.device)
     averages = run.averages["text"], autoencoder, run.averages["transformer"]
-    whole = pipeline(tokenizer, *averages, scaling_factor=scale)
-    tables = whole._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, data.shape[1], run.device)
-    noising = scheduler()
+    sampler = build_pipeline(tokenizer, *averages, scaling_factor=scale)
+    tables = sampler._prepare_rotary_positional_embeddings(HEIGHT, WIDTH, data.shape[1], run.device)
+    schedule = scheduler()
     keep_float32(model.patch_embed.proj)
     for block in model.transformer_blocks:
         block.compile(dynamic=False)
@@ -148,19 +148,19 @@ def main() -> int:
     (run.folder / "latents.json").write_text(json.dumps(about), encoding="utf-8")
 
     def condition(image: torch.Tensor, frames: int) -> torch.Tensor:
-        """n x c x h x w to n x frames x c x h x w with nothing after the first."""
+        """n x c x h x w to n x frames x c x h x w, zero after the first frame."""
         return torch.cat([image[:, None], torch.zeros_like(image[:, None]).expand(-1, frames - 1, -1, -1, -1)], dim=1)
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        chosen_clips = rng.integers(len(data), size=chosen.batch)
+        chosen_clips = rng.integers(len(data), size=args.batch)
         clean = torch.from_numpy(data[chosen_clips].astype(np.float32)).to(run.device) * scale
         image = torch.from_numpy(images[chosen_clips, int(rng.integers(2))].astype(np.float32)).to(run.device) * scale
         image *= torch.from_numpy(rng.random((len(image), 1, 1, 1)) >= NO_IMAGE).to(run.device)
         words = ["" if rng.random() < NO_TEXT else prompts[index] for index in chosen_clips]
         times = torch.from_numpy(rng.integers(1000, size=len(clean))).to(run.device)
         noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
-        noisy = noising.add_noise(clean, noise, times)
-        target = noising.get_velocity(clean, noise, times)
+        noisy = schedule.add_noise(clean, noise, times)
+        target = schedule.get_velocity(clean, noise, times)
         with run.autocast():
             embedded = encoder(text.token_ids(tokenizer, words, TEXT_TOKENS).to(run.device))[0]
             shown = torch.cat([noisy, condition(image, clean.shape[1])], dim=2)
@@ -174,7 +174,7 @@ def main() -> int:
         rows = []
         for clip in pool[:3]:
             true = clip.rgb[:, 16 : 16 + HEIGHT]
-            made = whole(
+            generated = sampler(
                 image=Image.fromarray(true[0]),
                 prompt=clip.prompt,
                 height=HEIGHT,
@@ -186,19 +186,19 @@ def main() -> int:
                 generator=torch.Generator().manual_seed(0),
                 output_type="np",
             ).frames[0]
-            for frames in (true, (made * 255).round().astype(np.uint8)):
+            for frames in (true, (generated * 255).round().astype(np.uint8)):
                 rows.append(np.concatenate([frames[index] for index in (0, 8, 16, 24)], axis=1))
         Image.fromarray(np.concatenate(rows)).save(path)
 
-    run.go(loss_of, sample)
+    run.train(loss_of, sample)
     return 0
 
 
 def latents_of(autoencoder: Any, pool: Sequence[Clip], folder: Path) -> tuple[np.ndarray, np.ndarray, float]:
-    """Latents of each clip and of its first frame alone, clean and with noise as CogVideoX adds it to conditions.
+    """Latents of each clip and of its first frame alone, clean and with the noise that CogVideoX adds to conditions.
 
-    n x 7 x c x h x w and n x 2 x c x h x w float16, and the factor that brings them to unit size. Kept in the folder
-    with the encoder's fingerprint; goes on where it was stopped.
+    n x 7 x c x h x w and n x 2 x c x h x w float16, and the factor that scales them to unit deviation. Cached in
+    `folder` by the encoder's fingerprint; started again, it continues where it stopped.
     """
     digest = hashlib.sha256()
     for weights in autoencoder.encoder.parameters():
@@ -219,10 +219,10 @@ def latents_of(autoencoder: Any, pool: Sequence[Clip], folder: Path) -> tuple[np
             still[1] += strength * torch.randn(still[1].shape, generator=random)
             with torch.no_grad():
                 with torch.autocast("cpu", dtype=torch.bfloat16):
-                    whole = autoencoder.encode(values).latent_dist.mode()[0]
+                    latents = autoencoder.encode(values).latent_dist.mode()[0]
                 firsts = autoencoder.encode(still).latent_dist.mode()[:, :, 0]
             part = path.with_suffix(".part.npz")
-            np.savez(part, clip=whole.float().permute(1, 0, 2, 3).half().numpy(), still=firsts.half().numpy())
+            np.savez(part, clip=latents.float().permute(1, 0, 2, 3).half().numpy(), still=firsts.half().numpy())
             part.rename(path)
             if index % 50 == 0:
                 print(f"latents of {index + 1} clips, {time.perf_counter() - started:.0f} s", flush=True)

@@ -27,25 +27,25 @@ from PIL import Image
 from scripts.environments import REPOSITORY
 from scripts.train.harness import Run, arguments
 from scripts.train.pool import clips
-from scripts.train.reconstruction import begin_as_identity, reconstruction_loss
+from scripts.train.reconstruction import reconstruction_loss, zero_residual_branches
 
 OUT = REPOSITORY / "out" / "train" / "video_autoencoder"
 CHANNELS = 8
 GROUPS = 2
-"""Every group's mean and size are lost at each norm: few groups keep a picture's colours."""
+"""Each norm removes the mean and scale of every group, so few groups preserve colours better."""
 SHAPES = (((9, 64, 64), 0.9), ((1, 80, 112), 0.1))
-"""Frames, height and width of the clips in a step, and how often they are drawn.
+"""Frames, height and width of the clips in a step, and their probability.
 
 torch 2.13 on CPUs with AMX: the bfloat16 gradient of a 3D convolution is wrong for 9 x 128 x 224 and corrupts memory
-for one frame; at 9 x 64 x 64 and 9 x 80 x 80 it agrees with float32 within 3 %, and single frames are done in float32.
+for one frame. At 9 x 64 x 64 and 9 x 80 x 80 it agrees with float32 within 3 %. Single frames use float32.
 """
 
 
 def network() -> AutoencoderKLCogVideoX:
-    """The autoencoder at the size that ships, untrained.
+    """The untrained autoencoder, at the size that ships.
 
-    Half of CogVideoX's reduction in space, because sharpness is what costs training; the transformer's patches are
-    twice as large instead, so its tokens cover what the full-size model's cover.
+    It reduces space half as much as CogVideoX's, because sharpness takes the most training. The transformer's patches
+    are twice as large instead, so its tokens cover as many pixels as those of the full-size model.
     """
     widths = (32, 64, 64)
     model = AutoencoderKLCogVideoX(
@@ -59,12 +59,12 @@ def network() -> AutoencoderKLCogVideoX:
         sample_width=224,
         scaling_factor=1.0,
     )
-    begin_as_identity(model)
+    zero_residual_branches(model)
     return model
 
 
-def quickened(model: torch.nn.Module) -> Any:
-    """The same network in the memory layout that suits convolutions on a CPU."""
+def prepare_for_training(model: torch.nn.Module) -> Any:
+    """The same network, with its kernels in channels-last layout, which is faster on a CPU."""
     for weights in model.parameters():
         if weights.ndim == 5:
             weights.data = weights.data.contiguous(memory_format=torch.channels_last_3d)
@@ -73,28 +73,28 @@ def quickened(model: torch.nn.Module) -> Any:
 
 def main() -> int:
     parser = arguments("Train the mini video autoencoder.", batch=2, rate=1e-3, out=OUT)
-    parser.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so all latents, as they are")
-    chosen = parser.parse_args()
-    torch.manual_seed(chosen.seed)
-    untrained = quickened(network())
-    untrained.encoder.requires_grad_(not chosen.decoder_only)
-    run = Run(chosen, {"model": untrained}, decay=0.0)
+    parser.add_argument("--decoder-only", action="store_true", help="freeze the encoder, so that latents stay valid")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    untrained = prepare_for_training(network())
+    untrained.encoder.requires_grad_(not args.decoder_only)
+    run = Run(args, {"model": untrained}, decay=0.0)
     model, pool = run.modules["model"], clips()
 
     def batch(rng: np.random.Generator) -> torch.Tensor:
         """n x 3 x frames x height x width in [-1, 1]."""
         frames, height, width = SHAPES[int(rng.choice(len(SHAPES), p=[share for _, share in SHAPES]))][0]
-        taken = []
-        for _ in range(chosen.batch):
+        crops = []
+        for _ in range(args.batch):
             clip = pool[int(rng.integers(len(pool)))]
             pace = int(rng.integers(1, 3))
             first = int(rng.integers(len(clip.rgb) - pace * (frames - 1)))
             top, left = int(rng.integers(160 - height + 1)), int(rng.integers(224 - width + 1))
             span = slice(first, first + pace * (frames - 1) + 1, pace)
-            taken.append(
+            crops.append(
                 clip.rgb[span, top : top + height, left : left + width][..., :: -1 if rng.random() < 0.3 else 1]
             )
-        values = torch.from_numpy(np.stack(taken).astype(np.float32) / 127.5 - 1).permute(0, 4, 1, 2, 3)
+        values = torch.from_numpy(np.stack(crops).astype(np.float32) / 127.5 - 1).permute(0, 4, 1, 2, 3)
         return values.contiguous(memory_format=torch.channels_last_3d).to(run.device)
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
@@ -112,7 +112,7 @@ def main() -> int:
         pair = np.concatenate([clip[8], (shown[8] * 127.5 + 127.5).clip(0, 255).astype(np.uint8)], axis=1)
         Image.fromarray(pair).save(path)
 
-    run.go(loss_of, sample)
+    run.train(loss_of, sample)
     return 0
 
 

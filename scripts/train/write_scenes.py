@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write generated scenes as ground-truth scene folders, for measuring.
+"""Write generated scenes as ground-truth scene folders, for evaluation.
 
     python3.11 scripts/train/write_scenes.py --out DIR --seeds 0-23
 
-Seed n becomes DIR/00000n; what is there already is not rendered again. Networks are trained on seeds from 1000 up.
-The height does not change the lens: a lower picture is the middle rows of a higher one.
+Seed n becomes DIR/00000n; existing folders are kept. Training uses seeds from 1000 up.
+The height does not change the lens: a lower image is the middle rows of a higher one.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def main() -> int:
     parser.add_argument("--seeds", type=_seeds, required=True, metavar="FIRST-LAST")
     parser.add_argument("--size", type=_size, default=(224, 128), metavar="WxH")
     parser.add_argument("--frames", type=int, default=25, metavar="N")
-    chosen = parser.parse_args()
-    width, height = chosen.size
-    for seed in chosen.seeds:
-        folder = chosen.out / f"{seed:06d}"
+    args = parser.parse_args()
+    width, height = args.size
+    for seed in args.seeds:
+        folder = args.out / f"{seed:06d}"
         if not folder.exists():
-            write_scene(draw_scene(seed, frames=chosen.frames, width=width, height=height), folder)
+            write_scene(draw_scene(seed, frames=args.frames, width=width, height=height), folder)
             print(folder, flush=True)
     return 0
 

@@ -11,7 +11,7 @@ from reangle.geometry.video_geometry import VideoGeometry
 from reangle.motion.words import camera_prompt, path_words
 from reangle.warping.moves import move_path
 
-from scripts.train.scenes.cameras import MOVES, Rig, moved
+from scripts.train.scenes.cameras import MOVES, Rig, moving_camera
 
 FOCUS = 4.0
 
@@ -55,7 +55,7 @@ def test_every_preset_is_called_by_its_name(source: VideoGeometry, kind: str, he
 def test_moves_that_the_small_weights_were_taught_are_called_the_same(words: str) -> None:
     rng = np.random.default_rng(1)
     rig = Rig.draw(rng, 14, 8)
-    camera = moved(rng, rig, words, 5)
+    camera = moving_camera(rng, rig, words, 5)
     still = geometry(np.tile(rig.world_from_camera, (5, 1, 1)), camera.K[0])
     path = CameraPath(
         name="x",

@@ -42,7 +42,7 @@ def train(out: Path, stop_at: int | None = None, layout: torch.memory_format = t
         given = torch.from_numpy(rng.standard_normal((2, 3, 5, 5), np.float32))
         return (run.modules["model"](given + torch.randn(2, 3, 5, 5)) - 1).square().mean(), {}
 
-    run.go(loss_of)
+    run.train(loss_of)
     return run
 
 
@@ -88,7 +88,7 @@ def test_a_run_of_other_weights_is_not_gone_on_with(tmp_path: Path) -> None:
     train(tmp_path)
     frozen = tiny()
     frozen[0].requires_grad_(False)
-    with pytest.raises(SystemExit, match=r"other weights learn.*--start-from"):
+    with pytest.raises(SystemExit, match=r"trains other weights.*--start-from"):
         harness.Run(chosen(tmp_path), {"model": frozen})
 
 
@@ -118,7 +118,7 @@ def test_the_loss_knows_no_unit_and_is_least_for_the_truth() -> None:
 def test_a_lifted_depth_map_mirrors_with_its_picture() -> None:
     depth = np.arange(1, 1 + 6 * 8, dtype=np.float32).reshape(6, 8)
     K = np.array([[5.0, 0, 4], [0, 5, 3], [0, 0, 1]])
-    plain, mirrored = (geometry.lifted(depth, K, 4, flip) for flip in (False, True))
+    plain, mirrored = (geometry.camera_points(depth, K, 4, flip) for flip in (False, True))
     np.testing.assert_allclose(mirrored[:, ::-1] * (-1, 1, 1), plain, rtol=1e-6)
     np.testing.assert_allclose(plain[0, 0], np.array([(0.5 - 4) / 5, (0.5 - 2) / 5, 1]) * depth[1, 0], rtol=1e-6)
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated scenes with exact depth, cameras and motion, to train and to test networks on."""
+"""Generated scenes with exact depth, cameras and motion, to train and test networks."""

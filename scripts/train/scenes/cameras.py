@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cameras of a generated scene, before it is turned into its room: the floor at y = 0, depth along z."""
+"""The cameras of a generated scene, before its rotation into the room: floor at y = 0, depth along z."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ MOVES: dict[str, tuple[float, float]] = {
     "pan right": (4, 8),
     "handheld": (1, 2),
 }
-"""Moves and how far they go over a clip: degrees for orbits and pans, percent of the focus depth for the others."""
+"""Smallest and largest amount of each move over a clip: degrees for orbits and pans, else percent of the focus."""
 
 
 @dataclass(frozen=True)
 class Rig:
-    """Where the source camera stands in the first frame. height, focus: metres; focus is the depth it looks at."""
+    """The source camera in the first frame. height: above the floor; focus: depth of its target; both in metres."""
 
     width: int
     height_px: int
@@ -61,8 +61,8 @@ class Rig:
         return Camera(self.width, self.height_px, np.tile(K, (len(world_from_camera), 1, 1)), world_from_camera)
 
 
-def moved(rng: np.random.Generator, rig: Rig, words: str, frames: int) -> Camera:
-    """The rig's camera on a move named as in MOVES, or "static"."""
+def moving_camera(rng: np.random.Generator, rig: Rig, words: str, frames: int) -> Camera:
+    """The rig's camera with a move of MOVES, or "static"."""
     if words == "static":
         return rig.camera(np.tile(rig.world_from_camera, (frames, 1, 1)))
     low, high = MOVES[words]
@@ -72,11 +72,11 @@ def moved(rng: np.random.Generator, rig: Rig, words: str, frames: int) -> Camera
 
 
 def free_camera(rng: np.random.Generator, rig: Rig, source: Camera, held: bool) -> tuple[str, Camera]:
-    """A new camera: one that stands aside all the time, or one that travels from the source's first pose."""
+    """A new camera: still and beside the source (`held`), or moving from the source's first pose."""
     frames = source.count
     if not held:
         words = str(rng.choice([name for name in MOVES if name != "handheld"]))
-        return words.replace(" ", "-"), moved(rng, rig, words, frames)
+        return words.replace(" ", "-"), moving_camera(rng, rig, words, frames)
     around, above = rng.choice([-1, 1]) * rng.uniform(5, 14), rng.uniform(-3, 7)
     still = np.ones(frames)
     steps = _steps(rng, rig, "orbit left", around, still) @ _steps(rng, rig, "orbit up", above, still)
@@ -84,7 +84,7 @@ def free_camera(rng: np.random.Generator, rig: Rig, source: Camera, held: bool) 
 
 
 def _steps(rng: np.random.Generator, rig: Rig, words: str, amount: float, progress: np.ndarray) -> np.ndarray:
-    """The move in the first camera's own axes: T x 4 x 4."""
+    """Poses of the move in the first camera's axes: T x 4 x 4."""
     steps = np.tile(np.eye(4), (len(progress), 1, 1))
     shape, _, way = words.partition(" ")
     if shape == "handheld":
@@ -93,7 +93,7 @@ def _steps(rng: np.random.Generator, rig: Rig, words: str, amount: float, progre
         steps[:, :3, :3] = Rotation.from_rotvec(np.radians(0.6 * amount) * sway[:, :3]).as_matrix()
         steps[:, :3, 3] = amount / 100 * rig.focus * sway[:, 3:]
     elif shape in ("orbit", "pan"):
-        # Right-handed about y (down), a positive angle takes a camera that looks at the focus left; about x, down.
+        # A positive angle about y (down) moves a camera that looks at the focus left; about x, down.
         sign = 1 if way in ("left", "down") else -1
         if shape == "pan":
             sign = -sign
@@ -109,7 +109,7 @@ def _steps(rng: np.random.Generator, rig: Rig, words: str, amount: float, progre
 
 
 def _looking(forward: np.ndarray) -> np.ndarray:
-    """World-from-camera rotation that looks along `forward` with the picture's up against y."""
+    """World-from-camera rotation that looks along `forward`, with the image's up against y."""
     z = forward / np.linalg.norm(forward)
     x = np.cross([0.0, 1.0, 0.0], z)
     x /= np.linalg.norm(x)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws a scene from a seed: room, things, motion, cameras and the words for them."""
+"""Draw a scene from a seed: room, things, motion, cameras and caption."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from scripts.train.scenes import looks
-from scripts.train.scenes.cameras import MOVES, Rig, free_camera, moved
+from scripts.train.scenes.cameras import MOVES, Rig, free_camera, moving_camera
 from scripts.train.scenes.figures import FIGURES, ROLLING, ROOTED, WALKING, Part
 from scripts.train.scenes.types import (
     BOX,
@@ -34,7 +34,7 @@ WALKS = ("left", "right", "closer", "away")
 
 @dataclass
 class _Thing:
-    """parts in the thing's own axes; position on the floor; yaw; what it does, in words and over time."""
+    """parts: in the thing's own axes. position: on the floor. motion: in words; direction: in metres over the clip."""
 
     parts: list[Part]
     looks: list[np.ndarray]
@@ -49,9 +49,9 @@ class _Thing:
 def draw_scene(
     seed: int, *, frames: int = FRAMES, fps: float = FPS, width: int = WIDTH, height: int = HEIGHT, targets: int = 2
 ) -> Scene:
-    """The scene of this seed: the same for ever. Motion spans the clip, however many frames it has.
+    """The scene of a seed, always the same. Motion fills the clip, whatever its number of frames.
 
-    targets: how many cameras beside the source camera; every other one stands still aside of it.
+    targets: number of cameras beside the source camera; every other one is still.
     """
     rng = np.random.default_rng((seed, 7341))
     open_air = bool(rng.random() < 0.4)
@@ -59,7 +59,7 @@ def draw_scene(
     room, yaw = _room(rng, rig, open_air)
     things = _things(rng, rig, room, yaw, open_air)
     words = "static" if rng.random() < 0.4 else str(rng.choice(list(MOVES)))
-    source = moved(rng, rig, words, frames)
+    source = moving_camera(rng, rig, words, frames)
     others: dict[str, Camera] = {}
     for index in range(targets):
         name, camera = free_camera(rng, rig, source, held=index % 2 == 0)
@@ -98,7 +98,7 @@ def _turned(camera: Camera, turn: np.ndarray) -> Camera:
 
 
 def _room(rng: np.random.Generator, rig: Rig, open_air: bool) -> tuple[np.ndarray, float]:
-    """The room in axes of its own (camera and things are turned into it by the yaw)."""
+    """The room in its own axes, and the yaw that turns camera and things into it."""
     if open_air:
         x0, x1, z0, z1 = rng.uniform(14, 35, 4)
         return np.array([-x0, x1, -rng.uniform(15, 25), 0, -z0, z1]), rng.uniform(-0.6, 0.6)
@@ -110,7 +110,7 @@ def _room(rng: np.random.Generator, rig: Rig, open_air: bool) -> tuple[np.ndarra
 
 
 def _things(rng: np.random.Generator, rig: Rig, room: np.ndarray, yaw: float, open_air: bool) -> list[_Thing]:
-    """Two to eight things in view that do not stand in each other, nor walk through walls."""
+    """Two to eight things in view that intersect neither each other nor walls; one at the focus if none fit."""
     things: list[_Thing] = []
     wanted = int(rng.integers(2, 9))
     turn = Rotation.from_rotvec([0, yaw, 0]).as_matrix()
@@ -209,7 +209,7 @@ def _solids(thing: _Thing, frames: int, turn: np.ndarray) -> np.ndarray:
         world[:, 1, 3] -= 0.45 * np.abs(np.sin(2 * np.pi * phase))
     world[:, :3, :3] = Rotation.from_rotvec(np.outer(yaw, [0, 1, 0])).as_matrix()
     if thing.motion == "swings":
-        # A pendulum about a point high above, across the picture.
+        # A pendulum about a point high above, across the image.
         angles = 0.35 * np.sin(2 * np.pi * phase)
         sway = np.tile(np.eye(4), (frames, 1, 1))
         sway[:, :3, :3] = Rotation.from_rotvec(np.outer(angles, [0, 0, 1])).as_matrix()
@@ -234,7 +234,7 @@ def _solids(thing: _Thing, frames: int, turn: np.ndarray) -> np.ndarray:
 
 
 def _place(rng: np.random.Generator, room: np.ndarray, open_air: bool) -> tuple[list[np.ndarray], str]:
-    """Textures of the room's faces -x, +x, ceiling, floor, -z, +z, and the words."""
+    """Textures of the room's faces -x, +x, ceiling, floor, -z, +z, and the words for the caption."""
     if open_air:
         floor, floor_words = looks.texture(rng, 0.8, (NOISE, NOISE, PLAIN, TILES, STRIPES))
         floor[12] = max(floor[12], 0.25)

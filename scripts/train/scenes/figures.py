@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things made of several solids, standing on the floor, with joints that swing."""
+"""Things made of several solids, on the floor, with joints that swing."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def car(rng: np.random.Generator) -> list[Part]:
     ]
     for x in (-1, 1):
         for z in (-1, 1):
-            # A wheel is a ball pressed flat: it turns about the same axis that it is flat along.
+            # A wheel is a flattened ball, which turns about its short axis.
             where = (x * wide, -wheel, z * long * 0.6)
             parts.append(Part(SPHERE, where, (0.06, wheel, wheel), 2, where, wheel=True))
     return parts
@@ -120,4 +120,4 @@ FIGURES: dict[str, Callable[[np.random.Generator], list[Part]]] = {
 ROLLING = ("car",)
 WALKING = ("person",)
 ROOTED = ("table", "tree")
-"""These never move."""
+"""Figures that never move."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generated scene as a ground-truth scene folder, like those that `scripts/sample/render.py` makes."""
+"""A generated scene as a ground-truth scene folder, like those of `scripts/sample/render.py`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scripts.train.scenes.types import Camera, Scene
 
 
 def write_scene(scene: Scene, folder: Path) -> None:
-    """Write scene.json, source/, depth/, masks/, and of each target targets/NAME/, visibility/NAME/ and moving/NAME/;
+    """Write scene.json, source/, depth/, masks/, and for each target targets/NAME/, visibility/NAME/ and moving/NAME/;
     all or nothing.
 
-    The world is the first source camera. Masks are white where the source shows an object that moves, moving where the
-    target does; visibility is white where the source camera sees, in the same frame, what the target's pixel shows.
-    Raises OSError if `folder` is there and not empty.
+    The world is the first source camera. Masks are white where the source shows a moving object; moving/, where the
+    target does. visibility/ is white where the source camera sees the point of the target's pixel in the same frame.
+    Raises OSError if `folder` exists and is not empty.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")

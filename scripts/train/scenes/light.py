@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The light on a point of a generated scene, for the ray caster on the CPU."""
+"""Shading of a point of a generated scene, for the ray caster on the CPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ F = np.float32
 
 @njit(**INLINE)
 def shade(world, ray, t, index, normal, per_metre, out):
-    """Linear colour of a hit. ray: origin and direction, 6; normal: in the solid's axes; per_metre: pixel's angle."""
+    """Linear colour of a hit. ray: origin and direction, 6; normal: in the solid's axes; per_metre: a pixel's angle."""
     x, y, z = ray[0] + t * ray[3], ray[1] + t * ray[4], ray[2] + t * ray[5]
     solids = len(world.kinds)
     row = world.textures[index]
@@ -71,7 +71,7 @@ def shade(world, ray, t, index, normal, per_metre, out):
 
 @njit(**INLINE)
 def _lamp_seen(world, x, y, z):
-    """Share of the lamp that a point sees."""
+    """Share of the lamp that is visible from a point."""
     lamp, m = world.lamp, world.solid_from_world
     lx, ly, lz = lamp[0] - x, lamp[1] - y, lamp[2] - z
     inverse = F(1) / (lx * lx + ly * ly + lz * lz)
@@ -97,7 +97,7 @@ def _lamp_seen(world, x, y, z):
 
 @njit(**INLINE)
 def _clear(bounds, solid, x, y, z, lx, ly, lz, inverse, lamp_radius):
-    """Whether a ball is off the cone from a point to the lamp."""
+    """Whether a ball is outside the cone from a point to the lamp."""
     cx, cy, cz = bounds[solid, 0] - x, bounds[solid, 1] - y, bounds[solid, 2] - z
     radius = bounds[solid, 3]
     along = (cx * lx + cy * ly + cz * lz) * inverse
@@ -112,7 +112,7 @@ def _clear(bounds, solid, x, y, z, lx, ly, lz, inverse, lamp_radius):
 
 @njit(**INLINE)
 def _aside(bounds, item, x, y, z, lx, ly, lz, inverse, lamp_radius):
-    """Whether a ball around several is so far off the cone that `_clear` holds for each of them."""
+    """Whether a ball around several balls is so far from the cone that `_clear` is true for each of them."""
     cx, cy, cz = bounds[item, 0] - x, bounds[item, 1] - y, bounds[item, 2] - z
     along = min(max((cx * lx + cy * ly + cz * lz) * inverse, F(0)), SHADOW_REACH)
     wide = bounds[item, 3] + SHADOW_REACH * lamp_radius

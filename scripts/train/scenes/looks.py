@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Colours, textures and their words."""
+"""Random colours and textures, and the words for them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def texture(
 
 
 def sky(rng: np.random.Generator, distance: float) -> tuple[list[np.ndarray], str]:
-    """Rows for two walls, ceiling, and two walls more, and the sky's word. distance: of the walls in metres."""
+    """Rows for two walls, ceiling, and two more walls, and the word for the sky. distance: of the walls, in metres."""
     names = {
         "blue": (0.12, 0.32, 0.75),
         "grey": (0.42, 0.45, 0.5),

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ray caster for generated scenes on the CPU: exact depth, soft shadows, smooth edges.
 
-Rays keep z = 1 in the camera, so the ray parameter of a hit is its planar depth, whatever affine map the ray goes
-through.
+Ray directions have z = 1 in the camera, so the ray parameter of a hit is its planar depth, in any affine space.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ F = np.float32
 
 
 def render(scene: Scene, camera: Camera, frames: Sequence[int] | None = None) -> Frames:
-    """What `camera` sees of the scene at the given frames, or at all."""
+    """Render the scene from `camera` at the given frames, by default all."""
     times = np.arange(scene.count) if frames is None else np.asarray(frames)
     count, height, width = len(times), camera.height, camera.width
     rgb = np.empty((count, height, width, 3), np.uint8)
@@ -35,14 +34,14 @@ def render(scene: Scene, camera: Camera, frames: Sequence[int] | None = None) ->
 
 
 def objects_of(scene: Scene) -> np.ndarray:
-    """The object of each solid and, 0, of each face of the room: uint8."""
+    """The object of each solid, then 0 for each face of the room: uint8."""
     return np.append(scene.objects, np.zeros(6, np.int64)).astype(np.uint8)
 
 
 def visible(scene: Scene, camera: Camera, depth: np.ndarray, other: Camera) -> np.ndarray:
     """Which pixels of `camera` show something that `other` sees in the same frame: T x h x w bool.
 
-    depth: what `render` gave for `camera`. Exact: a ray is cast from every point to the other camera.
+    depth: of `camera`, from `render`. Exact: casts a ray from every point to the other camera.
     """
     seen = np.empty(depth.shape, np.bool_)
     other_from_world = np.linalg.inv(other.world_from_camera).astype(F)
@@ -78,12 +77,12 @@ def _render(world, K, world_from_camera, rgb, depth, hit):
 
 
 class _Scratch(NamedTuple):
-    """Memory for one frame. eyes: the camera in each solid's axes. every, row, chosen: lists of solids."""
+    """Memory for one frame. eyes: the camera in each solid's axes. every, row, candidates: lists of solids."""
 
     eyes: np.ndarray
     every: np.ndarray
     row: np.ndarray
-    chosen: np.ndarray
+    candidates: np.ndarray
     ray: np.ndarray
     normal: np.ndarray
     colour: np.ndarray
@@ -114,7 +113,7 @@ def _render_frame(world, K, R, rgb, depth, hit):
 
 @njit(**BORROWING)
 def _find(world, K, R, boxes, scratch, depth, hit):
-    """What each pixel's centre shows; the normals stay in `scratch`."""
+    """Depth and hit of each pixel's centre; the normals go to `scratch`."""
     height, width = depth.shape
     solids = len(world.kinds)
     ray, eyes, normal = scratch.ray, scratch.eyes, scratch.normal
@@ -126,30 +125,30 @@ def _find(world, K, R, boxes, scratch, depth, hit):
     for v in range(height):
         row_count = _touching(boxes, 2, v, scratch.every, solids, scratch.row)
         for u in range(width):
-            count = _touching(boxes, 0, u, scratch.row, row_count, scratch.chosen)
+            count = _touching(boxes, 0, u, scratch.row, row_count, scratch.candidates)
             _aim(ray, K, R, F(u) + F(0.5), F(v) + F(0.5))
-            depth[v, u], hit[v, u] = _trace(world, eyes, scratch.chosen, count, ray, normal)
+            depth[v, u], hit[v, u] = _trace(world, eyes, scratch.candidates, count, ray, normal)
             for axis in range(3):
                 scratch.normals[v, u, axis] = normal[axis]
 
 
 @njit(**BORROWING)
 def _colour(world, K, R, boxes, scratch, depth, hit, rgb):
-    """The colour of what `_find` found; where pixels differ from their neighbours, of four rays instead."""
+    """The colours of the hits of `_find`; at edges, the mean of four rays."""
     height, width = depth.shape
     ray, normal, colour, total = scratch.ray, scratch.normal, scratch.colour, scratch.total
     for v in range(height):
         row_count = _touching(boxes, 2, v, scratch.every, len(world.kinds), scratch.row)
         for u in range(width):
             edge = _at_edge(hit, depth, v, u)
-            count = _touching(boxes, 0, u, scratch.row, row_count, scratch.chosen)
+            count = _touching(boxes, 0, u, scratch.row, row_count, scratch.candidates)
             samples = 4 if edge else 1
             total[0] = total[1] = total[2] = F(0)
             for sample in range(samples):
                 if edge:
                     across, down = F(0.25) + F(0.5) * F(sample % 2), F(0.25) + F(0.5) * F(sample // 2)
                     _aim(ray, K, R, F(u) + across, F(v) + down)
-                    t, index = _trace(world, scratch.eyes, scratch.chosen, count, ray, normal)
+                    t, index = _trace(world, scratch.eyes, scratch.candidates, count, ray, normal)
                 else:
                     _aim(ray, K, R, F(u) + F(0.5), F(v) + F(0.5))
                     t, index = depth[v, u], np.int64(hit[v, u])
@@ -166,13 +165,13 @@ def _colour(world, K, R, boxes, scratch, depth, hit, rgb):
 @njit(**INLINE)
 def _touching(boxes, side, at, among, count, out):
     """Those of the first `count` solids in `among` whose screen box holds a column (side 0) or a row (side 2)."""
-    found = 0
+    touching = 0
     for place in range(count):
         solid = among[place]
         if boxes[solid, side] <= at <= boxes[solid, side + 1]:
-            out[found] = solid
-            found += 1
-    return found
+            out[touching] = solid
+            touching += 1
+    return touching
 
 
 @njit(**INLINE)
@@ -184,11 +183,11 @@ def _aim(ray, K, R, column, row):
 
 
 @njit(**BORROWING)
-def _trace(world, eyes, chosen, count, ray, normal):
+def _trace(world, eyes, candidates, count, ray, normal):
     """First hit of a ray from inside the room: its parameter and index (solids, then the room's faces).
 
-    eyes: the ray's origin in each solid's axes. chosen: the solids to try. normal: gets the normal in the hit solid's
-    axes.
+    eyes: the ray's origin in each solid's axes. candidates: the solids to test. normal: receives the normal in the axes
+    of the hit solid.
     """
     room, solids = world.room, len(world.kinds)
     ox, oy, oz, dx, dy, dz = ray[0], ray[1], ray[2], ray[3], ray[4], ray[5]
@@ -204,7 +203,7 @@ def _trace(world, eyes, chosen, count, ray, normal):
     if limit < best:
         best, index = limit, solids + (5 if dz > F(0) else 4)
     for place in range(count):
-        solid = chosen[place]
+        solid = candidates[place]
         x, y, z = into(world.solid_from_world, solid, dx, dy, dz, F(0))
         a, b, c = eyes[solid, 0], eyes[solid, 1], eyes[solid, 2]
         t, nx, ny, nz = intersect(world.kinds[solid], world.minor[solid], a, b, c, x, y, z, NEAR, best)
@@ -227,7 +226,7 @@ def _at_edge(hit, depth, v, u):
 
 @njit(**FAST)
 def _screen_boxes(bounds, K, R, width, height):
-    """First and last column and row where each solid can show: N x 4; a solid around the camera can show everywhere."""
+    """First and last column and row where each solid may be visible: N x 4; all for a solid around the camera."""
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     boxes = np.empty((len(bounds), 4), np.int64)
     for solid in range(len(bounds)):
@@ -274,7 +273,7 @@ def _visible(world, K, world_from_camera, depth, other_K, other_from_world, cent
 
 @njit(**BORROWING)
 def _free(kinds, minor, m, x, y, z, ex, ey, ez):
-    """Whether nothing stands between a point and what lies at e from it; the point's own surface does not count."""
+    """Whether nothing is between a point and the point at offset e, apart from the first point's own surface."""
     for solid in range(len(kinds)):
         ox, oy, oz = into(m, solid, x, y, z, F(1))
         dx, dy, dz = into(m, solid, ex, ey, ez, F(0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pictures of `raycast`, drawn with torch: many pixels at once, solid after solid. Meant for a GPU."""
+"""The images of `raycast`, rendered with torch: many pixels at once, one solid after the other. For a GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scripts.train.scenes.types import Camera, Frames, Scene
 from scripts.train.scenes.world import LAMP_X, LAMP_Z, SHADOW_REACH, world_of
 
 RAYS_AT_ONCE = 2**20
-"""About 1 GB."""
+"""They need about 1 GB."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,19 @@ class _World:
     def of(cls, scene: Scene, times: np.ndarray, device: str | torch.device) -> _World:
         world = world_of(scene, times)
 
-        def moved(name: str) -> Tensor:
+        def tensor(name: str) -> Tensor:
             return torch.as_tensor(getattr(world, name), device=device)
 
         return cls(
             world.kinds.tolist(),
             world.minor.tolist(),
-            moved("solid_from_world"),
-            moved("bounds"),
-            moved("sizes"),
-            moved("textures"),
-            moved("room"),
+            tensor("solid_from_world"),
+            tensor("bounds"),
+            tensor("sizes"),
+            tensor("textures"),
+            tensor("room"),
             world.open_air,
-            moved("lamp"),
+            tensor("lamp"),
         )
 
 
@@ -76,7 +76,7 @@ class _Hits:
 def render(
     scene: Scene, camera: Camera, frames: Sequence[int] | None = None, device: str | torch.device = "cpu"
 ) -> Frames:
-    """What `camera` sees of the scene at the given frames, or at all. As `raycast.render`, but for rounding."""
+    """Render the scene from `camera` at the given frames, by default all. Equals `raycast.render` up to rounding."""
     times = np.arange(scene.count) if frames is None else np.asarray(frames)
     at_once = max(1, RAYS_AT_ONCE // (camera.height * camera.width))
     parts = [_render(scene, camera, times[first : first + at_once], device) for first in range(0, len(times), at_once)]
@@ -111,7 +111,7 @@ def _render(
 
 
 def _aim(K: Tensor, R: Tensor, pixels: Tensor, across: float, down: float) -> _Rays:
-    """Rays through the given place within each pixel. pixels: P x 3: frame, row, column."""
+    """Rays through the given position within each pixel. pixels: P x 3: frame, row, column."""
     frame, v, u = pixels.unbind(1)
     x = (u + across - K[frame, 0, 2]) / K[frame, 0, 0]
     y = (v + down - K[frame, 1, 2]) / K[frame, 1, 1]
@@ -137,20 +137,20 @@ def _trace(world: _World, rays: _Rays) -> _Hits:
         if not len(some):
             continue
         m = world.solid_from_world[rays.frame[some], solid]
-        found, found_normal = intersect(kind, minor, _into(m, o[some], 1), _into(m, d[some], 0))
-        nearer = found < t[some]
+        depths, normals = intersect(kind, minor, _into(m, o[some], 1), _into(m, d[some], 0))
+        nearer = depths < t[some]
         some = some[nearer]
-        t[some], index[some], normal[some] = found[nearer], solid, found_normal[nearer]
+        t[some], index[some], normal[some] = depths[nearer], solid, normals[nearer]
     return _Hits(t, index, normal)
 
 
 def _into(m: Tensor, p: Tensor, w: int) -> Tensor:
-    """Points (w = 1) or directions (w = 0) by P x 3 x 4 matrices."""
+    """Transform points (w = 1) or directions (w = 0) by P x 3 x 4 matrices."""
     return (m[:, :, :3] * p[:, None]).sum(2) + w * m[:, :, 3]
 
 
 def _edges(depth: Tensor, hit: Tensor) -> Tensor:
-    """Pixels with a neighbour that shows something else, or something 8 % nearer or farther."""
+    """Pixels with a neighbour that shows another solid, or a point 8 % nearer or farther."""
     edge = torch.zeros_like(hit, dtype=torch.bool)
     for axis in (1, 2):
         size = hit.shape[axis] - 1
@@ -193,7 +193,7 @@ def _shade(world: _World, rays: _Rays, hits: _Hits, per_metre: Tensor) -> Tensor
 
 
 def _lamp_seen(world: _World, frame: Tensor, points: Tensor) -> Tensor:
-    """Share of the lamp that each point sees."""
+    """Share of the lamp that is visible from each point."""
     lamp, reach = world.lamp, float(SHADOW_REACH)
     to_lamp = lamp[:3] - points
     squared = (to_lamp * to_lamp).sum(1)

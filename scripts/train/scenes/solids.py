@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a ray meets a solid, in the solid's own axes, for the ray caster on the CPU.
+"""Intersection of a ray and a solid, in the solid's own axes, for the ray caster on the CPU.
 
-Each returns the ray parameter of the first hit past `nearest` (or ENDLESS) and the normal there, of any length.
+Each function returns the ray parameter of the first hit past `nearest` (or ENDLESS) and the normal there, of any
+length.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from scripts.train.scenes.world import ENDLESS
 
 F = np.float32
 FAST = {"fastmath": True, "error_model": "numpy"}
-# Counting references to arrays takes half of the time. Such kernels make no arrays and keep none.
+# Counting references to arrays takes half of the time. These kernels create no arrays and keep none.
 BORROWING = {**FAST, "_nrt": False}
-# So does handing a whole scene over at each call.
+# So does passing the whole scene at each call.
 INLINE = {**BORROWING, "inline": "always"}
 
 
@@ -34,7 +35,7 @@ def into(matrices, solid, x, y, z, w):
 
 @njit(**BORROWING)
 def intersect(kind, minor, ox, oy, oz, dx, dy, dz, nearest, farthest):
-    """As above, and nothing past `farthest`."""
+    """First hit between `nearest` and `farthest`."""
     if kind == SPHERE:
         t, nx, ny, nz = _sphere(ox, oy, oz, dx, dy, dz, nearest)
     elif kind == BOX:

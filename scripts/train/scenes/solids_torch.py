@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`solids` for many rays at once: where they meet one solid, in its own axes.
+"""`solids` for many rays at once: their intersections with one solid, in its own axes.
 
-Each takes origins and directions, P x 3, and returns the ray parameters of the first hits past NEAR (or ENDLESS) and
-the normals there, of any length.
+Each function takes origins and directions, P x 3, and returns the ray parameters of the first hits past NEAR (or
+ENDLESS) and the normals there, of any length.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def intersect(kind: int, minor: float, o: Tensor, d: Tensor) -> tuple[Tensor, Te
         t, normal = _cone(o, d)
     else:
         t, normal = _torus(minor, o, d)
-    # A comparison with NaN is false, so rays that miss in odd ways miss.
+    # A comparison with NaN is false, so rays whose roots are NaN miss.
     return torch.where(t > NEAR, t, ENDLESS), normal
 
 

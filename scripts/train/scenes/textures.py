@@ -47,7 +47,7 @@ def _wave(x, blur):
 
 @njit(**BORROWING)
 def texture(row, x, y, z, footprint, colour):
-    """Linear colour of a texture at a point in metres; footprint: metres that one pixel covers there."""
+    """Linear colour of a texture at a point in metres; footprint: size of a pixel there, in metres."""
     kind = int(row[0])
     scale = F(1) / row[1]
     x, y, z = (x + row[8]) * scale, (y + row[9]) * scale, (z + row[10]) * scale

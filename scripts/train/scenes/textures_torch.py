@@ -36,7 +36,7 @@ def texture(rows: Tensor, points: Tensor, footprint: Tensor) -> Tensor:
 
 
 def _mix(kind: int, axis: Tensor, p: Tensor, blur: Tensor) -> Tensor:
-    """The second colour's share."""
+    """Share of the second colour."""
     fade = 1 / (1 + blur * blur)
     if kind == CHECKS:
         return 0.5 - 0.5 * _wave(p * 2, (blur * 2)[:, None]).prod(1)
@@ -58,7 +58,7 @@ def _mix(kind: int, axis: Tensor, p: Tensor, blur: Tensor) -> Tensor:
 
 
 def _hills(p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The sky's mix, the hills' colour, and where the hills are."""
+    """Mix of the sky, colour of the hills, and mask of the hills."""
     x, y, z = p.unbind(1)
     near = _noise(torch.stack([x * 0.5, torch.full_like(x, 3), z * 0.5], 1))
     far = _noise(torch.stack([x * 2, torch.full_like(x, 7), z * 2], 1))
@@ -85,7 +85,7 @@ def _noise(p: Tensor) -> Tensor:
 
 
 def _hash(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    # Numba multiplies in 64 bits, and the first shift brings some of the upper ones down.
+    # Numba multiplies in 64 bits, and the first shift moves some of the upper bits down.
     n = (x & _LOW_HALF) * 374761393 + (y & _LOW_HALF) * 668265263 + (z & _LOW_HALF) * 2147483647
     n = ((n ^ (n >> 13)) & _LOW_HALF) * 1274126177 & _LOW_HALF
     return ((n ^ (n >> 16)) & 0xFFFF).float() * (1 / 65535)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a generated scene is: solids in a room, each with its texture and motion, under one lamp."""
+"""Types of a generated scene: solids in a room, each with its texture and motion, and one lamp."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SPHERE, BOX, CYLINDER, TORUS, CONE = range(5)
 along y; a torus of outer radius 1 around y; a cone along y with its tip at y = -1."""
 
 PLAIN, CHECKS, STRIPES, NOISE, TILES, DOTS, WOOD, HILLS = range(8)
-"""Kinds of textures; all are functions of a point in metres, so they need no unwrapping."""
+"""Kinds of textures; all are functions of a point in metres, so no solid needs UV coordinates."""
 
 TEXTURE = (
     "kind",
@@ -64,9 +64,9 @@ class Scene:
     kinds: N. minor: N, a torus's tube radius as a share of the outer radius. world_from_solid: T x N x 3 x 4, with the
     solid's half sizes in it. sizes: N x 3, half sizes in metres. objects: N, from 1 up; solids of one object share it.
     textures: (N + 6) x len(TEXTURE), last the room's faces -x, +x, ceiling, floor, -z, +z.
-    room: x0, x1, y0 (< 0), y1 (= 0), z0, z1. open_air: the room's walls and ceiling are sky: they cast no shadow and
-    take none. lamp: x, y, z, radius, strength, ambient strength. moving: which objects move, indexed by object (0: the
-    room).
+    room: x0, x1, y0 (< 0), y1 (= 0), z0, z1. open_air: the room's walls and ceiling are sky: they cast and
+    receive no shadow. lamp: x, y, z, radius, strength, ambient strength. moving: which objects move, indexed by object
+    (0: the room).
     """
 
     seed: int
@@ -92,19 +92,19 @@ class Scene:
 
     @property
     def prompt(self) -> str:
-        """Camera token and words for the source camera's own move, and the caption."""
+        """Token and words for the source camera's move, and the caption."""
         return prompt(self.camera_words, self.caption)
 
 
 def prompt(camera_words: str, caption: str) -> str:
-    """The prompt's form in Reangle-A-Video: a token for the camera's move, the move in words, the scene's caption."""
+    """A prompt in the form of Reangle-A-Video: a token for the camera's move, the move in words, the caption."""
     token = "CAMERA_" + camera_words.upper().replace(" ", "_")
     return f"{token} Camera movement {camera_words}, {caption}"
 
 
 @dataclass(frozen=True)
 class Frames:
-    """What a camera sees. rgb: T x h x w x 3 uint8. depth: T x h x w float32, planar z in metres.
+    """Rendered frames of a camera. rgb: T x h x w x 3 uint8. depth: T x h x w float32, planar z in metres.
 
     objects: T x h x w uint8, 0 for the room.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scene as the ray casters take it: single precision, and bounding balls in the world."""
+"""A scene as the input of the ray casters: single precision, with bounding balls in the world."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ENDLESS = np.float32(1e9)
 NEAR = np.float32(1e-3)
 LAMP_X = np.array([0.62, -0.62, -0.35, 0.35], np.float32)
 LAMP_Z = np.array([0.35, -0.35, 0.62, -0.62], np.float32)
-"""Four places on the lamp, as shares of its radius."""
+"""Four sample positions on the lamp, as shares of its radius."""
 SHADOW_REACH = np.float32(1.2)
-"""How far past the lamp, in distances to it, the middle of a solid that shades it can lie."""
+"""Largest distance of the middle of a solid that can cast a shadow, relative to the lamp's distance."""
 
 
 class World(NamedTuple):
-    """N solids of G objects. What moves has time as its first axis; the kernels get one frame of it without that axis.
+    """N solids of G objects. Moving quantities have time as their first axis; kernels receive one frame.
 
     kinds: N. minor: N. solid_from_world: T x N x 3 x 4. bounds: T x N x 4, a ball around each solid: x, y, z, radius.
     objects: G x 2, first solid of each object and the one after its last. object_bounds: T x G x 4, balls around them.
@@ -69,7 +69,7 @@ def world_of(scene: Scene, frames: np.ndarray) -> World:
 
 
 def _around(bounds: np.ndarray, objects: np.ndarray) -> np.ndarray:
-    """A ball around the balls of each object, a little too large so that rounding leaves nothing outside."""
+    """A ball around the balls of each object, slightly larger to allow for rounding."""
     counts = np.diff(objects, axis=1)[:, 0]
     first = objects[:, 0]
     centres = np.add.reduceat(bounds[..., :3], first, axis=1) / counts[:, None]
