@@ -67,11 +67,11 @@ def refused(backend: Backend, job: str, status: int, headers: dict[str, str | No
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example:{port}", ""]
 )
-def test_foreign_host(backend: Backend, job: str, host: str) -> None:
+def test_foreign_host_is_refused(backend: Backend, job: str, host: str) -> None:
     refused(backend, job, 403, {"Host": host.format(port=backend.about["port"])})
 
 
-def test_no_host_two_hosts_and_loopback_names(backend: Backend) -> None:
+def test_missing_and_repeated_host_are_refused_and_loopback_names_accepted(backend: Backend) -> None:
     token = ("Authorization", backend.good_headers["Authorization"])
     port = backend.about["port"]
     both = [("Host", f"127.0.0.1:{port}"), ("Host", "evil.example"), token]
@@ -84,19 +84,19 @@ def test_no_host_two_hosts_and_loopback_names(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1", "", "file://"]
 )
-def test_foreign_origin(backend: Backend, job: str, origin: str) -> None:
+def test_foreign_origin_is_refused(backend: Backend, job: str, origin: str) -> None:
     refused(backend, job, 403, {"Origin": origin})
 
 
 @pytest.mark.parametrize(
     "scheme", ["", "Bearer", "Bearer ", "Bearer wrong", "bearer {token}x", "Basic {token}", "{token}"]
 )
-def test_no_or_wrong_token(backend: Backend, job: str, scheme: str) -> None:
+def test_missing_or_wrong_token_is_refused(backend: Backend, job: str, scheme: str) -> None:
     value = scheme.format(token=backend.about["token"])
     refused(backend, job, 401, {"Authorization": value or None})
 
 
-def test_token_in_the_address_or_twice_does_not_count(backend: Backend) -> None:
+def test_token_in_the_url_or_sent_twice_is_refused(backend: Backend) -> None:
     headers, token = backend.good_headers, backend.about["token"]
     host = [("Host", headers["Host"])]
     assert backend.raw("GET", f"/v1/health?token={token}", host)[0] == 401
@@ -109,11 +109,11 @@ def test_token_in_the_address_or_twice_does_not_count(backend: Backend) -> None:
     "kind",
     ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "application/json", None],
 )
-def test_posts_of_a_web_page(backend: Backend, job: str, kind: str | None) -> None:
+def test_posts_that_a_web_page_can_send_are_refused(backend: Backend, job: str, kind: str | None) -> None:
     refused(backend, job, 401, {"Authorization": None, "Content-Type": kind, "Content-Length": "2"}, b"{}")
 
 
-def test_a_form_is_no_job_even_with_the_token(backend: Backend) -> None:
+def test_form_is_not_accepted_as_a_job_even_with_the_token(backend: Backend) -> None:
     request = backend.request()
     answer = backend.ask("POST", "/v1/jobs", data=json.dumps(request), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 422
@@ -288,7 +288,7 @@ def test_pickled_weights_are_refused(workshop: Backend, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.m3u8"])
-def test_playlists_reach_no_file_of_this_machine(workshop: Backend, tmp_path: Path, name: str) -> None:
+def test_playlists_cannot_read_files_of_this_machine(workshop: Backend, tmp_path: Path, name: str) -> None:
     secret = write_movie(tmp_path / "secret.mp4", numbered(3))
     scripts = (
         f"#EXTM3U\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n",

@@ -55,7 +55,7 @@ def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_movie_is_rendered_to_the_end_and_kept(place: Path) -> None:
+def test_movie_is_rendered_and_a_second_run_uses_the_cache(place: Path) -> None:
     arguments = (
         "run", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
         "--move", "orbit-left:8", "--view", "dolly-in:10", "--data", place / "data", "--out", place / "out", "--json",
@@ -88,7 +88,7 @@ def test_a_movie_is_rendered_to_the_end_and_kept(place: Path) -> None:
     assert sorted(path.name for path in (place / "out").iterdir()) == sorted(results)
 
 
-def test_motion_is_learned_and_a_second_camera_goes_on_from_it(place: Path) -> None:
+def test_second_camera_reuses_the_learned_motion(place: Path) -> None:
     tiny_pipeline().save_pretrained(place / "video model")
     arguments = (
         "run", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
@@ -114,7 +114,7 @@ def test_motion_is_learned_and_a_second_camera_goes_on_from_it(place: Path) -> N
     assert ran == {f"{step} orbit-right-8" for step in steps}
 
 
-def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:
+def test_images_are_rendered_from_a_saved_camera(place: Path) -> None:
     still = np.eye(4).tolist()
     lens = [[70.0, 0, 32], [0, 70, 24], [0, 0, 1]]
     camera = {
@@ -132,7 +132,7 @@ def test_images_are_rendered_and_a_saved_camera_is_taken(place: Path) -> None:
     assert read_images(place / "out" / "mine" / "frames").shape == (3, HEIGHT, WIDTH, 3)
 
 
-def test_geometry_and_warp_stop_where_they_say(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_geometry_and_warp_commands_stop_after_their_stage(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shared = (
         "--clip",
         str(place / "clip.mp4"),
@@ -154,7 +154,7 @@ def test_geometry_and_warp_stop_where_they_say(place: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
-def test_missing_weights_end_it_at_once_with_what_to_do(place: Path, provider: str) -> None:
+def test_missing_weights_end_the_run_at_once_with_advice(place: Path, provider: str) -> None:
     done = reangle(
         "run", "--clip", place / "clip.mp4", "--move", "orbit-left:8", "--geometry", provider,
         "--data", place / "data", "--out", place / "out",
@@ -186,7 +186,7 @@ def test_missing_weights_end_it_at_once_with_what_to_do(place: Path, provider: s
         ([], "No camera was given"),
     ],
 )
-def test_mistakes_end_with_advice_and_status_2(
+def test_invalid_arguments_give_advice_and_status_2(
     place: Path, capsys: pytest.CaptureFixture[str], change: list[str], message: str
 ) -> None:
     given = ["run", "--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}"]
@@ -198,7 +198,7 @@ def test_mistakes_end_with_advice_and_status_2(
     assert len(error.strip().splitlines()[-1]) > 10
 
 
-def test_a_folder_of_other_things_is_never_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_folder_that_is_not_a_result_is_never_replaced(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     precious = place / "out" / "view-orbit-left-8" / "precious.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("mine", encoding="utf-8")
@@ -218,7 +218,7 @@ def test_a_playlist_is_refused_before_it_is_copied(place: Path, capsys: pytest.C
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
-def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_unfinished_output(tmp_path: Path) -> None:
     count = 240
     write_mp4(tmp_path / "clip.mp4", list(pictures()) * (count // COUNT), 25)
     (tmp_path / "depth").mkdir()
@@ -242,7 +242,7 @@ def test_ctrl_c_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert not list((tmp_path / "data" / "tmp").iterdir())
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_imports_no_large_package() -> None:
     code = (
         "import sys; from reangle.cli.main import main\n"
         "try: main(['run', '--help'])\nexcept SystemExit: print(*sys.modules)"
@@ -252,7 +252,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not {"torch", "numpy", "cv2", "av", "pydantic"} & set(done.stdout.split())
 
 
-def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> None:
+def test_doctor_reports_what_is_missing_without_failing(tmp_path: Path) -> None:
     healthy = reangle("doctor", "--json", "--data", tmp_path / "data")
     assert healthy.returncode == 0, healthy.stderr
     report = events(healthy.stdout)[0]["data"]
@@ -275,7 +275,7 @@ def test_doctor_says_what_is_missing_and_never_falls_over(tmp_path: Path) -> Non
     assert "install_backend.py" in broken.stdout
 
 
-def test_models_list_names_licences_and_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_list_shows_licences_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--data", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     for part in ("DUSt3R", "CC BY-NC-SA 4.0", "not for commercial work", "Apache-2.0", str(tmp_path / "models")):

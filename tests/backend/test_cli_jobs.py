@@ -57,7 +57,7 @@ def backend_logs(data: Path, job: str) -> list[dict]:
     return [{"stage": stage} for stage in dict.fromkeys(line["stage"] for line in lines)]
 
 
-def test_following_prints_what_is_added_until_the_job_ends(tmp_path: Path) -> None:
+def test_follow_prints_new_lines_until_the_job_ends(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         assert backend.stages is not None
         backend.stages.order("hold-geometry")
@@ -79,7 +79,7 @@ def test_following_prints_what_is_added_until_the_job_ends(tmp_path: Path) -> No
     ("arguments", "words"),
     [(["ff"], "no job"), ([""], "jobs start with"), (["@", "--stage", "absent"], "no log")],
 )
-def test_wrong_names_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_unknown_job_and_stage_names_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
     with serving(tmp_path) as backend:
         jobs = [backend.submit("left", clip=bytes([number])) for number in range(2)]
         for job in jobs:

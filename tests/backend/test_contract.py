@@ -54,7 +54,7 @@ def request_values() -> dict[str, Any]:
     }
 
 
-def test_a_path_survives_json_to_the_last_bit() -> None:
+def test_path_is_bit_identical_after_json() -> None:
     values = path_values()
     values["world_from_camera"][1][0][3] = 0.1 + 0.2
     values["K"][0][0][0] = 80
@@ -126,7 +126,7 @@ def _put(values: Any, place: tuple[Any, ...], value: Any) -> None:
         (("paths", 0), []),
     ],
 )
-def test_the_field_is_named(place: tuple[Any, ...], value: Any) -> None:
+def test_error_names_the_field(place: tuple[Any, ...], value: Any) -> None:
     values = request_values()
     _put(values, place, value)
     with pytest.raises(ContractError) as caught:
@@ -135,7 +135,7 @@ def test_the_field_is_named(place: tuple[Any, ...], value: Any) -> None:
     assert caught.value.message.startswith(field)
 
 
-def test_values_that_must_agree() -> None:
+def test_values_that_contradict_each_other_are_refused() -> None:
     twins = [path_values(), {**path_values(), "name": "Orbit LEFT"}]
     with pytest.raises(ContractError, match="two cameras"):
         from_data(JobRequest, {**request_values(), "paths": twins})
@@ -166,7 +166,7 @@ def test_answers_of_a_newer_backend_are_read() -> None:
 
 
 @given(st.text(max_size=130))
-def test_names_are_file_names_on_every_system(label: str) -> None:
+def test_labels_become_valid_file_names_on_every_system(label: str) -> None:
     name = file_name_from(label)
     assert check_file_name(name) == name
     assert not set(name) & set('<>:"/\\|?*\0\n')
@@ -182,7 +182,7 @@ def test_names_that_some_system_cannot_store_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Kamera süd 2", "カメラ", "orbit-left.001", "💡"])
-def test_names_that_artists_use_are_kept(name: str) -> None:
+def test_common_names_are_kept_unchanged(name: str) -> None:
     assert check_file_name(name) == file_name_from(name) == name
 
 
@@ -191,11 +191,11 @@ def test_every_engine_can_be_requested() -> None:
         assert from_data(JobRequest, {**request_values(), "engine": engine}).engine == engine
 
 
-def test_the_add_on_has_this_contract() -> None:
+def test_add_on_has_the_same_contract() -> None:
     assert outdated() == []
 
 
-def test_a_request_of_the_add_on_arrives_unchanged() -> None:
+def test_request_of_the_add_on_arrives_unchanged() -> None:
     sent = addon.from_data(addon.JobRequest, request_values())
     received = read_request(addon.to_json(sent))
     assert to_data(received) == addon.to_data(sent)

@@ -94,7 +94,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     assert backend_process.find(desk.data) is None
 
 
-def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
+def test_job_from_upload_to_downloaded_results(desk: Desk, tmp_path: Path) -> None:
     request, places = desk.request("Left é", "right")
     with pytest.raises(RefusedError, match="not uploaded") as caught:
         desk.client.submit(request)
@@ -114,7 +114,7 @@ def test_a_job_from_files_to_files(desk: Desk, tmp_path: Path) -> None:
     assert request.id in [job.id for job in desk.client.jobs()]
 
 
-def test_how_learning_goes_is_told(desk: Desk) -> None:
+def test_training_progress_reaches_the_client(desk: Desk) -> None:
     status = desk.done_under("learn-geometry")
     told = [event for event in desk.client.events(status.id).events if event.loss is not None]
     assert {event.stage for event in told} == {"Geometry"}
@@ -123,14 +123,14 @@ def test_how_learning_goes_is_told(desk: Desk) -> None:
     assert base64.b64decode(told[-1].picture or "") == b"a picture"
 
 
-def test_a_stage_may_want_a_fresh_process(desk: Desk) -> None:
+def test_stage_can_restart_in_a_new_process(desk: Desk) -> None:
     status = desk.done_under("again-geometry")
     assert status.notes == ("geometry wants to begin again",)
     before, after = desk.stages.started("geometry")[-2:]
     assert before["pid"] != after["pid"]
 
 
-def test_failures_and_cancel_come_over(desk: Desk) -> None:
+def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
     (desk.folder / "depth.npz").write_bytes(b"other depth")
     request, places = desk.request("left")
     desk.client.upload(places)
@@ -153,7 +153,7 @@ def test_failures_and_cancel_come_over(desk: Desk) -> None:
         desk.client.job(new_job_id())
 
 
-def test_capabilities_say_what_there_is_and_on_which_terms(desk: Desk) -> None:
+def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
     found = desk.client.capabilities()
     assert [provider.name for provider in found.providers] == ["files", "mini", "dust3r", "depth-anything"]
     assert all(provider.available or provider.advice for provider in found.providers)
@@ -174,7 +174,7 @@ def test_capabilities_say_what_there_is_and_on_which_terms(desk: Desk) -> None:
     assert found.limits.frames == MAX_FRAMES
 
 
-def test_another_desk_adopts_it_and_a_crash_is_survived(desk: Desk) -> None:
+def test_another_client_adopts_the_backend_and_a_crash_is_recovered(desk: Desk) -> None:
     other = backend_process.ensure(desk.data)
     assert (other.pid, other.process) == (desk.backend.pid, None)
     assert desk.backend.process is not None

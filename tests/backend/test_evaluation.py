@@ -38,7 +38,7 @@ def test_psnr_of_known_errors() -> None:
     assert psnr_of(0) == 100
 
 
-def test_similarity_tells_equal_from_unrelated_pictures() -> None:
+def test_similarity_separates_equal_from_unrelated_images() -> None:
     picture = noise()
     assert np.allclose(ssim_map(picture, picture), 1)
     assert np.allclose(gradient_difference(picture, picture), 0)
@@ -63,7 +63,7 @@ def test_ssim_follows_the_published_formula() -> None:
     assert ssim_map(a, b)[y, x] == pytest.approx(expected, abs=0.01)
 
 
-def test_each_part_is_judged_on_its_own() -> None:
+def test_each_part_has_its_own_figures() -> None:
     truth = np.stack([noise(3)] * 2)
     result = truth.copy()
     left = np.zeros(truth.shape[:3], bool)
@@ -77,7 +77,7 @@ def test_each_part_is_judged_on_its_own() -> None:
     assert mean_of([{"a": 1.0}, {"a": 3.0, "b": 5.0}]) == {"a": 2.0, "b": 5.0}
 
 
-def test_evaluate_renders_and_judges_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_renders_and_measures_a_scene(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_scene(draw_scene(1, frames=5, width=96, height=64), tmp_path / "scenes" / "000001")
     status = main(
         ["evaluate", str(tmp_path / "scenes"), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "o")]
@@ -111,7 +111,7 @@ def test_cameras_follow_the_scale_and_lens_of_estimated_geometry() -> None:
     assert in_estimated_world(path, truth, truth) == path
 
 
-def test_estimated_geometry_is_made_before_the_cameras_are_placed(tmp_path: Path) -> None:
+def test_geometry_is_estimated_before_cameras_are_placed(tmp_path: Path) -> None:
     write_scene(draw_scene(1, frames=2, width=96, height=64), tmp_path / "scene")
     scene, store = TrueScene.open(tmp_path / "scene"), Store(tmp_path / "data")
     depth = np.full((2, 4, 6), 3, np.float32)

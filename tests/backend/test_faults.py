@@ -56,7 +56,7 @@ def final_states(backend: Backend, job: str) -> list[str]:
     return [event["state"] for event in backend.events(job) if event.get("state") in ("done", "failed", "canceled")]
 
 
-def test_a_worker_killed_at_every_stage_runs_that_stage_again(tmp_path: Path) -> None:
+def test_killed_stage_process_is_started_again_at_every_stage(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         stages = stages_of(backend)
         stages.order(*(f"hold-{run}" for run in RUNS))
@@ -72,7 +72,7 @@ def test_a_worker_killed_at_every_stage_runs_that_stage_again(tmp_path: Path) ->
         assert not list((backend.data / "tmp").iterdir())
 
 
-def test_a_worker_that_always_dies_fails_with_advice(backend: Backend) -> None:
+def test_stage_process_that_always_dies_fails_with_advice(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("hold-decode")
     job = backend.submit(clip=b"deadly")
@@ -86,7 +86,7 @@ def test_a_worker_that_always_dies_fails_with_advice(backend: Backend) -> None:
     assert status["error"]["advice"]
 
 
-def test_an_exception_gives_message_advice_and_traceback(backend: Backend) -> None:
+def test_exception_gives_message_advice_and_traceback(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("raise-geometry")
     job = backend.submit(clip=b"raising")
@@ -99,7 +99,7 @@ def test_an_exception_gives_message_advice_and_traceback(backend: Backend) -> No
     assert [event["error"] for event in backend.events(job) if event["type"] == "error"] == [error]
 
 
-def test_a_killed_backend_ends_the_orphan_and_resumes(tmp_path: Path) -> None:
+def test_restarted_backend_ends_the_orphaned_stage_and_resumes(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         stages = stages_of(backend)
         stages.order("hold-warp", "children", "stubborn")
@@ -125,7 +125,7 @@ def test_a_killed_backend_ends_the_orphan_and_resumes(tmp_path: Path) -> None:
         assert not list((backend.data / "tmp").iterdir())
 
 
-def test_an_acknowledged_job_survives_the_backend(tmp_path: Path) -> None:
+def test_acknowledged_job_survives_a_killed_backend(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         stages_of(backend).order("hold-decode")
         request = backend.request("left")
@@ -139,7 +139,7 @@ def test_an_acknowledged_job_survives_the_backend(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("run", RUNS)
-def test_cancel_ends_the_worker_and_its_children_at_every_stage(backend: Backend, run: str) -> None:
+def test_cancel_ends_the_stage_process_and_its_children_at_every_stage(backend: Backend, run: str) -> None:
     stages = stages_of(backend)
     orders = (f"hold-{run}", "children", *(["stubborn"] if run in ("decode", "warp") else []))
     before = len(stages.started(run))
@@ -158,7 +158,7 @@ def test_cancel_ends_the_worker_and_its_children_at_every_stage(backend: Backend
     assert final_states(backend, job) == ["canceled"]
 
 
-def test_cancel_of_a_queued_job_is_at_once_and_leaves_the_running_one(backend: Backend) -> None:
+def test_cancel_of_a_queued_job_is_immediate_and_keeps_the_running_one(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("hold-decode")
     running, queued = backend.submit(clip=b"held"), backend.submit(clip=b"never")
@@ -169,7 +169,7 @@ def test_cancel_of_a_queued_job_is_at_once_and_leaves_the_running_one(backend: B
     assert [event["type"] for event in backend.events(queued)] == ["state", "state"]
 
 
-def test_cancel_races_the_end_to_one_state(backend: Backend) -> None:
+def test_cancel_at_the_end_of_a_job_gives_one_final_state(backend: Backend) -> None:
     stages = stages_of(backend)
     outcomes = set()
     for number in range(4):
@@ -190,7 +190,7 @@ def test_cancel_races_the_end_to_one_state(backend: Backend) -> None:
     assert outcomes <= {"done", "canceled"}
 
 
-def test_two_clients_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
+def test_two_clients_share_stages_but_not_jobs(tmp_path: Path) -> None:
     with serving(tmp_path, "--jobs", "2") as backend:
         stages = stages_of(backend)
         stages.order("hold-decode")
@@ -214,7 +214,7 @@ def test_two_clients_share_the_work_and_not_the_jobs(tmp_path: Path) -> None:
             assert len(backend.get(f"/v1/jobs/{job}/results")) == 3
 
 
-def test_a_second_backend_on_the_folder_refuses_until_the_first_is_gone(tmp_path: Path) -> None:
+def test_second_backend_on_a_folder_refuses_until_the_first_ends(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         about = (backend.data / "server.json").read_text()
         second = backend.spawn()
@@ -263,7 +263,7 @@ def test_a_stale_server_file_is_recognised_by_its_token(tmp_path: Path) -> None:
             assert backend.get("/v1/health")["data"] == str(backend.data)
 
 
-def test_a_job_list_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+def test_database_of_a_newer_version_is_refused_and_unchanged(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         backend.stop()
         database = backend.data / "jobs.sqlite"
@@ -300,7 +300,7 @@ def test_a_job_continues_without_its_client_and_keeps_every_event(backend: Backe
 
 
 @posix
-def test_a_full_disk_is_reported_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+def test_full_disk_is_reported_and_leaves_no_unfinished_output(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
@@ -346,7 +346,7 @@ def test_files_without_video_fail_with_advice(workshop: Backend, tmp_path: Path)
         assert status["error"]["advice"]
 
 
-def test_a_container_that_says_zero_frames_is_counted(workshop: Backend, tmp_path: Path) -> None:
+def test_frames_are_counted_if_the_container_reports_zero(workshop: Backend, tmp_path: Path) -> None:
     options = {"movflags": "frag_keyframe+empty_moov"}
     movie = write_movie(tmp_path / "live.mp4", numbered(4), container=options)
     with av.open(str(movie)) as container:
@@ -363,7 +363,7 @@ def test_a_container_that_says_zero_frames_is_counted(workshop: Backend, tmp_pat
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT] if sys.platform != "win32" else [])
-def test_signals_end_it_cleanly(tmp_path: Path, number: int) -> None:
+def test_signals_end_the_backend_cleanly(tmp_path: Path, number: int) -> None:
     with serving(tmp_path) as backend:
         backend.process.send_signal(number)
         assert backend.process.wait(timeout=20) == 0

@@ -93,7 +93,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_recorded(tmp_path: Path) ->
     assert hashes.known(path) is None
 
 
-def test_a_folder_that_cannot_be_written_costs_only_the_record(tmp_path: Path) -> None:
+def test_unwritable_folder_only_loses_the_record(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"weights")
     (tmp_path / file_hashes.FOLDER).write_text("a file in the way")
@@ -117,7 +117,7 @@ def test_processes_record_at_the_same_time(tmp_path: Path) -> None:
     assert len(list((tmp_path / file_hashes.FOLDER).iterdir())) == 1
 
 
-def test_a_job_reads_weights_in_a_stage_process_and_never_again(tmp_path: Path) -> None:
+def test_job_reads_weights_once_in_a_stage_process(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         request: JSON = {**backend.request(), "geometry": {"provider": "mini"}}
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201

@@ -57,7 +57,7 @@ def test_filling_keeps_known_pixels_and_is_repeatable() -> None:
         assert np.array_equal(done, twice)
 
 
-def test_a_hole_is_filled_from_its_background_and_not_from_the_surface_in_front() -> None:
+def test_hole_is_filled_from_the_background_not_the_foreground() -> None:
     warped, filled = finish((WALL, BOX), make_path(np.stack([camera(0.5)] * COUNT)))
     hole = ~(warped[0].visible | warped[0].remembered)
     beside_the_box = hole.copy()
@@ -68,7 +68,7 @@ def test_a_hole_is_filled_from_its_background_and_not_from_the_surface_in_front(
 
 
 @pytest.mark.parametrize("moving_camera", [False, True])
-def test_filled_pixels_flicker_less_than_when_frames_are_filled_alone(moving_camera: bool) -> None:
+def test_fill_flickers_less_than_frames_filled_separately(moving_camera: bool) -> None:
     steps = np.linspace(0.3, 0.5, COUNT) if moving_camera else np.full(COUNT, 0.4)
     passer = replace(MOVER, left=0.5, right=0.9)
     warped, filled = finish((WALL, BOX, passer), make_path(np.stack([camera(x) for x in steps])))
@@ -152,14 +152,14 @@ def test_the_manifest_matches_the_result(tmp_path: Path) -> None:
         assert sum(1 for _ in container.decode(video=0)) == COUNT
 
 
-def test_the_movie_of_a_clip_with_a_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
+def test_movie_of_a_variable_frame_rate_clip_keeps_its_times(tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.5, 0.55, 0.9, 1.0]
     result, _ = run_stages(tmp_path, make_path(np.stack([camera(0.3)] * COUNT)), times)
     with av.open(str(result / "preview.mp4")) as container:
         assert [frame.time for frame in container.decode(video=0)] == pytest.approx(times, abs=1e-3)
 
 
-def test_a_camera_that_shows_nothing_is_delivered_with_a_note(tmp_path: Path) -> None:
+def test_camera_without_visible_pixels_is_delivered_with_a_note(tmp_path: Path) -> None:
     away = np.diag([-1.0, 1.0, -1.0, 1.0])
     result, notes = run_stages(tmp_path, make_path(np.stack([away] * 2)))
     assert len(read_images(result / "frames")) == 2

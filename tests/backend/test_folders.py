@@ -38,7 +38,7 @@ def named(source: str) -> Iterator[str]:
                 yield text
 
 
-def test_files_of_stages_are_named_in_one_place() -> None:
+def test_only_folders_names_the_files_of_stages() -> None:
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "folders"]
     assert len(files) > 50
     found = {path.relative_to(PACKAGE).as_posix(): [*named(path.read_text(encoding="utf-8"))] for path in files}
@@ -46,7 +46,7 @@ def test_files_of_stages_are_named_in_one_place() -> None:
     assert [*named('folder / "frames"\nPath("clip.json")\nwords["frames"]')] == ["frames", "clip.json"]
 
 
-def test_a_record_is_read_as_it_was_written_and_nothing_else_is_accepted(tmp_path: Path) -> None:
+def test_record_reads_back_and_invalid_records_are_refused(tmp_path: Path) -> None:
     clip = DecodedClip(tmp_path)
     metadata = ClipMetadata(fps=24.0, width=64, height=48, frames=3, timestamps=(0.0, 0.5, 1.0))
     clip.write_metadata(metadata)

@@ -42,7 +42,7 @@ def latents(model: VideoModel, frames: np.ndarray, guide: WarpGuide | None, seed
     return generate_latents(model, frames[0], PROMPTS[0], SETTINGS, seed, guide)
 
 
-def test_held_to_the_end_what_was_seen_is_the_warp_and_the_rest_is_not(
+def test_full_guidance_reproduces_the_warp_only_where_visible(
     model: VideoModel, frames: np.ndarray, guide: WarpGuide
 ) -> None:
     apart = (latents(model, frames, guide)[0] - guide.latents).abs().amax(dim=1)
@@ -50,7 +50,7 @@ def test_held_to_the_end_what_was_seen_is_the_warp_and_the_rest_is_not(
     assert apart[~guide.mask].min() > 0
 
 
-def test_without_strength_the_warp_changes_nothing(model: VideoModel, frames: np.ndarray, guide: WarpGuide) -> None:
+def test_zero_guidance_ignores_the_warp(model: VideoModel, frames: np.ndarray, guide: WarpGuide) -> None:
     free = latents(model, frames, None)
     assert torch.equal(latents(model, frames, replace(guide, strength=0.0)), free)
     half = latents(model, frames, replace(guide, strength=0.5))
@@ -59,13 +59,13 @@ def test_without_strength_the_warp_changes_nothing(model: VideoModel, frames: np
     assert (half[0] - guide.latents).abs().amax(dim=1)[guide.mask].min() > 0
 
 
-def test_a_seed_decides_the_window(model: VideoModel, frames: np.ndarray) -> None:
+def test_seed_determines_the_window(model: VideoModel, frames: np.ndarray) -> None:
     first, again, other = (latents(model, frames, None, seed) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_window_is_as_long_and_as_large_as_the_model_makes_it(model: VideoModel, frames: np.ndarray) -> None:
+def test_window_has_the_length_and_size_of_the_model(model: VideoModel, frames: np.ndarray) -> None:
     pictures = model.decode(latents(model, frames, None))
     assert pictures.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert pictures.dtype == np.uint8

@@ -76,7 +76,7 @@ def test_recovers_focal_cameras_scale_and_motion(name, camera, noise, most) -> N
     assert result.static_camera == (name == "standing still")
 
 
-def test_a_camera_that_stands_still_does_so_exactly() -> None:
+def test_still_camera_is_exactly_still() -> None:
     scene = make_scene(arc(0), count=6)
     result = align(network_maps(scene, 0.03, seed=3), scene.count)
     np.testing.assert_array_equal(result.world_from_camera, np.tile(np.eye(4), (6, 1, 1)))

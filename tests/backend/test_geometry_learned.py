@@ -47,7 +47,7 @@ def depth_anything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_depth_anything(tmp_path_factory.mktemp("weights") / "tiny-depth-anything")
 
 
-def test_encoding_frames_once_equals_the_plain_network(dust3r: Path) -> None:
+def test_encoding_each_frame_once_equals_the_plain_network(dust3r: Path) -> None:
     network = Dust3rNetwork.load(dust3r, "cpu")
     images = list(np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3)).astype(np.uint8))
     encoded = network.encode(images)
@@ -163,7 +163,7 @@ def flicker(depth: np.ndarray, still: np.ndarray) -> float:
     return float(np.median(np.log(depth).std(axis=0)[still]))
 
 
-def test_disparity_becomes_steady_in_time() -> None:
+def test_disparity_becomes_temporally_stable() -> None:
     scene = make_scene(arc(0), count=12)
     disparity, _ = flickering(scene)
     steady = apply(disparity, *steady_scale_shift(match_frames(disparity, scene.pictures()), scene.count))
@@ -200,7 +200,7 @@ def test_point_maps_fix_scale_and_shift_of_every_frame(degrees: float) -> None:
     assert drift < 0.02
 
 
-def test_smoothing_removes_jitter_and_keeps_the_level() -> None:
+def test_smoothing_removes_jitter_and_keeps_the_mean() -> None:
     random = np.random.default_rng(0)
     scene = make_scene(arc(0), count=16, width=48, height=32)
     alignment = aligned(scene, 0.0)
@@ -225,7 +225,7 @@ def test_moving_pixels_do_not_decide_the_scale() -> None:
     np.testing.assert_allclose(shift, 0, atol=0.005)
 
 
-def test_scale_and_shift_are_found_among_outliers() -> None:
+def test_scale_and_shift_are_recovered_despite_outliers() -> None:
     random = np.random.default_rng(0)
     x = random.uniform(1, 5, 4000)
     y = 0.3 * x + 0.1 + 0.002 * random.normal(size=x.size)
@@ -236,7 +236,7 @@ def test_scale_and_shift_are_found_among_outliers() -> None:
     assert np.isnan(fit_scale_shift(x, -y, np.ones(x.size))[0])
 
 
-def test_the_default_range_limits_far_over_near() -> None:
+def test_default_range_limits_the_ratio_of_far_to_near() -> None:
     disparity = np.random.default_rng(0).uniform(0, 100, (2, 200, 200)).astype(np.float32)
     scale, shift = default_range(disparity)
     depth = depth_from_inverse(disparity * scale + shift, 1e6)

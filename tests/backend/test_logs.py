@@ -30,7 +30,7 @@ def own_logging() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-def test_any_camera_name_gives_a_file_name_of_its_own() -> None:
+def test_every_camera_name_gives_a_distinct_file_name() -> None:
     cameras = ["left", "Left", "../../x", "a/b", "a b", "CON", "日本", "日本語", "x" * 300, "\0", "C:\\x", "."]
     names = [stage_file_name("warp", camera) for camera in cameras]
     assert len(set(names)) == len(cameras)
@@ -82,14 +82,14 @@ def test_files_rotate_and_reading_is_bounded(tmp_path: Path, monkeypatch: pytest
         job_folder(tmp_path, "../" + JOB[3:])
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+def test_unwritable_log_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file in the way")
     with StageLog(tmp_path, JOB, "decode") as log:
         log.write_output("lost")
         logger.error("lost, too")
 
 
-def test_logs_go_with_their_jobs_and_the_oldest_when_they_are_too_large(
+def test_logs_are_removed_with_their_jobs_and_oldest_first_above_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs = [f"{number:032x}" for number in range(13)]

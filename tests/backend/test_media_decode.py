@@ -82,12 +82,12 @@ def test_alpha_is_kept(tmp_path: Path, codec: str, pixels: str, suffix: str) -> 
 
 
 @pytest.mark.parametrize("matrix", [1, 6])
-def test_colour_matrix_follows_the_tag(tmp_path: Path, matrix: int) -> None:
+def test_colour_matrix_is_taken_from_the_tag(tmp_path: Path, matrix: int) -> None:
     path = write_movie(tmp_path / "c.mp4", [quarters(64, 48)], matrix=matrix, options={"crf": "2"})
     assert np.allclose(corners(images(probe(path))[0]), QUARTERS, atol=4)
 
 
-def test_untagged_colour_matrix_follows_the_size(tmp_path: Path) -> None:
+def test_colour_matrix_without_a_tag_depends_on_the_size(tmp_path: Path) -> None:
     small = write_movie(tmp_path / "sd.mp4", [quarters(64, 48)], matrix=None, options={"crf": "2"})
     assert np.allclose(corners(images(probe(small))[0]), QUARTERS, atol=4)
     # Written with BT.601 and too large for it: read with BT.709 it must not come out as it went in.
@@ -197,7 +197,7 @@ def test_files_without_video_are_refused(tmp_path: Path) -> None:
         "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
     ],
 )
-def test_playlists_and_scripts_are_refused_whatever_their_name(tmp_path: Path, name: str, script: str) -> None:
+def test_playlists_and_scripts_are_refused_under_any_name(tmp_path: Path, name: str, script: str) -> None:
     secret = write_movie(tmp_path / "secret.mp4", numbered(3))
     path = tmp_path / name
     path.write_text(script.format(secret=secret), encoding="utf-8")
@@ -205,7 +205,7 @@ def test_playlists_and_scripts_are_refused_whatever_their_name(tmp_path: Path, n
         probe(path)
 
 
-def test_a_playlist_inside_a_movie_reaches_no_other_file(tmp_path: Path) -> None:
+def test_playlist_inside_a_movie_cannot_read_other_files(tmp_path: Path) -> None:
     secret = write_movie(tmp_path / "secret.mp4", numbered(3))
     path = tmp_path / "sneaky.mp4"
     path.write_bytes(b"\x00\x00\x00\x08free" + f"\n#EXTM3U\n#EXTINF:1,\n{secret}\n".encode())
@@ -213,7 +213,7 @@ def test_a_playlist_inside_a_movie_reaches_no_other_file(tmp_path: Path) -> None
         probe(path)
 
 
-def test_limits_come_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_are_checked_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = probe(write_movie(tmp_path / "clip.mp4", numbered(10)))
     monkeypatch.setattr("reangle.media.probe.MAX_WORKING_PIXELS", 5 * 64 * 48)
     with pytest.raises(UserError, match="memory") as caught:
@@ -243,7 +243,7 @@ def test_selection_beyond_the_clip_is_refused(tmp_path: Path) -> None:
         select(info, start=3, frames=8)
 
 
-def test_another_aspect_crops_the_edges_with_a_note(tmp_path: Path) -> None:
+def test_different_aspect_ratio_crops_the_edges_with_a_note(tmp_path: Path) -> None:
     path = write_movie(tmp_path / "wide.mp4", [quarters(128, 48)], options={"crf": "4"})
     out, about = run_stage(tmp_path, path, width=48, height=48)
     assert np.allclose(corners(read_images(out / "frames")[0]), QUARTERS, atol=6)

@@ -131,7 +131,7 @@ def test_depth_is_found_in_every_layout_blender_writes(tmp_path: Path, layout: s
     assert np.array_equal(read_exr_depth(path), z)
 
 
-def test_a_rendered_region_is_placed_in_the_picture(tmp_path: Path) -> None:
+def test_render_region_is_placed_in_the_full_image(tmp_path: Path) -> None:
     z = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
     windows = {
         "displayWindow": (np.array([10, 10], np.int32), np.array([14, 13], np.int32)),
@@ -153,7 +153,7 @@ def test_colour_is_never_read_as_depth(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [3, 300, 4000, -1])
-def test_a_cut_exr_is_refused(tmp_path: Path, left: int) -> None:
+def test_truncated_exr_is_refused(tmp_path: Path, left: int) -> None:
     write_exr_depth(tmp_path / "z.exr", np.random.default_rng(0).random((64, 64), np.float32))
     (tmp_path / "cut.exr").write_bytes((tmp_path / "z.exr").read_bytes()[:left])
     with pytest.raises(UserError, match=r"cut\.exr is not a whole"):

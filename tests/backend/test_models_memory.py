@@ -34,7 +34,7 @@ NAMED = {"80 GB": 80, "48 GB": 48, "24 GB": 24, "16 GB": 16, "12 GB": 12}
 
 
 @pytest.mark.parametrize(("name", "gigabytes"), NAMED.items())
-def test_a_card_of_a_tiers_name_gets_that_tier_or_a_faster_one(name: str, gigabytes: int) -> None:
+def test_card_of_a_tiers_size_gets_that_tier_or_a_faster_one(name: str, gigabytes: int) -> None:
     # The driver and the desktop have their part of a card, too.
     free = gigabytes * 2**30 - 0.5e9
     chosen = choose_tier(PUBLISHED_5B, 128, card(free))
@@ -54,7 +54,7 @@ def test_a_tier_never_needs_more_than_the_one_before() -> None:
     assert choose_tier(PUBLISHED_5B, 128, card(8e9)) is None
 
 
-def test_what_waits_in_main_memory_takes_room_there() -> None:
+def test_offloaded_weights_count_as_main_memory() -> None:
     machine = DeviceMemory(0, bytes_each=2, apart=False)
     parts = PUBLISHED_5B.text_bytes + PUBLISHED_5B.vae_bytes
     for tier in TIERS:
@@ -73,7 +73,7 @@ def test_a_model_on_disk_is_measured() -> None:
     assert choose_tier(size, 32, DeviceMemory(4e9, bytes_each=4, apart=False)) == TIERS[0]
 
 
-def test_tiles_give_the_same_clip_but_at_their_seams() -> None:
+def test_tiled_decoding_differs_only_at_the_seams() -> None:
     whole, tiled = (CogVideoX.open(shipped_folder(MINI.video), tier, "cpu").pipe.vae for tier in (TIERS[0], TIERS[2]))
     clip = torch.from_numpy(np.stack(textured_frames(9, 128, 224))).permute(3, 0, 1, 2)[None] / 127.5 - 1
     with torch.no_grad():
@@ -86,7 +86,7 @@ def test_tiles_give_the_same_clip_but_at_their_seams() -> None:
 
 
 @pytest.mark.parametrize("tier", [TIERS[0], TIERS[2]], ids=lambda tier: tier.name)
-def test_the_estimate_of_learning_is_near_what_it_takes(tier: Tier) -> None:
+def test_memory_estimate_of_training_is_close_to_the_measurement(tier: Tier) -> None:
     """What torch keeps for the backward pass, counted by autograd's own hook, beside the estimate of it."""
     from reangle.motion.trainer import recompute
 
@@ -149,7 +149,7 @@ def test_a_stage_that_runs_out_of_memory_restarts_with_less(tmp_path: Path) -> N
     assert tried[-2:] == [TIERS[-1].name] * 2
 
 
-def test_other_errors_are_not_taken_for_it(tmp_path: Path) -> None:
+def test_other_errors_are_not_treated_as_out_of_memory(tmp_path: Path) -> None:
     def work(tier: Tier) -> None:
         raise RuntimeError("shapes do not match")
 

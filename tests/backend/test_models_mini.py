@@ -30,7 +30,7 @@ WIDTH, HEIGHT, FRAMES = 224, 128, 9
 libraries: Any = diffusers  # its pipelines are annotated as what they are not
 
 
-def test_all_is_there_as_listed_and_small_enough(tmp_path: Path) -> None:
+def test_all_listed_files_exist_and_are_small_enough(tmp_path: Path) -> None:
     for known in MINI.checkpoints.values():
         folder = shipped.check_shipped(known)
         card = (folder / "README.md").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def test_all_is_there_as_listed_and_small_enough(tmp_path: Path) -> None:
     assert all(verdict.ok for verdict in verify("mini", tmp_path))
 
 
-def test_geometry_knows_more_than_a_constant() -> None:
+def test_geometry_is_better_than_constant_depth() -> None:
     errors = []
     for seed in (0, 1, 3):
         scene = draw_scene(seed, frames=2, height=HEIGHT, targets=0)
@@ -93,7 +93,7 @@ def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_fram
     assert np.abs(made[0] - given).mean() < 0.5 * np.abs(given - given.mean((0, 1))).mean()
 
 
-def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: Image.Image) -> None:
+def test_the_fill_pipeline_opens_unchanged_and_keeps_known_pixels(first_frame: Image.Image) -> None:
     pipe = libraries.FluxFillPipeline.from_pretrained(shipped.check_shipped(MINI.image), dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     hole = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -114,7 +114,7 @@ def test_the_fill_pipeline_opens_unchanged_and_keeps_what_is_known(first_frame: 
     assert np.abs(made - given)[known].mean() < 0.5 * np.abs(given - given.mean((0, 1)))[known].mean()
 
 
-def test_a_hole_is_filled_and_known_pixels_come_back_untouched(first_frame: Image.Image) -> None:
+def test_hole_is_filled_and_known_pixels_are_unchanged(first_frame: Image.Image) -> None:
     model = image_model_class(MINI.image.kind).open(shipped.check_shipped(MINI.image), "cpu")
     picture = np.asarray(first_frame)[:100, :150].copy()
     hole = np.zeros(picture.shape[:2], bool)

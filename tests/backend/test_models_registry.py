@@ -42,7 +42,7 @@ DOWNLOADED = [known for known in CHECKPOINTS if not known.shipped]
 
 
 @pytest.mark.parametrize("known", DOWNLOADED, ids=lambda known: known.name)
-def test_the_error_for_missing_weights_names_licence_size_place_and_alternative(known, tmp_path: Path) -> None:
+def test_error_for_missing_weights_names_licence_size_folder_and_alternative(known, tmp_path: Path) -> None:
     for name in (known.name, known.hub, known.name.lower()):
         with pytest.raises(UserError) as caught:
             find_checkpoint(name, tmp_path)
@@ -66,7 +66,7 @@ def test_weights_can_be_named_by_suite_and_role(suite) -> None:
     assert known_checkpoint("") is None
 
 
-def test_every_restriction_shows_in_the_terms() -> None:
+def test_terms_include_every_restriction() -> None:
     for known in CHECKPOINTS:
         assert known.licence.commercial_ok == ("commercial" not in known.terms.lower()), known.name
     terms = {known.name: known.terms for known in CHECKPOINTS}
@@ -121,7 +121,7 @@ def test_depth_anything_uses_dust3r_unless_it_is_switched_off(tmp_path: Path) ->
     assert provider_weights(alone, tmp_path) == str(small)
 
 
-def test_the_hubs_cache_is_used_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_cache_is_used_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.file_download.constants.HF_HUB_CACHE", str(tmp_path / "hub"), raising=False)
     repository = tmp_path / "hub" / f"models--depth-anything--{SMALL}"
     snapshot = save_depth_anything(repository / "snapshots" / "abc")
@@ -188,7 +188,7 @@ def test_listing_providers_and_weights_imports_no_torch(tmp_path: Path) -> None:
     assert {row["name"]: row["available"] for row in providers_status(tmp_path)}["depth-anything"]
 
 
-def test_every_provider_is_declared_soundly() -> None:
+def test_every_provider_declaration_is_consistent() -> None:
     for field in ("name", "number", "label"):
         values = [getattr(spec, field) for spec in PROVIDERS]
         assert len(set(values)) == len(values), field

@@ -128,7 +128,7 @@ def test_an_invalid_suite_json_is_refused(text: str, mini: Path, tmp_path: Path)
         find_checkpoint("mini", tmp_path)
 
 
-def test_the_list_shows_suites_licences_sizes_and_places(mini: Path, tmp_path: Path, capsys) -> None:
+def test_list_shows_suites_licences_sizes_and_folders(mini: Path, tmp_path: Path, capsys) -> None:
     assert main(["models", "list", "--data", str(tmp_path)]) == 0
     text = capsys.readouterr().out
     first, second = text.index("Suite mini"), text.index("Suite cogvideox-5b")
@@ -141,7 +141,7 @@ def test_the_list_shows_suites_licences_sizes_and_places(mini: Path, tmp_path: P
     assert row["size"] == sum(path.stat().st_size for path in (mini / "video").rglob("*") if path.is_file())
 
 
-def test_verify_reads_files_whose_time_did_not_change(mini: Path, tmp_path: Path, capsys) -> None:
+def test_verify_reads_files_even_if_their_time_is_unchanged(mini: Path, tmp_path: Path, capsys) -> None:
     assert main(["models", "verify", "--data", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + 3 + 3

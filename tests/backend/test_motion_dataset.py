@@ -25,7 +25,7 @@ def clips(warper: Warper, view: ModelView, length: int) -> list[TrainingClip]:
     return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length, 4), "a room"))
 
 
-def test_the_clip_itself_is_among_them_bit_for_bit(warper: Warper) -> None:
+def test_training_clips_include_the_source_bit_for_bit(warper: Warper) -> None:
     same_size = ModelView.of(WIDTH, HEIGHT, WIDTH, HEIGHT)
     first, *warps = clips(warper, same_size, 9)
     assert np.array_equal(first.frames[:COUNT], warper.frames)
@@ -46,7 +46,7 @@ def test_frames_held_past_the_end_count_as_hidden(warper: Warper) -> None:
         assert np.array_equal(clip.frames[COUNT], clip.frames[COUNT - 1])
 
 
-def test_what_lies_beyond_the_rim_counts_as_hidden(warper: Warper) -> None:
+def test_pixels_beyond_the_border_count_as_hidden(warper: Warper) -> None:
     wide = ModelView.of(WIDTH, HEIGHT, 2 * WIDTH, HEIGHT)
     left, _ = wide.rim
     first = clips(warper, wide, 9)[0]
@@ -54,7 +54,7 @@ def test_what_lies_beyond_the_rim_counts_as_hidden(warper: Warper) -> None:
     assert first.visible[:COUNT, :, left + 1 : -left - 1].all()
 
 
-def test_holes_are_filled_and_the_rest_is_not_touched() -> None:
+def test_holes_are_filled_and_other_pixels_unchanged() -> None:
     rng = np.random.default_rng(0)
     rgb = rng.integers(100, 200, (20, 30, 3)).astype(np.uint8)
     known = rng.random((20, 30)) < 0.8

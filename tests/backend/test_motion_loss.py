@@ -30,7 +30,7 @@ def slow_mask(visible: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 @given(st.integers(0, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.floats(0, 1), st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_masks_are_reduced_as_the_paper_says(
+def test_masks_are_reduced_as_in_the_paper(
     groups: int, rows: int, columns: int, cell: int, seen: float, seed: int
 ) -> None:
     visible = np.random.default_rng(seed).random((4 * groups + 1, rows * cell, columns * cell)) < seen
@@ -44,7 +44,7 @@ def test_masks_that_do_not_divide_are_refused(shape: tuple[int, int, int]) -> No
 
 
 @pytest.mark.parametrize("time", [0, 137, 500, 998, 999])
-def test_the_loss_is_the_published_one(time: int) -> None:
+def test_loss_equals_the_published_formula(time: int) -> None:
     """x0 from the scheduler's get_velocity of the prediction, weighted by 1 / (1 - alpha_bar), under the mask."""
     scheduler = tiny_pipeline().scheduler
     random = torch.Generator().manual_seed(time)
@@ -68,7 +68,7 @@ def test_the_loss_is_the_published_one(time: int) -> None:
     assert float(ours) == pytest.approx(published, rel=1e-3 if time == 0 else 1e-4)
 
 
-def test_what_is_hidden_teaches_exactly_nothing() -> None:
+def test_hidden_pixels_have_no_gradient() -> None:
     random = torch.Generator().manual_seed(1)
     prediction = torch.randn(1, 3, 4, 6, 8, generator=random, requires_grad=True)
     mask = torch.rand(1, 3, 6, 8, generator=random) < 0.5

@@ -127,7 +127,7 @@ def weights(folder: LoraFolder) -> dict[str, torch.Tensor]:
     return load_file(folder.weights)
 
 
-def test_a_clip_is_learned_from_itself_and_its_warps(shared: LoraFolder) -> None:
+def test_motion_is_learned_from_the_clip_and_its_warps(shared: LoraFolder) -> None:
     windows = 2
     record = shared.record()
     assert len(record.clips) == windows * (1 + sum(len(amounts) for _, amounts in MOVES))
@@ -153,7 +153,7 @@ def test_training_is_reported_with_preview_images(desk: Desk, shared: LoraFolder
     assert np.abs(clip - estimate).mean() > 1
 
 
-def test_what_the_model_does_not_read_of_a_caption_is_reported() -> None:
+def test_truncated_caption_is_reported() -> None:
     model = tiny_model()
     assert model.truncation("a red ball") is None
     words = "a green dog and a blue cat run on grass, fast"
@@ -165,7 +165,7 @@ def test_what_the_model_does_not_read_of_a_caption_is_reported() -> None:
     assert model.pipe.tokenizer.decode(ids, skip_special_tokens=True) + truncation.rest == words
 
 
-def test_notes_are_for_what_the_artist_should_know(desk: Desk) -> None:
+def test_only_the_truncated_caption_becomes_a_note(desk: Desk) -> None:
     notes: list[str] = []
     params = replace(SHARED, path=aside(), learning=replace(LEARNING, steps=1))
     desk.learn("noted", params, report=lambda _, message: notes.append(message))
@@ -182,7 +182,7 @@ def test_colours_are_recovered() -> None:
     assert np.allclose(latents.numpy().transpose(0, 2, 3, 1) @ colours[:4] + colours[4], small, atol=0.5)
 
 
-def test_a_camera_goes_on_from_what_all_cameras_share(shared: LoraFolder, own: LoraFolder) -> None:
+def test_camera_phase_starts_from_the_shared_phase(shared: LoraFolder, own: LoraFolder) -> None:
     earlier, record = shared.record(), own.record()
     assert [clip.prompt.split()[0] for clip in record.clips[len(earlier.clips) :]] == ["CAMERA_TRUCK_RIGHT"] * 2
     assert record.clips[: len(earlier.clips)] == earlier.clips
@@ -193,7 +193,7 @@ def test_a_camera_goes_on_from_what_all_cameras_share(shared: LoraFolder, own: L
     assert any(float(value.abs().max()) > 0 for name, value in before.items() if "lora_B" in name)
 
 
-def test_the_clip_alone_can_be_learned_from_and_holes_can_be_left_in(desk: Desk) -> None:
+def test_training_without_warps_and_without_masks(desk: Desk) -> None:
     one = replace(LEARNING, steps=1)
     alone = desk.learn("alone", replace(SHARED, learning=one, warps=False)).record()
     assert {clip.name.split()[0] for clip in alone.clips} == {"source"}
@@ -208,7 +208,7 @@ class KilledError(Exception):
     pass
 
 
-def test_a_stage_that_was_stopped_ends_with_the_same_lora(desk: Desk, shared: LoraFolder) -> None:
+def test_stopped_stage_resumes_to_the_same_lora(desk: Desk, shared: LoraFolder) -> None:
     def stop(share: float, words: str) -> None:
         if share == 2 / LEARNING.steps:
             raise KilledError
@@ -221,7 +221,7 @@ def test_a_stage_that_was_stopped_ends_with_the_same_lora(desk: Desk, shared: Lo
         assert torch.equal(weights(broken)[name], value), name
 
 
-def test_a_camera_that_sees_too_little_is_told_so(desk: Desk) -> None:
+def test_camera_that_sees_too_little_is_refused(desk: Desk) -> None:
     with pytest.raises(UserError, match=r"sees too little of the clip \(\d+%"):
         desk.learn("blind", LearnParams(path=aside(900.0), learning=LEARNING))
 
@@ -234,7 +234,7 @@ def in_tier_of(desk: Desk, out: str, tier: str) -> None:
 
 
 @pytest.mark.parametrize("tier", ["16 GB", "12 GB"])
-def test_small_weights_learn_what_whole_ones_open(desk: Desk, tier: str) -> None:
+def test_lora_trained_on_quantized_weights_opens_on_full_ones(desk: Desk, tier: str) -> None:
     in_tier_of(desk, f"small {tier}", tier)
     small = desk.learn(f"small {tier}", replace(SHARED, path=aside()))
     assert small.record().memory.startswith(f"{tier}: {(tier_named(tier).base == 'int8' and 8) or 4}-bit weights")
@@ -244,7 +244,7 @@ def test_small_weights_learn_what_whole_ones_open(desk: Desk, tier: str) -> None
 
 
 @pytest.mark.parametrize(("guided", "tier"), [(0.0, "ample"), (1.0, "ample"), (0.0, "16 GB"), (0.0, "12 GB")])
-def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
+def test_generated_frames_have_the_requested_count_and_size(
     desk: Desk, own: LoraFolder, guided: float, tier: str
 ) -> None:
     sampling = SamplingSettings(steps=2, guidance=2.0)
@@ -260,7 +260,7 @@ def test_a_camera_gets_as_many_frames_of_its_size_as_it_asked_for(
     assert made.memory.startswith(tier)
 
 
-def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() -> None:
+def test_visible_pixels_cover_generated_ones_without_a_seam() -> None:
     truth = np.stack(textured_frames(1, 64, 96, shift=0))[0].astype(np.int64) // 2 + 64
     known = np.ones(truth.shape[:2], bool)
     known[20:44, 60:] = False
@@ -277,7 +277,7 @@ def test_what_was_seen_lies_over_what_was_made_and_they_meet_without_a_step() ->
     assert np.array_equal(everywhere, truth)
 
 
-def test_what_tore_a_hole_open_lends_it_no_colour() -> None:
+def test_hole_takes_no_colour_from_the_surface_in_front() -> None:
     known = np.ones((64, 96), bool)
     known[20:44, 40:44] = False
     warped = np.full((64, 96, 3), 200, np.uint8)

@@ -57,7 +57,7 @@ def train(
 
 
 @pytest.mark.parametrize("tier", ["ample", "16 GB", "12 GB"])
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path, tier: str) -> None:
+def test_killed_training_resumes_to_the_same_weights(tmp_path: Path, tier: str) -> None:
     whole, losses = train(SETTINGS, tmp_path / "whole.safetensors", tier)
     broken = tmp_path / "broken.safetensors"
     for stop_after in (3, 5):
@@ -75,7 +75,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
         assert torch.equal(weights, adapter_weights(parts.transformer)[name]), name
 
 
-def test_accumulated_steps_are_one_step_of_their_mean(tmp_path: Path) -> None:
+def test_accumulated_gradients_equal_one_step_of_their_mean(tmp_path: Path) -> None:
     two = replace(SETTINGS, steps=1, accumulation=2)
     accumulated, losses = train(two, tmp_path / "saved.safetensors")
     model = tiny_model()
@@ -95,7 +95,7 @@ def test_accumulated_steps_are_one_step_of_their_mean(tmp_path: Path) -> None:
         torch.testing.assert_close(adapter_weights(accumulated.transformer)[name], weights, atol=2e-4, rtol=1e-3)
 
 
-def test_every_tier_learns_about_the_same(tmp_path: Path) -> None:
+def test_all_tiers_train_to_similar_losses(tmp_path: Path) -> None:
     losses = {
         tier.name: np.mean(train(replace(SETTINGS, steps=8), tmp_path / f"{tier.name}.safetensors", tier.name)[1])
         for tier in TIERS
@@ -106,7 +106,7 @@ def test_every_tier_learns_about_the_same(tmp_path: Path) -> None:
     assert list(losses.values()) == pytest.approx([whole] * len(losses), rel=0.05)
 
 
-def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
+def test_training_lowers_the_loss_on_the_same_samples(tmp_path: Path) -> None:
     model = tiny_model()
     examples = examples_of(model)
     settings = replace(SETTINGS, steps=40, image_dropout=0.0)
@@ -144,13 +144,13 @@ def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
     assert (learned - plain).abs().max() > 1e-3
 
 
-def test_every_clip_comes_once_before_any_comes_again() -> None:
+def test_every_clip_is_used_once_before_any_repeats() -> None:
     examples = examples_of(tiny_model()) * 3
     seen = [draw(examples, SETTINGS, number, 1000).clip for number in range(12)]
     assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
 
 
-def test_clips_are_kept_as_they_were_encoded(tmp_path: Path) -> None:
+def test_encoded_clips_are_cached(tmp_path: Path) -> None:
     made = examples_of(tiny_model())
     save_examples(made, tmp_path / "examples.safetensors")
     for before, after in zip(made, load_examples(tmp_path / "examples.safetensors"), strict=True):
@@ -161,7 +161,7 @@ def test_clips_are_kept_as_they_were_encoded(tmp_path: Path) -> None:
             )
 
 
-def test_the_first_frame_is_conditioned_on_as_the_pipeline_does() -> None:
+def test_first_frame_condition_equals_the_pipelines() -> None:
     """Noise aside, training gives the transformer the condition that the pipeline gives it for sampling."""
     model = tiny_model()
     pipe, example = model.pipe, examples_of(model)[0]
@@ -183,7 +183,7 @@ def test_patches_are_embedded_in_float32() -> None:
         torch.testing.assert_close(layer(values), exact, rtol=0, atol=0)
 
 
-def test_a_step_in_mixed_precision_sees_the_loss_that_float32_has(tmp_path: Path) -> None:
+def test_mixed_precision_loss_is_close_to_float32(tmp_path: Path) -> None:
     model = tiny_model(channels=8, patch=4)
     pipe, examples = model.pipe, examples_of(model)
     add_adapter(model, 4, 8.0, 0)

@@ -16,7 +16,7 @@ GROUP = 4
 
 
 @given(st.integers(1, 400), st.integers(1, 12))
-def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups: int) -> None:
+def test_windows_cover_every_frame_and_overlap(count: int, groups: int) -> None:
     windows = plan_windows(count, GROUP * groups + 1, GROUP)
     covered = set()
     for index, start in enumerate(windows.starts):
@@ -32,7 +32,7 @@ def test_windows_cover_every_frame_and_share_what_they_should(count: int, groups
 
 @given(st.integers(1, 120), st.integers(1, 7))
 @settings(deadline=None)
-def test_windows_that_agree_join_to_what_they_are_parts_of(count: int, groups: int) -> None:
+def test_equal_windows_join_to_the_whole_clip(count: int, groups: int) -> None:
     windows = plan_windows(count, GROUP * groups + 1, GROUP)
     total = windows.starts[-1] // GROUP + groups + 1
     whole = torch.arange(total, dtype=torch.float32)[None, :, None, None, None].expand(1, total, 2, 1, 1)
@@ -40,7 +40,7 @@ def test_windows_that_agree_join_to_what_they_are_parts_of(count: int, groups: i
     torch.testing.assert_close(join_windows(parts, windows), whole)
 
 
-def test_shared_latents_fade_from_one_window_to_the_next() -> None:
+def test_shared_latents_blend_from_one_window_to_the_next() -> None:
     windows = plan_windows(33, 25, GROUP)
     assert windows.starts == (0, 16)
     parts = [torch.zeros(1, 7, 1, 1, 1), torch.ones(1, 7, 1, 1, 1)]
@@ -56,7 +56,7 @@ def test_impossible_windows_are_refused(count: int, length: int) -> None:
 
 @given(st.integers(16, 2000), st.integers(16, 2000), st.floats(-3, 3), st.floats(-2, 2))
 @settings(deadline=None)
-def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int, x: float, y: float) -> None:
+def test_point_keeps_its_position_in_the_requested_image(width: int, height: int, x: float, y: float) -> None:
     view = ModelView.of(width, height, 224, 128)
     K = [[width * 0.9, 0, width * 0.45], [0, width * 0.9, height / 2], [0, 0, 1]]
     path = from_data(
@@ -81,7 +81,7 @@ def test_a_point_stays_where_it_is_in_the_asked_picture(width: int, height: int,
     assert min(left, top) <= 1
 
 
-def test_a_picture_comes_back_at_the_asked_size_without_the_rim() -> None:
+def test_image_returns_at_the_requested_size_without_padding() -> None:
     view = ModelView.of(480, 480, 224, 128)
     assert (view.inner_width, view.inner_height) == (128, 128)
     picture = np.zeros((128, 224, 3), np.uint8)

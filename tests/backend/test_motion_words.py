@@ -45,14 +45,14 @@ NAMED = [kind for kind in KINDS if kind.startswith(("orbit", "dolly", "truck"))]
 
 @pytest.mark.parametrize("kind", NAMED)
 @pytest.mark.parametrize("held", [True, False])
-def test_every_preset_is_called_by_its_name(source: VideoGeometry, kind: str, held: bool) -> None:
+def test_words_of_every_preset_are_its_name(source: VideoGeometry, kind: str, held: bool) -> None:
     amount = 8 if "orbit" in kind else 20
     path = move_path(Move(kind, amount, easing="linear", held=held), source, 14, 8, 24, FOCUS)
     assert path_words(path, source, FOCUS) == kind.replace("-", " ")
 
 
 @pytest.mark.parametrize("words", [name for name in MOVES if name != "handheld"])
-def test_moves_that_the_small_weights_were_taught_are_called_the_same(words: str) -> None:
+def test_words_match_the_training_prompts_of_the_mini_suite(words: str) -> None:
     rng = np.random.default_rng(1)
     rig = Rig.draw(rng, 14, 8)
     camera = moving_camera(rng, rig, words, 5)
@@ -74,5 +74,5 @@ def test_the_source_camera_itself_is_static(source: VideoGeometry) -> None:
     assert path_words(path, source, FOCUS) == "static"
 
 
-def test_prompts_begin_with_the_token() -> None:
+def test_prompts_start_with_the_token() -> None:
     assert camera_prompt("orbit left", "a dog") == "CAMERA_ORBIT_LEFT Camera movement orbit left, a dog"

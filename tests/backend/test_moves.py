@@ -34,7 +34,7 @@ def scene(moving: bool = False) -> VideoGeometry:
     )
 
 
-def test_focus_is_what_is_in_the_middle() -> None:
+def test_focus_is_the_depth_in_the_middle() -> None:
     assert focus_depth_of(scene()) == DEPTH
 
 
@@ -69,7 +69,7 @@ def test_each_move_goes_where_its_name_says(kind: str, signs: tuple[int, ...]) -
         assert np.isclose(np.degrees(np.arccos((np.trace(poses[-1, :3, :3]) - 1) / 2)), 20)
 
 
-def test_views_stand_still_and_moving_sources_are_followed() -> None:
+def test_views_are_still_and_moves_follow_a_moving_source() -> None:
     still = np.asarray(move_path(Move("orbit-left", 10, held=True), scene(), 30, 20, 24).world_from_camera)
     assert np.allclose(still, still[0])
     assert not np.allclose(still[0], np.eye(4))
@@ -95,14 +95,14 @@ def test_the_lens_belongs_to_the_output_size() -> None:
         "roll-left:5:linear:1",
     ],
 )
-def test_moves_that_make_no_sense_are_refused(text: str) -> None:
+def test_invalid_moves_are_refused(text: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_move(text, held=False)
     assert any(kind in caught.value.advice for kind in KINDS)
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_every_move_is_the_add_ons(name: str) -> None:
+def test_every_move_equals_the_add_ons(name: str) -> None:
     here = move_path(parse_move(f"{name}::smooth", held=False), scene(moving=True), 60, 40, 24)
     there = addon_moves.move_camera(
         addon_contract.Move(name, addon_contract.KINDS[name].default),

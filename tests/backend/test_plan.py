@@ -79,7 +79,7 @@ def test_a_new_camera_leaves_the_others_alone() -> None:
     assert changed(job(path("a")), job(path("a"), path("b", 1.0))) == {"Warp b", "Fill b", "Deliver b"}
 
 
-def test_a_renamed_camera_is_only_delivered_again() -> None:
+def test_renamed_camera_runs_only_delivery() -> None:
     assert changed(job(path("a")), job(path("z"))) == {"Deliver z"}
 
 
@@ -103,7 +103,7 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
         plan_job(job(path("a", frames=3), frames=2), Path("unused"))
 
 
-def test_a_stage_crosses_to_its_process_unchanged(video: str) -> None:
+def test_stage_is_unchanged_in_its_process(video: str) -> None:
     stages = plan_job(learning(path("a"), video=video), Path("unused"))
     assert {stage.spec.kind for stage in stages} == set(STAGES)
     for stage in stages:
@@ -111,14 +111,14 @@ def test_a_stage_crosses_to_its_process_unchanged(video: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["the motion", *STAGES, "a b", "Geometry"])
-def test_a_camera_may_have_any_name(name: str, video: str) -> None:
+def test_any_camera_name_is_accepted(name: str, video: str) -> None:
     request = learning(path("a"), path(name), video=video)
     stages = plan_job(request, Path("unused"))
     assert len({stage.id for stage in stages}) == len({stage.title for stage in stages}) == len(stages) == 15
     assert len(set(keys(request).values())) == 3 + 6 + 1
 
 
-def test_each_input_is_written_by_an_earlier_stage_of_the_type_that_is_read(video: str) -> None:
+def test_each_input_is_the_output_of_an_earlier_stage_of_the_right_type(video: str) -> None:
     done: dict[StageId, StageSpec[Any, Any]] = {}
     for stage in plan_job(learning(path("a"), video=video), Path("unused")):
         for role, earlier in stage.inputs.items():
@@ -127,7 +127,7 @@ def test_each_input_is_written_by_an_earlier_stage_of_the_type_that_is_read(vide
         done[stage.id] = stage.spec
 
 
-def test_params_that_no_stage_reads_are_refused() -> None:
+def test_unknown_params_are_refused() -> None:
     values = LEARN.params_json(LearnParams())
     assert LEARN.params_from_json(values) == LearnParams()
     for wrong in ({**values, "mask": True}, {**values, "learning": {"rank": "4"}}, {**values, "caption": None}):
@@ -156,14 +156,14 @@ def learning(*paths: CameraPath, video: str, seed: int = 42, **said: Any) -> Job
     return job(*paths, engine="reangle", seed=seed, reangle={"suite": video, **said})
 
 
-def test_a_changed_camera_learns_only_its_own(video: str) -> None:
+def test_changed_camera_trains_only_its_own_phase(video: str) -> None:
     before = learning(path("a"), path("b", 1.0), video=video)
     own = {f"{step} b" for step in ("Warp", "Fill", "Learn", "Generate", "Finish", "Deliver")}
     assert changed(before, learning(path("a"), path("b", 0.5), video=video)) == own
     assert changed(learning(path("a"), video=video), before) == own
 
 
-def test_what_is_asked_of_generation_learns_nothing_again(video: str) -> None:
+def test_changed_sampling_settings_do_not_train_again(video: str) -> None:
     before = learning(path("a"), video=video)
     later = {"Finish a", "Deliver a"}
     assert changed(before, learning(path("a"), video=video, sampling_steps=7)) == {"Generate a", *later}
@@ -173,7 +173,7 @@ def test_what_is_asked_of_generation_learns_nothing_again(video: str) -> None:
     assert changed(before, learning(path("a"), video=video, seed=1)) == everything
 
 
-def test_phases_of_no_steps_are_left_out(video: str) -> None:
+def test_phases_without_steps_are_left_out(video: str) -> None:
     stages = {stage.title: stage for stage in plan_job(learning(path("a"), video=video, path_steps=0), Path("x"))}
     assert "Learn a" not in stages
     assert stages["Generate a"].inputs["learn"] == StageId("learn")
@@ -183,13 +183,13 @@ def test_phases_of_no_steps_are_left_out(video: str) -> None:
     assert "learn" not in stages["Generate a"].inputs
 
 
-def test_the_same_warp_serves_both_engines(video: str) -> None:
+def test_both_engines_use_the_same_warp(video: str) -> None:
     assert changed(job(path("a")), learning(path("a"), video=video)).isdisjoint(
         {"Decode", "Geometry", "Warp a", "Fill a"}
     )
 
 
-def test_a_checkpoint_that_makes_no_video_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_that_is_not_a_video_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "depth_anything"}', encoding="utf-8")
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(UserError, match="does not hold a video model"):

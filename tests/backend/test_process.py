@@ -42,7 +42,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[StageProcess]:
         kill()
 
 
-def test_a_process_that_survives_every_signal_is_left_behind(
+def test_process_that_survives_every_signal_is_abandoned(
     stage: StageProcess, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # As in uninterruptible sleep, where signals wait until the driver returns.
@@ -56,7 +56,9 @@ def test_a_process_that_survives_every_signal_is_left_behind(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups")
-def test_a_search_that_blocks_does_not_keep_the_process(stage: StageProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocked_search_does_not_delay_the_end_of_the_process(
+    stage: StageProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # /proc/PID/environ blocks while a hanging driver holds the process's memory map.
     released = threading.Event()
     monkeypatch.setattr(psutil.Process, "environ", lambda _: released.wait(60) and {})
@@ -67,7 +69,7 @@ def test_a_search_that_blocks_does_not_keep_the_process(stage: StageProcess, mon
     released.set()
 
 
-def test_long_lines_are_cut_and_of_a_progress_bar_the_last_state_counts(
+def test_long_lines_are_cut_and_progress_bars_keep_their_last_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "writer.py").write_text(
@@ -85,7 +87,7 @@ def test_long_lines_are_cut_and_of_a_progress_bar_the_last_state_counts(
     assert max(map(len, stage.errors().splitlines())) == 1000
 
 
-def test_the_queue_goes_on_past_a_process_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queue_continues_after_a_process_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stages = Stages(tmp_path / "stages")
     paths = (REPOSITORY, REPOSITORY / "backend", REPOSITORY / "tests" / "backend" / "slow_stages")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, paths)))

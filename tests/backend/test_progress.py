@@ -27,7 +27,7 @@ class Clock:
         return self.now
 
 
-def test_each_kind_of_stage_is_expected_to_go_on_as_it_went() -> None:
+def test_estimate_extrapolates_the_speed_of_each_kind_of_stage() -> None:
     stages = [stage("decode", 100), stage("learn", 10), stage("warp a", 50), stage("learn a", 10), stage("warp b", 50)]
     clock = Clock()
     progress = Progress(stages, clock)
@@ -46,7 +46,7 @@ def test_each_kind_of_stage_is_expected_to_go_on_as_it_went() -> None:
     assert progress.eta_s(stages[3], 0.75) == pytest.approx(25 + 1)
 
 
-def test_what_was_found_done_says_nothing_of_time() -> None:
+def test_cached_stages_do_not_affect_the_estimate() -> None:
     stages = [stage("decode", 1000), stage("learn", 10), stage("learn a", 20)]
     clock = Clock()
     progress = Progress(stages, clock)

@@ -65,7 +65,7 @@ def model() -> VideoModel:
     return tiny_wan()
 
 
-def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
+def test_training_lowers_the_loss_on_the_same_samples(tmp_path: Path) -> None:
     model = tiny_wan()
     examples = [example_of(model)]
     settings = replace(LEARNING, steps=40)
@@ -81,7 +81,7 @@ def test_learning_lowers_the_loss_on_the_same_draws(tmp_path: Path) -> None:
     assert loss() < 0.9 * before
 
 
-def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
+def test_killed_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole, losses = train(LEARNING, tmp_path / "whole.safetensors")
     broken = tmp_path / "broken.safetensors"
     code = (
@@ -99,7 +99,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
         assert torch.equal(weights, adapter_weights(resumed.transformer)[name]), name
 
 
-def test_the_condition_is_clean_and_teaches_nothing(model: VideoModel) -> None:
+def test_condition_is_clean_and_has_no_loss(model: VideoModel) -> None:
     example = example_of(model)
     chosen = draw([example], LEARNING, 0, model.times)
     noised = NoisedClip.of(model, example, chosen)
@@ -110,7 +110,7 @@ def test_the_condition_is_clean_and_teaches_nothing(model: VideoModel) -> None:
     assert float(clip_loss(model, example, chosen)) > 0
 
 
-def test_the_clean_estimate_undoes_the_noise(model: VideoModel) -> None:
+def test_clean_estimate_inverts_the_noise(model: VideoModel) -> None:
     example = example_of(model)
     chosen = draw([example], LEARNING, 0, model.times)
     noised = NoisedClip.of(model, example, chosen)
@@ -118,7 +118,7 @@ def test_the_clean_estimate_undoes_the_noise(model: VideoModel) -> None:
     torch.testing.assert_close(model.clean_estimate(target, noised.noisy, noised.time), noised.clean)
 
 
-def test_training_gives_the_transformer_what_the_pipeline_gives_it(model: VideoModel) -> None:
+def test_training_inputs_equal_the_pipelines(model: VideoModel) -> None:
     """One step of the pipeline from known noise is one call of `predict` at the schedule's first time."""
     example = example_of(model)
     noise = torch.randn(example.latents.shape, generator=torch.Generator().manual_seed(1))
@@ -134,7 +134,7 @@ def test_training_gives_the_transformer_what_the_pipeline_gives_it(model: VideoM
     torch.testing.assert_close(sampled[:, 0], noised.clean[:, 0])
 
 
-def test_guided_to_the_end_what_was_seen_is_the_warp(model: VideoModel) -> None:
+def test_full_guidance_reproduces_the_warp_where_visible(model: VideoModel) -> None:
     frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, 1))
     example = example_of(model)
     guide = WarpGuide(example.latents, example.mask, strength=1.0)
@@ -144,7 +144,7 @@ def test_guided_to_the_end_what_was_seen_is_the_warp(model: VideoModel) -> None:
     assert apart[~guide.mask].min() > 1e-3
 
 
-def test_windows_join_to_a_clip_of_any_length(model: VideoModel) -> None:
+def test_windows_join_to_clips_of_any_length(model: VideoModel) -> None:
     windows = plan_windows(14, model.frames, model.group)
     first_frame = textured_frames(1, HEIGHT, WIDTH, 0)[0]
     shares: list[float] = []
@@ -153,7 +153,7 @@ def test_windows_join_to_a_clip_of_any_length(model: VideoModel) -> None:
     assert shares[-1] == 1
 
 
-def test_the_stages_run_it_by_its_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_run_the_model_of_the_checkpoints_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch)
     write_clip(tmp_path)
     tiny_wan_pipeline(PROMPTS).save_pretrained(tmp_path / "checkpoint")

@@ -63,7 +63,7 @@ def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
         assert time.monotonic() - started < 15
 
 
-def test_a_job_from_upload_to_files(backend: Backend) -> None:
+def test_job_from_upload_to_results(backend: Backend) -> None:
     job = backend.submit("left", "right", title="Straße")
     assert backend.finish(job)["progress"] == 1
     status = backend.get(f"/v1/jobs/{job}")
@@ -100,7 +100,7 @@ def test_another_camera_runs_only_what_depends_on_it(backend: Backend) -> None:
     assert cached == ["Decode", "Geometry", "Warp left", "Fill left", "Deliver left"]
 
 
-def test_sending_twice_is_one_job(backend: Backend) -> None:
+def test_submitting_twice_gives_one_job(backend: Backend) -> None:
     request = backend.request()
     first, second = (backend.ask("POST", "/v1/jobs", json=request) for _ in range(2))
     assert (first.status_code, second.status_code) == (201, 200)
@@ -110,7 +110,7 @@ def test_sending_twice_is_one_job(backend: Backend) -> None:
     assert [job["id"] for job in backend.get("/v1/jobs")].count(request["id"]) == 1
 
 
-def test_missing_files_are_named_and_no_job_is_made(backend: Backend) -> None:
+def test_missing_files_are_named_and_no_job_is_created(backend: Backend) -> None:
     request = backend.request()
     absent = {"name": "absent.mp4", "sha256": "ab" * 32, "size": 1}
     answer = backend.ask("POST", "/v1/jobs", json=request | {"clip": {"files": [absent]}})
@@ -120,7 +120,7 @@ def test_missing_files_are_named_and_no_job_is_made(backend: Backend) -> None:
     assert backend.ask("GET", f"/v1/jobs/{request['id']}").status_code == 404
 
 
-def test_uploads_are_checked_and_known_ones_skipped(backend: Backend) -> None:
+def test_uploads_are_verified_and_known_ones_skipped(backend: Backend) -> None:
     content = b"x" * (3 << 20)
     digest = hashlib.sha256(content).hexdigest()
     assert backend.ask("HEAD", f"/v1/blobs/{digest}").status_code == 404
@@ -214,14 +214,14 @@ def test_bad_cameras_are_refused_with_advice(backend: Backend, change: dict, wor
     ("contract", "advice"),
     [(CONTRACT_VERSION - 1, "Update the Reangle add-on"), (CONTRACT_VERSION + 1, "install_backend")],
 )
-def test_another_contract_is_refused_with_what_to_update(backend: Backend, contract: int, advice: str) -> None:
+def test_other_contract_version_is_refused_with_advice(backend: Backend, contract: int, advice: str) -> None:
     answer = backend.ask("POST", "/v1/jobs", json=backend.request() | {"contract": contract})
     assert answer.status_code == 422
     assert "contract" in answer.json()["error"]["message"]
     assert advice in answer.json()["error"]["advice"]
 
 
-def test_names_in_all_scripts_go_through(backend: Backend) -> None:
+def test_names_in_all_writing_systems_are_accepted(backend: Backend) -> None:
     name = "Kamera 1 – é 日本 #%2e&"
     job = backend.submit(name, clip=b"names", title="ü" * 200)
     assert backend.finish(job)["state"] == "done"
@@ -230,7 +230,7 @@ def test_names_in_all_scripts_go_through(backend: Backend) -> None:
     assert b"deliver" in backend.ask("GET", path).content
 
 
-def test_a_data_folder_in_all_scripts(tmp_path: Path) -> None:
+def test_data_folder_in_all_writing_systems(tmp_path: Path) -> None:
     folder = tmp_path / "Daten – é 日本 'x'"
     folder.mkdir()
     with serving(folder) as backend:
@@ -272,7 +272,7 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
         assert answer.json()["error"]["advice"]
 
 
-def test_shutdown_ends_the_backend_and_its_stage_and_the_job_goes_on(tmp_path: Path) -> None:
+def test_shutdown_ends_backend_and_stage_and_a_restart_continues_the_job(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         stages = stages_of(backend)
         stages.order("hold-geometry")

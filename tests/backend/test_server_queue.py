@@ -136,7 +136,7 @@ TestQueue = Queue.TestCase
 TestQueue.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 
 
-def test_a_change_that_fails_leaves_nothing_and_stops_nothing(tmp_path: Path) -> None:
+def test_failed_change_is_rolled_back_and_blocks_nothing(tmp_path: Path) -> None:
     database = JobDatabase(tmp_path / "jobs.sqlite")
     made = request()
     database.submit(made)
@@ -153,7 +153,7 @@ def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
     assert database._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
-def test_a_job_that_an_older_version_queued_fails_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_job_of_an_older_version_fails_and_the_next_one_runs(tmp_path: Path) -> None:
     database = JobDatabase(tmp_path / "jobs.sqlite")
     old, new = request(), request()
     database.submit(old)

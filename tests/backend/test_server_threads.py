@@ -34,7 +34,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobDatabase:
     return database
 
 
-def test_health_answers_while_every_reader_waits(tmp_path: Path, slow: JobDatabase) -> None:
+def test_health_responds_while_every_reader_waits(tmp_path: Path, slow: JobDatabase) -> None:
     app = create_app(
         Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights(tmp_path)), ChangeSignal(), lambda: None
     )
@@ -56,7 +56,7 @@ def test_health_answers_while_every_reader_waits(tmp_path: Path, slow: JobDataba
     assert statuses == [404] * 50 + [200] * 50
 
 
-def test_watching_the_parent_does_not_read_on_the_loop(
+def test_watching_the_parent_does_not_block_the_event_loop(
     tmp_path: Path, slow: JobDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serve, "PARENT_POLL_S", 0.0)

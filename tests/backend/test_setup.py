@@ -34,13 +34,13 @@ def runs_as(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments.platform, "python_version", lambda: version)
 
 
-def test_an_unsupported_python_gets_the_right_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_python_is_refused_with_the_right_command(monkeypatch: pytest.MonkeyPatch) -> None:
     runs_as("3.9.2", monkeypatch)
     with pytest.raises(environments.SetupError, match=r"3\.11, 3\.12 or 3\.13.*python3\.11 |py -3\.11 "):
         environments.python_of("backend")
 
 
-def test_each_python_has_a_lock_and_an_environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_python_has_its_own_lock_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     numpy, folders = [], set()
     for version in ("3.11.7", "3.12.1", "3.13.0"):
         runs_as(version, monkeypatch)
@@ -61,7 +61,7 @@ def test_blender_as_a_module_takes_python_3_11(monkeypatch: pytest.MonkeyPatch) 
         environments.environment_folder("bpy")
 
 
-def test_a_full_disk_is_noticed_before_anything_is_installed(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
+def test_full_disk_is_reported_before_installing(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
     monkeypatch.setattr(environments.shutil, "disk_usage", lambda _: SimpleNamespace(free=2e8))
     with pytest.raises(environments.SetupError, match=r"0\.2 GB free.*REANGLE_ENVIRONMENTS"):
         environments.python_of("backend")
@@ -93,13 +93,13 @@ def test_another_blender_replaces_the_first_pin() -> None:
     assert environments.requirements("bpy-4.2")[0] == "bpy==4.2.23"
 
 
-def test_one_version_everywhere() -> None:
+def test_version_is_the_same_everywhere() -> None:
     manifest = tomllib.loads((REPO / "blender_manifest.toml").read_text(encoding="utf-8"))
     assert manifest["version"] == build_extension.backend_version() == VERSION
     assert f"## {VERSION}" in (REPO / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_what_is_installed_is_a_distribution_with_metadata(own_folder: Path) -> None:
+def test_installed_backend_is_a_distribution_with_metadata(own_folder: Path) -> None:
     data = own_folder / "it's my data"
     source = own_folder / "backend"
     shutil.copytree(REPO / "backend", source, ignore=shutil.ignore_patterns("__pycache__", "mini"))

@@ -21,7 +21,7 @@ def test_code_and_version_of_each_stage_are_recorded() -> None:
         )
 
 
-def test_what_belongs_to_a_stage() -> None:
+def test_covered_code_of_a_stage() -> None:
     codes = {kind: covered_code(spec.run) for kind, spec in STAGES.items()}
     assert "decode_frames" in codes["decode"]["reangle.media.decode"]
     assert "provide" in codes["geometry"]["reangle.geometry.depth.dust3r"]
@@ -69,7 +69,7 @@ def unused() -> int:
         ("import read_images", "import read_images, write_images", False),
     ],
 )
-def test_only_what_a_stage_does_counts(
+def test_digest_depends_only_on_executed_code(
     old: str, new: str, counts: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accept_stages, "BACKEND", tmp_path)

@@ -13,7 +13,7 @@ from reangle.runtime.stall import Silence, duration
 from tests.backend.server_harness import alive, serving, wait_for
 
 
-def test_a_silence_is_named_once() -> None:
+def test_stall_is_reported_once() -> None:
     now = 0.0
     silence = Silence(300, lambda: now)
     named = []
@@ -44,7 +44,7 @@ def test_the_stack_is_written_while_the_interpreter_is_blocked() -> None:
     assert "in hanging" in written
 
 
-def test_a_stalled_stage_is_named_with_its_stack_goes_on_and_can_be_canceled(
+def test_stalled_stage_is_reported_with_its_stack_continues_and_can_be_canceled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REANGLE_TEST_SILENCE", "geometry:1.5")

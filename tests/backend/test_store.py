@@ -30,7 +30,7 @@ def publish(store: Store, text: str = "hello", key: str = KEY) -> Path:
         return store.publish(key, out, {"stage": "test"}).folder
 
 
-def test_a_blob_is_found_by_its_content_and_a_wrong_hash_leaves_nothing(store: Store, tmp_path: Path) -> None:
+def test_blob_is_stored_by_hash_and_a_wrong_hash_leaves_nothing(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "clip.mp4"
     source.write_bytes(b"x" * 3_000_000)
     ref = store.add_file(source)
@@ -42,7 +42,7 @@ def test_a_blob_is_found_by_its_content_and_a_wrong_hash_leaves_nothing(store: S
     assert not list((store.root / "tmp").iterdir())
 
 
-def test_an_artifact_exists_only_when_it_is_whole(store: Store) -> None:
+def test_artifact_exists_only_when_complete(store: Store) -> None:
     with store.scratch() as out:
         (out / "half").write_text("half")
     assert store.artifact(KEY) is None
@@ -57,7 +57,7 @@ def test_an_artifact_exists_only_when_it_is_whole(store: Store) -> None:
     assert store.artifact(KEY) is not None
 
 
-def test_a_flipped_bit_makes_the_artifact_vanish(store: Store) -> None:
+def test_damaged_artifact_is_removed(store: Store) -> None:
     file = publish(store) / "inner" / "file.txt"
     assert store.sound_artifact(KEY) is not None
     file.write_text("hellp")
@@ -65,19 +65,19 @@ def test_a_flipped_bit_makes_the_artifact_vanish(store: Store) -> None:
     assert store.artifact(KEY) is None
 
 
-def test_the_first_to_publish_wins(store: Store) -> None:
+def test_first_published_artifact_is_kept(store: Store) -> None:
     first = publish(store, "first")
     assert publish(store, "second") == first
     assert (first / "inner" / "file.txt").read_text() == "first"
 
 
 @pytest.mark.parametrize("name", ["../" + "a" * 61, "A" * 64, "a" * 63, "a" * 65, "a" * 64 + "\n", ""])
-def test_only_hashes_are_places(store: Store, name: str) -> None:
+def test_only_hashes_are_accepted_as_keys(store: Store, name: str) -> None:
     with pytest.raises(ValueError, match="not a SHA-256"):
         store.blob_path(name)
 
 
-def test_sweeping_removes_only_what_the_dead_left(store: Store) -> None:
+def test_sweep_removes_only_the_leftovers_of_ended_processes(store: Store) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     left, kept = store.root / "tmp" / f"{dead.pid}-x", store.root / "tmp" / f"{os.getpid()}-x"
@@ -89,7 +89,7 @@ def test_sweeping_removes_only_what_the_dead_left(store: Store) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
-def test_an_owner_only_file_is_never_open_to_others(tmp_path: Path) -> None:
+def test_owner_only_file_is_never_readable_by_others(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         write_atomically(tmp_path / "secret", b"token", owner_only=True)

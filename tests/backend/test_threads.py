@@ -44,7 +44,7 @@ def test_a_stage_process_gets_the_settings() -> None:
 
 
 @pytest.mark.parametrize("name", CHOSEN_BY_USER)
-def test_what_the_user_sets_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_user_are_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "7")
     environment = stage_environment()
     assert {key: environment[key] for key in CHOSEN_BY_USER if key in environment} == {name: "7"}

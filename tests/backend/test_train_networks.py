@@ -46,7 +46,7 @@ def train(out: Path, stop_at: int | None = None, layout: torch.memory_format = t
     return run
 
 
-def test_a_run_that_was_stopped_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "SAVE_EVERY_S", 0)
     whole = train(tmp_path / "whole")
     with pytest.raises(StoppedError):
@@ -62,7 +62,7 @@ def test_a_run_that_was_stopped_gives_the_same_weights(tmp_path: Path, monkeypat
     assert steps[-1] == 6
 
 
-def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
+def test_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
     first = train(tmp_path / "first")
     again = harness.Run(
         chosen(tmp_path / "again", start_from=tmp_path / "first"),
@@ -73,7 +73,7 @@ def test_a_run_can_begin_with_the_weights_of_another(tmp_path: Path) -> None:
         torch.testing.assert_close(mine, theirs)
 
 
-def test_convolutions_learn_alike_however_they_lie_in_memory(tmp_path: Path) -> None:
+def test_convolutions_train_alike_in_every_memory_layout(tmp_path: Path) -> None:
     torch.manual_seed(0)
     untrained = tiny().state_dict()
     last = train(tmp_path / "last").modules["model"].state_dict()
@@ -84,7 +84,7 @@ def test_convolutions_learn_alike_however_they_lie_in_memory(tmp_path: Path) -> 
         assert torch.cosine_similarity(moved, alike, dim=0) > 0.98
 
 
-def test_a_run_of_other_weights_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_run_that_trains_other_weights_is_not_resumed(tmp_path: Path) -> None:
     train(tmp_path)
     frozen = tiny()
     frozen[0].requires_grad_(False)
@@ -105,7 +105,7 @@ def test_pairs_of_a_batch_do_not_leak_into_each_other(tmp_path: Path) -> None:
             torch.testing.assert_close(together[index], alone[0], rtol=1e-4, atol=1e-5)
 
 
-def test_the_loss_knows_no_unit_and_is_least_for_the_truth() -> None:
+def test_loss_ignores_the_unit_and_is_smallest_for_the_truth() -> None:
     truth = torch.rand(2, 2, 8, 8, 3) + 0.5
     sure = torch.full((2, 2, 8, 8), 3.0)
     best, error = geometry.confidence_loss(truth * 7, sure, truth)
@@ -115,7 +115,7 @@ def test_the_loss_knows_no_unit_and_is_least_for_the_truth() -> None:
     assert float(error) > 0.01
 
 
-def test_a_lifted_depth_map_mirrors_with_its_picture() -> None:
+def test_mirrored_depth_map_gives_mirrored_points() -> None:
     depth = np.arange(1, 1 + 6 * 8, dtype=np.float32).reshape(6, 8)
     K = np.array([[5.0, 0, 4], [0, 5, 3], [0, 0, 1]])
     plain, mirrored = (geometry.camera_points(depth, K, 4, flip) for flip in (False, True))
@@ -123,7 +123,7 @@ def test_a_lifted_depth_map_mirrors_with_its_picture() -> None:
     np.testing.assert_allclose(plain[0, 0], np.array([(0.5 - 4) / 5, (0.5 - 2) / 5, 1]) * depth[1, 0], rtol=1e-6)
 
 
-def test_a_disocclusion_is_where_the_new_camera_looks_behind() -> None:
+def test_disocclusion_is_what_the_new_camera_sees_behind_an_edge() -> None:
     """A near square before a far wall: a camera that steps right looks behind the square's right edge."""
     depth = np.full((48, 64), 8.0, np.float32)
     depth[16:32, 24:40] = 2.0
@@ -139,7 +139,7 @@ def test_a_disocclusion_is_where_the_new_camera_looks_behind() -> None:
     assert (warped[hole] == 0).all()
 
 
-def test_what_ships_is_listed_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shipped_files_are_listed_with_their_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ship, "SUITE", tmp_path)
     for role in ship.ROLES:
         (tmp_path / role / "part").mkdir(parents=True)

@@ -58,7 +58,7 @@ def looked_up(points: np.ndarray, camera: Camera, frame: int, seen: Frames) -> t
     return local[..., 2], shown, colour, np.where(same, around[0], -1)
 
 
-def test_a_seed_is_one_scene() -> None:
+def test_same_seed_gives_the_same_scene() -> None:
     first, again, other = (small_scene(seed) for seed in (3, 3, 4))
     pictures = [raycast.render(scene, scene.source).rgb for scene in (first, again, other)]
     assert np.array_equal(pictures[0], pictures[1])
@@ -83,7 +83,7 @@ def test_depth_and_visibility_agree_between_cameras(seed: int) -> None:
         assert np.count_nonzero(hidden & (shown > depth * 0.999)) <= 2 + 0.1 * hidden.sum()
 
 
-def test_only_what_is_said_to_move_moves() -> None:
+def test_only_objects_marked_as_moving_move() -> None:
     travellers = 0
     for seed in range(60):
         scene = small_scene(seed, frames=9)
@@ -105,7 +105,7 @@ def test_only_what_is_said_to_move_moves() -> None:
     assert travellers >= 2
 
 
-def test_torch_draws_the_same_pictures() -> None:
+def test_torch_renders_the_same_images() -> None:
     for seed in SEEDS:
         scene = small_scene(seed)
         expected = raycast.render(scene, scene.source, [0, 2])
@@ -116,7 +116,7 @@ def test_torch_draws_the_same_pictures() -> None:
         assert np.abs(drawn.rgb.astype(int) - expected.rgb).max(axis=(1, 2, 3)).mean() < 20
 
 
-def test_torch_draws_in_parts_what_it_draws_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch_renders_the_same_in_parts_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = small_scene(1)
     whole = raycast_torch.render(scene, scene.source, device=torch.device("cpu"))
     monkeypatch.setattr(raycast_torch, "RAYS_AT_ONCE", 2 * 48 * 80)
@@ -153,7 +153,7 @@ def test_a_scene_folder_reads_back(tmp_path: Path) -> None:
         assert np.array_equal(sees, raycast.visible(scene, truth, drawn.depth, scene.source))
 
 
-def test_a_scene_folder_that_fails_is_not_there(tmp_path: Path) -> None:
+def test_failed_scene_folder_leaves_nothing(tmp_path: Path) -> None:
     scene = small_scene(5)
     broken = dataclasses.replace(scene, targets={"a/\0": scene.source})
     with pytest.raises(ValueError, match="null"):
@@ -161,7 +161,7 @@ def test_a_scene_folder_that_fails_is_not_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lower_picture_is_the_middle_rows_of_a_higher_one() -> None:
+def test_lower_image_is_the_middle_rows_of_a_higher_one() -> None:
     low, high = draw_scene(2, height=128), draw_scene(2)
     for drawn, whole in zip((low.source, *low.targets.values()), (high.source, *high.targets.values()), strict=True):
         cropped = whole.cropped(128)
@@ -170,7 +170,7 @@ def test_a_lower_picture_is_the_middle_rows_of_a_higher_one() -> None:
         assert np.array_equal(drawn.world_from_camera, cropped.world_from_camera)
 
 
-def test_every_word_of_held_out_prompts_is_learned() -> None:
+def test_every_word_of_held_out_prompts_is_in_the_vocabulary() -> None:
     learned = [draw_scene(1000 + index, frames=2).prompt for index in range(400)]
     tokenizer = text.t5_tokenizer(learned, 64)
     for seed in range(24):

@@ -70,7 +70,7 @@ def test_words_that_share_letters_do_not_break_each_other() -> None:
 
 
 @pytest.mark.parametrize("prompt", UNSEEN)
-def test_unseen_text_is_spelled(prompt: str, t5: T5Tokenizer, clip: CLIPTokenizer) -> None:
+def test_unknown_words_are_spelled(prompt: str, t5: T5Tokenizer, clip: CLIPTokenizer) -> None:
     pieces = t5.tokenize(prompt)
     assert t5.unk_token not in pieces
     assert "".join(pieces).replace("▁", " ").split() == prompt.split()

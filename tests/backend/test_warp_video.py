@@ -41,7 +41,7 @@ def test_a_moving_source_camera_returns_its_own_frames() -> None:
     assert np.array_equal(warped.rgb, frames)
 
 
-def test_looking_up_is_close_to_the_truth(clip) -> None:
+def test_lookup_is_close_to_the_truth(clip) -> None:
     frames, geometry = clip
     target = camera(0.3, 0.1)
     truth = np.stack([shoot(SCENE, t, target)[0] for t in range(COUNT)])
@@ -62,7 +62,7 @@ def test_colours_do_not_bleed_from_the_near_side_of_an_edge() -> None:
     assert colour[2] > 140
 
 
-def test_memory_shows_the_wall_behind_moving_things_and_never_the_things(clip) -> None:
+def test_memory_shows_the_wall_behind_moving_objects_and_never_the_objects(clip) -> None:
     frames, geometry = clip
     target = camera(0.3)
     warped = warp_video(frames, geometry, make_path(np.stack([target] * COUNT)))
@@ -74,7 +74,7 @@ def test_memory_shows_the_wall_behind_moving_things_and_never_the_things(clip) -
     assert not ((green[:, 1] > green[:, 0] + 60) & (green[:, 1] > green[:, 2] + 60)).any()
 
 
-def test_things_that_move_outside_this_frame_stay_out_of_the_memory() -> None:
+def test_objects_that_move_in_other_frames_stay_out_of_the_memory() -> None:
     cameras = np.stack([camera(0.12 * t) for t in range(COUNT)])
     passer = replace(MOVER, left=2.5, right=2.7, speed=-0.2)
     frames, geometry = film((WALL, passer), COUNT, cameras)
@@ -122,7 +122,7 @@ def test_pixels_that_the_geometry_marks_as_moving_stay_out_of_the_memory() -> No
     assert np.array_equal(open_.visible, closed.visible)
 
 
-def test_depth_of_another_size_than_the_frames() -> None:
+def test_depth_may_have_another_size_than_the_frames() -> None:
     frames, geometry = film(SCENE, 3, depth_size=(WIDTH // 2, HEIGHT // 2))
     target = camera(0.2)
     warped = warp_video(frames, geometry, make_path(np.stack([target] * 3)))

@@ -60,7 +60,7 @@ def test_a_plane_follows_its_homography(normal: tuple[float, float, float]) -> N
     np.testing.assert_allclose(drawn[inner], case["true_depth"][inner], rtol=1e-4)
 
 
-def test_near_surfaces_hide_far_ones_and_no_skin_spans_the_gap() -> None:
+def test_near_surfaces_hide_far_ones_and_gaps_stay_open() -> None:
     width, height = 80, 60
     K = intrinsics(width, height, 70)
     depth = np.full((height, width), 4, np.float32)
@@ -86,7 +86,7 @@ def test_supersampled_depth_is_the_same_surface() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_hostile_depth_and_cameras_that_see_nothing_draw_nothing() -> None:
+def test_invalid_depth_and_cameras_that_see_nothing_render_nothing() -> None:
     depth, valid = noise_depth(40, 30)
     K = intrinsics(40, 30, 40)
     hostile = depth.copy()
@@ -105,7 +105,7 @@ def test_hostile_depth_and_cameras_that_see_nothing_draw_nothing() -> None:
     assert (drawn > 0).mean() > 0.5
 
 
-def test_a_surface_that_passes_the_camera_is_cut_there() -> None:
+def test_surface_that_passes_the_camera_is_clipped() -> None:
     """Over a floor, moved forward until half of it lies behind: what is left is the floor, whole, and nothing else."""
     width, height, camera_height = 60, 60, 1.0
     K = np.array([[30, 0, 30], [0, 30, -15], [0, 0, 1.0]])  # looks down: every pixel sees floor
@@ -141,7 +141,7 @@ def test_triangles_across_the_camera_plane() -> None:
     np.testing.assert_allclose(points[wall, 0], (u - 2) / 2 * points[wall, 2], atol=2e-3)
 
 
-def test_flying_pixels_go_and_thin_and_slanted_ones_stay() -> None:
+def test_flying_pixels_are_removed_and_thin_and_slanted_surfaces_kept() -> None:
     width, height = 60, 40
     depth = np.full((height, width), 5, np.float32)
     depth[:, :20] = 2
@@ -162,7 +162,7 @@ def test_flying_pixels_go_and_thin_and_slanted_ones_stay() -> None:
     assert eaten.mean() < 1e-3
 
 
-def test_a_grazing_floor_stays_whole_and_a_step_is_cut() -> None:
+def test_grazing_floor_stays_connected_and_a_step_is_cut() -> None:
     _, depth, _, K = room(160, 120)
     valid = np.ones_like(depth, bool)
     # Raised, the camera shows the floor's rows farther apart; nearly all of them differ by more than JUMP.

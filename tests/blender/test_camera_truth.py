@@ -170,7 +170,7 @@ def test_an_exported_path_restores_the_camera(reangle: Reangle) -> None:
     assert np.asarray(second.world_from_camera) == pytest.approx(np.asarray(first.world_from_camera), abs=2e-6)
 
 
-def test_cameras_that_cannot_be_exported_are_named(reangle: Reangle) -> None:
+def test_error_names_the_camera_that_cannot_be_exported(reangle: Reangle) -> None:
     cameras, errors = reangle("scene.cameras"), reangle("core.errors")
     scene = bpy.context.scene
     origin = place(reangle, 3)
@@ -232,7 +232,7 @@ SHOTS: dict[str, tuple[str, tuple[int, int], int, tuple[float, float], tuple[flo
 }
 
 
-def test_renders_land_where_the_contract_projects(reangle: Reangle, tmp_path: Path) -> None:
+def test_rendered_positions_equal_the_projection_of_the_contract(reangle: Reangle, tmp_path: Path) -> None:
     cameras, core = reangle("scene.cameras"), reangle("core.camera")
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"

@@ -50,7 +50,7 @@ def test_advanced_settings_are_shown_for_the_engine_that_has_them(reangle: Reang
     assert reangle("panels.render").REANGLE_PT_learning.poll(bpy.context) == (engine == "reangle")
 
 
-def test_learning_is_shown_in_the_panel(reangle: Reangle, tmp_path: Path) -> None:
+def test_panel_shows_training(reangle: Reangle, tmp_path: Path) -> None:
     state, ledger, contract = reangle("state"), reangle("exchange.ledger"), reangle("core.contract")
     scene = bpy.context.scene
     entry = ledger.Entry(state.prepare(scene).uid, contract.new_job_id(), "RENDER", "learning", tmp_path / "results")

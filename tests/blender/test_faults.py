@@ -162,7 +162,7 @@ def test_an_unexpected_error_is_shown_with_its_traceback(desk: SimpleNamespace, 
     assert "in broken" in item.traceback
 
 
-def test_the_pump_keeps_its_deadline(reangle: Callable[[str], ModuleType]) -> None:
+def test_pump_stops_at_its_deadline(reangle: Callable[[str], ModuleType]) -> None:
     main_thread = reangle("exchange.main_thread")
 
     def a_millisecond() -> None:

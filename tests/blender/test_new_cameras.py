@@ -21,7 +21,7 @@ def angle_between(first: np.ndarray, second: np.ndarray) -> float:
     ("move", "amount"),
     [("orbit-left", 14), ("arc-right", 30), ("dolly-zoom-out", 50), ("crane-up", 30), ("handheld", 1)],
 )
-def test_keys_hold_the_move(shot: SimpleNamespace, move: str, amount: float) -> None:
+def test_keys_reproduce_the_move(shot: SimpleNamespace, move: str, amount: float) -> None:
     scene = bpy.context.scene
     assert bpy.ops.reangle.apply_move(move=move, amount=amount, name="View") == {"FINISHED"}
     path = shot.reangle("scene.cameras").export_paths(scene, [scene.objects["View"]])[0]
@@ -99,7 +99,7 @@ def test_markers_switch_the_scene_camera(shot: SimpleNamespace) -> None:
     assert (x[3:] > 0.3).all()
 
 
-def test_refusals_name_the_camera_and_the_frame(shot: SimpleNamespace) -> None:
+def test_errors_name_the_camera_and_the_frame(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     export = shot.reangle("scene.cameras").export_paths
     bpy.ops.reangle.add_camera(name="Flat", follow=False)

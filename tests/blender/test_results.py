@@ -23,7 +23,7 @@ def rendered(shot: SimpleNamespace) -> SimpleNamespace:
     return shot
 
 
-def test_results_reach_the_scene(rendered: SimpleNamespace, tmp_path: Path) -> None:
+def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Path) -> None:
     scene = bpy.context.scene
     job = rendered.state.of(scene).jobs[-1]
     assert [camera.name for camera in job.cameras] == ["Left", "In"]

@@ -86,7 +86,7 @@ def test_start_adopt_stop(data: Path) -> None:
     stop(first)
 
 
-def test_it_outlives_the_program_that_started_it(data: Path) -> None:
+def test_backend_outlives_the_program_that_started_it(data: Path) -> None:
     code = "import sys; from pathlib import Path; from reangle_blender.core.backend_process import ensure"
     code += "; print(ensure(Path(sys.argv[1])).pid)"
     repository = str(Path(backend_process.__file__).parents[2])
@@ -107,7 +107,7 @@ def server_file(data: Path, **change: object) -> None:
     (data / "server.json").write_text(json.dumps({"contract": CONTRACT_VERSION, **about, **change}))
 
 
-def test_stale_server_files_are_not_believed(data: Path, tmp_path: Path) -> None:
+def test_stale_server_files_are_ignored(data: Path, tmp_path: Path) -> None:
     # A living process id (this one) behind a closed port.
     server_file(data, pid=os.getpid())
     assert find(data) is None
@@ -136,7 +136,7 @@ def test_not_installed(tmp_path: Path) -> None:
             ensure(tmp_path)
 
 
-def test_a_backend_that_dies_says_why(data: Path) -> None:
+def test_error_of_a_backend_that_dies_has_its_last_line(data: Path) -> None:
     backend_process.log_file(data).write_text("an old line\n")
     install(data, "import sys; print('No space left for weights.'); sys.exit(2)")
     with pytest.raises(StartError, match="did not start: No space left for weights"):
@@ -146,7 +146,7 @@ def test_a_backend_that_dies_says_why(data: Path) -> None:
         ensure(data)
 
 
-def test_a_backend_that_hangs_is_given_up(data: Path) -> None:
+def test_backend_that_hangs_times_out(data: Path) -> None:
     install(data, "import time; print('Loading ...', flush=True); time.sleep(60)")
     with pytest.raises(StartError, match=r"did not answer within 1 s\. Loading"):
         ensure(data, timeout_s=1)
@@ -165,7 +165,7 @@ except FileExistsError:
 """
 
 
-def test_a_backend_that_was_busy_is_adopted_after_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_backend_is_adopted_later(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(data, LOCK + BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
     running = ensure(data)
     monkeypatch.setattr(backend_process, "HEALTH_TIMEOUT_S", 0.3)
@@ -174,7 +174,7 @@ def test_a_backend_that_was_busy_is_adopted_after_all(data: Path, monkeypatch: p
     stop(running)
 
 
-def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
+def test_two_simultaneous_starts_give_one_backend(data: Path) -> None:
     install(data, LOCK + BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
     found: list[backend_process.Backend] = []
     threads = [threading.Thread(target=lambda: found.append(ensure(data))) for _ in range(2)]
@@ -187,7 +187,7 @@ def test_two_that_start_at_once_end_up_with_one(data: Path) -> None:
         stop(backend)
 
 
-def test_another_version_is_told(data: Path) -> None:
+def test_other_version_is_reported(data: Path) -> None:
     install(data, BACKEND.replace("CONTRACT", "1"))
     with pytest.raises(VersionMismatchError, match="install_backend"):
         ensure(data)

@@ -136,7 +136,7 @@ SHEAR[0, 1] = 0.3
         ({"origin_matrix_world": SHEAR}, "origin is sheared"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_in_words(change: dict, message: str) -> None:
+def test_cameras_that_cannot_be_exported_are_refused(change: dict, message: str) -> None:
     good = CameraSample(6, np.eye(4), np.eye(4), Lens(50))
     bad = replace(replace(good, frame=7), **change)
     with pytest.raises(CameraError, match=message) as caught:

@@ -100,7 +100,7 @@ def health(contract: int) -> tuple[int, dict]:
     return 200, {"contract": contract, "version": "9.9", "pid": 1, "data": "/data"}
 
 
-def test_the_token_goes_along_and_proxies_do_not(
+def test_token_is_sent_and_proxies_are_not_used(
     server: Server, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
@@ -111,13 +111,13 @@ def test_the_token_goes_along_and_proxies_do_not(
 
 
 @pytest.mark.parametrize(("contract", "advice"), [(1, "install_backend"), (3, "Update the Reangle add-on")])
-def test_another_contract_says_what_to_install(server: Server, client: Client, contract: int, advice: str) -> None:
+def test_other_contract_version_gives_advice(server: Server, client: Client, contract: int, advice: str) -> None:
     server.answers["GET", "/v1/health"] = health(contract)
     with pytest.raises(VersionMismatchError, match=advice):
         client.health()
 
 
-def test_nobody_there(server: Server) -> None:
+def test_unreachable_backend_is_reported(server: Server) -> None:
     with pytest.raises(UnreachableError, match="cannot be reached"):
         Client("127.0.0.1", 1, "secret").jobs()
     server.answers["GET", "/v1/jobs"] = 200, lambda: time.sleep(0.5) or b"[]"
@@ -127,7 +127,7 @@ def test_nobody_there(server: Server) -> None:
         Client("10.0.0.1", 80, "secret")
 
 
-def test_another_program_on_the_port_is_not_taken_for_a_backend(server: Server, client: Client) -> None:
+def test_other_program_on_the_port_is_not_accepted_as_backend(server: Server, client: Client) -> None:
     server.answers["GET", "/v1/jobs"] = health(CONTRACT_VERSION)  # where the redirect leads
     for answer in ((200, b"<html>"), (200, {"contract": "1"}), (404, b"no"), (302, b"")):
         server.answers["GET", "/v1/health"] = answer
@@ -135,7 +135,7 @@ def test_another_program_on_the_port_is_not_taken_for_a_backend(server: Server, 
             client.health()
 
 
-def test_refusals_carry_the_backend_s_words(server: Server, client: Client) -> None:
+def test_refusals_include_the_message_of_the_backend(server: Server, client: Client) -> None:
     error = {"error": {"message": "No such depth.", "advice": "Choose another."}, "missing": ["ab"]}
     server.answers["GET", f"/v1/jobs/{JOB}"] = 422, error
     with pytest.raises(RefusedError, match=r"No such depth\. Choose another\.") as caught:
@@ -162,7 +162,7 @@ def test_statuses_and_events(server: Server, client: Client) -> None:
     assert server.seen[-1][1].endswith("events?since=3&wait=25")
 
 
-def test_upload_skips_what_is_known_and_shows_progress(server: Server, client: Client, tmp_path: Path) -> None:
+def test_upload_skips_known_files_and_reports_progress(server: Server, client: Client, tmp_path: Path) -> None:
     contents = {"a.png": b"a" * 3_000_000, "b.png": b"b", "same.png": b"b"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -178,7 +178,7 @@ def test_upload_skips_what_is_known_and_shows_progress(server: Server, client: C
     assert client.upload(places) == 0
 
 
-def test_a_canceled_upload_ends_and_the_client_goes_on(server: Server, client: Client, tmp_path: Path) -> None:
+def test_canceled_upload_ends_and_the_client_still_works(server: Server, client: Client, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(bytes(5_000_000))
     _, places = file_refs([tmp_path / "a.mp4"])
     cancel = threading.Event()
@@ -189,7 +189,7 @@ def test_a_canceled_upload_ends_and_the_client_goes_on(server: Server, client: C
         file_refs([tmp_path / "a.mp4"], cancel=cancel)
 
 
-def test_files_that_vanish_or_are_empty(client: Client, tmp_path: Path) -> None:
+def test_missing_and_empty_files_are_refused(client: Client, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     for name, words in (("none.mp4", "not there"), ("empty.mp4", "is empty")):
         with pytest.raises(UserError, match=words):
@@ -243,7 +243,7 @@ def test_a_damaged_or_canceled_download_leaves_nothing(server: Server, client: C
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a//b", "C:/x", "a\\b", "..", "frames/nul.png"])
-def test_results_cannot_name_files_elsewhere(path: str) -> None:
+def test_results_cannot_name_files_outside_their_folder(path: str) -> None:
     with pytest.raises(UserError):
         ResultFile(path, "0" * 64, 1)
     with pytest.raises(UserError):

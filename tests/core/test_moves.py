@@ -61,7 +61,7 @@ def test_moves_go_where_their_name_says(kind: str, axis: int, sign: int) -> None
     assert sign * moved[-1, axis, 3] > 0.01
 
 
-def test_roll_leans_the_way_it_says() -> None:
+def test_roll_turns_in_the_named_direction() -> None:
     # A camera that leans to the right sees a level horizon rise on the left: a point on the right moves up.
     moved = move_camera(Move("roll-right", 10), TIMES, np.eye(4), DEPTH).world_from_camera
     right = project(np.array([[1.0, 0, 5]]), K, moved[-1])[0]
@@ -133,7 +133,7 @@ def test_an_unknown_easing_is_refused() -> None:
         Move("crane-up", 1, easing="x")
 
 
-def test_impossible_places_are_refused() -> None:
+def test_impossible_sources_are_refused() -> None:
     with pytest.raises(UserError, match="focus depth"):
         move_camera(Move("orbit-left", 8), TIMES, SOURCE, 0)
     with pytest.raises(UserError, match="straight up or down"):
@@ -142,7 +142,7 @@ def test_impossible_places_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("amount", ["default", "maximum"])
-def test_few_keys_stay_on_the_path(kind: str, amount: str) -> None:
+def test_few_keys_reproduce_the_path(kind: str, amount: str) -> None:
     moved = move_camera(Move(kind, getattr(KINDS[kind], amount)), TIMES, SOURCE, DEPTH)
     keys = fit_keys(moved.world_from_camera, 35 * moved.lens_factor, position_tolerance=2e-4 * DEPTH)
     curves = keys.evaluate(np.arange(49))

@@ -167,9 +167,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_by_default_geometry_and_pictures_come_from_the_shipped_weights(
-    checkout: Path, small_sample: Path, tmp_path: Path
-) -> None:
+def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run("demo.py", "--sample", small_sample, "--size", "96x64", "--out", out, checkout=checkout)
     assert done.returncode == 0, done.stdout + done.stderr

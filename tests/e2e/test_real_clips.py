@@ -69,7 +69,7 @@ def test_depth_from_files_is_rendered(tmp_path: Path, clip: Path) -> None:
     assert (frames.reshape(FRAMES, -1).mean(axis=1) > 10).all()
 
 
-def test_with_the_weights_that_come_along_it_runs_to_the_end(tmp_path: Path, clip: Path) -> None:
+def test_run_with_the_shipped_weights_succeeds(tmp_path: Path, clip: Path) -> None:
     done = reangle(
         "run", "--clip", clip, "--start", "40", "--frames", str(FRAMES), "--size", f"{WIDTH}x{HEIGHT}",
         "--move", "orbit-left:8", "--data", tmp_path / "data", "--out", tmp_path / "out",

@@ -36,7 +36,7 @@ def blender() -> list[str]:
     return [found]
 
 
-def test_the_whole_job_with_the_mouse(tmp_path: Path) -> None:
+def test_whole_job_by_mouse(tmp_path: Path) -> None:
     command = blender()
     python = os.environ.get("REANGLE_BACKEND_PYTHON")
     if not python:
