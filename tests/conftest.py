@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests share: those marked `gpu` are skipped, with a reason, where there is no CUDA device."""
+"""For all tests: skip those marked `gpu`, with a reason, if there is no CUDA device."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiny clips made on the fly, and the shortest ways through the media room."""
+"""Tiny clips written by the tests, and short calls into `reangle.media`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def corners(image: np.ndarray) -> list[list[int]]:
 
 
 def numbered(count: int, width: int = 64, height: int = 48) -> list[np.ndarray]:
-    """Grey frames that tell their number by brightness."""
+    """Grey frames whose brightness encodes their number."""
     return [np.full((height, width, 3), 20 + 4 * number, np.uint8) for number in range(count)]
 
 
@@ -60,7 +60,7 @@ def write_movie(
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
 ) -> Path:
-    """A movie by hand; times are in 1/1000 s."""
+    """Write a movie packet by packet; times are in 1/1000 s."""
     with av.open(str(path), "w", options=container or {}) as output:
         stream = output.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, VideoStream)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tiny world of textured cards, drawn exactly: frames, depth and truth for the preview engine's tests."""
+"""A tiny scene of textured cards, rendered exactly: frames, depth and truth for the tests of the preview engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
 
 @dataclass(frozen=True)
 class Card:
-    """A rectangle across the z axis: its corners in x and y, how far it is and how it moves along x per frame."""
+    """A rectangle across the z axis: its corners in x and y, its distance, and its motion along x per frame."""
 
     left: float
     right: float
@@ -43,7 +43,7 @@ def camera(x: float = 0.0, y: float = 0.0) -> np.ndarray:
 def shoot(
     cards: tuple[Card, ...], time: float, world_from_camera: np.ndarray, width: int = WIDTH, height: int = HEIGHT
 ) -> tuple[np.ndarray, np.ndarray]:
-    """H x W x 3 uint8, 16 samples a pixel, and H x W float32 planar depth at the pixel centres, 0 where nothing is."""
+    """H x W x 3 uint8, 16 samples a pixel, and H x W float32 planar depth at the pixel centres, 0 between cards."""
     rgb = np.mean([_cast(cards, time, world_from_camera, width, height, x, y)[0] for x in _GRID for y in _GRID], axis=0)
     return np.rint(rgb).astype(np.uint8), _cast(cards, time, world_from_camera, width, height, 0.5, 0.5)[1]
 
@@ -73,7 +73,7 @@ def _cast(
 def film(
     cards: tuple[Card, ...], count: int, cameras: np.ndarray | None = None, depth_size: tuple[int, int] | None = None
 ) -> tuple[np.ndarray, VideoGeometry]:
-    """A clip and its true geometry; depth_size is (width, height) of the depth maps if not the frames' own."""
+    """A clip and its true geometry; depth_size: width and height of the depth maps, by default those of the frames."""
     cameras = np.stack([camera()] * count) if cameras is None else cameras
     frames, depth = zip(*(shoot(cards, t, cameras[t]) for t in range(count)), strict=True)
     size = depth_size or (WIDTH, HEIGHT)
@@ -115,7 +115,7 @@ class Warped:
 
 
 def warp_video(frames: np.ndarray, geometry: VideoGeometry, path: CameraPath, *, memory: bool = True) -> Warped:
-    """The clip from the path's camera."""
+    """Warp the clip to the path's camera."""
     check_clip(frames, geometry)
     warper = Warper(frames, geometry, Memory.of_clip(frames, geometry) if memory else None)
     return Warped(*(np.stack(images) for images in zip(*warp_frames(warper, path), strict=True)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A backend in a process of its own, its HTTP client, and jobs to submit."""
+"""A backend in its own process, an HTTP client for it, and jobs to submit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def wait_for(what: Callable[[], T | None], seconds: float = PATIENCE_S) -> T:
-    """Call until the result is true, and return it; fail after that time."""
+    """Call `what` until its result is true, and return it; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := what()):
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -43,7 +43,7 @@ def alive(pid: int) -> bool:
 
 
 class Stages:
-    """Holds, breaks and watches the stages of a backend that was started with them."""
+    """Controls and watches the stages of a backend that runs `slow_stages`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -52,15 +52,15 @@ class Stages:
     def order(self, *orders: str) -> None:
         """hold-RUN: wait and report. hang-RUN: wait without a report. raise-RUN: raise. fill-RUN: write 8 MiB.
 
-        learn-RUN: report a loss and a picture. again-RUN: start again, once. stubborn: ignore SIGTERM. children: start
-        one.
+        learn-RUN: report a loss and a picture. again-RUN: restart once. stubborn: ignore SIGTERM. children: start a
+        child process.
         """
         for order in orders:
             (self.folder / order).touch()
 
-    def lift(self, *orders: str) -> None:
+    def release(self, *orders: str) -> None:
         for order in orders:
-            (self.folder / order).unlink(missing_ok=True)  # again-RUN goes by itself
+            (self.folder / order).unlink(missing_ok=True)  # again-RUN deletes itself
 
     def started(self, run: str | None = None) -> list[JSON]:
         """Every start of a stage so far: run, pid, child."""
@@ -82,7 +82,7 @@ class Backend:
         self.process = self.start()
 
     def spawn(self, *more: str) -> subprocess.Popen[str]:
-        """Start a backend process on the folder, without waiting for it."""
+        """Start a backend process on the folder without waiting until it answers."""
         paths, environment = [str(REPOSITORY), str(REPOSITORY / "backend")], dict(os.environ)
         if self.stages is not None:
             paths.insert(0, str(REPOSITORY / "tests" / "backend" / "slow_stages"))
@@ -130,7 +130,7 @@ class Backend:
         return answer.json()
 
     def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, bytes]:
-        """A request exactly as given, without default headers. Returns status and body."""
+        """Send a request without default headers. Returns status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.about["port"], timeout=20)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:
@@ -181,7 +181,7 @@ class Backend:
 
 @contextmanager
 def serving(folder: Path, *arguments: str, slow: bool = True) -> Iterator[Backend]:
-    """A backend for one test or one file of tests; its stages are the real ones unless `slow`."""
+    """A backend for one test or one file of tests; with the real stages unless `slow`."""
     backend = Backend(folder / "data", *arguments, stages=Stages(folder / "stages") if slow else None)
     try:
         yield backend

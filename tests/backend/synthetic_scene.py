@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ray-cast room with a sphere that moves, and the point maps that a two-view network would make of it."""
+"""A ray-cast room with a moving sphere, and the point maps that a two-view network would predict for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Scene:
         return len(self.depth)
 
     def pictures(self) -> list[np.ndarray]:
-        """Grey h x w uint8: a pattern that sticks to the room (and, in the moving ball, to the room as well)."""
+        """Grey h x w uint8: a pattern that is fixed to the room, even on the moving ball."""
         height, width = self.depth.shape[1:]
         rows, columns = np.mgrid[0:height, 0:width] + 0.5
         rays = np.stack([columns, rows, np.ones(rows.shape)], axis=-1) @ np.linalg.inv(self.K[0]).T
@@ -58,7 +58,7 @@ def arc(degrees: float, handheld: float = 0.0) -> Callable[[float], np.ndarray]:
 
 
 def make_scene(camera: Callable[[float], np.ndarray], count: int = 10, width: int = 96, height: int = 64) -> Scene:
-    """Floor, ceiling, three walls, three balls at rest and one that crosses the picture."""
+    """Floor, ceiling, three walls, three still balls and one that crosses the image."""
     focal = 0.9 * width
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
     rows, columns = np.mgrid[0:height, 0:width] + 0.5
@@ -100,10 +100,10 @@ def _sphere(origin: np.ndarray, along: np.ndarray, centre: np.ndarray, radius: f
 
 
 def network_maps(scene: Scene, noise: float, seed: int = 0) -> list[PairMaps]:
-    """What DUSt3R would say of the scene, each pair in a unit of its own.
+    """Simulated output of DUSt3R, each pair in its own unit.
 
-    noise: relative error of each point, half of it smooth over the picture and half of it new at every pixel; with it
-    come outliers (2 % of pixels, low confidence) and blurred edges. 0 gives exact maps.
+    noise: relative error of each point, half of it smooth over the image and half of it independent per pixel. Noise
+    adds outliers (2 % of pixels, low confidence) and blurred edges. 0 gives exact maps.
     """
     random = np.random.default_rng(seed)
     count, height, width = scene.depth.shape

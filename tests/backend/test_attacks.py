@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Known attacks on local servers, tried on the running backend."""
+"""Known attacks on local servers, against a running backend."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
 def routes(backend: Backend, job: str) -> list[tuple[str, str]]:
     """Every route of the OpenAPI document, and addresses that do not exist."""
     values = {"{sha256}": HEX, "{job_id}": job, "{name}": "source/frames/000001.png", "{stage}": "decode"}
-    found = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/"), ("GET", "/v1/nothing"), ("OPTIONS", "/v1/jobs")]
+    known = [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/"), ("GET", "/v1/nothing"), ("OPTIONS", "/v1/jobs")]
     for path, methods in backend.get("/openapi.json")["paths"].items():
         for place, value in values.items():
             path = path.replace(place, value)
-        found += [(method.upper(), path) for method in methods]
-    assert len(found) == 19
-    return found
+        known += [(method.upper(), path) for method in methods]
+    assert len(known) == 19
+    return known
 
 
 def refused(backend: Backend, job: str, status: int, headers: dict[str, str | None], body: bytes = b"") -> None:

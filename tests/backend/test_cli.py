@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line as people and machines use it: real processes on a tiny clip."""
+"""The command line with text and JSON output: real processes on a tiny clip."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ REPO = Path(__file__).resolve().parents[2]
 COUNT, HEIGHT, WIDTH = 5, 48, 64
 
 
-def pictures(count: int = COUNT, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """Smooth stripes that drift, T x H x W x 3."""
+def frames(count: int = COUNT, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """Smooth stripes that move, T x H x W x 3."""
     y, x = np.mgrid[:height, :width]
     t = np.arange(count)[:, None, None]
     waves = [np.sin((x + 2 * t) / 7), np.cos((y + t) / 5), np.sin((x + y) / 9) + 0 * t]
@@ -36,8 +36,8 @@ def pictures(count: int = COUNT, height: int = HEIGHT, width: int = WIDTH) -> np
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A folder with clip.mp4, a PNG sequence in images/ and depth of both in depth/."""
-    write_mp4(tmp_path / "clip.mp4", pictures(), 25, quality=4)
-    write_images(tmp_path / "images", pictures())
+    write_mp4(tmp_path / "clip.mp4", frames(), 25, quality=4)
+    write_images(tmp_path / "images", frames())
     (tmp_path / "depth").mkdir()
     depth = np.full((COUNT, HEIGHT, WIDTH), 6, np.float32)
     depth[:, 12:36, 20:44] = 3
@@ -62,8 +62,8 @@ def test_movie_is_rendered_and_a_second_run_uses_the_cache(place: Path) -> None:
     )  # fmt: skip
     first = reangle(*arguments)
     assert first.returncode == 0, first.stderr
-    said = events(first.stdout)
-    results = {event["name"]: Path(event["path"]) for event in said if event["event"] == "result"}
+    reported = events(first.stdout)
+    results = {event["name"]: Path(event["path"]) for event in reported if event["event"] == "result"}
     assert set(results) == {"orbit-left-8", "view-dolly-in-10"}
     for folder in results.values():
         assert read_images(folder / "frames").shape == (COUNT, HEIGHT, WIDTH, 3)
@@ -72,13 +72,13 @@ def test_movie_is_rendered_and_a_second_run_uses_the_cache(place: Path) -> None:
         movie = probe(folder / "preview.mp4")
         assert (movie.frames, movie.fps) == (COUNT, 25)
         assert json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["camera"] == folder.name
-    # A move begins where the source camera stands: the first frame is the clip's.
+    # A move starts at the source camera: the first frame is the clip's.
     start = read_images(results["orbit-left-8"] / "frames")[0].astype(int)
-    assert np.abs(start - pictures()[0]).mean() < 6
-    assert np.abs(read_images(results["orbit-left-8"] / "frames")[-1].astype(int) - pictures()[-1]).mean() > 6
-    progress = [event["progress"] for event in said if event["event"] == "progress"]
+    assert np.abs(start - frames()[0]).mean() < 6
+    assert np.abs(read_images(results["orbit-left-8"] / "frames")[-1].astype(int) - frames()[-1]).mean() > 6
+    progress = [event["progress"] for event in reported if event["event"] == "progress"]
     assert progress[-1] == 1
-    assert said[-1]["event"] == "done"
+    assert reported[-1]["event"] == "done"
 
     manifest = (results["orbit-left-8"] / "manifest.json").read_bytes()
     again = reangle(*arguments)
@@ -103,7 +103,7 @@ def test_second_camera_reuses_the_learned_motion(place: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["engine"] == "reangle"
     assert manifest["settings"]["shared_steps"] == 2
-    # The move begins at the source camera, which saw all of it.
+    # The move starts at the source camera, which sees all of this frame.
     assert (seen[0] == 255).all()
     assert np.array_equal(frames[0], read_images(folder / "warped")[0])
 
@@ -147,9 +147,9 @@ def test_geometry_and_warp_commands_stop_after_their_stage(place: Path, capsys: 
     assert main(["warp", *shared, "--view", "orbit-up:5", "--out", str(place / "warp")]) == 0
     warped = place / "warp" / "view-orbit-up-5"
     assert len(read_images(warped / "warped")) == COUNT
-    told = capsys.readouterr().err
-    assert "Warp view-orbit-up-5" in told
-    assert "Fill view-orbit-up-5" not in told
+    stderr = capsys.readouterr().err
+    assert "Warp view-orbit-up-5" in stderr
+    assert "Fill view-orbit-up-5" not in stderr
     assert not (warped / "frames").exists()
 
 
@@ -189,8 +189,8 @@ def test_missing_weights_end_the_run_at_once_with_advice(place: Path, provider: 
 def test_invalid_arguments_give_advice_and_status_2(
     place: Path, capsys: pytest.CaptureFixture[str], change: list[str], message: str
 ) -> None:
-    given = ["run", "--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}"]
-    status = main([*given, "--data", str(place / "data"), "--out", str(place / "out"), *change])
+    arguments = ["run", "--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}"]
+    status = main([*arguments, "--data", str(place / "data"), "--out", str(place / "out"), *change])
     error = capsys.readouterr().err
     assert status == 2
     assert message in error
@@ -202,16 +202,16 @@ def test_output_folder_that_is_not_a_result_is_never_replaced(place: Path, capsy
     precious = place / "out" / "view-orbit-left-8" / "precious.txt"
     precious.parent.mkdir(parents=True)
     precious.write_text("mine", encoding="utf-8")
-    given = ["--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
-    assert main(["warp", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
+    arguments = ["--clip", str(place / "clip.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
+    assert main(["warp", *arguments, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
     assert "not a result" in capsys.readouterr().err
     assert precious.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_playlist_is_refused_before_it_is_copied(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "list.mp4").write_text(f"#EXTM3U\n{place / 'clip.mp4'}\n", encoding="utf-8")
-    given = ["--clip", str(place / "list.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
-    assert main(["run", *given, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
+    arguments = ["--clip", str(place / "list.mp4"), "--geometry", f"files:{place / 'depth'}", "--view", "orbit-left:8"]
+    assert main(["run", *arguments, "--data", str(place / "data"), "--out", str(place / "out")]) == 2
     assert "playlist" in capsys.readouterr().err
     stored = [path.read_bytes() for path in (place / "data" / "blobs").rglob("*") if path.is_file()]
     assert not any(data.startswith(b"#EXTM3U") for data in stored)
@@ -220,7 +220,7 @@ def test_a_playlist_is_refused_before_it_is_copied(place: Path, capsys: pytest.C
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_ctrl_c_leaves_no_unfinished_output(tmp_path: Path) -> None:
     count = 240
-    write_mp4(tmp_path / "clip.mp4", list(pictures()) * (count // COUNT), 25)
+    write_mp4(tmp_path / "clip.mp4", list(frames()) * (count // COUNT), 25)
     (tmp_path / "depth").mkdir()
     np.savez(tmp_path / "depth" / "depth.npz", depth=np.full((count, 24, 32), 5, np.float32))
     arguments = (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reangle jobs` and `reangle logs`, with a backend, after it was killed, and without any job."""
+"""`reangle jobs` and `reangle logs`, with a running backend, after a crash, and without jobs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_follow_prints_new_lines_until_the_job_ends(tmp_path: Path) -> None:
         following = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert following.stdout is not None
         assert " decode " in following.stdout.readline()
-        backend.stages.lift("hold-geometry")
+        backend.stages.release("hold-geometry")
         backend.finish(job)
         rest = following.stdout.read()
         assert following.wait(timeout=30) == 0
@@ -79,13 +79,13 @@ def test_follow_prints_new_lines_until_the_job_ends(tmp_path: Path) -> None:
     ("arguments", "words"),
     [(["ff"], "no job"), ([""], "jobs start with"), (["@", "--stage", "absent"], "no log")],
 )
-def test_unknown_job_and_stage_names_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_unknown_and_ambiguous_names_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
     with serving(tmp_path) as backend:
         jobs = [backend.submit("left", clip=bytes([number])) for number in range(2)]
         for job in jobs:
             backend.finish(job)
-        given = [jobs[0] if argument == "@" else argument for argument in arguments]
-        refused = reangle("logs", *given, data=backend.data)
+        names = [jobs[0] if argument == "@" else argument for argument in arguments]
+        refused = reangle("logs", *names, data=backend.data)
         assert refused.returncode == 2
         assert words in refused.stderr
 

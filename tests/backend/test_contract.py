@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract refuses what cannot be rendered, naming the field, and the add-on has the same contract."""
+"""The contract refuses invalid values and names their field; the add-on has the same contract."""
 
 from __future__ import annotations
 

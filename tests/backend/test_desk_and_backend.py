@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's own client and process code with the real backend: start, send, follow, fetch, cancel, adopt, end."""
+"""The add-on's client and process code with the real backend: start, submit, follow, download, cancel, adopt, stop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
 
 class Desk:
-    """A backend that was started as the add-on does it, and files to send."""
+    """A backend that the add-on's code started, and files to send."""
 
     def __init__(self, folder: Path) -> None:
         self.data, self.stages = folder / "data", Stages(folder / "stages")
@@ -63,25 +63,25 @@ class Desk:
         return JobRequest(id=new_job_id(), clip=Clip(files=refs[:1]), geometry=geometry, paths=paths), places
 
     def done_under(self, order: str) -> JobStatus:
-        """Run a job, none of whose geometry is cached, to its end while the stages are under this order."""
+        """Run a job without cached geometry to its end, with this order for the stages."""
         (self.folder / "depth.npz").write_bytes(order.encode())
         self.stages.order(order)
         request, places = self.request("left")
         self.client.upload(places)
         self.client.submit(request)
         status = self.follow(request.id)
-        self.stages.lift(order)
+        self.stages.release(order)
         assert status.state == "done"
         return status
 
     def follow(self, job: str) -> JobStatus:
-        """Read events until the job has ended, and check that none is missing."""
+        """Read events until the job has ended, and check that no event is missing."""
         since, deadline = 0, time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            news = self.client.events(job, since, wait_s=5)
-            assert [event.n for event in news.events] == list(range(since + 1, news.last + 1))
-            since = news.last
-            if any(event.state in ("done", "failed", "canceled") for event in news.events):
+            batch = self.client.events(job, since, wait_s=5)
+            assert [event.n for event in batch.events] == list(range(since + 1, batch.last + 1))
+            since = batch.last
+            if any(event.state in ("done", "failed", "canceled") for event in batch.events):
                 return self.client.job(job)
         raise AssertionError("the job did not end")
 
@@ -106,26 +106,26 @@ def test_job_from_upload_to_downloaded_results(desk: Desk, tmp_path: Path) -> No
     results = {result.name: result for result in desk.client.results(request.id)}
     assert set(results) == {"source", "geometry", "cameras/Left é", "cameras/right"}
     left = results["cameras/Left é"]
-    found = desk.client.download(request.id, left, tmp_path)
-    assert found == [tmp_path / file.path for file in left.files]
-    before = [path.stat().st_mtime_ns for path in found]
-    assert desk.client.download(request.id, left, tmp_path) == found
-    assert [path.stat().st_mtime_ns for path in found] == before
+    downloaded = desk.client.download(request.id, left, tmp_path)
+    assert downloaded == [tmp_path / file.path for file in left.files]
+    before = [path.stat().st_mtime_ns for path in downloaded]
+    assert desk.client.download(request.id, left, tmp_path) == downloaded
+    assert [path.stat().st_mtime_ns for path in downloaded] == before
     assert request.id in [job.id for job in desk.client.jobs()]
 
 
 def test_training_progress_reaches_the_client(desk: Desk) -> None:
     status = desk.done_under("learn-geometry")
-    told = [event for event in desk.client.events(status.id).events if event.loss is not None]
-    assert {event.stage for event in told} == {"Geometry"}
-    assert (told[-1].loss, told[-1].message) == (0.25, "step 2")
-    assert status.notes == (), "how learning goes is no note that stays"
-    assert base64.b64decode(told[-1].picture or "") == b"a picture"
+    reported = [event for event in desk.client.events(status.id).events if event.loss is not None]
+    assert {event.stage for event in reported} == {"Geometry"}
+    assert (reported[-1].loss, reported[-1].message) == (0.25, "step 2")
+    assert status.notes == (), "training progress is not a note"
+    assert base64.b64decode(reported[-1].picture or "") == b"a picture"
 
 
 def test_stage_can_restart_in_a_new_process(desk: Desk) -> None:
     status = desk.done_under("again-geometry")
-    assert status.notes == ("geometry wants to begin again",)
+    assert status.notes == ("geometry needs a new process",)
     before, after = desk.stages.started("geometry")[-2:]
     assert before["pid"] != after["pid"]
 
@@ -137,7 +137,7 @@ def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
     desk.stages.order("raise-geometry")
     desk.client.submit(request)
     status = desk.follow(request.id)
-    desk.stages.lift("raise-geometry")
+    desk.stages.release("raise-geometry")
     assert status.state == "failed"
     assert status.error is not None
     assert "the first line" in status.error.message + status.error.traceback
@@ -148,30 +148,30 @@ def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
     desk.client.cancel(again.id)
     desk.client.cancel(again.id)
     assert desk.follow(again.id).state == "canceled"
-    desk.stages.lift("hold-geometry")
+    desk.stages.release("hold-geometry")
     with pytest.raises(RefusedError, match="no job"):
         desk.client.job(new_job_id())
 
 
 def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
-    found = desk.client.capabilities()
-    assert [provider.name for provider in found.providers] == ["files", "mini", "dust3r", "depth-anything"]
-    assert all(provider.available or provider.advice for provider in found.providers)
-    assert {provider.name for provider in found.providers if not provider.commercial_ok} == {"mini", "dust3r"}
-    settings = {group.name: {info.name: info for info in group.settings} for group in found.settings}
-    for provider in found.providers:
+    capabilities = desk.client.capabilities()
+    assert [provider.name for provider in capabilities.providers] == ["files", "mini", "dust3r", "depth-anything"]
+    assert all(provider.available or provider.advice for provider in capabilities.providers)
+    assert {provider.name for provider in capabilities.providers if not provider.commercial_ok} == {"mini", "dust3r"}
+    settings = {group.name: {info.name: info for info in group.settings} for group in capabilities.settings}
+    for provider in capabilities.providers:
         assert set(provider.settings) - {"files"} <= set(settings["geometry"])
-    for engine in found.engines:
+    for engine in capabilities.engines:
         assert set(engine.settings) <= set(settings)
-    mini = found.suite("mini")
+    mini = capabilities.suite("mini")
     assert mini is not None
     assert {part.role: part.installed for part in mini.parts} == {"geometry": True, "video": True, "image": True}
     assert (mini.size > 0, mini.commercial_ok) == (True, False)
     rank = settings["reangle"]["rank"]
     assert (rank.type, rank.optional, rank.minimum, rank.maximum, rank.suggested) == ("int", True, 1, 1024, 128)
-    assert {move.name: (move.unit, move.default) for move in found.moves}["dolly-in"] == ("percent", 20)
-    assert [easing.name for easing in found.easings if easing.default] == ["smooth"]
-    assert found.limits.frames == MAX_FRAMES
+    assert {move.name: (move.unit, move.default) for move in capabilities.moves}["dolly-in"] == ("percent", 20)
+    assert [easing.name for easing in capabilities.easings if easing.default] == ["smooth"]
+    assert capabilities.limits.frames == MAX_FRAMES
 
 
 def test_another_client_adopts_the_backend_and_a_crash_is_recovered(desk: Desk) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluation: figures checked by hand, and `reangle evaluate` on a generated scene."""
+"""Evaluation: figures checked against hand-computed values, and `reangle evaluate` on a generated scene."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_similarity_separates_equal_from_unrelated_images() -> None:
 
 
 def test_ssim_follows_the_published_formula() -> None:
-    """One pixel by hand: a window of 11 pixels under a Gaussian of deviation 1.5."""
+    """One pixel, computed by hand with a Gaussian window of 11 pixels and deviation 1.5."""
     a, b = noise(2), np.clip(noise(2).astype(int) // 2 + 40, 0, 255).astype(np.uint8)
     luma = [picture @ np.array([0.299, 0.587, 0.114]) for picture in (a, b)]
     x, y = 30, 20

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failures as on artists' machines, caused in the running backend."""
+"""Failures that happen on artists' machines, caused in a running backend."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_killed_stage_process_is_started_again_at_every_stage(tmp_path: Path) ->
         for run in RUNS:
             kill(stages.wait_started(run)["pid"])
             stages.wait_started(run, 2)
-            stages.lift(f"hold-{run}")
+            stages.release(f"hold-{run}")
         status = backend.finish(job)
         assert status["state"] == "done"
         assert [start["run"] for start in stages.started()] == [run for run in RUNS for _ in range(2)]
@@ -79,7 +79,7 @@ def test_stage_process_that_always_dies_fails_with_advice(backend: Backend) -> N
     before = len(stages.started("decode")) if backend.state(job) == "queued" else 0
     for time_ in range(1, 4):
         kill(stages.wait_started("decode", before + time_)["pid"])
-    stages.lift("hold-decode")
+    stages.release("hold-decode")
     status = backend.finish(job)
     assert status["state"] == "failed"
     assert "Decode" in status["error"]["message"]
@@ -91,7 +91,7 @@ def test_exception_gives_message_advice_and_traceback(backend: Backend) -> None:
     stages.order("raise-geometry")
     job = backend.submit(clip=b"raising")
     error = backend.finish(job)["error"]
-    stages.lift("raise-geometry")
+    stages.release("raise-geometry")
     assert error["message"] == "RuntimeError: the first line"
     assert error["advice"]
     assert "slow_stages.py" in error["traceback"]
@@ -113,11 +113,11 @@ def test_restarted_backend_ends_the_orphaned_stage_and_resumes(tmp_path: Path) -
         backend.start()
         assert not alive(start["pid"])
         assert not alive(start["child"])
-        stages.lift("hold-warp", "children", "stubborn")
+        stages.release("hold-warp", "children", "stubborn")
         assert backend.finish(first)["state"] == "done"
         assert backend.finish(second)["state"] == "done"
         runs = [line["run"] for line in stages.started()]
-        # The other clip decodes to the same frames here, so only its camera's name differs.
+        # Here the other clip decodes to the same frames, so only its camera's name differs.
         assert runs == [*RUNS[:3], *RUNS[2:], "decode", "deliver"]
         events = backend.events(first)
         assert events[: len(seen)] == seen
@@ -131,7 +131,7 @@ def test_acknowledged_job_survives_a_killed_backend(tmp_path: Path) -> None:
         request = backend.request("left")
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
         backend.kill()
-        stages_of(backend).lift("hold-decode")
+        stages_of(backend).release("hold-decode")
         backend.start()
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 200
         assert backend.finish(request["id"])["state"] == "done"
@@ -153,7 +153,7 @@ def test_cancel_ends_the_stage_process_and_its_children_at_every_stage(backend: 
     assert time.monotonic() - began < 10
     assert not alive(start["pid"])
     assert not alive(start["child"])
-    stages.lift(*orders)
+    stages.release(*orders)
     assert backend.ask("POST", f"/v1/jobs/{job}/cancel").json() == status
     assert final_states(backend, job) == ["canceled"]
 
@@ -163,7 +163,7 @@ def test_cancel_of_a_queued_job_is_immediate_and_keeps_the_running_one(backend: 
     stages.order("hold-decode")
     running, queued = backend.submit(clip=b"held"), backend.submit(clip=b"never")
     assert backend.ask("POST", f"/v1/jobs/{queued}/cancel").json()["state"] == "canceled"
-    stages.lift("hold-decode")
+    stages.release("hold-decode")
     assert backend.finish(running)["state"] == "done"
     assert backend.ask("POST", f"/v1/jobs/{running}/cancel").json()["state"] == "done"
     assert [event["type"] for event in backend.events(queued)] == ["state", "state"]
@@ -177,7 +177,7 @@ def test_cancel_at_the_end_of_a_job_gives_one_final_state(backend: Backend) -> N
         before = len(stages.started("geometry"))
         job = backend.submit(clip=b"race", depth=str(number).encode())
         stages.wait_started("geometry", before + 1)
-        stages.lift("hold-geometry")
+        stages.release("hold-geometry")
         time.sleep(0.05 * number)
         cancels = [threading.Thread(target=backend.ask, args=("POST", f"/v1/jobs/{job}/cancel")) for _ in range(2)]
         for cancel in cancels:
@@ -199,14 +199,14 @@ def test_two_clients_share_stages_but_not_jobs(tmp_path: Path) -> None:
         stages.wait_started("decode")
         time.sleep(0.5)
         assert len(stages.started("decode")) == 1
-        # The working job is canceled; the waiting one takes over.
+        # The running job is canceled; the waiting one takes over.
         working = next(job for job in (first, second) if backend.get(f"/v1/jobs/{job}")["stage"] == "Decode")
         waiting = second if working == first else first
         backend.ask("POST", f"/v1/jobs/{working}/cancel")
         stages.wait_started("decode", 2)
         third = backend.submit("left")
         time.sleep(0.5)
-        stages.lift("hold-decode")
+        stages.release("hold-decode")
         assert [backend.finish(job)["state"] for job in (working, waiting, third)] == ["canceled", "done", "done"]
         assert [start["run"] for start in stages.started()] == ["decode", *RUNS]
         for job in (waiting, third):
@@ -249,7 +249,7 @@ def test_a_stale_server_file_is_recognised_by_its_token(tmp_path: Path) -> None:
         stale = backend.about
         backend.kill()
         assert json.loads((backend.data / "server.json").read_text()) == stale
-        # Another program has the old port and, in the file, the old process id.
+        # Another program uses the old port and has the old process id.
         (tmp_path / "other").mkdir()
         with serving(tmp_path / "other", "--port", str(stale["port"])) as other:
             assert other.about["port"] == stale["port"]
@@ -322,7 +322,7 @@ def test_full_disk_is_reported_and_leaves_no_unfinished_output(tmp_path: Path) -
             assert answer.status_code == 507
             assert answer.json()["error"]["advice"]
             assert not list((backend.data / "tmp").iterdir())
-            stages.lift("fill-geometry")
+            stages.release("fill-geometry")
             assert backend.finish(backend.submit("left"))["state"] == "done"
             assert len(stages.started("decode")) == 1
     finally:

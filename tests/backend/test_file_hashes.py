@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights are read once per path, size and time, by all processes together."""
+"""All processes together read weights once per path, size and time."""
 
 from __future__ import annotations
 

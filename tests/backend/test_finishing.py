@@ -77,7 +77,7 @@ def test_fill_flickers_less_than_frames_filled_separately(moving_camera: bool) -
 
 
 def _flicker(warped, frames, steps) -> float:
-    """Mean change, from one frame to the next, of points of the wall that are invented in both."""
+    """Mean change from one frame to the next of wall points that are filled in both."""
     changes = []
     for n in range(COUNT - 1):
         shift = K[0, 0] * (steps[n + 1] - steps[n]) / WALL.z
@@ -90,7 +90,7 @@ def _flicker(warped, frames, steps) -> float:
 
 
 def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = None) -> tuple[Path, list[str]]:
-    """The three stages on a tiny clip; the delivered folder and the notes reported."""
+    """Run the three stages on a tiny clip. Returns the delivered folder and the notes."""
     frames, geometry = film(SCENE, COUNT)
     specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
     folders = {spec.kind: spec.writes(root / spec.kind) for spec in specs}
@@ -133,8 +133,8 @@ def test_the_manifest_matches_the_result(tmp_path: Path) -> None:
     result, _ = run_stages(tmp_path, path)
     manifest = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
     listed = {file["path"]: file for file in manifest["files"]}
-    found = {file.relative_to(result).as_posix() for file in result.rglob("*") if file.is_file()}
-    assert found == {*listed, "manifest.json"}
+    written = {file.relative_to(result).as_posix() for file in result.rglob("*") if file.is_file()}
+    assert written == {*listed, "manifest.json"}
     for name, file in listed.items():
         data = (result / name).read_bytes()
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (file["sha256"], file["size"])

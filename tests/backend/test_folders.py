@@ -26,7 +26,7 @@ FILES = {
     "warp.json",
 }
 PARTS = {"alpha", "background", "frames", "lora", "memory", "warped"}
-"""As parts of a path only: these words have other meanings, too."""
+"""Checked only as parts of a path, because these words have other meanings, too."""
 
 
 def named(source: str) -> Iterator[str]:
@@ -41,8 +41,8 @@ def named(source: str) -> Iterator[str]:
 def test_only_folders_names_the_files_of_stages() -> None:
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "folders"]
     assert len(files) > 50
-    found = {path.relative_to(PACKAGE).as_posix(): [*named(path.read_text(encoding="utf-8"))] for path in files}
-    assert not {name: texts for name, texts in found.items() if texts}
+    names = {path.relative_to(PACKAGE).as_posix(): [*named(path.read_text(encoding="utf-8"))] for path in files}
+    assert not {name: texts for name, texts in names.items() if texts}
     assert [*named('folder / "frames"\nPath("clip.json")\nwords["frames"]')] == ["frames", "clip.json"]
 
 

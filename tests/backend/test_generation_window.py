@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sampling one window, and holding it to a warp."""
+"""Sampling one window, with and without guidance by a warp."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_zero_guidance_ignores_the_warp(model: VideoModel, frames: np.ndarray, g
     assert torch.equal(latents(model, frames, replace(guide, strength=0.0)), free)
     half = latents(model, frames, replace(guide, strength=0.5))
     assert not torch.equal(half, free)
-    # Held for a while only, what was seen may differ from the warp again.
+    # After the guided steps, visible pixels may differ from the warp again.
     assert (half[0] - guide.latents).abs().amax(dim=1)[guide.mask].min() > 0
 
 

@@ -20,7 +20,7 @@ from tests.backend.synthetic_scene import Scene, arc, make_scene, network_maps
 @dataclass(frozen=True)
 class Errors:
     """focal: relative. rotation: degrees, the worst frame. path: root mean square distance, as a share of the camera's
-    travel or, where it hardly moves, of the scene's depth. depth: mean relative error of static and moving pixels;
+    travel or, if it hardly moves, of the scene's depth. depth: mean relative error of static and moving pixels;
     scale_drift: relative standard deviation of the frames' scales. moving: intersection over union of moving pixels.
     """
 
@@ -117,7 +117,7 @@ def test_a_static_scene_has_no_moving_pixels() -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, 0.2])
 def test_refinement_converges_despite_outliers(wrong: float) -> None:
-    """The start is off by 2 degrees, a twentieth of the depth, 10 % of scale and 5 % of focal length."""
+    """The initial guess is wrong by 2 degrees, a twentieth of the depth, 10 % of scale and 5 % of focal length."""
     random = np.random.default_rng(0)
     scene = make_scene(arc(12), count=5)
     maps = network_maps(scene, 0.0)

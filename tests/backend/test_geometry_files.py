@@ -222,7 +222,7 @@ def test_unusable_files_are_refused(files: dict[str, Any], message: str, clip: P
 
 
 def make(path: Path, what: Any) -> Path:
-    """A file by its suffix: depth of `what` frames or of that shape, cameras of `what` frames, or invalid content."""
+    """Write a file of the type of its suffix. what: number of frames, shape, or name of an invalid content."""
     if path.suffix == ".npy":
         if what == "pickle":
             path.write_bytes(pickle.dumps([1, 2, 3]))
@@ -246,7 +246,7 @@ def make(path: Path, what: Any) -> Path:
 
 
 def test_depth_and_camera_are_collected_from_a_folder(tmp_path: Path) -> None:
-    """Like a ground-truth scene: colour, masks and targets beside the depth; scene.json has the source camera."""
+    """A folder like a ground-truth scene: colour, masks and targets beside the depth, source camera in scene.json."""
     for name in ("source/000001.png", "masks/000001.png", "targets/a/000001.png", "depth/10.exr", "depth/9.exr"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

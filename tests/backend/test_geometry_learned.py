@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The providers with networks, run on tiny random weights of the real classes, and the arithmetic around them."""
+"""The providers with networks, run with tiny random weights of the real classes, and their arithmetic."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_input_contains_every_pixel_and_the_lens_maps_back(width: int, heigh
     assert shown.shape == (view.inner_height, view.inner_width, 3)
     assert shown[-1, -1, 0] == 255
     assert shown[0, 0, 0] == 0
-    # fy / fx in the network's pixels undoes the rounding of the two sides: back in the frame, fx equals fy.
+    # fy / fx in the network's pixels reverses the rounding of the two sides, so that fx equals fy in the frame.
     fx, fy = 300.0, 300.0 * view.aspect
     assert fx * width / view.inner_width == pytest.approx(fy * height / view.inner_height, rel=1e-12)
 
@@ -127,7 +127,7 @@ def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path
 def test_a_checkpoint_that_lacks_weights_is_refused(
     provider: str, dust3r: Path, depth_anything: Path, tmp_path: Path
 ) -> None:
-    """Both libraries would fill missing weights with random numbers."""
+    """Both libraries fill missing weights with random numbers."""
     folder = tmp_path / "cut"
     shutil.copytree(dust3r if provider == "dust3r" else depth_anything, folder)
     weights = load_file(folder / "model.safetensors")
@@ -213,7 +213,7 @@ def test_smoothing_removes_jitter_and_keeps_the_mean() -> None:
 
 
 def test_moving_pixels_do_not_decide_the_scale() -> None:
-    """Point maps are wrong on what moves, here on most of the picture."""
+    """Point maps are wrong on moving pixels, here on most of the image."""
     scene = make_scene(arc(0), count=3)
     moving = np.zeros(scene.depth.shape, bool)
     moving[:, :, :60] = True

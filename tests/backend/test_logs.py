@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log files: their names, what stands in each line, and what is kept."""
+"""Log files: their names, the contents of a line, rotation and removal."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_files_rotate_and_reading_is_bounded(tmp_path: Path, monkeypatch: pytest
     with StageLog(tmp_path, JOB, "decode") as log:
         for number in range(1_000):
             log.write_output(f"line {number}")
-    (found,) = list_logs(tmp_path, JOB)
-    assert found.stage == "decode"
-    assert 5_000 < found.size < 10_500
+    (log_file,) = list_logs(tmp_path, JOB)
+    assert log_file.stage == "decode"
+    assert 5_000 < log_file.size < 10_500
     text = read_log(tmp_path, JOB, "decode", 2_000)
     assert text is not None
     assert 1_800 < len(text) <= 2_000

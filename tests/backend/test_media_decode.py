@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Movies of every awkward kind through the probe and the decoder."""
+"""Unusual movies through the probe and the decoder."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_colour_matrix_is_taken_from_the_tag(tmp_path: Path, matrix: int) -> Non
 def test_colour_matrix_without_a_tag_depends_on_the_size(tmp_path: Path) -> None:
     small = write_movie(tmp_path / "sd.mp4", [quarters(64, 48)], matrix=None, options={"crf": "2"})
     assert np.allclose(corners(images(probe(small))[0]), QUARTERS, atol=4)
-    # Written with BT.601 and too large for it: read with BT.709 it must not come out as it went in.
+    # Written with BT.601 at a size that implies BT.709: the decoded colours must differ.
     large = write_movie(tmp_path / "hd.mp4", [quarters(1280, 64)], matrix=None, options={"crf": "2"})
     assert not np.allclose(corners(images(probe(large))[0]), QUARTERS, atol=10)
 

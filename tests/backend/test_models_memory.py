@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory a video model needs, and what happens when there is less."""
+"""The memory that a video model needs, and what happens if there is less."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAMED = {"80 GB": 80, "48 GB": 48, "24 GB": 24, "16 GB": 16, "12 GB": 12}
 
 @pytest.mark.parametrize(("name", "gigabytes"), NAMED.items())
 def test_card_of_a_tiers_size_gets_that_tier_or_a_faster_one(name: str, gigabytes: int) -> None:
-    # The driver and the desktop have their part of a card, too.
+    # The driver and the desktop use a part of the card.
     free = gigabytes * 2**30 - 0.5e9
     chosen = choose_tier(PUBLISHED_5B, 128, card(free))
     assert chosen is not None
@@ -87,7 +87,7 @@ def test_tiled_decoding_differs_only_at_the_seams() -> None:
 
 @pytest.mark.parametrize("tier", [TIERS[0], TIERS[2]], ids=lambda tier: tier.name)
 def test_memory_estimate_of_training_is_close_to_the_measurement(tier: Tier) -> None:
-    """What torch keeps for the backward pass, counted by autograd's own hook, beside the estimate of it."""
+    """Memory that torch keeps for the backward pass, counted by autograd's hook, compared with the estimate."""
     from reangle.motion.trainer import recompute
 
     folder = shipped_folder(MINI.video)
@@ -109,7 +109,7 @@ def test_memory_estimate_of_training_is_close_to_the_measurement(tier: Tier) -> 
         rotary = torch.ones(7 * 8 * 14, 64), torch.zeros(7 * 8 * 14, 64)
         prediction = transformer(*inputs, image_rotary_emb=rotary, return_dict=False)[0]
     assert prediction.requires_grad
-    # On a CPU weights are opened in float32 and autocast keeps them, and the layers' inputs, in half of that.
+    # On a CPU, weights are float32; autocast also keeps them and the inputs of the layers in half precision.
     cast = sum(weights.numel() * 2 for weights in transformer.parameters()) if not tier.recomputed else 0
     measured = sum(size for place, size in kept.items() if place not in own) - cast
     stream = size.tokens * size.width * 2

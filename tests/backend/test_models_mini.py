@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights that come with the backend: sound, small, opened by the libraries' own loaders, better than nothing."""
+"""The weights that ship with the backend: complete, small, opened by the libraries' loaders, better than no network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from scripts.train.scenes.raycast import render
 from tests.backend.tiny_checkpoints import context, decoded_clip
 
 WIDTH, HEIGHT, FRAMES = 224, 128, 9
-libraries: Any = diffusers  # its pipelines are annotated as what they are not
+libraries: Any = diffusers  # its pipelines have wrong annotations
 
 
 def test_all_listed_files_exist_and_are_small_enough(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weights registry: where weights are, clear errors when they are missing, nothing unpickled or downloaded."""
+"""The weights registry: folders of weights, errors if they are missing, and no unpickling or downloads."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
 
     def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("went to the network")
+        raise AssertionError("used the network")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
 

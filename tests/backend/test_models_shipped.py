@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that come with Reangle: used only unchanged, under their own name and licence."""
+"""Shipped weights: used only if unchanged, with their name and licence."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ WEIGHTS = "model.safetensors"
 
 @pytest.fixture
 def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a shipped suite with tiny weights, instead of the one in the repository."""
+    """A shipped suite with tiny weights that replaces the one in the repository."""
     monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "package")
     return ship_mini(tmp_path / "package")
 
 
 def flip_bit(path: Path, *, keep_time: bool = False) -> None:
-    """Change one bit in the middle. keep_time: as a failing disk does."""
+    """Change one bit in the middle. keep_time: like a failing disk."""
     before = path.stat()
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clips that motion is learned from, made by the real warper."""
+"""The training clips, made by the real warper."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The masked diffusion loss against its formulas, written out element by element."""
+"""The masked diffusion loss, compared with its formulas element by element."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_loss_equals_the_published_formula(time: int) -> None:
     mask = torch.rand(2, 3, 6, 8, generator=random) < 0.6
     times = torch.tensor([time, time])
     noisy = scheduler.add_noise(clean, noise, times)
-    # The scheduler's table is float32; both sides take alpha_bar from it.
+    # The scheduler's table is float32; both sides read alpha_bar from it.
     alpha_bar = scheduler.alphas_cumprod[time].double()
     total = 0.0
     estimate = scheduler.get_velocity(prediction, noisy, times)

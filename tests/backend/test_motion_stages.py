@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages that learn a clip's motion and generate with it, on a tiny checkpoint that is opened from its folder."""
+"""The stages that learn and generate, on a tiny checkpoint in a folder."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def write_clip(folder: Path) -> None:
-    """What the stages before `learn` and `generate` write."""
+    """Write the outputs of the stages before `learn` and `generate`."""
     frames, geometry = film((WALL, BOX, MOVER), COUNT)
     decoded_clip(folder / "decode", list(frames))
     (folder / "geometry").mkdir()
@@ -227,7 +227,7 @@ def test_camera_that_sees_too_little_is_refused(desk: Desk) -> None:
 
 
 def in_tier_of(desk: Desk, out: str, tier: str) -> None:
-    """As if memory had run out in the tiers before."""
+    """Make the stage start in this tier, as after running out of memory in the larger ones."""
     unfinished = desk.unfinished(out)
     unfinished.path.mkdir(exist_ok=True)
     unfinished.tier_file.write_text(json.dumps({"tier": tier}))
@@ -265,12 +265,12 @@ def test_visible_pixels_cover_generated_ones_without_a_seam() -> None:
     known = np.ones(truth.shape[:2], bool)
     known[20:44, 60:] = False
     warped = np.where(known[..., None], truth, 0).astype(np.uint8)
-    # Made with another brightness and tint, which drift over the picture: detail is right, colours are not.
+    # Generated with another brightness and tint, which vary over the image: detail is right, colours are not.
     drift = np.linspace(-10, -40, 96)[None, :, None] + np.array([8, 0, -8])
     depth = np.where(known, 5, 0).astype(np.float32)
-    found = composite(warped, known, depth, (truth + drift).astype(np.float32))
-    assert np.array_equal(found[known], warped[known])
-    assert np.abs(found.astype(float) - truth)[~known].max() < 8
+    combined = composite(warped, known, depth, (truth + drift).astype(np.float32))
+    assert np.array_equal(combined[known], warped[known])
+    assert np.abs(combined.astype(float) - truth)[~known].max() < 8
     assert np.abs(drift[:, 60:]).min() > 8
     assert np.array_equal(composite(warped, np.ones_like(known), depth, truth), warped)
     everywhere = composite(warped, np.zeros_like(known), np.zeros_like(depth), truth.astype(np.float32))
@@ -286,5 +286,5 @@ def test_hole_takes_no_colour_from_the_surface_in_front() -> None:
     depth[:, :40] = 2
     made = np.full((64, 96, 3), 180, np.float32)
     assert np.abs(composite(warped, known, np.where(known, depth, 0), made)[~known].astype(int) - 200).max() <= 10
-    # On one surface the red belongs there, too.
+    # On a single surface, red is right, too.
     assert composite(warped, known, np.where(known, np.float32(5), 0), made)[~known].astype(int)[:, 1].min() < 100

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion learning on a tiny pipeline: it learns, a broken run ends with the same weights, plain diffusers opens it."""
+"""Training on a tiny pipeline: the loss falls, killed runs resume to the same weights, diffusers opens the LoRA."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_accumulated_gradients_equal_one_step_of_their_mean(tmp_path: Path) -> N
     torch.optim.AdamW(trained, lr=two.rate, betas=two.betas, weight_decay=two.weight_decay).step()
     assert losses == pytest.approx([mean.item()])
     for name, weights in adapter_weights(model.transformer).items():
-        # Gradients are summed in another order; AdamW's first step is the rate whatever their size.
+        # The order of summation differs, and AdamW's first step has the size of the rate for any gradient.
         torch.testing.assert_close(adapter_weights(accumulated.transformer)[name], weights, atol=2e-4, rtol=1e-3)
 
 
@@ -124,7 +124,7 @@ def test_training_lowers_the_loss_on_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
-    """Rank 4 with alpha 8: were alpha lost, the loaded LoRA would do half as much."""
+    """Rank 4 with alpha 8: without alpha, the loaded LoRA has half the effect."""
     model, _ = train(SETTINGS, tmp_path / "saved.safetensors")
     folder = LoraFolder(tmp_path)
     model.save_lora(folder)
@@ -150,10 +150,10 @@ def test_every_clip_is_used_once_before_any_repeats() -> None:
     assert sorted(seen[:6]) == sorted(seen[6:]) == list(range(6))
 
 
-def test_encoded_clips_are_cached(tmp_path: Path) -> None:
-    made = examples_of(tiny_model())
-    save_examples(made, tmp_path / "examples.safetensors")
-    for before, after in zip(made, load_examples(tmp_path / "examples.safetensors"), strict=True):
+def test_saved_examples_read_back(tmp_path: Path) -> None:
+    examples = examples_of(tiny_model())
+    save_examples(examples, tmp_path / "examples.safetensors")
+    for before, after in zip(examples, load_examples(tmp_path / "examples.safetensors"), strict=True):
         assert torch.equal(before.mask, after.mask)
         for name in ("latents", "first_frames", "prompt"):
             torch.testing.assert_close(
@@ -162,7 +162,7 @@ def test_encoded_clips_are_cached(tmp_path: Path) -> None:
 
 
 def test_first_frame_condition_equals_the_pipelines() -> None:
-    """Noise aside, training gives the transformer the condition that the pipeline gives it for sampling."""
+    """Apart from noise, training and sampling give the transformer the same condition."""
     model = tiny_model()
     pipe, example = model.pipe, examples_of(model)[0]
     frame = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=0, seed=0))[0]
@@ -174,7 +174,7 @@ def test_first_frame_condition_equals_the_pipelines() -> None:
 
 
 def test_patches_are_embedded_in_float32() -> None:
-    """On some CPUs the bfloat16 convolution of these sizes is plainly wrong."""
+    """On some CPUs the bfloat16 convolution of these sizes is wrong."""
     torch.manual_seed(0)
     layer, values = torch.nn.Conv2d(16, 8, 4, stride=4), torch.randn(2, 16, 8, 12)
     exact = layer(values)

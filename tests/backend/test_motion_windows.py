@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of any length and aspect through a model of one length and one aspect."""
+"""Clips of any length and aspect ratio with a model of one length and one aspect ratio."""
 
 from __future__ import annotations
 

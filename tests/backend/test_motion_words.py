@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Camera paths in words, against paths whose words are known."""
+"""Words for camera paths, compared with known ones."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def geometry(poses: np.ndarray, K: np.ndarray) -> VideoGeometry:
 
 @pytest.fixture
 def source() -> VideoGeometry:
-    """A camera that travels by itself."""
+    """A moving source camera."""
     poses = np.tile(np.eye(4), (5, 1, 1))
     poses[:, 0, 3] = np.linspace(0, 0.4, 5)
     return geometry(poses, np.array([[12.0, 0, 7], [0, 12.0, 4], [0, 0, 1]]))
 
 
 NAMED = [kind for kind in KINDS if kind.startswith(("orbit", "dolly", "truck"))]
-"""Arcs, cranes, rolls and shakes have no words of their own in the prompts."""
+"""Arcs, cranes, rolls and shakes have no words in the prompts."""
 
 
 @pytest.mark.parametrize("kind", NAMED)

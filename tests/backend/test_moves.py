@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Named moves go where their names say, and keep looking at the focus."""
+"""Named moves go in their named direction and keep looking at the focus."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_focus_is_the_depth_in_the_middle() -> None:
     assert focus_depth_of(scene()) == DEPTH
 
 
-# Where the camera ends, as signs of x, y, z in OpenCV axes (y points down).
+# Signs of the last position: x, y, z in OpenCV axes (y points down).
 @pytest.mark.parametrize(
     ("kind", "signs"),
     [

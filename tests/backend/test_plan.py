@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a change to a job makes run again, and what it does not."""
+"""Which stages run again after a change to a job."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def job(*paths: CameraPath, clip: str = "clip", frames: int = 8, **changes: obje
 
 
 def keys(request: JobRequest) -> dict[str, str]:
-    """Stage title -> key, where every stage writes something that depends on nothing but its key."""
+    """Stage title -> key, if the output of every stage depends only on its key."""
     done: dict[StageId, str] = {}
     for stage in plan_job(request, Path("unused")):
         done[stage.id] = stage.key({role: done[earlier] for role, earlier in stage.inputs.items()})
@@ -103,7 +103,7 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
         plan_job(job(path("a", frames=3), frames=2), Path("unused"))
 
 
-def test_stage_is_unchanged_in_its_process(video: str) -> None:
+def test_stage_is_equal_after_json(video: str) -> None:
     stages = plan_job(learning(path("a"), video=video), Path("unused"))
     assert {stage.spec.kind for stage in stages} == set(STAGES)
     for stage in stages:
@@ -143,7 +143,7 @@ def test_unknown_params_are_refused() -> None:
 
 @pytest.fixture
 def video(tmp_path: Path) -> str:
-    """A folder that looks like a video model."""
+    """A folder with the layout of a video model."""
     folder = tmp_path / "video model"
     for part in ("transformer", "vae", "text_encoder"):
         (folder / part).mkdir(parents=True)
@@ -152,8 +152,8 @@ def video(tmp_path: Path) -> str:
     return str(folder)
 
 
-def learning(*paths: CameraPath, video: str, seed: int = 42, **said: Any) -> JobRequest:
-    return job(*paths, engine="reangle", seed=seed, reangle={"suite": video, **said})
+def learning(*paths: CameraPath, video: str, seed: int = 42, **settings: Any) -> JobRequest:
+    return job(*paths, engine="reangle", seed=seed, reangle={"suite": video, **settings})
 
 
 def test_changed_camera_trains_only_its_own_phase(video: str) -> None:

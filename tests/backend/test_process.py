@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage processes that do not end, and what they write to standard error."""
+"""Stage processes that do not end, and their standard error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.backend.server_harness import REPOSITORY, Stages, alive, wait_for
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[StageProcess]:
-    """A stage process that waits for its work; waits in the code under test are short."""
+    """A stage process that waits for its work; timeouts of the code under test are short."""
     monkeypatch.setattr(module, "GRACE_S", 0.2)
     monkeypatch.setattr(module, "SEARCH_S", 1.0)
     stage = StageProcess()
@@ -115,7 +115,7 @@ def test_queue_continues_after_a_process_that_does_not_end(tmp_path: Path, monke
     database.close()
     database = JobDatabase(data / "jobs.sqlite")
     supervisor = Supervisor(database, store, plan_job, InstalledWeights(data))
-    stages.lift("hold-decode")
+    stages.release("hold-decode")
     supervisor.start()
     assert not alive(left_behind)
     wait_for(lambda: database.status(second.id).state == "done")  # type: ignore[union-attr]

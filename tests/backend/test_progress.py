@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a job will still take."""
+"""The estimate of the time left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reangle.runtime.stage import PlannedStage
 from reangle.stages import STAGES
 
 SECONDS = {"decode": 0.01, "warp": 0.02, "learn": 10.0}
-"""For a unit of weight: what the plan thinks is as long, is not."""
+"""Real seconds per unit of weight, which differ from the plan's estimate."""
 
 
 def stage(name: str, weight: float) -> PlannedStage:
@@ -54,6 +54,6 @@ def test_cached_stages_do_not_affect_the_estimate() -> None:
     progress.finish(stages[0], cached=True)
     progress.begin()
     clock.now += 5
-    assert progress.eta_s(stages[1], 0.01) is None, "it has only begun"
+    assert progress.eta_s(stages[1], 0.01) is None, "too early to estimate"
     clock.now += 45
     assert progress.eta_s(stages[1], 0.5) == pytest.approx(50 + 200)

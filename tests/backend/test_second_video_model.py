@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam: a flow-matching model of one file learns, resumes and samples through the code that CogVideoX uses."""
+"""A flow-matching model in one file trains, resumes and samples through the same code as CogVideoX."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tiny_wan() -> VideoModel:
 
 
 def example_of(model: VideoModel, shift: int = 1) -> Example:
-    """A clip whose left side is hidden from its fourth frame on."""
+    """A clip whose left half is hidden from the fourth frame on."""
     frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift))
     visible = np.ones(frames.shape[:3], bool)
     visible[3:, :, : WIDTH // 2] = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The backend as a client sees it: start, upload, submit, follow, fetch, end."""
+"""The HTTP interface of the backend: start, upload, submit, follow, download, stop."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def test_starts_without_torch_within_three_seconds(tmp_path: Path) -> None:
         "try: serve.main(Path(sys.argv[1]))\n"
         "except Stop: print(sorted({'torch', 'cv2', 'av', 'numba', 'diffusers', 'transformers'} & set(sys.modules)))\n"
     )
-    found = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    assert finished.stdout.strip() == "[]"
     started = time.monotonic()
     with serving(tmp_path) as backend:
         assert backend.get("/v1/health")["contract"] == CONTRACT_VERSION
-        # Three seconds are promised on a quiet machine; the test's machine may be busy.
+        # The promise of three seconds is for an idle machine; this one may be busy.
         assert time.monotonic() - started < 15
 
 
@@ -142,13 +142,13 @@ def test_waiting_for_events_ends_with_the_next_event(backend: Backend) -> None:
     stages.wait_started("decode", len(stages.started("decode")))
     wait_for(lambda: any(event["type"] == "progress" for event in backend.events(job)))
     last = backend.events(job)[-1]["n"]
-    lifted: list[float] = []
+    released: list[float] = []
 
-    def lift() -> None:
-        lifted.append(time.monotonic())
-        stages.lift("hold-decode")
+    def release() -> None:
+        released.append(time.monotonic())
+        stages.release("hold-decode")
 
-    timer = threading.Timer(0.5, lift)
+    timer = threading.Timer(0.5, release)
     timer.start()
     while True:
         answer = backend.get(f"/v1/jobs/{job}/events?since={last}&wait=20")
@@ -156,7 +156,7 @@ def test_waiting_for_events_ends_with_the_next_event(backend: Backend) -> None:
         last = answer["last"]
         if any(event["type"] == "result" for event in answer["events"]):
             break
-    assert time.monotonic() - lifted[0] < 15
+    assert time.monotonic() - released[0] < 15
     started = time.monotonic()
     backend.finish(job)
     last = backend.events(job)[-1]["n"]
@@ -173,7 +173,7 @@ def test_progress_is_reported_at_most_five_times_a_second(backend: Backend) -> N
         return [event for event in backend.events(job) if event["type"] == "progress" and event["stage"] == "Decode"]
 
     wait_for(lambda: len(reported()) >= 6)
-    stages.lift("hold-decode")
+    stages.release("hold-decode")
     backend.finish(job)
     events = reported()
     gaps = [later["time"] - earlier["time"] for earlier, later in itertools.pairwise(events)]
@@ -289,7 +289,7 @@ def test_shutdown_ends_backend_and_stage_and_a_restart_continues_the_job(tmp_pat
         assert received == [{"events": [], "last": 9999}]
         assert not (backend.data / "server.json").exists()
         assert not alive(worker)
-        stages.lift("hold-geometry")
+        stages.release("hold-geometry")
         backend.start()
         assert backend.finish(job)["state"] == "done"
         assert [start["run"] for start in stages.started()] == ["decode", "geometry", *RUNS[1:]]

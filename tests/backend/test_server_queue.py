@@ -105,7 +105,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def die_and_restart(self) -> None:
-        # A crash leaves the write-ahead log as it is; the next process opens what a copy taken now holds.
+        # A crash leaves the write-ahead log unchanged; the next process opens the state of a copy made now.
         copy = Path(tempfile.mkdtemp())
         for file in self.folder.glob("jobs.sqlite*"):
             shutil.copy(file, copy)

@@ -26,7 +26,7 @@ JOB = "ab" * 16
 
 @pytest.fixture
 def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobDatabase:
-    """A job list whose every read waits until the test's `released` is set."""
+    """A job list in which every read waits until the test sets `released`."""
     database = JobDatabase(tmp_path / "jobs.sqlite")
     released = threading.Event()
     monkeypatch.setattr(database, "_read", lambda *_: released.wait(20) and [])

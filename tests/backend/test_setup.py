@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Setting up: one sentence that names the remedy where it fails, and a real distribution where it succeeds."""
+"""Set-up: errors give advice, and the installed backend is a distribution with metadata."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_installed_backend_is_a_distribution_with_metadata(own_folder: Path) -> 
     install_backend.install_application(data, Path(sys.executable), source)
     application = install_backend.install_application(data, Path(sys.executable), source)
 
-    (found,) = metadata.distributions(name="reangle", path=[str(application)])
-    needs = {re.split(r"[^\w-]", need)[0].lower() for need in found.requires or [] if "extra ==" not in need}
-    assert found.version == VERSION
+    (distribution,) = metadata.distributions(name="reangle", path=[str(application)])
+    needs = {re.split(r"[^\w-]", need)[0].lower() for need in distribution.requires or [] if "extra ==" not in need}
+    assert distribution.version == VERSION
     assert {"torch", "numpy", "diffusers", "fastapi", "av"} <= needs
     assert not {"mini-dust3r", "bitsandbytes"} & needs
-    assert [path.name for path in found.files or [] if "licenses" in path.parts] == ["LICENSE.txt"]
+    assert [path.name for path in distribution.files or [] if "licenses" in path.parts] == ["LICENSE.txt"]
     assert (REPO / "backend" / "LICENSE.txt").read_text() == (REPO / "LICENSES" / "Apache-2.0.txt").read_text()
 
     launcher = install_backend.write_launchers(data, Path(sys.executable), application)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage whose code changed gets a new version, or its change is accepted as one that leaves outputs alone."""
+"""Each change to the code of a stage is recorded, with a new version if it changes outputs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def test_code_and_version_of_each_stage_are_recorded() -> None:
     before, now = recorded(), current()
     for kind in sorted({*before, *now}):
         assert now.get(kind) == before.get(kind), (
-            f"The code of stage {kind!r} changed, or its version. If it writes something else than before, raise the "
-            "version in its spec.py. Then run python3.11 scripts/accept_stages.py."
+            f"The code or the version of stage {kind!r} changed. If its output changes, raise the version in its "
+            "spec.py. Then run python3.11 scripts/accept_stages.py."
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage that reports nothing is named with its stack, and nothing else happens to it."""
+"""A stage that reports nothing is named in the log with its stack, and continues."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_stalled_stage_is_reported_with_its_stack_continues_and_can_be_canceled(
         assert "most recent call first" in log
         assert "reported nothing" in log
         assert alive(worker)
-        backend.stages.lift("hang-geometry")
+        backend.stages.release("hang-geometry")
         status = backend.finish(first)
         assert status["state"] == "done"
         assert len(status["notes"]) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store: content decides, nothing is published by halves."""
+"""The store: keys are hashes of contents, and only complete folders are published."""
 
 from __future__ import annotations
 

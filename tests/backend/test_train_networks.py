@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: runs resume where they stopped, examples of a batch do not leak into each other, weights ship."""
+"""Training scripts: resuming, independent examples of a batch, and the list of shipped weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scripts.train import disocclusion, geometry, harness, ship
 from tests.backend.tiny_checkpoints import save_dust3r
 
 
-def chosen(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
+def options(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
     parser = harness.arguments("", batch=2, rate=1e-2, out=out)
     return argparse.Namespace(**{**vars(parser.parse_args([])), "steps": steps, "threads": 0, **more})
 
@@ -34,13 +34,13 @@ def tiny(layout: torch.memory_format = torch.channels_last) -> torch.nn.Sequenti
 
 def train(out: Path, stop_at: int | None = None, layout: torch.memory_format = torch.channels_last) -> harness.Run:
     torch.manual_seed(0)
-    run = harness.Run(chosen(out), {"model": tiny(layout)})
+    run = harness.Run(options(out), {"model": tiny(layout)})
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
         if run.step == stop_at:
             raise StoppedError
-        given = torch.from_numpy(rng.standard_normal((2, 3, 5, 5), np.float32))
-        return (run.modules["model"](given + torch.randn(2, 3, 5, 5)) - 1).square().mean(), {}
+        inputs = torch.from_numpy(rng.standard_normal((2, 3, 5, 5), np.float32))
+        return (run.modules["model"](inputs + torch.randn(2, 3, 5, 5)) - 1).square().mean(), {}
 
     run.train(loss_of)
     return run
@@ -65,7 +65,7 @@ def test_stopped_run_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: py
 def test_run_can_start_from_the_weights_of_another(tmp_path: Path) -> None:
     first = train(tmp_path / "first")
     again = harness.Run(
-        chosen(tmp_path / "again", start_from=tmp_path / "first"),
+        options(tmp_path / "again", start_from=tmp_path / "first"),
         {"model": tiny()},
     )
     assert again.step == 0
@@ -89,19 +89,19 @@ def test_run_that_trains_other_weights_is_not_resumed(tmp_path: Path) -> None:
     frozen = tiny()
     frozen[0].requires_grad_(False)
     with pytest.raises(SystemExit, match=r"trains other weights.*--start-from"):
-        harness.Run(chosen(tmp_path), {"model": frozen})
+        harness.Run(options(tmp_path), {"model": frozen})
 
 
 def test_pairs_of_a_batch_do_not_leak_into_each_other(tmp_path: Path) -> None:
-    """The library encodes every second picture only, if pairs look as if they were one pair seen both ways."""
+    """DUSt3R encodes only every second image if a batch seems to list each pair in both orders."""
     model = geometry.network_class().from_pretrained(
         str(save_dust3r(tmp_path / "tiny")), landscape_only=False, patch_embed_cls="PatchEmbedDust3R"
     )
-    pictures = torch.randn(4, 2, 3, 32, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(4, 2, 3, 32, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        together, _ = geometry.predict(model.eval(), pictures)
+        together, _ = geometry.predict(model.eval(), images)
         for index in range(4):
-            alone, _ = geometry.predict(model, pictures[index : index + 1])
+            alone, _ = geometry.predict(model, images[index : index + 1])
             torch.testing.assert_close(together[index], alone[0], rtol=1e-4, atol=1e-5)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Generated scenes: what is called true depth, visibility and motion is, whoever draws it and wherever it is kept."""
+"""Generated scenes: depth, visibility and motion are true, from both ray casters and in scene folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.types import Camera, Frames, Scene
 
 SEEDS = range(6)
-"""Their solids are of all kinds, their textures too; half are in the open air."""
+"""Together they have all kinds of solids and textures; half are outdoors."""
 
 
 def small_scene(seed: int, frames: int = 3) -> Scene:
@@ -31,21 +31,21 @@ def small_scene(seed: int, frames: int = 3) -> Scene:
 
 
 def world_points(camera: Camera, frame: int, depth: np.ndarray) -> np.ndarray:
-    """What each pixel shows, h x w x 3."""
+    """World point of each pixel, h x w x 3."""
     v, u = np.indices(depth.shape) + 0.5
     rays = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(camera.K[frame]).T
     pose = camera.world_from_camera[frame]
     return (rays * depth[..., None]) @ pose[:3, :3].T + pose[:3, 3]
 
 
-def looked_up(points: np.ndarray, camera: Camera, frame: int, seen: Frames) -> tuple[np.ndarray, ...]:
-    """Where the points' pixels are in `camera`: their depth there, the depth and colour it shows, and the object that
-    all four pixels around show (-1: they differ, the surface bends between them, or it is outside).
+def reproject(points: np.ndarray, camera: Camera, frame: int, seen: Frames) -> tuple[np.ndarray, ...]:
+    """Compare world points with what `camera` sees: their depth in it, the depth and colour seen there, and the object
+    of all four pixels around (-1: they differ, the surface bends between them, or the point is outside).
     """
     local = (points - camera.world_from_camera[frame, :3, 3]) @ camera.world_from_camera[frame, :3, :3]
     ahead = np.maximum(local[..., 2], 1e-6)
     x, y = np.moveaxis(local @ camera.K[frame].T / ahead[..., None], -1, 0)[:2].astype(np.float32) - np.float32(0.5)
-    # On a plane it is inverse depth that is linear in the picture.
+    # On a plane, inverse depth is linear in the image.
     inverse = 1 / seen.depth[frame]
     shown = 1 / cv2.remap(inverse, x, y, cv2.INTER_LINEAR, borderValue=1)
     objects = np.where(np.abs(cv2.Laplacian(inverse, -1)) < 0.05 * inverse, seen.objects[frame].astype(int), -1)
@@ -60,10 +60,10 @@ def looked_up(points: np.ndarray, camera: Camera, frame: int, seen: Frames) -> t
 
 def test_same_seed_gives_the_same_scene() -> None:
     first, again, other = (small_scene(seed) for seed in (3, 3, 4))
-    pictures = [raycast.render(scene, scene.source).rgb for scene in (first, again, other)]
-    assert np.array_equal(pictures[0], pictures[1])
+    images = [raycast.render(scene, scene.source).rgb for scene in (first, again, other)]
+    assert np.array_equal(images[0], images[1])
     assert first.prompt == again.prompt != other.prompt
-    assert (pictures[0] != pictures[2]).mean() > 0.5
+    assert (images[0] != images[2]).mean() > 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -74,12 +74,12 @@ def test_depth_and_visibility_agree_between_cameras(seed: int) -> None:
         truth = raycast.render(scene, camera)
         sees = raycast.visible(scene, camera, truth.depth, scene.source)[2]
         points = world_points(camera, 2, truth.depth[2])
-        depth, shown, colour, there = looked_up(points, scene.source, 2, source)
-        compared = sees & (there == truth.objects[2])
+        depth, shown, colour, hit = reproject(points, scene.source, 2, source)
+        compared = sees & (hit == truth.objects[2])
         assert compared.sum() > 0.75 * sees.sum() > 0.2 * sees.size
         assert (np.abs(shown / depth - 1) < 0.01)[compared].mean() > 0.99
         assert np.median(np.abs(colour - truth.rgb[2])[compared]) <= 3
-        hidden = ~sees & (there >= 0)
+        hidden = ~sees & (hit >= 0)
         assert np.count_nonzero(hidden & (shown > depth * 0.999)) <= 2 + 0.1 * hidden.sum()
 
 
@@ -93,9 +93,9 @@ def test_only_objects_marked_as_moving_move() -> None:
             continue
         seen = raycast.render(scene, scene.source)
         points = world_points(scene.source, 0, seen.depth[0])
-        depth, shown, _, there = looked_up(points, scene.source, 4, seen)
-        agrees = (there == seen.objects[0]) & (np.abs(shown / depth - 1) < 0.01)
-        still = ~scene.moving[seen.objects[0]] & (there == seen.objects[0])
+        depth, shown, _, hit = reproject(points, scene.source, 4, seen)
+        agrees = (hit == seen.objects[0]) & (np.abs(shown / depth - 1) < 0.01)
+        still = ~scene.moving[seen.objects[0]] & (hit == seen.objects[0])
         assert agrees[still].mean() > 0.98
         gone = np.ptp(scene.world_from_solid[:5, :, :, 3], axis=0).max(axis=1) > 0.3
         moved = np.isin(seen.objects[0], scene.objects[gone])
@@ -109,11 +109,11 @@ def test_torch_renders_the_same_images() -> None:
     for seed in SEEDS:
         scene = small_scene(seed)
         expected = raycast.render(scene, scene.source, [0, 2])
-        drawn = raycast_torch.render(scene, scene.source, [0, 2])
-        assert (drawn.objects == expected.objects).mean() > 0.995
-        assert np.median(np.abs(drawn.depth / expected.depth - 1)) < 1e-4
-        assert np.abs(drawn.rgb.astype(int) - expected.rgb).mean() < 0.05
-        assert np.abs(drawn.rgb.astype(int) - expected.rgb).max(axis=(1, 2, 3)).mean() < 20
+        rendered = raycast_torch.render(scene, scene.source, [0, 2])
+        assert (rendered.objects == expected.objects).mean() > 0.995
+        assert np.median(np.abs(rendered.depth / expected.depth - 1)) < 1e-4
+        assert np.abs(rendered.rgb.astype(int) - expected.rgb).mean() < 0.05
+        assert np.abs(rendered.rgb.astype(int) - expected.rgb).max(axis=(1, 2, 3)).mean() < 20
 
 
 def test_torch_renders_the_same_in_parts_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,10 +147,10 @@ def test_a_scene_folder_reads_back(tmp_path: Path) -> None:
     for target, truth in zip(about["targets"], scene.targets.values(), strict=True):
         path = from_data(CameraPath, {**size, **target})
         assert np.allclose(world @ np.asarray(path.world_from_camera), truth.world_from_camera)
-        drawn = raycast.render(scene, truth)
-        assert np.array_equal(read_images(tmp_path / "scene" / "targets" / path.name), drawn.rgb)
+        rendered = raycast.render(scene, truth)
+        assert np.array_equal(read_images(tmp_path / "scene" / "targets" / path.name), rendered.rgb)
         sees = read_images(tmp_path / "scene" / "visibility" / path.name) == 255
-        assert np.array_equal(sees, raycast.visible(scene, truth, drawn.depth, scene.source))
+        assert np.array_equal(sees, raycast.visible(scene, truth, rendered.depth, scene.source))
 
 
 def test_failed_scene_folder_leaves_nothing(tmp_path: Path) -> None:
@@ -163,11 +163,11 @@ def test_failed_scene_folder_leaves_nothing(tmp_path: Path) -> None:
 
 def test_lower_image_is_the_middle_rows_of_a_higher_one() -> None:
     low, high = draw_scene(2, height=128), draw_scene(2)
-    for drawn, whole in zip((low.source, *low.targets.values()), (high.source, *high.targets.values()), strict=True):
+    for rendered, whole in zip((low.source, *low.targets.values()), (high.source, *high.targets.values()), strict=True):
         cropped = whole.cropped(128)
-        assert (drawn.width, drawn.height) == (cropped.width, cropped.height) == (224, 128)
-        assert np.array_equal(drawn.K, cropped.K)
-        assert np.array_equal(drawn.world_from_camera, cropped.world_from_camera)
+        assert (rendered.width, rendered.height) == (cropped.width, cropped.height) == (224, 128)
+        assert np.array_equal(rendered.K, cropped.K)
+        assert np.array_equal(rendered.world_from_camera, cropped.world_from_camera)
 
 
 def test_every_word_of_held_out_prompts_is_in_the_vocabulary() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text stack for training from nothing: ids survive saving, and saved pipelines open as published ones do."""
+"""Small tokenizers and text encoders: ids survive saving, and saved pipelines open like published ones."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_ids_do_not_depend_on_the_order_of_the_captions(t5: T5Tokenizer, clip: C
 @pytest.mark.parametrize("kind", ["T5Tokenizer", "T5TokenizerFast", "CLIPTokenizer", "CLIPTokenizerFast"])
 def test_ids_survive_saving(kind: str, tmp_path: Path, t5: T5Tokenizer, clip: CLIPTokenizer) -> None:
     tokenizer = t5 if kind.startswith("T5") else clip
-    # Padded use leaves its settings in the tokenizer, and saving writes them.
+    # Padding changes settings of the tokenizer, which are saved with it.
     tokenizer(CAPTIONS[1], padding="max_length", max_length=9, truncation=True)
     tokenizer.save_pretrained(tmp_path)
     loaded = getattr(transformers, kind).from_pretrained(tmp_path)
@@ -241,7 +241,7 @@ def _shoot(pipeline: Any) -> np.ndarray:
 
 
 def _fill(pipeline: Any) -> np.ndarray:
-    """A picture (ROWS, COLUMNS, 3) in [0, 1], its right half filled in."""
+    """An image (ROWS, COLUMNS, 3) in [0, 1] whose right half is filled."""
     pipeline.set_progress_bar_config(disable=True)
     mask = torch.zeros((1, 1, ROWS, COLUMNS))
     mask[..., COLUMNS // 2 :] = 1

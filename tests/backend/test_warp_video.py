@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warped frames: exactness, memory, and paths that show nothing."""
+"""Warped frames: exactness, memory, and cameras that see nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mesh kernel: exact where exactness is possible, within measured bounds where it is not."""
+"""The mesh kernel: exact where possible, else within measured bounds."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def test_invalid_depth_and_cameras_that_see_nothing_render_nothing() -> None:
 
 
 def test_surface_that_passes_the_camera_is_clipped() -> None:
-    """Over a floor, moved forward until half of it lies behind: what is left is the floor, whole, and nothing else."""
+    """A camera moves forward over a floor until half of the floor is behind it: it sees only the other half."""
     width, height, camera_height = 60, 60, 1.0
     K = np.array([[30, 0, 30], [0, 30, -15], [0, 0, 1.0]])  # looks down: every pixel sees floor
     rays = unproject(np.ones((height, width)), K)
     depth = (camera_height / rays[..., 1]).astype(np.float32)
-    pose = rigid((0, 0, 0), (0, 0, -0.6))  # floor from z = 0.4 to 1.9; up to z = 0.6 it falls behind
+    pose = rigid((0, 0, 0), (0, 0, -0.6))  # floor from z = 0.4 to 1.9; up to z = 0.6 it is behind the camera
     assert depth.min() < 0.6 < depth.max()
     drawn = mesh_depth(depth, np.ones_like(depth, bool), K, pose, K, width, height)
     true_depth = camera_height / rays[..., 1]
@@ -125,7 +125,7 @@ def test_surface_that_passes_the_camera_is_clipped() -> None:
 
 
 def test_triangles_across_the_camera_plane() -> None:
-    """A wall along the viewing axis, drawn by cells with corners in front of the camera and behind it."""
+    """A wall along the viewing axis, rendered from cells with corners in front of the camera and behind it."""
     K = np.array([[2, 0, 2], [0, 2, 2], [0, 0, 1.0]])
     inverse = 1 - 0.07 * np.arange(4)
     depth = np.tile((1 / inverse).astype(np.float32), (4, 1))
@@ -165,7 +165,7 @@ def test_flying_pixels_are_removed_and_thin_and_slanted_surfaces_kept() -> None:
 def test_grazing_floor_stays_connected_and_a_step_is_cut() -> None:
     _, depth, _, K = room(160, 120)
     valid = np.ones_like(depth, bool)
-    # Raised, the camera shows the floor's rows farther apart; nearly all of them differ by more than JUMP.
+    # The higher camera sees the floor's rows farther apart; nearly all of them differ by more than JUMP.
     raised = mesh_depth(depth, valid, K, rigid((0, 0, 0), (0, 0.6, 0)), K, 160, 120)
     assert (depth[92:104, 5] > (1 + JUMP) * depth[93:105, 5]).all()
     assert (raised[109:120, 5:50] > 0).all()
@@ -193,7 +193,7 @@ def test_any_rigid_motion(depth, rotation, translation, target) -> None:
     valid = depth > 0
     drawn = mesh_depth(depth, valid, K, rigid(rotation, translation), K_target, right, bottom)
     assert np.isfinite(drawn).all()
-    # A surface reaches no farther than its points, but for the corners of the flat pieces at its cuts.
+    # A surface ends at its points, except for the corners of the flat pieces at its cuts.
     if drawn.any():
         reach = np.linalg.norm(unproject(depth, K) * np.array([1.5, 1.5, 1]), axis=-1)[valid].max()
         assert drawn.max() <= reach + np.linalg.norm(translation) + np.hypot(1, 1) * reach

@@ -43,10 +43,10 @@ def save_dust3r(folder: Path) -> Path:
 
 
 def ship_mini(package: Path, *, video_runs: bool = False) -> Path:
-    """A suite `mini` in `package/mini` as it comes with the backend; returns its folder.
+    """Write a suite `mini` to `package/mini`, like the shipped one; return its folder.
 
-    Geometry is a network that runs, and so is video if asked for; else video and image are laid out as pipelines are,
-    and hold no weights.
+    Geometry is a network that runs, with `video_runs` video, too. Otherwise video and image have the layout of
+    pipelines without weights.
     """
     folder = package / "mini"
     save_dust3r(folder / "geometry")
@@ -54,7 +54,7 @@ def ship_mini(package: Path, *, video_runs: bool = False) -> Path:
         (folder / role / "transformer").mkdir(parents=True)
         (folder / role / "model_index.json").write_text(json.dumps({"_class_name": pipeline}), encoding="utf-8")
         (folder / role / "transformer" / "config.json").write_text("{}", encoding="utf-8")
-        (folder / role / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"stands for weights")
+        (folder / role / "transformer" / "diffusion_pytorch_model.safetensors").write_bytes(b"placeholder")
     if video_runs:
         from tests.backend.tiny_video import tiny_pipeline
 
@@ -119,7 +119,7 @@ def decoded_clip(folder: Path, frames: list[np.ndarray], **about: Any) -> Path:
 
 
 def textured_frames(count: int, height: int, width: int, shift: int = 1, seed: int = 0) -> list[np.ndarray]:
-    """Smooth random pictures that move `shift` pixels a frame."""
+    """Smooth random images that move `shift` pixels a frame."""
     noise = np.random.default_rng(seed).integers(0, 255, (height, width + shift * count, 3)).astype(np.uint8)
     noise = cv2.GaussianBlur(noise, (0, 0), 1.5)
     noise = cv2.normalize(noise, np.zeros(0), 0, 255, cv2.NORM_MINMAX)
@@ -134,7 +134,7 @@ def context(
     files: list[Path] | None = None,
     **params: Any,
 ) -> GeometryContext:
-    """What the geometry stage gets; out is made."""
+    """The context of the geometry stage; creates `out`."""
     out.mkdir(parents=True, exist_ok=True)
     return StageContext(
         params=GeometryParams(**params),

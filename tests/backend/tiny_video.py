@@ -12,7 +12,7 @@ from reangle.video_models.cogvideox import CogVideoX
 from scripts.train import text
 from scripts.train.video import scheduler
 
-libraries: Any = diffusers  # its classes are annotated as what they are not
+libraries: Any = diffusers  # its classes have wrong annotations
 FRAMES, HEIGHT, WIDTH = 9, 32, 48
 PROMPTS = (
     "CAMERA_STATIC Camera movement static, a red ball",
@@ -39,7 +39,7 @@ def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
         sample_width=WIDTH,
         scaling_factor=0.7,
     )
-    # A trained encoder's posterior is narrow.
+    # Like the posterior of a trained encoder, a narrow one.
     vae.encoder.conv_out.conv.bias.data[channels:] = -12.0
     transformer = libraries.CogVideoXTransformer3DModel(
         num_attention_heads=2,

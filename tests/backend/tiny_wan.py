@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second video model behind the protocol: Wan 2.2 image-to-video with the real classes, tiny and random.
 
-Unlike CogVideoX it is trained by flow matching, its first latent is the first frame itself, and its library orders axes
-channels first.
+Unlike CogVideoX, it uses flow matching, its first latent is the clean first frame, and its axes are in the order
+channels, frames, rows, columns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 
 from scripts.train import text
 
-libraries: Any = diffusers  # its classes are annotated as what they are not
+libraries: Any = diffusers  # its classes have wrong annotations
 FRAMES, HEIGHT, WIDTH, TOKENS = 9, 32, 48, 16
 WAN = Kind("tiny-wan", "video", pipeline="WanImageToVideoPipeline")
 
@@ -147,7 +147,7 @@ class TinyWan:
 
     @torch.inference_mode()
     def encode_prompt(self, prompt: str) -> torch.Tensor:
-        """As the pipeline does, without ftfy, which it needs to clean up text."""
+        """Like the pipeline, but without ftfy, which it uses to clean up text."""
         padded = {"padding": "max_length", "max_length": TOKENS, "truncation": True, "return_tensors": "pt"}
         tokens = self.pipe.tokenizer(prompt, **padded)
         encoded = self.pipe.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0]
@@ -184,7 +184,7 @@ class TinyWan:
         return self.pipe.scheduler.config["num_train_timesteps"]
 
     def training_time(self, drawn: int) -> torch.Tensor:
-        """Shifted towards noise, as the scheduler shifts sampling."""
+        """Shifted towards noise, like the scheduler's sampling times."""
         share, shift = (drawn + 1) / self.times, self.pipe.scheduler.config["shift"]
         return torch.tensor([self.times * shift * share / (1 + (shift - 1) * share)])
 

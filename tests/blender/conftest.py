@@ -45,7 +45,7 @@ def installed(archive: Path) -> None:
 
 @pytest.fixture
 def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleType]]:
-    """An empty file with the extension enabled; calling it returns a module of the extension."""
+    """An empty file with the extension enabled; `reangle(name)` returns a module of the extension."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     addon_utils.enable(MODULE, default_set=True)
     bpy.context.scene.render.engine = "CYCLES"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An exported camera equals the camera that Blender renders: compared with Blender's matrices and its renders."""
+"""An exported camera equals Blender's camera, compared with Blender's matrices and renders."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def key(block: bpy.types.ID, path: str, keys: dict[int, object]) -> None:
 
 
 def blender_pixels(points: np.ndarray, camera: Object, width: int, height: int) -> np.ndarray:
-    """Pixels of points (n x 3) of Blender's world by its own matrices; pixel centres at +0.5."""
+    """Pixels of points (n x 3) in Blender's world, from its own matrices; pixel centres at +0.5."""
     evaluated = camera.evaluated_get(bpy.context.evaluated_depsgraph_get())
     camera_from_world = np.array(evaluated.matrix_world.normalized().inverted())
     seen = points @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
@@ -146,8 +146,8 @@ def test_parents_constraints_and_animation_are_in_the_path(reangle: Reangle) -> 
             points = seen @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
             in_blender = points @ from_origin[:3, :3].T + from_origin[:3, 3]
             expected = core.project(points, K, world_from_camera)
-            found = blender_pixels(in_blender, camera, path.width, path.height)
-            worst = max(worst, np.abs(expected - found).max())
+            measured = blender_pixels(in_blender, camera, path.width, path.height)
+            worst = max(worst, np.abs(expected - measured).max())
     print(f"parents, constraints and lenses: at most {worst:.5f} px")
     assert worst <= CALCULATED_PX
 
@@ -276,8 +276,8 @@ def test_rendered_positions_equal_the_projection_of_the_contract(reangle: Reangl
         scene.frame_set(11 + frame)
         picture = render(tmp_path / f"{number}.exr")
         assert picture.shape == (path.height, path.width)
-        found = np.array([centroid(picture, at) for at in expected])
-        error = np.abs(found - expected).max()
+        measured = np.array([centroid(picture, at) for at in expected])
+        error = np.abs(measured - expected).max()
         print(f"{name}: {path.width} x {path.height}, at most {error:.3f} px")
         worst = max(worst, error)
     print(f"worst {worst:.3f} px")
@@ -285,7 +285,7 @@ def test_rendered_positions_equal_the_projection_of_the_contract(reangle: Reangl
 
 
 def centroid(picture: np.ndarray, around: np.ndarray, reach: int = 12) -> np.ndarray:
-    """Middle of the light within `reach` pixels, as x, y with pixel centres at +0.5."""
+    """Centroid of the light within `reach` pixels, as x, y with pixel centres at +0.5."""
     height, width = picture.shape
     left, top = max(int(around[0]) - reach, 0), max(int(around[1]) - reach, 0)
     window = picture[top : min(int(around[1]) + reach, height), left : min(int(around[0]) + reach, width)]

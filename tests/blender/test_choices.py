@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Choices that the backend reports: listed, explained, and refused where they cannot or may not be used."""
+"""Choices that the backend reports: listed, explained, and refused if unavailable or not allowed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Offer = Callable[..., None]
 
 @pytest.fixture
 def offer(reangle: Reangle) -> Iterator[Offer]:
-    """Calling it with descriptions makes them the providers that the backend reports."""
+    """`offer(descriptions)` sets the providers that the backend reports."""
     connection, contract = reangle("exchange.connection"), reangle("core.contract.capabilities")
     provider = {"number": 9, "help": "", "licence": "", "commercial_ok": True, "available": True, "message": ""}
     provider |= {"advice": "", "settings": ()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an artist has chosen survives in the .blend: across versions of the add-on, and with names it does not know."""
+"""Choices in a .blend survive newer versions of the add-on, and unknown names are kept."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clip small enough to be made in each run: a box before a wall, filmed by a sliding camera."""
+"""A tiny clip, made in each run: a box in front of a wall, filmed by a moving camera."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finding, starting, adopting and stopping a backend; the backend here is a few lines that hold to the contract."""
+"""Finding, starting, adopting and stopping a backend; the backend here is a small script that follows the contract."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def server_file(data: Path, **change: object) -> None:
 
 
 def test_stale_server_files_are_ignored(data: Path, tmp_path: Path) -> None:
-    # A living process id (this one) behind a closed port.
+    # A running process id (this one), but a closed port.
     server_file(data, pid=os.getpid())
     assert find(data) is None
     backend = ensure(data)
     port = json.loads((data / "server.json").read_text())["port"]
-    # The port was taken by somebody who does not know the token.
+    # Another program that does not know the token uses the port.
     other = tmp_path / "other"
     other.mkdir()
     server_file(other, port=port, token="wrong")
@@ -176,14 +176,14 @@ def test_busy_backend_is_adopted_later(data: Path, monkeypatch: pytest.MonkeyPat
 
 def test_two_simultaneous_starts_give_one_backend(data: Path) -> None:
     install(data, LOCK + BACKEND.replace("CONTRACT", str(CONTRACT_VERSION)))
-    found: list[backend_process.Backend] = []
-    threads = [threading.Thread(target=lambda: found.append(ensure(data))) for _ in range(2)]
+    backends: list[backend_process.Backend] = []
+    threads = [threading.Thread(target=lambda: backends.append(ensure(data))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({backend.pid for backend in found}) == 1
-    for backend in found:
+    assert len({backend.pid for backend in backends}) == 1
+    for backend in backends:
         stop(backend)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blender camera -> contract -> Blender camera, and what is refused on the way."""
+"""Blender camera -> contract -> Blender camera, and cameras that are refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The client against a small HTTP server that answers as the contract says, or badly."""
+"""The client with a small HTTP server whose answers follow the contract or break it."""
 
 from __future__ import annotations
 
@@ -157,8 +157,8 @@ def test_statuses_and_events(server: Server, client: Client) -> None:
         client.job(JOB)
     event = {"n": 4, "job": JOB, "time": 2, "type": "progress", "progress": 0.5}
     server.answers["GET", f"/v1/jobs/{JOB}/events"] = 200, {"events": [event], "last": 4}
-    news = client.events(JOB, since=3, wait_s=99)
-    assert (news.last, news.events[0].progress, news.events[0].state) == (4, 0.5, None)
+    batch = client.events(JOB, since=3, wait_s=99)
+    assert (batch.last, batch.events[0].progress, batch.events[0].state) == (4, 0.5, None)
     assert server.seen[-1][1].endswith("events?since=3&wait=25")
 
 
@@ -224,9 +224,9 @@ def test_download_checks_renames_and_resumes(server: Server, client: Client, tmp
     assert progress == sorted(progress)
 
     places[1].write_bytes(b"two" * 999_999 + b"bad")
-    asked = len(server.seen)
+    earlier = len(server.seen)
     client.download(JOB, result, tmp_path)
-    assert [path.rsplit("/", 1)[1] for _, path, _, _ in server.seen[asked:]] == ["000002.png"]
+    assert [path.rsplit("/", 1)[1] for _, path, _, _ in server.seen[earlier:]] == ["000002.png"]
     assert client.download(JOB, result, tmp_path, wanted=lambda path: path.startswith("frames/")) == places[:2]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Camera moves, and the keyframes that stand for them."""
+"""Camera moves and their keyframes."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_an_unknown_easing_is_refused() -> None:
         Move("crane-up", 1, easing="x")
 
 
-def test_impossible_sources_are_refused() -> None:
+def test_impossible_focus_and_direction_are_refused() -> None:
     with pytest.raises(UserError, match="focus depth"):
         move_camera(Move("orbit-left", 8), TIMES, SOURCE, 0)
     with pytest.raises(UserError, match="straight up or down"):

@@ -31,7 +31,7 @@ from tests.backend.tiny_checkpoints import ship_mini
 REPO = Path(__file__).resolve().parents[2]
 PICKS = (0, 16, 32, 48)
 WIDTH, HEIGHT = 240, 160
-# Ends a run that hangs; a busy machine may take many times what an idle one does.
+# Only ends a run that hangs; a busy machine is many times slower than an idle one.
 LIMIT_SECONDS = 3600
 
 INSPECT = """
@@ -139,7 +139,7 @@ def test_the_demo_renders_a_clip_from_two_new_cameras(small_sample: Path, tmp_pa
 
 
 def inspect(blend: Path) -> dict:
-    """What is in the file, read by Blender: see INSPECT."""
+    """Contents of the file, read by Blender: see INSPECT."""
     command = [str(python_of("bpy")), "-c", INSPECT, str(blend)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("SCENE ")), None)
@@ -149,14 +149,14 @@ def inspect(blend: Path) -> dict:
 
 @pytest.fixture
 def footage(small_sample: Path) -> Path:
-    """A clip that is not the sample: real footage where this machine has it."""
+    """A clip other than the sample: real footage if this machine has it."""
     real = REPO.parent / "shared" / "clips" / "crab.mp4"
     return real if real.is_file() else small_sample / "clip.mp4"
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of this repository that has tiny random weights in place of the shipped ones."""
+    """A copy of this repository with tiny random weights instead of the shipped ones."""
     copy = tmp_path_factory.mktemp("checkout")
     ignore = shutil.ignore_patterns("mini", "footage", "train", "bench")
     for folder in ("backend", "reangle_blender", "scripts", "locks", "LICENSES"):
@@ -173,7 +173,7 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["geometry"] == "mini"
-    # What such a network can and cannot do is printed, and kept in the report.
+    # The limits of the network are printed and kept in the report.
     for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
         assert note in report["geometry_notes"]
         assert note in done.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Footage that nobody on the project made, through the command line."""
+"""Real footage through the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reangle.media.write import read_images
 REPO = Path(__file__).resolve().parents[2]
 CLIPS = REPO.parent / "shared" / "clips"
 FRAMES, WIDTH, HEIGHT = 5, 256, 144
-# Ends a run that hangs; a busy machine may take many times what an idle one does.
+# Only ends a run that hangs; a busy machine is many times slower than an idle one.
 LIMIT_SECONDS = 3600
 
 
@@ -65,7 +65,7 @@ def test_depth_from_files_is_rendered(tmp_path: Path, clip: Path) -> None:
     assert frames.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert (seen > 0).mean() > 0.8
     assert (result / "preview.mp4").is_file()
-    # No hole was left black.
+    # No hole is left black.
     assert (frames.reshape(FRAMES, -1).mean(axis=1) > 10).all()
 
 

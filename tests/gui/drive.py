@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a Blender window: installs the extension and does a whole job with the mouse.
+"""Runs inside a Blender window: installs the extension and does a whole job by mouse.
 
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 

@@ -28,12 +28,12 @@ from reangle_blender.core import backend_process  # noqa: E402
 def blender() -> list[str]:
     if command := os.environ.get("REANGLE_BLENDER"):
         return shlex.split(command)
-    found = shutil.which("blender")
-    if not found:
+    path = shutil.which("blender")
+    if not path:
         pytest.skip("there is no Blender with a window: REANGLE_BLENDER is not set and no blender is on the path")
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         pytest.skip("there is no display")
-    return [found]
+    return [path]
 
 
 def test_whole_job_by_mouse(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On PYTHONPATH of a backend under test: its stages become those of `slow_stages`, which tests hold and break.
+"""On PYTHONPATH of a backend under test: replaces its stages by those of `slow_stages`, which tests control.
 
-REANGLE_TEST_SILENCE=KIND:SECONDS changes after which silence a kind of stage counts as stalled.
+REANGLE_TEST_SILENCE=KIND:SECONDS sets after how long without a report a kind of stage counts as stalled.
 """
 
 import os

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages that do as the files in the folder REANGLE_TEST_STAGES say; see `tests.backend.server_harness.Stages`."""
+"""Stages that follow the orders in the folder REANGLE_TEST_STAGES; see `tests.backend.server_harness.Stages`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
         context.report_training(0.25, "step 2", b"a picture")
     if f"again-{kind}" in orders:
         (FOLDER / f"again-{kind}").unlink()
-        raise RunAgainError(f"{kind} wants to begin again")
+        raise RunAgainError(f"{kind} needs a new process")
     if f"fill-{kind}" in orders:
         (context.out.path / "large.bin").write_bytes(bytes(8 << 20))
     steps = 0

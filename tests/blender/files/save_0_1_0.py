@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wrote `saved_by_0.1.0.blend` with the add-on of version 0.1.0, whose properties it names; a record, not run again.
+"""A record of how the add-on of version 0.1.0 saved `saved_by_0.1.0.blend`. Not run again.
 
     git switch --detach 384efab && python scripts/build_extension.py --out dist     # in an environment with bpy 4.5
     BLENDER_USER_RESOURCES=$(mktemp -d) python save_0_1_0.py dist/reangle-0.1.0.zip saved_by_0.1.0.blend
 
-Scene "Chosen" holds a choice other than the default wherever there is one, and a finished render of one camera.
-Scene "Defaults" is one that the add-on has prepared and the artist has not touched.
+Scene "Chosen" has no default choices where there are others, and a finished render of one camera.
+Scene "Defaults" is as the add-on prepares it.
 """
 
 from __future__ import annotations
