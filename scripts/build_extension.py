@@ -3,7 +3,7 @@
 
     python3.11 scripts/build_extension.py [--out dist]
 
-The manifest is in the repository's root and the code in `reangle_blender/`; Blender wants both in one folder.
+The manifest is in the repository's root and the code in `reangle_blender/`; Blender needs both in one folder.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def _extension_cli() -> Path:
     spec = importlib.util.find_spec("bpy")
     if spec is None or spec.origin is None:
         raise RuntimeError("this Python has no bpy package; run scripts/build_extension.py with plain python3.11")
-    found = sorted(Path(spec.origin).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
-    if not found:
+    builders = sorted(Path(spec.origin).parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
+    if not builders:
         raise RuntimeError(f"no extension builder beside {spec.origin}")
-    return found[-1]
+    return builders[-1]
 
 
 def _run(cli: Path, *arguments: str) -> None:

@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def clear(work: Path) -> None:
-    """Remove the demo's working files, except weights, which the backend may have asked to put there."""
+    """Remove the demo's working files, except weights that the user put there."""
     backend = work / "backend"
     for path in (*backend.glob("*"), *work.glob("*")):
         if path not in (backend, backend / "models"):

@@ -85,22 +85,24 @@ def interpreter_for(name: str) -> Interpreter:
     """The Python that an environment is made from: the running one where it fits. Raises SetupError."""
     running = Interpreter(getattr(sys, "_base_executable", None) or sys.executable, platform.python_version())
     if name in BLENDERS:
-        found = running if running.minor == BLENDER_PYTHON else _find_python(BLENDER_PYTHON)
-        if found is None:
+        result = running if running.minor == BLENDER_PYTHON else _find_python(BLENDER_PYTHON)
+        if result is None:
             raise SetupError(
                 f"Blender as a module needs Python {BLENDER_PYTHON}, beside this {running.version}: install it"
                 f" ({_HOW_TO_INSTALL})."
             )
-        return found
+        return result
     chosen = os.environ.get(_PYTHON)
-    found = _ask_python(chosen) if chosen and chosen != running.path else running
-    if found is None or found.minor not in BACKEND_PYTHONS:
-        what = f"this is {running.version}" if found is running else f"{_PYTHON}={chosen} is {found and found.version}"
+    result = _ask_python(chosen) if chosen and chosen != running.path else running
+    if result is None or result.minor not in BACKEND_PYTHONS:
+        what = (
+            f"this is {running.version}" if result is running else f"{_PYTHON}={chosen} is {result and result.version}"
+        )
         raise SetupError(
             f"Reangle needs Python {', '.join(BACKEND_PYTHONS[:-1])} or {BACKEND_PYTHONS[-1]}, and {what}: run it as"
             f" `{_START} {sys.argv[0]}` ({_HOW_TO_INSTALL})."
         )
-    return found
+    return result
 
 
 def python_of(name: str, *, torch_index: str | None = None) -> Path:

@@ -87,8 +87,8 @@ def write(lock: Lock, *, upgrade: bool) -> None:
         if lock.is_backend:
             command += [REPOSITORY / "backend" / "pyproject.toml", "--all-extras"]
         subprocess.run([*command, *(["--upgrade"] if upgrade else [])], check=True, cwd=REPOSITORY)
-        found = result.read_text(encoding="utf-8").replace(" ;", ";").replace("'", '"').splitlines()
-    pins = sorted((pin for pin in found if not LEFT_OUT.match(pin)), key=lambda pin: not pin.startswith(FIRST))
+        lines = result.read_text(encoding="utf-8").replace(" ;", ";").replace("'", '"').splitlines()
+    pins = sorted((pin for pin in lines if not LEFT_OUT.match(pin)), key=lambda pin: not pin.startswith(FIRST))
     after = ", after torch, which brings its own dependencies" if lock.is_backend else ""
     head = [f"# Made by `scripts/lock.py {lock.name}`: uv pip compile {options}", f"# Installed with --no-deps{after}."]
     lock.path.write_text("\n".join([*head, *pins, ""]), encoding="utf-8")

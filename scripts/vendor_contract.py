@@ -30,8 +30,8 @@ def wanted_files() -> dict[str, str]:
 def outdated() -> list[str]:
     """Names of files that are missing, changed or too many in the copy."""
     wanted = wanted_files()
-    found = {path.name: path.read_text(encoding="utf-8") for path in COPY.glob("*.py")}
-    return sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    copied = {path.name: path.read_text(encoding="utf-8") for path in COPY.glob("*.py")}
+    return sorted(name for name in wanted.keys() | copied.keys() if wanted.get(name) != copied.get(name))
 
 
 def write_copy() -> None:

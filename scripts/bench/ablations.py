@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each part of the method is worth, on generated scenes whose truth is known.
+"""Measure what each part of the method contributes, on generated scenes with known truth.
 
     python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--first 0] [--seeds 1] [--depth true] [--rows NAME ...]
 
-Every row renders the same cameras: of each scene one that stands aside and one that travels. PSNR of what the source
-camera did not see in the same frame (hidden), and of what it did. `--full` takes 12 scenes, three seeds, and estimated
-depth, too. With --keep, what was stopped goes on where it was.
+Every row renders the same cameras, a still and a moving one for each scene. The table shows the PSNR of pixels that the
+source camera does not see in the same frame (hidden) and of those that it sees. `--full` takes 12 scenes, three seeds,
+and estimated depth, too. With --keep, an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Row:
 
 
 def _learning(**params: Any) -> Callable[[PlannedStage], PlannedStage]:
-    """Changes how motion is learned."""
+    """Change params of the stage that learns motion."""
     return lambda stage: replace(stage, params=replace(stage.params, **params)) if stage.spec is LEARN else stage
 
 
@@ -86,26 +86,26 @@ ROWS = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What each part of the method is worth.")
+    parser = argparse.ArgumentParser(description="Measure what each part of the method contributes.")
     parser.add_argument("--full", action="store_true", help="12 scenes, three seeds, true and estimated depth")
     parser.add_argument("--scenes", type=int, metavar="N", help=f"how many (default: {SCENES})")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="the first scene's number (default: 0)")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: 1)")
-    parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="where depth comes from")
+    parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="source of the depth")
     parser.add_argument("--suite", default="mini", metavar="NAME")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what was made, to look at and to go on from")
-    chosen = parser.parse_args()
-    scenes = chosen.scenes or (FULL_SCENES if chosen.full else SCENES)
-    seeds = range(42, 42 + (chosen.seeds or (FULL_SEEDS if chosen.full else 1)))
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the outputs here; a later run continues")
+    args = parser.parse_args()
+    scenes = args.scenes or (FULL_SCENES if args.full else SCENES)
+    seeds = range(42, 42 + (args.seeds or (FULL_SEEDS if args.full else 1)))
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        work = chosen.keep or Path(temporary)
-        folders = [_scene(seed, work / "scenes") for seed in range(chosen.first, chosen.first + scenes)]
-        for depth in chosen.depth or (["true", "estimated"] if chosen.full else ["true"]):
+        work = args.keep or Path(temporary)
+        folders = [_scene(seed, work / "scenes") for seed in range(args.first, args.first + scenes)]
+        for depth in args.depth or (["true", "estimated"] if args.full else ["true"]):
             # scene x seed x row
             results = [
-                [{row: _run(row, one, depth, seed, chosen.suite, work) for row in chosen.rows} for seed in seeds]
+                [{row: _run(row, one, depth, seed, args.suite, work) for row in args.rows} for seed in seeds]
                 for one in folders
             ]
             figures |= _table(results, depth)
@@ -163,9 +163,9 @@ def _table(results: list[list[dict[str, dict[str, float]]]], depth: str) -> dict
         return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in results])
 
     print(
-        f"\n{depth} depth, {scenes} scenes, {seeds} seeds: means; PSNR in dB. Against preview: mean of hidden less\n"
-        "that of the engine preview, its standard error over scenes, and in how many scenes it is more.\n"
-        "Seeds: deviation of hidden from seed to seed."
+        f"\n{depth} depth, {scenes} scenes, {seeds} seeds: means; PSNR in dB. Against preview: mean difference of\n"
+        "hidden to the engine preview, its standard error over scenes, and the number of scenes where it is positive.\n"
+        "Seeds: standard deviation of hidden over seeds."
     )
     print(f"{'':40}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>11}" for name in SHOWN))
     figures = {}

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much slower our work becomes on a busy machine, and which thread settings help.
+"""Measure how much a busy machine slows Reangle down, and which thread settings help.
 
-    python3.11 scripts/bench/busy.py                                 what ships beside the libraries' own settings
+    python3.11 scripts/bench/busy.py                                 the shipped settings and the libraries' own
     python3.11 scripts/bench/busy.py --settings ours spin-0 one-thread     others of SETTINGS
 
 Three kinds of work, each in a fresh process: `geometry` (torch inference on three frames), `learn` (training steps of
 the mini video model) and `preview` (warp and fill of 16 frames by compiled kernels on Python threads). Each runs alone,
 beside busy loops (twice as many as cores, so that the load is three times the cores) and beside a second copy of
-itself. Settings take turns, so that a change of the machine is unfair to none. Times are medians without the start of
-Python. A run that reaches the limit is ended and counts as the limit.
+itself. Settings alternate, so that a change of the machine affects all. Times are medians without the start of
+Python. A run that reaches the limit is killed and counts as the limit.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ SETTINGS: dict[str, Mapping[str, str]] = {
     "one-thread": {"OMP_NUM_THREADS": "1"},
     "one-numba-thread": {"NUMBA_NUM_THREADS": "1"},
 }
-"""Name -> environment variables. `library` is libgomp's own count, set so that ours does not replace it."""
+"""Name -> environment variables. `library` is libgomp's default, set explicitly so that ours does not replace it."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Our work on a busy machine.")
+    parser = argparse.ArgumentParser(description="Measure how much a busy machine slows Reangle down.")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["library", "ours"], metavar="NAME")
     parser.add_argument("--works", nargs="+", choices=WORKS, default=WORKS, metavar="WORK")
     parser.add_argument("--places", nargs="+", choices=PLACES, default=PLACES, metavar="PLACE")
@@ -63,20 +63,20 @@ def main() -> int:
     parser.add_argument("--loops", type=int, metavar="N", help="busy loops (default: twice the number of cores)")
     parser.add_argument("--limit", type=float, default=60, metavar="S", help="seconds after which a run ends (60)")
     parser.add_argument("--child", choices=WORKS, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.child:
-        print(json.dumps(run_work(chosen.child)))
+    args = parser.parse_args()
+    if args.child:
+        print(json.dumps(run_work(args.child)))
         return 0
-    loops = 2 * (os.cpu_count() or 1) if chosen.loops is None else chosen.loops
+    loops = 2 * (os.cpu_count() or 1) if args.loops is None else args.loops
     times: dict[tuple[str, str, str], list[float]] = {}
-    for _ in range(chosen.rounds):
-        for work, place, setting in itertools.product(chosen.works, chosen.places, chosen.settings):
+    for _ in range(args.rounds):
+        for work, place, setting in itertools.product(args.works, args.places, args.settings):
             copies = 2 if place == "twice" else 1
             with (
                 started(work, SETTINGS[setting], copies=copies) as processes,
                 busy_loops(loops if place == "busy" else 0),
             ):
-                seconds = measure(processes, chosen.limit)
+                seconds = measure(processes, args.limit)
             times.setdefault((work, place, setting), []).append(seconds)
     print_table(times, loops)
     return 0
@@ -84,7 +84,7 @@ def main() -> int:
 
 @contextmanager
 def started(work: str, variables: Mapping[str, str], *, copies: int) -> Iterator[list[subprocess.Popen[str]]]:
-    """Processes that have imported what the work needs and wait for a line."""
+    """Processes that have imported what the work needs and wait for a line of input."""
     command = [sys.executable, __file__, "--child", work]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN_BY_USER}
@@ -135,7 +135,7 @@ def busy_loops(count: int) -> Iterator[None]:
 
 
 def run_work(work: str) -> float:
-    """Import, wait for a line, do the work; returns its seconds."""
+    """Import, wait for a line of input, do the work; returns its seconds."""
     import diffusers  # noqa: F401
     import reangle.cli.render  # noqa: F401
     import scipy.optimize  # noqa: F401
@@ -199,7 +199,7 @@ def learning_step() -> Callable[[], None]:
 
 
 def print_table(times: Mapping[tuple[str, str, str], Sequence[float]], loops: int) -> None:
-    """Seconds of each work and setting, how often slower than alone, and the figures as the last line."""
+    """Print the seconds of each work and setting, the factor to running alone, and the figures as the last line."""
     figures: dict[str, float] = {}
     print(f"{os.cpu_count()} cores, {loops} busy loops; median seconds, in brackets the fastest and the slowest run")
     medians = {key: statistics.median(values) for key, values in times.items()}

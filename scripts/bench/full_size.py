@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What learning and generating cost at full size, beside the published recipe's way, in one run.
+"""Measure time and memory of learning and generating at full size, and of the published recipe, in one run.
 
     python3.11 scripts/bench/full_size.py [--size full] [--tiers "24 GB" ...] [--steps 5]
 
 The architecture of CogVideoX 5B image-to-video with random weights: the time of a step does not depend on them.
 `small`, the default without a GPU, is the same classes at the mini suite's size. For each memory tier: seconds for a
-LoRA step and for a denoising step with guidance, peak memory beside the estimate of `video_models/memory.py`, and the
+LoRA step and for a denoising step with guidance, peak memory and the estimate of `video_models/memory.py`, and the
 share of the rate that large matrix products reach on this device. The published way (Reangle-A-Video's trainer) encodes
 video, first frame and prompt in every step, recomputes all activations, and keeps everything on the device.
 """
@@ -123,13 +123,13 @@ def matrix_rate(device: torch.device) -> float:
 
 
 def forward_operations(size: VideoModelSize) -> float:
-    """Of the transformer on one clip: 12 d^2 multiplications a token and layer, and attention's 2 T d."""
+    """Operations of the transformer on one clip: 12 d^2 multiplications per token and layer, 2 T d for attention."""
     each = 12 * size.width**2 + 2 * size.tokens * size.width
     return 2.0 * size.layers * size.tokens * each
 
 
 def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, published: bool) -> dict[str, float]:
-    """Seconds a step and the most memory, in GB, of learning and of generating."""
+    """Seconds per step and peak memory in GB, of learning and of generating."""
     _reset(device)
     model = CogVideoX(build(size, device))
     quantize(model, tier.base)
@@ -248,14 +248,14 @@ def _measured(size: Size, device: torch.device) -> VideoModelSize:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What learning and generating cost at full size.")
+    parser = argparse.ArgumentParser(description="Measure time and memory of learning and generating at full size.")
     parser.add_argument("--size", choices=("full", "small"), help="default: full with a GPU, else small")
     parser.add_argument("--tiers", nargs="+", choices=[tier.name for tier in TIERS], metavar="TIER")
     parser.add_argument("--steps", type=int, default=4, help="timed steps of each (default: 4)")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    size = FULL if (chosen.size or ("full" if device.type == "cuda" else "small")) == "full" else SMALL
-    tiers = [tier_named(name) for name in chosen.tiers or [tier.name for tier in TIERS[1 if size is FULL else 0 :]]]
+    size = FULL if (args.size or ("full" if device.type == "cuda" else "small")) == "full" else SMALL
+    tiers = [tier_named(name) for name in args.tiers or [tier.name for tier in TIERS[1 if size is FULL else 0 :]]]
     memory = DeviceMemory(0, 2 if device.type == "cuda" else 4, apart=device.type == "cuda")
     known, rate = _measured(size, device), matrix_rate(device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
@@ -266,8 +266,8 @@ def main() -> int:
     forward = forward_operations(known)
     for tier in (PUBLISHED, *tiers):
         published = tier is PUBLISHED
-        measured = measure(size, tier, chosen.steps, device, published=published)
-        # Forward, and back to the activations: frozen weights want no gradients.
+        measured = measure(size, tier, args.steps, device, published=published)
+        # Forward and backward to the activations: frozen weights need no gradients.
         learned, denoised = 2 * forward / rate / measured["step_s"], 2 * forward / rate / measured["denoise_s"]
         estimated = learning_bytes(known, tier, size.rank, memory) / 1e9
         print(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long motion has to be learned, on generated scenes: the loss on what the new camera truly films.
+"""Measure how many training steps motion needs, on generated scenes: the loss on the true clip of the new camera.
 
     python3.11 scripts/bench/learning.py [--scenes 3] [--suite mini] [--shared 60] [--own 160] [--rate 0.003]
 
-The true clip of the new camera is never learned from; its loss under a few fixed times and noises shows, in seconds and
-without sampling, what learning gains where the source camera saw and where it did not.
+Training never uses the true clip of the new camera. Its loss at a few fixed times and noises shows, in seconds and
+without sampling, what training gains where the source camera sees and where it does not.
 """
 
 from __future__ import annotations
@@ -61,19 +61,19 @@ MEASURED_STEPS = (10, 20, 40, 60, 80, 100, 160, 240, 320)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="How long motion has to be learned.")
+    parser = argparse.ArgumentParser(description="Measure how many training steps motion needs.")
     parser.add_argument("--scenes", type=int, default=3, metavar="N")
     parser.add_argument("--suite", default="mini", metavar="NAME")
     parser.add_argument("--shared", type=int, metavar="N", help="steps that all cameras share (default: the recipe's)")
-    parser.add_argument("--own", type=int, default=160, metavar="N", help="steps of each camera's own")
+    parser.add_argument("--own", type=int, default=160, metavar="N", help="steps for each camera")
     parser.add_argument("--rate", type=float, metavar="X", help="default: the recipe's")
-    chosen = parser.parse_args()
-    recipe = RECIPES.get(chosen.suite, Recipe())
-    recipe = replace(recipe, shared_steps=chosen.shared or recipe.shared_steps, rate=chosen.rate or recipe.rate)
+    args = parser.parse_args()
+    recipe = RECIPES.get(args.suite, Recipe())
+    recipe = replace(recipe, shared_steps=args.shared or recipe.shared_steps, rate=args.rate or recipe.rate)
     measured: dict[str, list[tuple[float, float]]] = {}
-    for seed in range(chosen.scenes):
+    for seed in range(args.scenes):
         with tempfile.TemporaryDirectory() as work:
-            for moment, losses in _scene(seed, chosen.suite, recipe, chosen.own, Path(work)).items():
+            for moment, losses in _scene(seed, args.suite, recipe, args.own, Path(work)).items():
                 measured.setdefault(moment, []).extend(losses)
     print(f"\nloss on the true clips of {len(measured['nothing'])} cameras, rate {recipe.rate:g}, rank {recipe.rank}")
     print(f"{'learned':34}{'seen':>8}{'hidden':>8}")
@@ -132,12 +132,12 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
         shared,
         replace(settings, steps=recipe.shared_steps),
         work / "shared",
-        measuring("{} steps that all share", truths),
+        measuring("{} steps shared by all cameras", truths),
     )
     base = {name: weights.clone() for name, weights in adapter_weights(model.transformer).items()}
     for index, (warp, truth) in enumerate(zip(warps, truths, strict=True)):
         put_adapter_weights(model.transformer, base)
-        measure = measuring("and {} of the camera's own", [truth])
+        measure = measuring("and {} for the camera", [truth])
         learn(model, [warp], replace(settings, steps=own), work / str(index), measure)
     print(f"scene {seed} is done", flush=True)
     return measured
@@ -145,14 +145,14 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
 
 @torch.no_grad()
 def _loss(model: VideoModel, truth: Example) -> tuple[float, float]:
-    """Mean squared error of the prediction where the source camera saw, and where it did not."""
+    """Mean squared error of the prediction where the source camera sees, and where it does not."""
     seen, hidden = [], []
     for time in TIMES:
         noise = torch.randn(truth.latents.shape, generator=torch.Generator().manual_seed(time))
-        chosen = Draw(0, 0, True, time, noise)
-        noised = NoisedClip.of(model, truth, chosen)
+        drawn = Draw(0, 0, True, time, noise)
+        noised = NoisedClip.of(model, truth, drawn)
         target = model.target(noised.clean, noised.noise, noised.time)
-        error = (predict(model, truth, chosen, noised).float() - target).square()[0].mean(dim=1).cpu()
+        error = (predict(model, truth, drawn, noised).float() - target).square()[0].mean(dim=1).cpu()
         seen.append(float(error[truth.mask].mean()))
         hidden.append(float(error[~truth.mask].mean()))
     return float(np.mean(seen)), float(np.mean(hidden))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good and how fast the small weights are that come with Reangle, beside what needs no learning.
+"""Measure quality and speed of the shipped small weights, and of baselines without learning.
 
     python3.11 scripts/bench/mini.py [--scenes 24] [--only geometry vae fill video]
 
-Judged on generated scenes of seeds that training never uses, and on the Blender sample. All weights are opened as the
-product opens them: from the package, hashes checked, in float32 on the CPU.
+On generated scenes of seeds that training never uses, and on the Blender sample. Weights are opened as in the product:
+from the package, with verified hashes, in float32 on the CPU.
 """
 
 from __future__ import annotations
@@ -55,25 +55,25 @@ Rows = dict[str, list[dict[str, float]]]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Judge the mini suite.")
+    parser = argparse.ArgumentParser(description="Measure the mini suite.")
     parser.add_argument("--scenes", type=int, default=HELD_OUT, metavar="N", help="held-out scenes (default: all 24)")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep what was made, to look at")
-    chosen = parser.parse_args()
-    if chosen.pictures:
-        chosen.pictures.mkdir(parents=True, exist_ok=True)
-    shots = [held_out(seed) for seed in range(chosen.scenes)]
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep the generated images here")
+    args = parser.parse_args()
+    if args.pictures:
+        args.pictures.mkdir(parents=True, exist_ok=True)
+    shots = [held_out(seed) for seed in range(args.scenes)]
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         decoded = decode_sample(Path(folder) / "sample")
         sample = sample_shot(decoded)
-        if "geometry" in chosen.only:
+        if "geometry" in args.only:
             figures |= geometry(shots, decoded, Path(folder))
-        if {"vae", "video"} & set(chosen.only):
-            figures |= autoencoder(shots, sample) if "vae" in chosen.only else {}
-            figures |= video(shots, sample, chosen.pictures) if "video" in chosen.only else {}
-        if "fill" in chosen.only:
-            figures |= fill(shots, sample, chosen.pictures)
+        if {"vae", "video"} & set(args.only):
+            figures |= autoencoder(shots, sample) if "vae" in args.only else {}
+            figures |= video(shots, sample, args.pictures) if "video" in args.only else {}
+        if "fill" in args.only:
+            figures |= fill(shots, sample, args.pictures)
     known = {key: round(value, 4) for key, value in figures.items() if np.isfinite(value)}
     print(json.dumps({"bench": "mini", "figures": known}))
     return 0
@@ -93,7 +93,7 @@ def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, fl
         ("focal", "focal error, share"),
         ("rotation", "rotation error, deg"),
         ("path", "path error, share"),
-        ("still", "still cameras found"),
+        ("still", "still cameras detected"),
     ):
         print(f"{words:26}{means[key]:9.3f}{'':18}{sample[key]:9.3f}")
     print(f"{FRAMES} frames: {seconds:.1f} s")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the mini suite is judged on: generated scenes that it never saw, and the Blender sample."""
+"""Test data of the mini suite: generated scenes that it was not trained on, and the Blender sample."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SAMPLE_PROMPT = (
 
 @dataclass(frozen=True)
 class Target:
-    """A second camera's picture of one frame: frame (0-based), K 3 x 3, world_from_camera, rgb h x w x 3."""
+    """An image of one frame from a second camera: frame (0-based), K 3 x 3, world_from_camera, rgb h x w x 3."""
 
     frame: int
     K: np.ndarray
@@ -98,7 +98,7 @@ def points_of(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -
 
 
 def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
-    """The decoded sample's geometry, from its own files (the truth) or from a learned provider."""
+    """The decoded sample's geometry, from its files (the truth) or from a learned provider."""
     settings = GeometrySettings(
         provider=provider, files=(FileRef(name="x", sha256="0" * 64, size=1),) * (provider == "files")
     )
@@ -113,14 +113,14 @@ def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
 
 
 def decode_sample(folder: Path) -> Path:
-    """The sample as the first stage leaves it."""
+    """The sample, decoded by the first stage."""
     clip = (("clip.mp4", SAMPLE / "clip.mp4"),)
     decode(StageContext(params=DecodeParams(), out=DecodedClip(folder), files={"clip": clip}))
     return folder
 
 
 def write_decoded(shot: Shot, folder: Path) -> Path:
-    """A generated clip as the first stage would leave it."""
+    """Write a generated clip in the form of the first stage's output."""
     clip = DecodedClip(folder)
     write_images(clip.frames, shot.rgb)
     clip.write_metadata(ClipMetadata(fps=12, frames=len(shot.rgb), width=WIDTH, height=HEIGHT))
@@ -131,10 +131,10 @@ def sample_shot(decoded: Path) -> Shot:
     """Every second frame of the sample at the suite's working size, with true renders of both demo cameras."""
     truth = sample_geometry(decoded, "files")
     frames = read_images(DecodedClip(decoded).frames)
-    chosen = np.arange(0, 2 * FRAMES, 2)
+    frame_ids = np.arange(0, 2 * FRAMES, 2)
     tall = round(frames.shape[1] * WIDTH / frames.shape[2])
     top = (tall - HEIGHT) // 2
-    depth = np.stack([cv2.resize(truth.depth[k], (WIDTH, tall), interpolation=cv2.INTER_NEAREST) for k in chosen])
+    depth = np.stack([cv2.resize(truth.depth[k], (WIDTH, tall), interpolation=cv2.INTER_NEAREST) for k in frame_ids])
     K = truth.K_at(WIDTH, tall)
     K[:, 1, 2] -= top
     targets = []
@@ -150,11 +150,11 @@ def sample_shot(decoded: Path) -> Shot:
         name="sample",
         prompt=SAMPLE_PROMPT,
         caption=SAMPLE_PROMPT.split(", ", 1)[1],
-        rgb=at_working_size(frames[chosen]),
+        rgb=at_working_size(frames[frame_ids]),
         depth=depth[:, top : top + HEIGHT],
         floor=np.zeros((FRAMES, HEIGHT, WIDTH), bool),
-        K=K[chosen],
-        world_from_camera=truth.world_from_camera[chosen],
+        K=K[frame_ids],
+        world_from_camera=truth.world_from_camera[frame_ids],
         moving_camera=True,
         targets=tuple(targets),
     )
@@ -166,15 +166,15 @@ def _movie(path: Path) -> np.ndarray:
 
 
 def at_working_size(frames: np.ndarray) -> np.ndarray:
-    """T x h x w x 3 frames brought to the suite's width, middle rows kept."""
+    """T x h x w x 3 frames scaled to the suite's width and cropped to the middle rows."""
     tall = round(frames.shape[1] * WIDTH / frames.shape[2])
     small = np.stack([cv2.resize(frame, (WIDTH, tall), interpolation=cv2.INTER_AREA) for frame in frames])
     top = (tall - HEIGHT) // 2
     return small[:, top : top + HEIGHT]
 
 
-def psnr(found: np.ndarray, truth: np.ndarray, where: np.ndarray | None = None) -> float:
-    """PSNR in dB of uint8 pictures, over the pixels `where` if given; NaN where there are none."""
-    squared = (found.astype(np.float64) - truth.astype(np.float64)) ** 2
+def psnr(prediction: np.ndarray, truth: np.ndarray, where: np.ndarray | None = None) -> float:
+    """PSNR in dB of uint8 images, over the pixels `where` if given; NaN where there are none."""
+    squared = (prediction.astype(np.float64) - truth.astype(np.float64)) ** 2
     mean = squared[where].mean() if where is not None and where.any() else squared.mean() if where is None else np.nan
     return float(10 * np.log10(255**2 / max(mean, 1e-9)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Geometry's figures against the truth, and what needs no learning beside them."""
+"""Errors of learned geometry, and of baselines without learning."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ FLOOR_Y_M = 0.0
 
 
 def judge_clip(shot: Shot, folder: Path) -> dict[str, float]:
-    """The learned geometry of a generated clip, run as the product runs it."""
+    """Errors of the learned geometry of a generated clip, run as in the product."""
     decoded = write_decoded(shot, folder / "clip")
     started = time.perf_counter()
-    found = sample_geometry(decoded, "mini")
+    learned = sample_geometry(decoded, "mini")
     seconds = time.perf_counter() - started
     shutil.rmtree(decoded)
-    row = _judge(found, shot.depth, shot.K, shot.world_from_camera, shot.floor, shot.moving_camera)
+    row = _judge(learned, shot.depth, shot.K, shot.world_from_camera, shot.floor, shot.moving_camera)
     return {**row, "25_s": seconds}
 
 
 def judge_sample(decoded: Path) -> dict[str, float]:
-    """The learned geometry of the whole sample at its own size."""
-    truth, found = sample_geometry(decoded, "files"), sample_geometry(decoded, "mini")
-    size = found.depth.shape[2], found.depth.shape[1]
+    """Errors of the learned geometry of the whole sample at its own size."""
+    truth, learned = sample_geometry(decoded, "files"), sample_geometry(decoded, "mini")
+    size = learned.depth.shape[2], learned.depth.shape[1]
     depth = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_NEAREST) for one in truth.depth])
     K = truth.K_at(*size)
     points = points_of(depth, K, truth.world_from_camera)
-    # The floor is the plane that most of what lies below the picture's middle is on.
+    # The lowest points are the floor.
     low = points[..., 1] > 0.92 * np.percentile(points[..., 1], 99)
-    return _judge(found, depth, K, truth.world_from_camera, low, True)
+    return _judge(learned, depth, K, truth.world_from_camera, low, True)
 
 
 def _judge(
-    found: VideoGeometry,
+    learned: VideoGeometry,
     depth: np.ndarray,
     K: np.ndarray,
     world_from_camera: np.ndarray,
     floor: np.ndarray,
     moving: bool,
 ) -> dict[str, float]:
-    """All figures; each method's depth is brought to the truth's unit by one factor for the whole clip.
+    """All figures; the depth of each method is scaled to the truth by one factor per clip.
 
-    focal: relative error. rotation, path: of moving cameras that were found to move, against the first frame: mean
-    angle in degrees; root mean square distance over the path's length. still: of still cameras, whether found still.
+    focal: relative error. rotation, path: of moving cameras, relative to the first frame: mean angle in degrees;
+    root mean square distance over the path's length. still: of still cameras, 1 if the estimate is still, else 0.
     """
     size = depth.shape[2], depth.shape[1]
-    estimate = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in found.depth])
+    estimate = np.stack([cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in learned.depth])
     row = {}
     rivals = {"": estimate, "_constant": np.ones_like(depth), "_plane": ground_plane(depth, floor)}
     for name, one in rivals.items():
@@ -61,9 +61,12 @@ def _judge(
         row[f"abs_rel{name}"] = float(np.mean(np.abs(scaled / depth - 1)))
         ratio = np.maximum(scaled / depth, depth / np.maximum(scaled, 1e-9))
         row[f"delta{name}"] = float(np.mean(ratio < 1.25))
-    row["focal"] = abs(float(found.K_at(*size)[0, 0, 0] / K[0, 0, 0]) - 1)
+    row["focal"] = abs(float(learned.K_at(*size)[0, 0, 0] / K[0, 0, 0]) - 1)
     first = np.linalg.inv(world_from_camera[0])
-    true_poses, poses = first @ world_from_camera, np.linalg.inv(found.world_from_camera[0]) @ found.world_from_camera
+    true_poses, poses = (
+        first @ world_from_camera,
+        np.linalg.inv(learned.world_from_camera[0]) @ learned.world_from_camera,
+    )
     turned = Rotation.from_matrix(true_poses[:, :3, :3].transpose(0, 2, 1) @ poses[:, :3, :3]).magnitude()
     unit = float(np.median(depth / np.maximum(estimate, 1e-9)))
     apart = np.linalg.norm(poses[:, :3, 3] * unit - true_poses[:, :3, 3], axis=1)
@@ -75,10 +78,10 @@ def _judge(
 
 
 def ground_plane(depth: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """What a plane through the true ground says of every pixel: inverse depth is affine in the picture.
+    """Depth of a plane through the true ground, for every pixel: inverse depth is affine in the image.
 
-    Fitted to the truth's own ground pixels, frame by frame: better than any estimate of a ground could be. Above its
-    horizon everything is as far as the clip's farthest 2 %.
+    Fitted to the true ground pixels of each frame, so it is an upper bound for estimates of a ground plane. Above the
+    horizon, the depth is that of the clip's farthest 2 %.
     """
     rows, columns = np.mgrid[0 : depth.shape[1], 0 : depth.shape[2]] + 0.5
     design = np.stack([columns, rows, np.ones_like(rows)], axis=-1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good and how fast the preview engine is, on the sample or on any ground-truth scene folder.
+"""Measure quality and speed of the preview engine, on the sample or on any ground-truth scene folder.
 
     python3.11 scripts/bench/preview.py                    the sample and its true renders
     python3.11 scripts/bench/preview.py --scene DIR        a folder with scene.json, source/, depth/, targets/
@@ -9,8 +9,8 @@ output frame's own source frame; `remembered` is not, but is covered by the spla
 `invented` is the rest. PSNR is over all pixels of a set in all target frames together. `numpy` is that splat, nearest
 frames first, with Telea in what is left; `preview` is the product, with memory and fill.
 
-The sets say where the points of a splat land, not what is truly to be seen there: the truth may show another surface
-in front of them that no frame ever saw. No method can be right at such pixels, and all carry them in their figures.
+The sets depend on where the points of a splat land, not on what is truly visible there: the truth may show another
+surface in front of them that no frame sees. No method is right at such pixels; they are in the figures of all.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from scripts.environments import REPOSITORY
 
 METHODS = ("numpy", "preview")
 SUFFIXES = {"numpy": "_numpy", "preview": ""}
-"""What ends a method's keys in the figures."""
+"""Suffix of each method's keys in the figures."""
 SETS = ("seen", "remembered", "invented")
 TELEA_RADIUS = 5
 
@@ -97,7 +97,7 @@ def load_scene(folder: Path) -> Scene:
 
 
 def load_sample() -> Scene:
-    """The repository's sample, through the product's own decoding and geometry."""
+    """The repository's sample, decoded and with geometry from the product's stages."""
     sample = REPOSITORY / "scripts" / "sample" / "footage"
     depth = sorted((sample / "depth").iterdir())
     with tempfile.TemporaryDirectory() as temporary:
@@ -124,7 +124,7 @@ def load_sample() -> Scene:
 
 
 def decoded_frames(movie: Path, folder: Path) -> np.ndarray:
-    """A movie's frames, T x H x W x 3 uint8, through the stage that reads clips; it writes into a new folder."""
+    """A movie's frames, T x H x W x 3 uint8, read by the decode stage, which writes to a new folder."""
     folder.mkdir()
     out = DecodedClip(folder)
     decode(StageContext(params=DecodeParams(), out=out, files={"clip": ((movie.name, movie),)}))
@@ -140,7 +140,7 @@ def numpy_splat(
     width: int,
     height: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The straightforward one: every point on 2 x 2 pixels, the nearest kept. Returns colours and covered pixels."""
+    """The baseline: every point covers 2 x 2 pixels, the nearest wins. Returns colours and covered pixels."""
     y, x = np.nonzero(mask)
     q = A @ np.stack([x + 0.5, y + 0.5, np.ones(len(x))]) * depth[mask] + b[:, None]
     front = q[2] > 0
@@ -189,7 +189,7 @@ def numpy_frame(scene: Scene, memory: Memory, path: CameraPath, n: int, every: i
 
 
 def product(scene: Scene, memory: Memory, path: CameraPath) -> tuple[list[WarpedFrame], list[np.ndarray]]:
-    """Warped and finished frames of the path, as the stages make them."""
+    """Warped and finished frames of the path, from the product's stages."""
     warper = Warper(scene.frames, scene.geometry, memory)
     warped = list(warp_frames(warper, path))
     unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
@@ -230,7 +230,7 @@ def split_psnr(scene: Scene, memory: Memory, most: int, every: int) -> tuple[dic
 def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
     """Mean change between neighbouring frames of pixels invented in both: Telea frame by frame, and the product.
 
-    The camera stands still where the first path ends, and nothing there is known to move, so every change is flicker.
+    The camera is still, at the end of the first path, and so is the hidden background: every change is flicker.
     """
     path, _ = scene.targets[0]
     count = min(frames, len(scene.frames))
@@ -314,31 +314,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Quality and speed of the preview engine.")
     parser.add_argument("--scene", type=Path, help="a ground-truth scene folder instead of the sample")
     parser.add_argument("--full", action="store_true", help="every target frame, and every frame remembered by numpy")
-    chosen = parser.parse_args()
+    args = parser.parse_args()
     try:
-        scene = load_scene(chosen.scene) if chosen.scene else load_sample()
+        scene = load_scene(args.scene) if args.scene else load_sample()
     except UserError as error:
         sys.exit(str(error))
     count, height, width = scene.frames.shape[:3]
-    print(f"{chosen.scene or 'the sample'}: {count} frames of {width}x{height}, {len(scene.targets)} cameras")
+    print(f"{args.scene or 'the sample'}: {count} frames of {width}x{height}, {len(scene.targets)} cameras")
     memory = Memory.of_clip(scene.frames, scene.geometry)
-    most, every = (10**6, 1) if chosen.full else (9, max(1, count // 12))
+    most, every = (10**6, 1) if args.full else (9, max(1, count // 12))
     figures, shares = split_psnr(scene, memory, most, every)
     print(f"\nPSNR, dB{'':12}" + "".join(f"{method:>10}" for method in METHODS) + "     share")
     for name in SETS:
         row = "".join(f"{figures.get(f'{name}_db{SUFFIXES[method]}', float('nan')):10.2f}" for method in METHODS)
         print(f"{name:20}{row}{shares[name]:10.1%}")
-    print(
-        "Sets by where the numpy splat lands; some of it is truly hidden by what no frame saw, for all methods alike."
-    )
-    figures["flicker_telea"], figures["flicker_fill"] = flicker(scene, memory, 49 if chosen.full else 16)
+    print("Sets by where the numpy splat lands; some pixels show surfaces that no frame sees, for all methods alike.")
+    figures["flicker_telea"], figures["flicker_fill"] = flicker(scene, memory, 49 if args.full else 16)
     print(f"\nflicker of invented pixels, grey levels a frame: Telea {figures['flicker_telea']:.2f}, ", end="")
     print(f"fill {figures['flicker_fill']:.2f}")
     seconds = time_stages(scene)
     figures["seconds_49"] = sum(seconds.values())
     steps = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
     print(f"\n49 frames of 720x480 to one camera, PNG to delivered folder: {figures['seconds_49']:.1f} s ({steps})")
-    if not chosen.full:
+    if not args.full:
         print(f"Left out without --full: target frames beyond {most} a camera; the numpy splat, and with")
         print(f"it the set `remembered`, knows one in {every} of the other frames.")
     rounded = {key: round(value, 3) for key, value in figures.items()}

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Milliseconds to warp one 480x720 frame: the product's kernels, simpler peers, and the time for the memory traffic.
+"""Measure milliseconds to warp one 480x720 frame: the product's kernels, simpler peers, and the memory traffic alone.
 
-A 49-frame clip of a furnished room, its camera going around it by 10 degrees. `lookup` is what the product does with
-each frame, without memory; `mesh` is its first half. The peers are forward splats of the nearest point: compiled (as
-the training scripts use it), in torch and in numpy. Compiled kernels run one frame on each core. All are warmed up;
-each figure is the median of several rounds over the clip, and kernels take turns.
+A 49-frame clip of a furnished room, with an orbit of 10 degrees. `lookup` is the product's work for each frame, without
+memory; `mesh` is its first half. The peers are forward splats of the nearest point: compiled (as
+the training scripts use it), in torch and in numpy. Compiled kernels run one frame on each core. All are warmed
+up; each figure is the median of several rounds over the clip, and kernels alternate.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Clip:
 
 
 def make_clip(frames: int) -> Clip:
-    """Balls that move and boxes in a room 5 units wide; colours from the place in space, so that there is texture
-    everywhere.
+    """Balls that move and boxes in a room 5 units wide; colours depend on the position in space, so that there is
+    texture everywhere.
     """
     K = np.array([[0.9 * WIDTH, 0, WIDTH / 2], [0, 0.9 * WIDTH, HEIGHT / 2], [0, 0, 1]])
     u, v = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5)
@@ -135,7 +135,7 @@ def torch_splat(
 
 
 def copy_bandwidth(threads: int) -> float:
-    """Bytes a second, read and written together, of the best of several copies far larger than the caches."""
+    """Bytes per second, read and written together, of the fastest of several copies far larger than the caches."""
     source = np.ones(threads * 2**25, np.float32)
     target = np.empty_like(source)
     parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
@@ -149,7 +149,7 @@ def copy_bandwidth(threads: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="ms per frame of every warping kernel")
+    parser = argparse.ArgumentParser(description="Measure milliseconds per frame of every warping kernel.")
     parser.add_argument("--rounds", type=int, default=9, help="rounds over the clip (9)")
     parser.add_argument("--threads", type=int, default=thread_count(), help="cores to use (all)")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""What moves: a train, a hopping robot, a ball, a balloon on a string, a paper plane and a spinning top."""
+"""The moving objects: a train, a hopping robot, a ball, a balloon on a string, a paper plane and a spinning top."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RED, CREAM, TEAL, GOLD, NAVY = (
 
 
 def build(scene: bpy.types.Scene, side: int) -> None:
-    """side: 1, or -1 for the other room; there everything also runs the other way."""
+    """side: 1, or -1 for the other room, where all motion is mirrored."""
     make = Builder(scene)
     track = _Track(side)
     _rails(make, track)
@@ -36,7 +36,7 @@ def build(scene: bpy.types.Scene, side: int) -> None:
 
 
 class _Track:
-    """An ellipse walked at constant speed."""
+    """An ellipse, traversed at constant speed."""
 
     def __init__(self, side: int) -> None:
         self.side = side
@@ -56,7 +56,7 @@ class _Track:
         return TRACK_CENTRE[0] + self.side * (x0 + share * (x1 - x0)), TRACK_CENTRE[1] + y0 + share * (y1 - y0)
 
     def pose(self, length: float, span: float) -> tuple[Point, float]:
-        """Where a wagon with axles `span` apart stands, and its heading."""
+        """Position and heading of a wagon whose axles are `span` apart."""
         (x0, y0), (x1, y1) = self.at(length - span / 2), self.at(length + span / 2)
         return ((x0 + x1) / 2, (y0 + y1) / 2, 0.0), math.atan2(y1 - y0, x1 - x0)
 

@@ -43,7 +43,7 @@ class Shot:
 
 
 def build(side: int) -> bpy.types.Scene:
-    """An empty file with the room (side 1) or the other one (side -1), its actors and a camera without a pose."""
+    """A new scene with the room (side 1) or the other one (side -1), its actors and a camera without a pose."""
     bpy.ops.wm.read_factory_settings(use_empty=True)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end, scene.render.fps = 1, cameras.FRAMES, cameras.FPS
@@ -57,7 +57,7 @@ def build(side: int) -> bpy.types.Scene:
 
 
 def source_shot(side: int) -> Shot:
-    """The clip's own camera: drifting in the room, standing still in the other one."""
+    """The clip's camera: moving slowly in the room, still in the other one."""
     focus = Vector(cameras.SOURCE_FOCUS)
     focus.x *= side
     start, end = Vector(cameras.SOURCE_FROM), Vector(cameras.SOURCE_TO)
@@ -70,7 +70,7 @@ def source_shot(side: int) -> Shot:
 
 
 def static_orbits(source: Shot, side: int) -> list[Shot]:
-    """Cameras that stand still beside the first source camera, at the same distance from what it looks at."""
+    """Still cameras beside the first source camera, at the same distance from its target."""
     focus = Vector(cameras.SOURCE_FOCUS)
     focus.x *= side
     first = source.matrix_world[0].translation - focus
@@ -84,7 +84,7 @@ def static_orbits(source: Shot, side: int) -> list[Shot]:
 
 
 def orbit(source: Shot) -> Shot:
-    """The add-on's move on top of the source camera, as the keyframes that the add-on makes of it."""
+    """The add-on's move on top of the source camera, as the keyframes that the add-on creates."""
     lens = np.array(source.lens_mm)
     first = source.matrix_world[0]
     path = np.array([source.world_from_camera(index, first) for index in range(cameras.FRAMES)])
@@ -103,7 +103,7 @@ def orbit(source: Shot) -> Shot:
 
 
 def origin_matrix(source: Shot) -> Matrix:
-    """Where the add-on's origin empty stands in this scene: at the first source camera, y along its axis, z up."""
+    """The add-on's origin empty in this scene: at the first source camera, y along its axis, z up."""
     return source.matrix_world[0] @ Euler((-math.pi / 2, 0, 0)).to_matrix().to_4x4()
 
 

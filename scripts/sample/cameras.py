@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cameras of the sample, as plain numbers: what made the clip, and the two that the demo adds.
+"""The cameras of the sample as numbers: the clip's camera, and the two that the demo adds.
 
-Standard library only, because the scene's script and the demo both read it.
+Standard library only, because Blender's Python and the demo import it.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ FPS = 24
 WIDTH, HEIGHT = 720, 480
 
 SOURCE_FOCUS = (0.05, 1.1, 0.92)
-"""Blender world. The camera looks here in every frame."""
+"""Target of the camera in every frame, in Blender's world."""
 SOURCE_FROM, SOURCE_TO = (0.3, -4.25, 1.62), (-0.05, -4.12, 1.66)
-"""Blender world. It drifts from one to the other, as a hand or a slow slider would: a clip from a locked-off camera
-would not show that the camera of the clip is tracked, nor what other frames see behind the moving things."""
+"""Start and end, in Blender's world. The clip's camera moves, because a clip of a still camera would show neither
+camera tracking nor what other frames see behind the moving objects."""
 SOURCE_LENS_MM = 34.0
 
 ORBIT_NAME, ORBIT_MOVE, ORBIT_DEGREES, ORBIT_FOCUS_M = "Orbit Left", "orbit-left", 9.0, 5.4
-"""The add-on's own move, around a point that far along the source camera's axis, on top of that camera's drift."""
+"""The add-on's move around the point at the focus distance, added to the source camera's motion."""
 
 MIDDLE_DEPTH_M = 7.089
-"""The clip's true depth in the middle of its first frame, as the add-on measures a focus. Over it, estimated geometry's
-own measure gives the geometry's units in a metre."""
+"""True depth in the middle of the first frame, measured like the add-on's focus. The same measure of estimated geometry
+divided by this gives the geometry's units per metre."""
 
 HAND_NAME = "Push In"
 HAND_KEYS = (
@@ -31,9 +31,9 @@ HAND_KEYS = (
     (25, (0.22, 0.3, 0.06), (88.8, 0.0, 2.2), 37.0),
     (49, (0.4, 0.62, 0.2), (86.8, 0.0, 4.4), 42.0),
 )
-"""Children of the geometry's origin: y runs along the first source camera's axis, and z is that camera's up."""
+"""Relative to the geometry's origin: y along the first source camera's axis, z up."""
 
 
 def file_name(camera: str) -> str:
-    """How files of a camera are called."""
+    """Name of a camera in file names."""
     return camera.lower().replace(" ", "-")

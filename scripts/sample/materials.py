@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""Procedural, matte materials of the sample's room. Gloss would look different from each camera."""
+"""Procedural materials of the sample's room. All are matte, because gloss differs from camera to camera."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scaled(colour: Colour, factor: float, offset: float = 0.0) -> Colour:
 
 
 class Shader:
-    """A node tree under construction. Sockets are given and returned; numbers and colours become default values."""
+    """A node tree under construction. Inputs are sockets, numbers or colours; results are sockets."""
 
     def __init__(self, name: str) -> None:
         self.material = bpy.data.materials.new(name)
@@ -223,7 +223,7 @@ def book_cloth(colours: Sequence[Colour]) -> bpy.types.Material:
 
 
 def evening(height: float) -> bpy.types.Material:
-    """What is outside the window: hills under a sky after sunset. The object's y runs 0 to height."""
+    """The view from the window: hills under a sky after sunset. The object's y runs 0 to height."""
     shader = Shader("evening")
     x, y, _ = shader.node("SeparateXYZ", {0: shader.place()}).outputs
     up = shader.math("DIVIDE", y, height)

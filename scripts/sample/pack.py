@@ -6,7 +6,7 @@
 clip.mp4              the clip
 depth/000001.png ...  planar depth, 16 bits: 1 / (pixel * scale + offset), with the numbers of camera.json
 depth/camera.json     K and world_from_camera of every frame
-truth/NAME.mp4        the same action rendered from the demo's cameras, and truth/NAME.json, the CameraPath of each
+truth/NAME.mp4        the same scene rendered from the demo's cameras, and truth/NAME.json, the CameraPath of each
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CLIP_QUALITY, TRUTH_QUALITY = 12, 16
 
 
 def pack(scene: Path, out: Path) -> None:
-    """Write the sample's files; those that are there are replaced."""
+    """Write the sample's files; replace existing ones."""
     about = json.loads((scene / "scene.json").read_text(encoding="utf-8"))
     size = {key: about[key] for key in ("fps", "width", "height")}
     for folder in (out / "depth", out / "truth"):
@@ -62,11 +62,11 @@ def pack(scene: Path, out: Path) -> None:
 
 
 def write_depth(maps: list[Path], folder: Path) -> dict[str, object]:
-    """Write the maps as PNG; returns how to read them, for camera.json."""
+    """Write the maps as PNG. Returns their encoding, for camera.json."""
     inverse = [1.0 / read_exr_depth(path).astype(np.float64) for path in maps]
     low, high = min(image.min() for image in inverse), max(image.max() for image in inverse)
     scale = float((high - low) / DEPTH_STEPS)
-    # Pixel 0 means no depth, so that the farthest point is 1.
+    # Pixel 0 means no depth, so the farthest point is 1.
     offset = float(low - scale)
     worst = 0.0
     for number, image in enumerate(inverse, 1):
@@ -76,18 +76,18 @@ def write_depth(maps: list[Path], folder: Path) -> dict[str, object]:
         done, data = cv2.imencode(".png", pixels, settings)
         assert done
         (folder / f"{number:06d}.png").write_bytes(data.tobytes())
-    print(f"depth {1 / high:.2f} to {1 / low:.2f} m, inverse depth off by at most {worst:.2e} per metre")
+    print(f"depth {1 / high:.2f} to {1 / low:.2f} m, error of inverse depth at most {worst:.2e} per metre")
     return {"encoding": "inverse", "scale": scale, "offset": offset}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files of the sample from a rendered scene folder.")
-    parser.add_argument("--scene", type=Path, required=True, help="what render.py wrote")
+    parser.add_argument("--scene", type=Path, required=True, help="the folder that render.py wrote")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "scripts" / "sample" / "footage")
-    chosen = parser.parse_args()
-    pack(chosen.scene, chosen.out)
-    total = sum(path.stat().st_size for path in chosen.out.rglob("*") if path.is_file())
-    print(f"{chosen.out}: {total / 1e6:.1f} MB")
+    args = parser.parse_args()
+    pack(args.scene, args.out)
+    total = sum(path.stat().st_size for path in args.out.rglob("*") if path.is_file())
+    print(f"{args.out}: {total / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
     python3.11 scripts/sample/render.py --out DIR
     python3.11 scripts/sample/render.py --out DIR --size 384x224 --frames 7
 
-The first renders the sample: 49 frames, and the demo's two cameras as targets. The second renders frames spread over
-it, and targets that stand still. What is there already is not rendered again, so an interrupted run goes on. `pack.py`
-makes the files of `footage/` of the first.
+The first renders the sample: 49 frames, with the demo's two cameras as targets. The second renders 7 of these frames,
+with still targets. Existing files are not rendered again, so an interrupted run continues. `pack.py` converts the
+first to the files of `footage/`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="the scene folder")
     parser.add_argument("--size", default="720x480", help="width and height in pixels")
     parser.add_argument(
-        "--frames", type=int, help="this many frames spread over the clip, with still cameras as targets"
+        "--frames", type=int, help="number of frames spread over the clip, with still cameras as targets"
     )
     parser.add_argument("--room", choices=("toys", "other"), default="toys", help="which of the two rooms")
     parser.add_argument("--samples", type=int, default=12, help="light paths per pixel, before the denoiser")
@@ -41,21 +41,21 @@ def main() -> None:
     import build_scene
     import cameras
 
-    chosen = arguments()
-    width, height = (int(part) for part in chosen.size.split("x"))
-    side = 1 if chosen.room == "toys" else -1
+    args = arguments()
+    width, height = (int(part) for part in args.size.split("x"))
+    side = 1 if args.room == "toys" else -1
     last = cameras.FRAMES - 1
-    count = chosen.frames or cameras.FRAMES
+    count = args.frames or cameras.FRAMES
     frames = [round(index * last / max(1, count - 1)) for index in range(count)]
     scene = build_scene.build(side)
     source = build_scene.source_shot(side)
-    if chosen.frames:
+    if args.frames:
         targets = build_scene.static_orbits(source, side)
     else:
         targets = [build_scene.orbit(source), build_scene.hand_keyed(scene, source)]
-    set_up(scene, width, height, chosen.threads)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    write_about(chosen.out, source, targets, frames, width, height)
+    set_up(scene, width, height, args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_about(args.out, source, targets, frames, width, height)
 
     def shoot(shot: build_scene.Shot, frame: int, to: Path) -> None:
         if to.exists():
@@ -71,14 +71,14 @@ def main() -> None:
 
     depth_only(scene)
     for number, frame in enumerate(frames, 1):
-        shoot(source, frame, chosen.out / "depth" / f"{number:06d}.exr")
-    colour(scene, chosen.samples)
+        shoot(source, frame, args.out / "depth" / f"{number:06d}.exr")
+    colour(scene, args.samples)
     for number in range(1, count + 1):
-        shoot(source, frames[number - 1], chosen.out / "source" / f"{number:06d}.png")
+        shoot(source, frames[number - 1], args.out / "source" / f"{number:06d}.png")
         print(f"source {number}/{count}", flush=True)
     for done, number in enumerate(coarse_to_fine(count), 1):
         for shot in targets:
-            folder = chosen.out / "targets" / cameras.file_name(shot.name)
+            folder = args.out / "targets" / cameras.file_name(shot.name)
             shoot(shot, frames[number - 1], folder / f"{number:06d}.png")
         print(f"targets {done}/{count}", flush=True)
 
@@ -96,7 +96,7 @@ def set_up(scene, width: int, height: int, threads: int) -> None:
     render.use_persistent_data = True
     scene.view_settings.view_transform, scene.view_settings.exposure = "Standard", 0.35
     cycles = scene.cycles
-    # Light that has bounced comes from ambient occlusion: half the time of paths, and even, so that frames do not boil.
+    # Ambient occlusion replaces bounced light: half the render time, and no flickering noise.
     cycles.max_bounces, cycles.diffuse_bounces = 1, 1
     cycles.use_fast_gi, cycles.fast_gi_method, cycles.ao_bounces_render = True, "REPLACE", 1
     scene.world.light_settings.distance = 3.5
@@ -105,7 +105,7 @@ def set_up(scene, width: int, height: int, threads: int) -> None:
 
 
 def depth_only(scene) -> None:
-    """Planar depth at pixel centres. Beside the colour, Z would be that of one random point of each pixel's filter."""
+    """Planar depth at pixel centres. In the colour pass, Z is that of one random point of each pixel's filter."""
     scene.cycles.samples, scene.cycles.filter_width, scene.cycles.use_denoising = 1, 0.01, False
     layer = scene.view_layers[0]
     layer.use_pass_z, layer.use_pass_combined = True, False

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""The toymaker's room: what stands still, and the light."""
+"""The toymaker's room: all still objects, and the light."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOOKS = [(0.5, 0.07, 0.05), (0.06, 0.2, 0.32), (0.62, 0.4, 0.08), (0.09, 0.27, 0
 
 
 def build(scene: bpy.types.Scene, chance: random.Random, side: int) -> None:
-    """side: 1, or -1 for the room the other way round, with other walls."""
+    """side: 1, or -1 for the mirrored room with other walls."""
     make = Builder(scene)
     brick = m.bricks((0.5, 0.19, 0.11), (0.28, 0.1, 0.07), (0.42, 0.38, 0.34))
     paper = m.wallpaper((0.11, 0.27, 0.27), (0.14, 0.33, 0.32), (0.62, 0.46, 0.2))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""Primitives in metres, made without operators. Their size is in the mesh, so that textures are in metres, too."""
+"""Primitives in metres, without operators. Their size is in the mesh, so textures are in metres, too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Builder:
         self.parent = parent
 
     def group(self, at: Point = (0, 0, 0), turn: Point = (0, 0, 0)) -> Builder:
-        """A builder whose objects hang on a new empty."""
+        """A builder whose objects are children of a new empty."""
         return Builder(self.scene, self._link(None, at, turn, None))
 
     @property

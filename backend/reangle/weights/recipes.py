@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each suite's settings for learning and generating, where the artist gives none. Imports no torch."""
+"""Default settings for learning and generating, for each suite. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Recipe:
     """Fields as in `contract.ReangleSettings`. The defaults are the paper's for CogVideoX-5B (Reangle-A-Video, section
-    4), which has one phase of 400 steps, here the shared one, no warp guidance and no preview fill.
+    4): one phase of 400 steps (here the shared one), no warp guidance and no preview fill.
     """
 
     shared_steps: int = 400
@@ -26,9 +26,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Pace:
-    """Approximate seconds for the parts of a job on the machine that a suite is made for; progress relies on them.
+    """Approximate seconds for parts of a job on the suite's target machine, for the progress estimate.
 
-    frame: to warp and encode a frame. step: of learning. sample: of one sampling step, for each frame.
+    frame: warp and encode one frame. step: one training step. sample: one sampling step, per frame.
     """
 
     frame: float
@@ -50,9 +50,9 @@ RECIPES = {
         fill_share=0.7,
     ),
 }
-"""By suite; all others use the paper's."""
+"""By suite; other suites use the paper's settings."""
 
 PACES = {"mini": Pace(frame=0.14, step=0.16, sample=0.02)}
 """By suite, on two cores."""
 LARGE = Pace(frame=0.05, step=4.0, sample=0.05)
-"""Of all others, on one large GPU; estimated, not measured."""
+"""For all other suites, on one large GPU; estimated, not measured."""
