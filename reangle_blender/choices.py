@@ -156,19 +156,19 @@ def label_of(kind: Kind, name: str) -> str:
 
 def check(kind: Kind, name: str) -> None:
     """Raises UserError if the backend does not offer the choice, cannot run it, or its licence is not allowed."""
-    found = find(kind, name)
-    if found is None:
+    choice = find(kind, name)
+    if choice is None:
         if reported(kind):
             raise UserError(
                 f"The backend {connection.now.version} does not offer {label_of(kind, name)!r}.",
                 advice="Install the backend of this add-on's version, or choose another one.",
             )
         return
-    if not found.available:
-        raise UserError(found.message or f"{found.label} is not available.", advice=found.advice)
-    if preferences.get().commercial_only and not found.commercial_ok:
+    if not choice.available:
+        raise UserError(choice.message or f"{choice.label} is not available.", advice=choice.advice)
+    if preferences.get().commercial_only and not choice.commercial_ok:
         raise UserError(
-            f"{found.label} is not for commercial work: {found.licence}.",
+            f"{choice.label} is not for commercial work: {choice.licence}.",
             advice="Choose another one, or allow it in the add-on's preferences.",
         )
 
@@ -176,13 +176,13 @@ def check(kind: Kind, name: str) -> None:
 def items(kind: Kind, chosen: str = "") -> tuple[Item, ...]:
     """An enum's items. chosen: a name that is listed even if it is unknown."""
     offered = reported(kind)
-    found = {name: _item(kind, choice) for name, choice in offered.items()}
+    listed = {name: _item(kind, choice) for name, choice in offered.items()}
     for choice in (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ())):
-        if choice.name not in found:
-            found[choice.name] = _unknown(kind, choice.name, choice.label) if offered else _item(kind, choice)
-    if chosen and chosen not in found:
-        found[chosen] = _unknown(kind, chosen, chosen.replace("-", " ").title())
-    return _kept(tuple(found.values()))
+        if choice.name not in listed:
+            listed[choice.name] = _unknown(kind, choice.name, choice.label) if offered else _item(kind, choice)
+    if chosen and chosen not in listed:
+        listed[chosen] = _unknown(kind, chosen, chosen.replace("-", " ").title())
+    return _kept(tuple(listed.values()))
 
 
 def _item(kind: Kind, choice: Choice) -> Item:
@@ -201,9 +201,9 @@ def _unknown(kind: Kind, name: str, label: str) -> Item:
 _tuples: dict[tuple[Item, ...], tuple[Item, ...]] = {}
 
 
-def _kept(found: tuple[Item, ...]) -> tuple[Item, ...]:
+def _kept(items: tuple[Item, ...]) -> tuple[Item, ...]:
     """The same items as an object that is never freed: Blender keeps pointers to its strings."""
-    return _tuples.setdefault(found, found)
+    return _tuples.setdefault(items, items)
 
 
 def enum(

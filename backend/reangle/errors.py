@@ -9,4 +9,4 @@ __all__ = ["RunAgainError", "UserError"]
 
 
 class RunAgainError(Exception):
-    """A stage has to start again in a fresh process; the message says why, and goes to the user's log."""
+    """A stage must restart in a new process. The message, which goes to the user's log, gives the reason."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m reangle.stage_process`: one stage in a process of its own, started by the runtime."""
+"""`python -m reangle.stage_process`: one stage in its own process, started by the runtime."""
 
 import sys
 

@@ -151,8 +151,8 @@ def ensure(
     """Adopt the backend that runs, or start one and wait until it answers. Blocks: call it from a worker thread.
 
     parent: process id; the backend ends some time after that process if no job is left. None: this process; 0: it stays
-    until told to end. Raises NotInstalledError, StartError (with the last line of its log), VersionMismatchError,
-    CanceledError.
+    until its shutdown request. Raises NotInstalledError, StartError (with the last line of its log),
+    VersionMismatchError, CanceledError.
     """
     stale = read_server_file(data)
     if stale is not None and (running := _adopt(data, stale)):
@@ -203,7 +203,7 @@ def _wait(
 def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
     """End a backend and wait until it is gone; its jobs resume at the next start.
 
-    Raises UnreachableError if one that we did not start goes on answering; ours is killed then.
+    Raises UnreachableError if a backend that we did not start still answers; one that we started is killed then.
     """
     with contextlib.suppress(UnreachableError, UnauthorizedError):
         backend.client.shutdown()

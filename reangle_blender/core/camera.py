@@ -185,7 +185,7 @@ def world_from_camera_of(
     """The contract's world_from_camera (4 x 4 float64, rigid, in the geometry's units) of a Blender camera.
 
     A camera's own scale does not matter, as in Blender. Raises CameraError for mirrored or sheared cameras and for
-    an origin that is mirrored or not uniformly scaled; `who` begins the sentence about the camera.
+    an origin that is mirrored or not uniformly scaled; `who`: start of the sentence about the camera.
     """
     matrix = np.asarray(matrix_world, np.float64)
     camera, _ = _rotation(matrix, who)

@@ -80,13 +80,13 @@ class Client:
     def health(self, timeout_s: float | None = None) -> Health:
         """The backend's identity. Raises VersionMismatchError if it has another version of the contract."""
         try:
-            found = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
+            health = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
         except (ContractError, RefusedError) as error:
             raise UnreachableError(
                 f"The program at {self.address} is not the backend.", advice="Start the backend again."
             ) from error
-        check_version(found.contract, found.version)
-        return found
+        check_version(health.contract, health.version)
+        return health
 
     def capabilities(self) -> Capabilities:
         """Engines, providers, suites, settings, moves and limits."""
@@ -130,7 +130,7 @@ class Client:
     ) -> int:
         """Send files, by hash as `files.file_refs` gives them; the backend's own are skipped.
 
-        Returns how many were sent. Raises CanceledError and UserError too; what was sent stays there for the next time.
+        Returns how many were sent. Raises CanceledError and UserError too; files already sent need not be sent again.
         """
         missing: list[tuple[str, Path]] = []
         for sha256, path in places.items():
@@ -165,7 +165,7 @@ class Client:
     ) -> list[Path]:
         """Fetch a result's files into `folder`, in their order, keeping relative paths; returns where they lie.
 
-        Files that are there with the right content are kept, so an interrupted download goes on where it stopped. A
+        Existing files with the right content are kept, so an interrupted download continues. A
         file appears under its name only when it is whole. wanted(path) chooses files.
         """
         chosen = [file for file in result.files if wanted(file.path)]
@@ -301,7 +301,7 @@ def _is_there(place: Path, file: ResultFile) -> bool:
 
 
 def _read(cls: type[T], answer: requests.Response) -> T:
-    """The answer's body. Fields that only a newer backend knows are left out."""
+    """The response's body. Fields that only a newer backend knows are ignored."""
     return from_json(cls, answer.content, ignore_unknown=True)
 
 

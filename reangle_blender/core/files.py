@@ -60,7 +60,7 @@ def hash_file(path: Path, cancel: threading.Event | None = None, step: Callable[
 def file_refs(
     paths: Sequence[Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
 ) -> tuple[tuple[FileRef, ...], dict[str, Path]]:
-    """References to files in order, and where the content of each hash lies, for `Client.upload`.
+    """References to files in order, and the path of the content of each hash, for `Client.upload`.
 
     Raises UserError for a file that is missing, empty or cannot be read.
     """
@@ -87,6 +87,6 @@ def file_refs(
 
 
 def _name_of(path: Path) -> str:
-    """The file's name as the contract takes it; a name that is too long keeps its end, with the type and the number."""
+    """The file's name in the form of the contract; a name that is too long keeps its end, with number and type."""
     name = file_name_from(path.name)
     return name if Path(name).suffix == path.suffix else file_name_from(f"{path.stem[-20:]}{path.suffix}")

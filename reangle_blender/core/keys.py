@@ -59,7 +59,7 @@ def fit_keys(
     position_tolerance: float,
     angle_tolerance_deg: float | None = None,
 ) -> CameraKeys:
-    """The fewest keys found by adding one where the error is largest, until all errors are within the tolerances.
+    """Few keys: add one where the error is largest, until all errors are within the tolerances.
 
     world_from_camera: N x 4 x 4 in the geometry's world, one per frame. lens: N, millimetres. position_tolerance: in
     the geometry's unit; 2e-4 of the focus depth keeps an orbit on its arc to the eye. A static camera gets one key;

@@ -32,7 +32,7 @@ def watch(client: Client, entry: Entry) -> None:
     def failed(failure: Failure) -> None:
         ledger.active.discard(entry.id)
         if isinstance(failure.error, UnreachableError):
-            # The job goes on in the backend; a later connection finds it by its id.
+            # The job continues in the backend; a later connection resumes it by its id.
             entry.message, entry.advice = failure.message, failure.advice
             ledger.write(entry)
         elif isinstance(failure.error, RefusedError) and failure.error.status == 404:

@@ -48,16 +48,16 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
 
 
 def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str) -> None:
-    """What the backend reports of a chosen engine, provider or suite: its licence, and why it cannot run."""
-    found = choices.find(kind, name)
-    if found is None:
+    """Licence of a chosen engine, provider or suite, and why it cannot run."""
+    choice = choices.find(kind, name)
+    if choice is None:
         if choices.reported(kind):
             paragraph(layout, context, f"{choices.NOT_OFFERED}.", "ERROR")
         return
-    if found.licence and kind != "engine":
-        paragraph(layout, context, f"Licence: {found.licence}", "COPY_ID")
-    if not found.available:
-        problem(layout, context, found.message, found.advice)
+    if choice.licence and kind != "engine":
+        paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
+    if not choice.available:
+        problem(layout, context, choice.message, choice.advice)
 
 
 def duration(seconds: float) -> str:

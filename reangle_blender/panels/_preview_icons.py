@@ -9,7 +9,7 @@ _loaded: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
 def icon_of(path: str) -> int:
-    """The icon of an image file; 0 for "". A file is read once, when its icon is first asked for."""
+    """The icon of an image file; 0 for "". A file is read once, when its icon is first used."""
     if not path:
         return 0
     global _loaded

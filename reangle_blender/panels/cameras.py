@@ -17,7 +17,7 @@ class REANGLE_PT_cameras(SidebarPanel, Panel):
         layout = self.layout
         shot = state.of(context.scene)
         if state.alive(context.scene, shot.origin) is None:
-            paragraph(layout, context, "Import a clip first: new cameras start where its camera stands.")
+            paragraph(layout, context, "Import a clip first: new cameras start at its camera.")
         layout.operator("reangle.add_camera", icon="OUTLINER_OB_CAMERA").follow = shot.follow
         column = settings_column(layout)
         for name in ("move", shot.amount_property, "easing", "hold", "follow", "focus"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a scene saves in the .blend. Objects that live only in a session are in `exchange` and `scene`."""
+"""The properties that a scene saves in the .blend. Objects of a session are in `exchange` and `scene`."""
 
 from __future__ import annotations
 

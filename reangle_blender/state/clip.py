@@ -42,5 +42,5 @@ class ReangleClip(PropertyGroup):
 
 def geometry_settings(provider: str) -> tuple[str, ...]:
     """The fields of `GeometrySettings` that a provider reads; all of them while the backend is not connected."""
-    found = choices.find("provider", provider)
-    return found.settings if found is not None else ("files", *settings_of(GeometrySettings))
+    choice = choices.find("provider", provider)
+    return choice.settings if choice is not None else ("files", *settings_of(GeometrySettings))

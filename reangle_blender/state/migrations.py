@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings the state of files from older versions up to date, and leaves files from newer ones alone."""
+"""Updates the state of files from older versions; does not change files from newer ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .. import choices, compat
 from .scene import SCHEMA, ReangleScene
 
 Saved = Mapping[str, Any]
-"""All values that the file holds for a scene, also of properties that no longer exist; what was never set is absent."""
+"""All values that the file holds for a scene, also of removed properties; values that were never set are absent."""
 
 _NAMES: dict[choices.Kind, tuple[str, ...]] = {
     "engine": ("preview", "reangle"),
@@ -73,7 +73,7 @@ MIGRATIONS: dict[int, Callable[[ReangleScene, Saved], None]] = {1: _keep_depth_f
 
 
 def migrate(scene: Any) -> None:
-    """Bring the state of an older file up to date. One from a newer Reangle is left as it is."""
+    """Update the state of an older file. A file of a newer Reangle does not change."""
     shot = scene.reangle
     saved = compat.saved_properties(scene, "reangle") if shot.uid and shot.schema < SCHEMA else {}
     while shot.uid and shot.schema < SCHEMA:

@@ -46,7 +46,7 @@ class ReangleScene(PropertyGroup):
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     follow: BoolProperty(
         name="Follow Clip Camera",
-        description="Add the move to the motion of the clip's camera; otherwise start from where it stands now",
+        description="Add the move to the motion of the clip's camera; otherwise start at its current position",
         default=True,
     )
     focus: FloatProperty(

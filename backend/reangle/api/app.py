@@ -72,7 +72,7 @@ class Ending:
 def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], None]) -> FastAPI:
     """The application, without its `Guard`. end: ends the server."""
     database, store = supervisor.database, supervisor.store
-    # Threads of their own: neither many waiting clients nor many uploads keep other requests from being answered.
+    # Separate threads, so that many waiting clients or uploads do not block other requests.
     event_threads, upload_threads = anyio.CapacityLimiter(EVENT_THREADS), anyio.CapacityLimiter(UPLOAD_THREADS)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ _TEXTS = {
 
 
 class RefusedError(UserError):
-    """A UserError with an HTTP status of its own. more: further fields of the response."""
+    """A UserError with its own HTTP status. more: further fields of the response."""
 
     def __init__(self, status: int, message: str, *, advice: str, **more: Any) -> None:
         super().__init__(message, advice=advice)
@@ -32,7 +32,7 @@ def unknown_job(job_id: str) -> RefusedError:
 
 
 class ErrorText(BaseModel):
-    """message: what is wrong and where; advice: what to do now."""
+    """message: what is wrong and where; advice: what to do."""
 
     message: str
     advice: str

@@ -15,8 +15,8 @@ from reangle.runtime.store import Artifact, Store
 
 
 def _artifacts(database: JobDatabase, store: Store, job_id: str) -> dict[str, Artifact]:
-    found = {name: store.artifact(key) for name, key in database.results(job_id).items()}
-    return {name: artifact for name, artifact in found.items() if artifact is not None}
+    artifacts = {name: store.artifact(key) for name, key in database.results(job_id).items()}
+    return {name: artifact for name, artifact in artifacts.items() if artifact is not None}
 
 
 def results_of(database: JobDatabase, store: Store, job_id: str) -> list[Result]:

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int = 1) -> int:
-    """Serve a data folder until asked to end; returns the exit status.
+    """Serve a data folder until the shutdown request; returns the exit status.
 
     port: preferred port; 0, or one in use, takes a free one. parent: a process (Blender); after its end the backend
     ends too, once no job is left and no request has come for a minute. at_once: how many jobs run at a time.

@@ -41,13 +41,13 @@ def evaluate(options: Namespace, output: Output) -> int:
             folder = out / scene.name / view.path.name
             export(done[DELIVER.id(view.path.name)], folder)
             truth, parts = view.frames(), view.parts()
-            found = read_images(ResultFolder(folder).frames)
-            if found.shape != truth.shape:
+            rendered = read_images(ResultFolder(folder).frames)
+            if rendered.shape != truth.shape:
                 raise UserError(
-                    f"{view.folder} has images of shape {truth.shape}, the result {found.shape}.",
+                    f"{view.folder} has images of shape {truth.shape}, the result {rendered.shape}.",
                     advice="Correct the scene's size or the number of its frames.",
                 )
-            figures = {**judge(found, truth, parts), **camera_error(found, truth, parts.get("static"))}
+            figures = {**judge(rendered, truth, parts), **camera_error(rendered, truth, parts.get("static"))}
             rows.append({"scene": scene.name, "camera": view.path.name, **figures})
     figures = mean_of({name: value for name, value in row.items() if isinstance(value, float)} for row in rows)
     about = {"engine": options.engine, "views": rows, "mean": figures}

@@ -56,15 +56,15 @@ def open_jobs(data: Path) -> Iterator[JobReader | None]:
 
 def find_job(reader: JobReader | None, prefix: str) -> str:
     """The id of the one job whose id starts with `prefix`. Raises UserError if there is none, or more than one."""
-    found = sorted(job for job in (reader.job_ids() if reader else ()) if job.startswith(prefix.lower()))
-    if not found:
+    matches = sorted(job for job in (reader.job_ids() if reader else ()) if job.startswith(prefix.lower()))
+    if not matches:
         raise UserError(f"There is no job {prefix!r}.", advice="`reangle jobs` lists the jobs.")
-    if len(found) > 1:
+    if len(matches) > 1:
         raise UserError(
-            f"{len(found)} jobs start with {prefix!r}: {', '.join(found[:3])}{' ...' if len(found) > 3 else ''}",
+            f"{len(matches)} jobs start with {prefix!r}: {', '.join(matches[:3])}{' ...' if len(matches) > 3 else ''}",
             advice="Give more of the id.",
         )
-    return found[0]
+    return matches[0]
 
 
 def _table(rows: Sequence[JobStatus], now: float) -> str:

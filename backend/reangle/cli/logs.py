@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reangle logs JOB`: what a job's stages logged, whether or not the backend runs."""
+"""`reangle logs JOB`: the logs of a job's stages, with or without a running backend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POLL_S = 0.5
 
 
 def logs(options: Namespace, output: Output) -> int:
-    """Print the logs of a job; with `options.follow`, also what is added until the job ends."""
+    """Print the logs of a job; with `options.follow`, also new lines until the job ends."""
     data = data_of(options)
     with open_jobs(data) as reader:
         job = find_job(reader, options.job)
@@ -52,7 +52,7 @@ def _stages(data: Path, job: str, wanted: str | None) -> list[str]:
 
 def _added(path: Path) -> Iterator[str]:
     """At each step, the whole lines added to a log file since the last one, across its rotation."""
-    # Opened anew each time: on Windows an open file cannot be rotated.
+    # Opened again each time: on Windows an open file cannot be rotated.
     older = path.with_name(f"{path.name}.1")
     at, inode = 0, None
     while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line `reangle`: what the backend does, without Blender.
+"""The command line `reangle`: the backend without Blender.
 
 Exit status: 0 done; 1 a fault of Reangle; 2 an error that the user can correct, with advice on standard error;
 130 canceled.
@@ -22,7 +22,7 @@ from reangle.errors import UserError
 from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
 from reangle.runtime.threads import apply_thread_settings
 
-# Imported only when the command runs: help has to be instant, and the server must not load what it does not need.
+# Imported only when the command runs, so that help is instant and the server loads nothing that it does not need.
 _COMMANDS = {
     "run": "reangle.cli.render:run",
     "geometry": "reangle.cli.render:geometry",
@@ -56,11 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
         output.error(UserError("There was not enough memory.", advice="Use a smaller --size or fewer --frames."))
         return 2
     except KeyboardInterrupt:
-        output.error(UserError("Canceled.", advice="What was finished is kept; the same command goes on from there."))
+        output.error(UserError("Canceled.", advice="Finished stages are kept; the same command continues from there."))
         return 130
     except Exception as error:
         if isinstance(error, ImportError) and not (error.name or "backend").startswith("backend"):
-            advice = "`reangle doctor` says what is missing and how to get it."
+            advice = "`reangle doctor` lists what is missing and how to install it."
             output.error(UserError(f"A package cannot be loaded: {error}.", advice=advice))
             return 2
         traceback.print_exc()
@@ -122,12 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
 
     commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
-    logs = commands.add_parser("logs", parents=[shared, talk], help="print what a job's stages logged")
+    logs = commands.add_parser("logs", parents=[shared, talk], help="print the logs of a job")
     logs.add_argument("job", metavar="JOB", help="the job's id, or the start of it")
     logs.add_argument("--stage", metavar="STAGE", help='one stage, as in learn or "warp left" (default: all)')
-    logs.add_argument("--follow", action="store_true", help="also print what is added, until the job ends")
+    logs.add_argument("--follow", action="store_true", help="also print new lines until the job ends")
 
-    commands.add_parser("doctor", parents=[shared, talk], help="what is installed, what is missing, how to get it")
+    commands.add_parser("doctor", parents=[shared, talk], help="list what is installed and what is missing")
     models = commands.add_parser("models", help="list weights, and verify them")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", parents=[shared, talk], help="names, licences and folders")
@@ -157,7 +157,7 @@ def _scene_options() -> argparse.ArgumentParser:
 
 def _camera_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
-    cameras = options.add_argument_group("cameras, each as often as needed", _moves_text())
+    cameras = options.add_argument_group("cameras (options may be repeated)", _moves_text())
     move = "NAME[:AMOUNT[:EASING]]"
     cameras.add_argument("--move", action="append", default=[], metavar=move, help="a camera that moves over the clip")
     cameras.add_argument(

@@ -44,8 +44,8 @@ def add_settings(parser: argparse._ActionsContainer, cls: type, *, leave_out: tu
 
 def settings_of(options: Namespace, cls: type) -> dict[str, Any]:
     """Field name -> value of the options of `cls` that were given."""
-    found = {field.name: getattr(options, f"{cls.__name__}.{field.name}", None) for field in dataclasses.fields(cls)}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {field.name: getattr(options, f"{cls.__name__}.{field.name}", None) for field in dataclasses.fields(cls)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _setting_of(cls: type, name: str) -> Setting | None:

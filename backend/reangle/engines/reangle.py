@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `reangle`: the clip's motion is learned, and a video model makes what the camera did not see."""
+"""Engine `reangle`: a video model learns the clip's motion and generates what the source camera did not see."""
 
 from __future__ import annotations
 

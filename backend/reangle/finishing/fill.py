@@ -35,7 +35,7 @@ class Filler:
     def fill(
         self, rgb: np.ndarray, known: np.ndarray, depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray
     ) -> np.ndarray:
-        """The frame with its unknown pixels filled; known ones stay as they are.
+        """The frame with its unknown pixels filled; known ones do not change.
 
         rgb: H x W x 3 uint8. known: H x W bool. depth: H x W float32, planar z, 0 where unknown.
         """

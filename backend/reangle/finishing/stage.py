@@ -25,7 +25,7 @@ CHUNK = 32
 
 
 def fill(context: FillContext) -> None:
-    """Write the warped frames with their holes filled. Known pixels stay as they are."""
+    """Write the warped frames with their holes filled. Known pixels do not change."""
     path = context.params.path
     warp = context.read("warp", WarpFolder)
     filler = Filler(load_views(warp))
@@ -47,7 +47,7 @@ def fill(context: FillContext) -> None:
 
 
 def finish(context: FinishContext) -> None:
-    """Write the generated frames, with the warp's known pixels over them if asked, and the record of their making."""
+    """Write the generated frames, with the warp's known pixels over them if requested, and the record of both steps."""
     params = context.params
     warp, generated = context.read("warp", WarpFolder), context.read("generate", GeneratedFolder)
     fill_frames = context.read("fill", FilledFolder).frames

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stages leave on disk: the only place that names the files in their folders."""
+"""The output folders of the stages. Only this package names the files in them."""
 
 from reangle.folders.clip import ClipMetadata, DecodedClip
 from reangle.folders.geometry import GeometryFolder, GeometryMetadata

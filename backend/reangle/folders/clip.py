@@ -37,7 +37,7 @@ class ClipMetadata:
 
 
 class DecodedClip(StageFolder):
-    """The used part of the clip: frames (RGB, 8 bit), their opacity if the clip has any, and what is known of it."""
+    """The used part of the clip: frames (RGB, 8 bit), their opacity if the clip has any, and metadata."""
 
     @property
     def frames(self) -> Path:

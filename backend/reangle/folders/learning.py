@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stage `learn` leaves, and what it keeps while it is not finished."""
+"""The output of stage `learn`, and its checkpoint while it runs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LoraFolder(StageFolder):
 
 @plain_dataclass(frozen=True)
 class UnfinishedLearning:
-    """What a stage that runs a video model keeps, so that it can continue after a kill."""
+    """Checkpoint of a stage that runs a video model, to continue after a kill."""
 
     path: Path
 

@@ -20,7 +20,7 @@ from reangle.runtime.stage import STRICT, StageFolder
 class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
-    K, world_from_camera: one matrix per output frame. clip, geometry: what is known of the clip and its geometry.
+    K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
     generation: how the video model made the frames, None where none did. seconds: input -> how long its stage ran, None
     where that is unknown.
     """

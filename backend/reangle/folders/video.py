@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the stages `fill`, `generate` and `finish` leave: one picture per output frame."""
+"""Outputs of the stages `fill`, `generate` and `finish`: one image per output frame."""
 
 from __future__ import annotations
 
@@ -51,4 +51,4 @@ class GeneratedFolder(FramesFolder):
 
 
 class FinishedFolder(GeneratedFolder):
-    """Generated frames with what the camera saw over them."""
+    """Generated frames, with the known pixels of the warp over them."""

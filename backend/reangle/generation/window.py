@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One window of a video model: from a first frame and a prompt to as many frames as the model makes at once."""
+"""One window of a video model: from a first frame and a prompt to the number of frames of the model."""
 
 from __future__ import annotations
 

@@ -89,9 +89,9 @@ def align(pairs: Sequence[PairMaps], count: int, *, aspect: float = 1.0, focal: 
 
 
 def own_depth_maps(pairs: Sequence[PairMaps], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each frame's depth from all pairs in which it comes first, in a unit of its own, and its mean confidence.
+    """Each frame's depth from all pairs in which it is the first, in its own unit, and its mean confidence.
 
-    The pairs' maps are brought to one unit by their median ratio, then averaged in logarithms; values far from a
+    The pairs' maps are scaled to one unit by their median ratio, then averaged in logarithms; values far from a
     pixel's median get less weight. T x h x w float64 (NaN where no pair has depth) and float32.
     """
     height, width = pairs[0].depth.shape

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joint refinement of the whole clip: cameras, scales and the focal length, on all pairs at once."""
+"""Joint refinement of the whole clip: cameras, scales and the focal length, over all pairs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class ImageModel(Protocol):
         ...
 
     def fill(self, picture: np.ndarray, hole: np.ndarray, prompt: str, settings: FillSettings, seed: int) -> np.ndarray:
-        """The whole picture anew, H x W x 3 uint8, sides of `multiple`; known pixels may change a little.
+        """The whole image, generated again, H x W x 3 uint8, sides of `multiple`; known pixels may change a little.
 
         hole: H x W bool, True where to fill.
         """

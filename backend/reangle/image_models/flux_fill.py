@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from diffusers import FluxFillPipeline
 
 MOST_TOKENS = 512
-"""The pipeline takes no longer prompts."""
+"""Longest prompt that the pipeline accepts."""
 
 
 class FluxFill:

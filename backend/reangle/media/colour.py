@@ -17,7 +17,7 @@ from reangle.media.framing import Framing
 HDR_TRANSFERS = {int(ColorTrc.SMPTE2084): "PQ", int(ColorTrc.ARIB_STD_B67): "HLG"}
 
 _BT709, _BT601, _BT2020 = 1, 6, 9
-# H.273 codes to swscale's; 10 is constant-luminance BT.2020, for which swscale has no matrix of its own.
+# H.273 codes to swscale's; 10 is constant-luminance BT.2020, for which swscale has no matrix.
 _TO_SWS = {_BT709: 1, 4: 4, 5: 5, 6: 5, 7: 7, _BT2020: 9, 10: 9}
 _FULL_CHROMA = Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 _FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | _FULL_CHROMA

@@ -53,7 +53,7 @@ class Draw:
 def draw(examples: Sequence[Example], settings: LearningSettings, number: int, times: int) -> Draw:
     """Draw `number` of a training; it depends on the seed and the number alone, so a broken run resumes exactly.
 
-    Every clip comes once before any comes again. times: of the model's training.
+    Every clip is used once before any repeats. times: of the model's training.
     """
     round_, place = divmod(number, len(examples))
     clip = int(np.random.default_rng([settings.seed, round_]).permutation(len(examples))[place])
@@ -132,7 +132,7 @@ def recompute(model: VideoModel, share: float) -> None:
 
 
 def clip_loss(model: VideoModel, example: Example, chosen: Draw) -> torch.Tensor:
-    """The loss of one clip under one draw; the model's conditions are left out."""
+    """The loss of one clip for one draw, without the model's conditions."""
     noised = NoisedClip.of(model, example, chosen)
     prediction = predict(model, example, chosen, noised)
     target = model.target(noised.clean, noised.noise, noised.time)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running jobs: what a stage is, the stage cache, the durable queue, and one process per stage."""
+"""Running jobs: stages, their cache, the durable queue, and one process per stage."""

@@ -57,7 +57,7 @@ def _take_from_others(path: Path) -> None:
 def write_atomically(path: Path, data: bytes, *, owner_only: bool = False) -> None:
     """Write a file so that readers and crashes see the old content or the new, never a part.
 
-    owner_only: nobody else may read it, from before any content is in it.
+    owner_only: only the user can read it, even before it has content.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if owner_only else 0o666)

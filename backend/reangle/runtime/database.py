@@ -184,7 +184,7 @@ class JobDatabase(JobReader):
                 self.finish(row["id"], "failed", JobError(message=error.message, advice="Send the job again."))
 
     def cancel(self, job_id: str) -> JobStatus | None:
-        """Cancel a queued job at once, mark a running one, leave an ended one alone. None for an unknown job."""
+        """Cancel a queued job at once, mark a running one, ignore an ended one. None for an unknown job."""
         with self._write() as db:
             row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row is None:

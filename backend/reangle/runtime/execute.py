@@ -31,7 +31,7 @@ class Weights(Protocol):
     def checkpoint_hash(self, checkpoint: str, report: Callable[[float, str], None] = ignore_progress) -> str:
         """SHA-256 of the content that decides what the checkpoint computes; "" for no checkpoint.
 
-        Reads each file once per path, size and time, which takes long for large weights; report as in StageContext.
+        Reads each file once per path, size and time, which takes long for large weights; report: as in StageContext.
         """
         ...
 
@@ -47,7 +47,7 @@ class PlanReport(Protocol):
 
 
 def ignore_plan(stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
-    """A PlanReport that drops what it gets."""
+    """A PlanReport that does nothing."""
 
 
 def stage_key(stage: PlannedStage, inputs: Mapping[str, Artifact], checkpoint_hash: str) -> str:
@@ -69,7 +69,7 @@ def run_stage(
     report: Callable[[float, str], None] = ignore_progress,
     report_training: Callable[[float, str, bytes], None] = ignore_training,
 ) -> Artifact:
-    """Run one stage in this process and publish what it wrote. If the stage raises, nothing is published.
+    """Run one stage in this process and publish its output. If the stage raises, nothing is published.
 
     report, report_training: see StageContext.
     """

@@ -32,7 +32,7 @@ LOSS_GAP_S = 1.0
 logger = logging.getLogger(__name__)
 
 Planner = Callable[[JobRequest, Path], Sequence[PlannedStage]]
-"""From a request and the data folder to the stages of the job. Raises UserError for what is bound to fail."""
+"""From a request and the data folder to the stages of the job. Raises UserError for what cannot succeed."""
 
 
 class JobInterruptedError(Exception):

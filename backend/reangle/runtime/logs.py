@@ -25,9 +25,9 @@ SERVER_LOG = "server.log"
 SERVER_BYTES = 4 << 20
 STAGE_BYTES = 1 << 20
 TOTAL_BYTES = 256 << 20
-"""What the logs of all jobs may take; the oldest go first."""
+"""Largest size of the logs of all jobs; the oldest are removed first."""
 ALWAYS_KEPT = 8
-"""The newest jobs' logs stay whatever they take, because those jobs may be running."""
+"""The logs of the newest jobs are never removed, because those jobs may be running."""
 
 _STAMPED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
 _JOB = re.compile(r"[0-9a-f]{32}")
@@ -55,7 +55,7 @@ def log_place(job: str, stage: str = "-") -> Generator[None]:
 
 
 class _Formatter(logging.Formatter):
-    """Repeats time, job and stage on every line of a message or traceback. A line that has them stays as it is."""
+    """Repeats time, job and stage on every line of a message or traceback. A line that has them does not change."""
 
     def format(self, record: logging.LogRecord) -> str:
         if getattr(record, "stamped", False):
@@ -66,7 +66,7 @@ class _Formatter(logging.Formatter):
 
 
 class _RotatingFile(RotatingFileHandler):
-    """A log that cannot be written, as on a full disk, loses lines and stops nobody."""
+    """If the log cannot be written, for example on a full disk, lines are lost and work continues."""
 
     def __init__(self, path: Path, limit: int, older: int) -> None:
         with suppress(OSError):
@@ -105,7 +105,7 @@ def log_to_stderr(job: str, stage: str) -> None:
 class StageLog:
     """The log file of one stage of one job, while the context is open.
 
-    In it land what the backend's thread logs in the context, and the lines given to `write_output`.
+    It receives the log of the backend's thread in this context, and the lines of `write_output`.
     """
 
     def __init__(self, data: Path, job: str, kind: str, camera: str = "") -> None:
@@ -143,7 +143,7 @@ def stage_file_name(kind: str, camera: str = "") -> str:
 
 
 def job_folder(data: Path, job: str) -> Path:
-    """The folder of a job's logs. Raises ValueError for what is no job id."""
+    """The folder of a job's logs. Raises ValueError for an invalid job id."""
     if not _JOB.fullmatch(job):
         raise ValueError(f"not a job id: {job!r}")
     return data / FOLDER / job
@@ -160,12 +160,12 @@ class LogFile:
 
 def list_logs(data: Path, job: str) -> list[LogFile]:
     """A job's log files, in the order in which they were last written."""
-    found: list[LogFile] = []
+    log_files: list[LogFile] = []
     for path in job_folder(data, job).glob("*.log"):
-        with suppress(OSError):  # a rotation may move it away meanwhile
+        with suppress(OSError):  # a rotation may move it meanwhile
             stat = path.stat()
-            found.append(LogFile(path.stem, sum(part.stat().st_size for part in _parts(path)), stat.st_mtime))
-    return sorted(found, key=lambda log: (log.modified, log.stage))
+            log_files.append(LogFile(path.stem, sum(part.stat().st_size for part in _parts(path)), stat.st_mtime))
+    return sorted(log_files, key=lambda log: (log.modified, log.stage))
 
 
 def read_log(data: Path, job: str, stage: str, limit: int) -> str | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage in a process of its own, and the end of it and everything that it started. No wait in here is unbounded."""
+"""A stage in its own process, and the end of it and of its children. Every wait has a limit."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class StageProcess:
             self._log(line)
 
     def next_line(self, seconds: float) -> dict[str, Any] | None:
-        """The next JSON line of its output, or None if none comes within that time."""
+        """The next JSON line of its output, or None if there is none within that time."""
         with suppress(queue.Empty):
             return self._lines.get(timeout=seconds)
         return None
@@ -123,7 +123,7 @@ class StageProcess:
 
 
 def _lines_of(stream: IO[bytes] | None) -> Iterator[str]:
-    """Lines without their ends, cut at MAX_LINE_BYTES; of a progress bar, what it showed last."""
+    """Lines without their ends, cut at MAX_LINE_BYTES; of a progress bar only the last state."""
     assert stream is not None
     while part := stream.readline(MAX_LINE_BYTES):
         yield part.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2]
@@ -150,14 +150,14 @@ def _own_group() -> dict[str, Any]:
 
 
 def _members(run: str, group: int | None) -> set[psutil.Process]:
-    """All processes with this mark, their children, and those of the group, where the system has process groups."""
-    found: set[psutil.Process] = set()
+    """All processes with this mark, their children, and those of the group, if the system has process groups."""
+    members: set[psutil.Process] = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             in_group = group is not None and sys.platform != "win32" and os.getpgid(process.pid) == group
             if in_group or process.environ().get(RUN_MARK) == run:
-                found |= {process, *process.children(recursive=True)}
-    return found
+                members |= {process, *process.children(recursive=True)}
+    return members
 
 
 def _wait_gone(members: set[psutil.Process], seconds: float) -> bool:
@@ -170,7 +170,7 @@ def _wait_gone(members: set[psutil.Process], seconds: float) -> bool:
 
 
 def _runs(process: psutil.Process) -> bool:
-    # A zombie holds nothing but its number; in some containers nobody ever collects it.
+    # A zombie holds only its number; in some containers no process collects it.
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:

@@ -12,7 +12,7 @@ from reangle.runtime.stage import PlannedStage
 MIN_WORKED = 0.01
 """Share of the uncached work after which a pace is estimated; before, start-up time would dominate it."""
 MIN_OF_STAGE = 0.05
-"""Share of a stage after which its kind has a pace of its own."""
+"""Share of a stage after which its speed replaces the estimate for its kind."""
 
 
 class Progress:

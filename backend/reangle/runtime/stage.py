@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage is: one unit of work with declared inputs, cached by content and run in a process of its own.
+"""A stage: one unit of work with declared inputs, cached by content and run in its own process.
 
 Each room declares its stages in a torch-free module `spec.py` beside the code that does the work, and `reangle.stages`
 lists them all. `reangle.engines` plans jobs from them.
@@ -144,23 +144,23 @@ class PlannedStage:
 
 
 def ignore_progress(fraction: float, message: str) -> None:
-    """A `StageContext.report` that drops what it gets."""
+    """A `StageContext.report` that does nothing."""
 
 
 def ignore_training(loss: float, message: str, picture: bytes) -> None:
-    """A `StageContext.report_training` that drops what it gets."""
+    """A `StageContext.report_training` that does nothing."""
 
 
 @dataclass(frozen=True)
 class StageContext(Generic[Params, Output]):
-    """What a stage function gets. It reads `params`, its inputs and `files`, and writes into `out`, nowhere else.
+    """Argument of a stage function, which reads `params`, its inputs and `files`, and writes only to `out`.
 
     inputs: role -> that artifact's folder; see `read` and `find`. files: role -> (original name, path) in order.
     report(fraction, message): progress of this stage, 0 to 1; message is "" or one line for the artist's log.
-    report_training(loss, message, picture): message gives step, speed and time left; picture is a PNG of what the
-    model makes by now, or b"".
-    unfinished: a folder that is still there when the same stage runs again after a kill; None keeps nothing.
-    preparation: the planned stage's.
+    report_training(loss, message, picture): message gives step, speed and time left; picture is a preview
+    image as PNG, or b"".
+    unfinished: a folder that survives a kill, for the next run of the same stage; None if there is none.
+    preparation: of the planned stage.
     """
 
     params: Params
@@ -175,10 +175,10 @@ class StageContext(Generic[Params, Output]):
 
     def read(self, role: str, folder: type[Input]) -> Input:
         """The input with this role. Raises KeyError if there is none, TypeError if it is of another type."""
-        found = self.inputs[role]
-        if not isinstance(found, folder):
-            raise TypeError(f"input {role!r} is a {type(found).__name__}, not a {folder.__name__}")
-        return found
+        value = self.inputs[role]
+        if not isinstance(value, folder):
+            raise TypeError(f"input {role!r} is a {type(value).__name__}, not a {folder.__name__}")
+        return value
 
     def find(self, role: str, folder: type[Input]) -> Input | None:
         """The input with this role, or None if the plan gives none."""

@@ -4,8 +4,8 @@
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}, "job": job id}. Prints JSON lines: {"progress": fraction, "message": text} and
 {"loss": number, "message": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for what the artist can mend, 1 for the rest, or
-{"again": why} and exit status 3 if the stage wants a fresh process.
+{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest, or
+{"again": why} and exit status 3 if the stage needs a new process.
 
 With "hash": true instead of "key" and "inputs" it only identifies the stage's weights: it prints
 {"reading": fraction, "message": text}, then {"hash": SHA-256}.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages that report nothing for long: the backend names them, their process writes its stack. Nobody ends them."""
+"""Stages that report nothing for long: the backend reports them, their process writes its stack and continues."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ ARTIFACT_FILE = "artifact.json"
 _CHUNK = 1 << 20
 
 UNFINISHED_S = 14 * 86400
-"""Unfinished work that nobody continued for this long is removed."""
+"""Unfinished work is removed after this time without a change."""
 
 
 def hash_file(path: Path) -> str:
@@ -77,12 +77,12 @@ class Artifact:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 over the names and hashes of the files: equal for equal content, whatever made it."""
+        """SHA-256 over the names and hashes of the files: equal for equal content."""
         lines = "\n".join(f"{file.sha256} {file.path}" for file in self.files)
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def damaged_file(self) -> str | None:
-        """The first file that is missing or whose bytes are not what was published; None if all is well."""
+        """The first file that is missing or has changed since it was published; None if there is none."""
         paths = [self.folder / file.path for file in self.files]
         with ThreadPoolExecutor() as pool:
             hashes = pool.map(_hash_or_nothing, paths)
@@ -106,7 +106,7 @@ class Store:
                 folder.mkdir(parents=True, exist_ok=True)
 
     def blob_path(self, sha256: str) -> Path:
-        """Where the blob with this hash lies, or would lie."""
+        """Path of the blob with this hash, whether or not it exists."""
         return self._place(self._blobs, sha256)
 
     def has_blob(self, sha256: str) -> bool:
@@ -215,7 +215,7 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """A new empty folder on the store's disk; whatever is left of it afterwards is removed."""
+        """A new empty folder on the store's disk; removed at the end."""
         folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         with disk_errors(folder):
             folder.mkdir()
@@ -225,7 +225,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
 
     def unfinished(self, key: str) -> Path:
-        """Where a long stage keeps what it continues from after a kill; `finished` removes it."""
+        """Folder in which a long stage keeps its checkpoint; `finished` removes it."""
         folder = self._place(self._unfinished, key)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)

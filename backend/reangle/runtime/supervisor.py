@@ -89,7 +89,7 @@ class Supervisor:
                 if request is not None:
                     self._run(request)
             except Exception:
-                # The job list itself cannot be written, as on a full disk; the job stays as it is and is tried again.
+                # The job list itself cannot be written, as on a full disk; the job does not change and is tried again.
                 logger.exception("The job list cannot be written")
                 self._closing.wait(RETRY_AFTER_S)
                 if request is not None:

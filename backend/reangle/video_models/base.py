@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a video model must answer so that motion learning and generation can use it.
+"""The interface of a video model for motion learning and generation.
 
 One clip is a tensor of latents, frames x channels x height x width, scaled as the transformer sees them: its first
 latent holds the first frame, each later one `group` frames. A model whose library orders axes otherwise turns them.
@@ -47,7 +47,7 @@ class VideoModel(Protocol):
     lora_targets: Sequence[str]
     """Names of the matrices that a LoRA changes, as peft matches them."""
     published_size: VideoModelSize
-    """Of the published checkpoint in bfloat16, to say what it needs before it is downloaded."""
+    """Size of the published checkpoint in bfloat16, to estimate its memory before the download."""
 
     @classmethod
     def open(cls, folder: Path, tier: Tier, device: str | None = None) -> Self:
@@ -103,7 +103,7 @@ class VideoModel(Protocol):
         ...
 
     def truncation(self, prompt: str) -> Truncation | None:
-        """What the model does not read of a prompt that is too long; None if it reads all."""
+        """The part of a long prompt that the model does not read; None if it reads all."""
         ...
 
     def decode(self, latents: torch.Tensor) -> np.ndarray:
@@ -119,7 +119,7 @@ class VideoModel(Protocol):
 
     @property
     def layers(self) -> nn.ModuleList:
-        """The transformer's layers, each of which can be recomputed or quantized."""
+        """The transformer's layers. Each can be recomputed or quantized."""
         ...
 
     @property
@@ -159,7 +159,7 @@ class VideoModel(Protocol):
         ...
 
     def clean_estimate(self, prediction: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """The clean latents that a prediction stands for."""
+        """The clean latents that a prediction implies."""
         ...
 
     def save_lora(self, folder: LoraFolder) -> None:

@@ -112,7 +112,7 @@ class CogVideoX:
         return self.pipe.vae_scale_factor_temporal
 
     def size_for(self, width: int, height: int) -> tuple[int, int]:
-        """One size for all pictures: what the weights were trained for."""
+        """The size that the weights were trained for, for all images."""
         config, factor = self.transformer.config, self.pipe.vae_scale_factor_spatial
         return config.sample_width * factor, config.sample_height * factor
 
@@ -122,7 +122,7 @@ class CogVideoX:
         return (self.frames - 1) // self.group + 1, channels, height // factor, width // factor
 
     def is_condition(self, latents: int) -> torch.Tensor:
-        """None: the first frame is shown in channels of its own."""
+        """None: the first frame has separate channels."""
         return torch.zeros(latents, dtype=torch.bool)
 
     @torch.inference_mode()
@@ -134,7 +134,7 @@ class CogVideoX:
 
     @torch.inference_mode()
     def encode_first_frame(self, frame: np.ndarray, count: int, random: torch.Generator) -> torch.Tensor:
-        """count x c x h x w. Each variant has noise of its own, as CogVideoX adds it to conditions."""
+        """count x c x h x w. Each variant has its own noise, as CogVideoX adds it to conditions."""
         vae, device = self.pipe.vae, self.pipe._execution_device
         picture = _video_of(frame[None])[0, :, 0]
         spread = CONDITION_NOISE_LOG_DEVIATION * torch.randn(count, 1, 1, generator=random)
@@ -220,7 +220,7 @@ class CogVideoX:
         )[0]
 
     def clean_estimate(self, prediction: torch.Tensor, noisy: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-        """v turns back by itself: clean = sqrt(a) noisy - sqrt(1 - a) v."""
+        """By the definition of v: clean = sqrt(a) noisy - sqrt(1 - a) v."""
         return self.pipe.scheduler.get_velocity(prediction, noisy, time)
 
     def save_lora(self, folder: LoraFolder) -> None:

@@ -59,7 +59,7 @@ class ModelView:
         return cv2.resize(np.ascontiguousarray(inner), (self.width, self.height), interpolation=way)
 
     def paste(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A height x width x 3 picture placed in the model's, black around it, and a bool mask of where it lies."""
+        """A height x width x 3 image padded with black to the model's size, and a bool mask of its pixels."""
         x, y = self.rim
         shrinks = self.inner_width <= self.width and self.inner_height <= self.height
         way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

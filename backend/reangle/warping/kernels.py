@@ -18,5 +18,5 @@ def thread_count() -> int:
 
 
 def writable(array: np.ndarray, dtype: type) -> np.ndarray:
-    """A contiguous, writable array: kernels compile anew for each other layout."""
+    """A contiguous, writable array: kernels are compiled again for any other layout."""
     return np.require(array, dtype, ("C", "W"))

@@ -24,7 +24,7 @@ MOST_FRAMES = 64
 
 
 class Recalled(NamedTuple):
-    """What the memory shows from one camera.
+    """The memory, seen from one camera.
 
     rgb: H x W x 3 uint8. depth: H x W float32, planar z, 0 where unknown.
     near: H x W bool, pixels on the nearer side of a depth edge in their source picture.

@@ -11,7 +11,7 @@ from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 
 EASING = "linear"
-"""What the command line takes where no easing is given: constant speed. The add-on offers a smooth start and end."""
+"""Default easing of the command line: constant speed. The add-on defaults to a smooth start and end."""
 _CENTRE = 0.2
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the room `warping` passes to other rooms."""
+"""Types that `warping` passes to other packages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ CHECKPOINT_SEPARATOR = "\n"
 """Separates the folders of a stage that loads two checkpoints."""
 
 PIPELINE_INDEX = "model_index.json"
-"""A file in the folder of a pipeline, whose parts have folders of their own."""
+"""A file in the folder of a pipeline, whose parts have their own folders."""
 
 _WEIGHTS_AND_CONFIG = (".safetensors", ".json")
 _TOKENIZER = (".model", ".txt")
@@ -82,7 +82,7 @@ _shipped: dict[tuple[str, int, int], str] = {}
 def file_hash(path: Path, *, read_again: bool = False) -> str:
     """SHA-256 of a file's content, read once in a process until its size or time changes. Raises OSError.
 
-    For shipped weights, which each process compares with what was shipped; they are small.
+    For shipped weights, which each process compares with the list; they are small.
     """
     stat = path.stat()
     key = (str(path), stat.st_size, stat.st_mtime_ns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Licence:
-    """restriction: what stands against commercial work, "" if nothing does."""
+    """restriction: what forbids commercial work, "" if nothing does."""
 
     name: str
     restriction: str = ""

@@ -73,13 +73,13 @@ def find_installed(known: Checkpoint, data: Path) -> Path:
 
 
 def locate(known: Checkpoint, data: Path) -> Path | None:
-    """Where a registered checkpoint lies, complete or not; None if it is not on this machine."""
+    """Folder of a registered checkpoint, complete or not; None if it is not on this machine."""
     folder = shipped_folder(known) if known.shipped else models_folder(data) / known.name
     return folder if folder.is_dir() or known.shipped else in_hub_cache(known.hub, known)
 
 
 def check_weights(checkpoint: str) -> None:
-    """Raise UserError if one of a stage's checkpoints comes with Reangle and has changed."""
+    """Raise UserError if one of a stage's checkpoints ships with Reangle and has changed."""
     for folder in split_checkpoints(checkpoint):
         if shipped := shipped_at(Path(folder)):
             check_shipped(shipped)

@@ -43,7 +43,7 @@ def depth_from_inverse(inverse: np.ndarray, farthest: float) -> np.ndarray:
 
 
 def smooth_in_time(values: np.ndarray, frames: float) -> np.ndarray:
-    """Gaussian mean over time of T or T x k values. frames: standard deviation; 0 leaves them as they are."""
+    """Gaussian mean over time of T or T x k values. frames: standard deviation; 0 does not smooth."""
     if frames <= 0:
         return values
     times = np.arange(len(values))

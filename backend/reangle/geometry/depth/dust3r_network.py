@@ -38,7 +38,7 @@ def network_class() -> Any:
 
 
 class Dust3rNetwork:
-    """`AsymmetricCroCo3DStereo`, encoding each frame once however many pairs it is in.
+    """`AsymmetricCroCo3DStereo`, encoding each frame only once for all its pairs.
 
     On a GPU it runs in bfloat16, with heads in float32.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a geometry provider is."""
+"""The interface of a geometry provider."""
 
 from __future__ import annotations
 
