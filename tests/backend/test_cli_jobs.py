@@ -77,7 +77,7 @@ def test_follow_prints_new_lines_until_the_job_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["ff"], "no job"), ([""], "jobs start with"), (["@", "--stage", "absent"], "no log")],
+    [(["xyz"], "no job"), ([""], "jobs start with"), (["@", "--stage", "absent"], "no log")],
 )
 def test_unknown_and_ambiguous_names_are_refused(tmp_path: Path, arguments: list[str], words: str) -> None:
     with serving(tmp_path) as backend:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `preview`: the clip's pixels, moved; what no frame saw, continued from around."""
+"""Engine `preview`: warps the clip's pixels, and fills what no frame saw from its surroundings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reangle.warping.spec import WARP, WarpParams
 
 
 def unnamed(path: CameraPath) -> CameraPath:
-    """The path under a name that is the same for all, so that renaming a camera renders nothing again."""
+    """The path with a fixed name, so that renaming a camera renders nothing again."""
     return replace(path, name="camera")
 
 

@@ -49,7 +49,7 @@ def recipe_of(request: JobRequest) -> Recipe:
 
 
 def shared_learning(request: JobRequest, checkpoint: str) -> list[PlannedStage]:
-    """Learning from the clip and its warps to preset moves, once for all cameras; nothing if it has no steps."""
+    """Learning from the clip and its warps to preset moves, once for all cameras; none if it has no steps."""
     steps = recipe_of(request).shared_steps
     frames = SHARED_CLIPS * max(len(path.frames) for path in request.paths)
     return [_learn(request, checkpoint, steps, frames)] if steps else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills what no frame shows: once in the scene, not once per frame, so that it does not flicker."""
+"""Fills what no frame shows, once for the scene instead of once per frame, so that it does not flicker."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an image model must answer so that holes in a frame can be filled with it."""
+"""The interface of an image model that fills the holes of a frame."""
 
 from __future__ import annotations
 

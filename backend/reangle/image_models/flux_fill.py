@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from diffusers import FluxFillPipeline
 
 MOST_TOKENS = 512
-"""Longest prompt that the pipeline accepts."""
+"""Length of the longest prompt that the pipeline accepts."""
 
 
 class FluxFill:

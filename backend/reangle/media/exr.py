@@ -92,7 +92,7 @@ def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray |
 
 
 def write_exr_depth(path: Path, depth: np.ndarray) -> None:
-    """Write H x W float32 as a one-part EXR; appears whole or not at all.
+    """Write H x W float32 as a one-part EXR; never leaves an incomplete file.
 
     The channel is "Z". Blender shows a single Z as black, so "V", Blender's name for a grey image, repeats the
     values; compression makes the copy nearly free.

@@ -203,5 +203,5 @@ def _terminate(run: str, group: int | None, grace_s: float) -> bool:
 
 
 def end_orphans(run: str) -> bool:
-    """Kill what an earlier backend's stage process left behind and all that it started. False if any of it runs on."""
+    """Kill the stage process of an earlier backend and its children. False if any of them still runs."""
     return _end(run, group=None, grace_s=0)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video models behind one protocol (`base.VideoModel`), and what every one of them needs to learn and generate."""
+"""Video models behind one protocol (`base.VideoModel`), and what all of them need to learn and generate."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The licences of all weights that Reangle knows, with what restricts commercial work."""
+"""The licences of all weights that Reangle knows, and their restrictions on commercial work."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ CC_BY_NC_SA = Licence("CC BY-NC-SA 4.0", NOT_COMMERCIAL)
 COGVIDEOX = Licence("CogVideoX License", "commercial work only after registering with its makers")
 FLUX_DEV = Licence("FLUX.1 [dev] Non-Commercial License", NOT_COMMERCIAL)
 APACHE_2_ON_DUST3R = Licence("Apache-2.0", f"but needs DUSt3R's code, {CC_BY_NC_SA.terms}")
-"""Our own weights for DUSt3R's network: they are free, the code that runs them is not."""
+"""Our weights for DUSt3R's network: free weights, but restricted code."""
 OWN_FILES = Licence("your own")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where weights are on this machine, and what to tell the artist when they are missing.
+"""Folders of weights on this machine, and advice for missing ones.
 
 Nothing is downloaded unless REANGLE_DOWNLOAD=1 is set. Nothing here imports torch.
 """
