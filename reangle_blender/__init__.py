@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reangle's desk in Blender. Importable without bpy, so that `core` can be used and tested as plain Python."""
+"""The Reangle add-on. Importable without bpy, so that `core` can be used and tested as plain Python."""
 
 
 def register() -> None:

@@ -2,7 +2,7 @@
 """What the artist can choose by name: engines, geometry providers, suites of weights, camera moves and easings.
 
 Moves, easings and engines are those of the contract. Providers and suites are those that the backend reports; while it
-is not connected, the ones of version 0.1.0 stand in for them. A chosen name that is unknown stays in the list, so that
+is not connected, those of version 0.1.0 replace them. A chosen name that is unknown stays in the list, so that
 no file loses its choice.
 """
 
@@ -73,7 +73,7 @@ _OWN: dict[Kind, tuple[Choice, ...]] = {
     "move": tuple(Choice(move.name, move.label, move.number, move.help) for move in move_infos()),
     "easing": tuple(Choice(easing.name, easing.label, easing.number) for easing in easing_infos()),
 }
-"""The contract's choices, which need no backend to be known."""
+"""The contract's choices, which are known without a backend."""
 
 
 def reported(kind: Kind) -> Mapping[str, Choice]:
@@ -112,7 +112,7 @@ def _provider(info: ProviderInfo) -> Choice:
 
 
 def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
-    """Judged by the parts that the engines run."""
+    """Availability and licence are those of the parts that the engines run."""
     roles = {role for engine in capabilities.engines for role in engine.needs}
     parts = [part for part in info.parts if part.role in roles]
     label = next((choice.label for choice in _STAND_INS["suite"] if choice.name == info.name), info.label)
@@ -129,7 +129,7 @@ def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
 
 
 def number_of(kind: Kind, name: str) -> int:
-    """The number of an enum's item: the contract's, else one that follows from the name alone.
+    """The number of an enum's item: the contract's, else one computed from the name.
 
     The .blend saves names, so a number only has to differ from the others and to stay the same.
     """
@@ -140,7 +140,7 @@ def number_of(kind: Kind, name: str) -> int:
 
 
 def number_from(name: str) -> int:
-    """A number that follows from the name alone, larger than any that is given by hand."""
+    """A number computed from the name, larger than all fixed ones."""
     return 1 << 30 | zlib.crc32(name.encode()) & (1 << 30) - 1
 
 
@@ -150,7 +150,7 @@ def find(kind: Kind, name: str) -> Choice | None:
 
 
 def label_of(kind: Kind, name: str) -> str:
-    """A name as people read it."""
+    """The label of a name."""
     return next(label for item, label, *_ in items(kind, name) if item == name)
 
 

@@ -2,7 +2,7 @@
 """Blender's lens, shift and matrices <-> the contract's K and world_from_camera, in both directions.
 
 Contract: OpenCV axes (x right, y down, z forward), K in pixels with pixel centres at +0.5. Blender: cameras look along
-their -z with y up. The geometry's world lies under an empty, the origin: in the empty's space, an OpenCV world point
+their -z with y up. The geometry's world is a child of an empty, the origin: in the empty's space, an OpenCV world point
 (x, y, z) is (x, z, -y). The empty may be moved, rotated and uniformly scaled; what is exported is relative to it.
 """
 

@@ -117,8 +117,8 @@ class Client:
         self._ask("POST", "/v1/shutdown")
 
     def submit(self, request: JobRequest) -> JobStatus:
-        """Send a job whose files are uploaded; sending it again is the same job. RefusedError.missing lists files that
-        are not uploaded yet."""
+        """Send a job whose files are uploaded; sending it again does not create another job. RefusedError.missing
+        lists files that are not uploaded yet."""
         headers = {"Content-Type": "application/json"}
         return self._parse(JobStatus, self._ask("POST", "/v1/jobs", data=to_json(request).encode(), headers=headers))
 
@@ -163,10 +163,10 @@ class Client:
         progress: Progress | None = None,
         cancel: threading.Event | None = None,
     ) -> list[Path]:
-        """Fetch a result's files into `folder`, in their order, keeping relative paths; returns where they lie.
+        """Fetch a result's files into `folder`, in their order, keeping relative paths; returns their paths.
 
         Existing files with the right content are kept, so an interrupted download continues. A
-        file appears under its name only when it is whole. wanted(path) chooses files.
+        file gets its name only when it is complete. wanted(path) chooses files.
         """
         chosen = [file for file in result.files if wanted(file.path)]
         total, done = sum(file.size for file in chosen), 0
@@ -261,7 +261,7 @@ class Client:
             message = f"The backend at {self.address} does not answer in time."
         else:
             message = f"The backend at {self.address} cannot be reached."
-        return UnreachableError(message, advice="Start the backend in the Clip step; jobs go on where they were.")
+        return UnreachableError(message, advice="Start the backend in the Clip step; jobs resume there.")
 
 
 class _Upload:
@@ -287,7 +287,7 @@ class _Upload:
 
 
 def check_version(contract: int, version: str) -> None:
-    """Raise VersionMismatchError, with the text that says what to install, unless the versions are equal."""
+    """Raise VersionMismatchError, with advice on what to install, unless the versions are equal."""
     if contract == CONTRACT_VERSION:
         return
     raise VersionMismatchError(

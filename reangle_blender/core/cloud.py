@@ -93,7 +93,7 @@ class Cloud:
 
     @property
     def capacity(self) -> int:
-        """The most points that any frame has."""
+        """Largest number of points of any frame."""
         return int(np.count_nonzero(self.depth > 0, axis=(1, 2)).max())
 
     def focus_depth(self, frame: int) -> float:
@@ -114,7 +114,7 @@ class Cloud:
         depth: np.ndarray = self.depth[frame]
         height, width = len(depth), len(depth[0])
         origin_from_camera = (BLENDER_FROM_CV @ self.world_from_camera[frame])[:3]
-        # A pixel's ray is a column's part plus a row's part, so it never needs a full-size matrix product.
+        # A pixel's ray is the sum of a column's part and a row's part, so no full-size matrix product is needed.
         K: np.ndarray = self.K[frame]
         per_pixel = origin_from_camera[:, :3] @ np.linalg.inv(K)
         columns = (per_pixel[:, :1] * (np.arange(width) + 0.5)).astype(np.float32)

@@ -86,7 +86,7 @@ def fit_keys(
             keys.append(count - 1)
             continue
         free = np.setdiff1d(np.arange(count), frames)
-        # The middle of the worst span, not its worst frame: spans of like length keep the curves easy to edit.
+        # The middle of the worst span, not its worst frame: spans of similar length keep the curves easy to edit.
         span = int(np.searchsorted(frames, int(free[np.argmax(worst[free])])))
         keys = sorted({*keys, (int(frames[span - 1]) + int(frames[span])) // 2})
 

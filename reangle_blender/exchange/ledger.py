@@ -219,7 +219,7 @@ def _show_progress(entry: Entry, fraction: float) -> None:
 
 
 def forget_all() -> None:
-    """Stop this session's threads; the jobs go on in the backend, and files that hold their ids find them again."""
+    """Stop this session's threads; the jobs continue in the backend, and files that hold their ids resume them."""
     for entry in entries.values():
         entry.stop.set()
         entry.forgotten = True
