@@ -47,7 +47,7 @@ SETTINGS: dict[str, Mapping[str, str]] = {
     "library": {"GOMP_SPINCOUNT": "300000"},
     "ours": WAITING,
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
-    **{f"spin-{count}": {"GOMP_SPINCOUNT": str(count)} for count in (0, 100, 1000, 10000)},
+    **{f"spin-{count}": {"GOMP_SPINCOUNT": str(count)} for count in (0, 100, 1000, 3000, 30000)},
     "one-thread": {"OMP_NUM_THREADS": "1"},
     "one-numba-thread": {"NUMBA_NUM_THREADS": "1"},
 }

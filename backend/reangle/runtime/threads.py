@@ -2,8 +2,8 @@
 """How the threads of compute libraries wait for work. Standard library only.
 
 OpenMP threads spin between parallel loops because waking a thread is slow. GNU's runtime spins for 300,000 turns, about
-20 ms, and on a busy machine each spinning thread takes the core from the thread that it waits for. 3,000 turns cover
-the gaps between the loops of a network, so nothing is lost on a quiet machine (docs/lab/busy.md).
+20 ms, and on a busy machine each spinning thread takes the core from the thread that it waits for. 10,000 turns cover
+nearly all gaps between the loops of a network, so little is lost on a quiet machine (docs/lab/busy.md).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-WAITING = {"GOMP_SPINCOUNT": "3000"}
+WAITING = {"GOMP_SPINCOUNT": "10000"}
 """For GNU's runtime, which PyTorch uses on Linux: turns before a waiting thread sleeps."""
 CHOSEN_BY_USER = ("OMP_WAIT_POLICY", *WAITING)
 
