@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import textwrap
 import traceback
@@ -55,11 +56,15 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError:
         output.error(UserError("There was not enough memory.", advice="Use a smaller --size or fewer --frames."))
         return 2
+    except BrokenPipeError:
+        # The reader, such as `head`, has enough; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         output.error(UserError("Canceled.", advice="Finished stages are kept; the same command continues from there."))
         return 130
     except Exception as error:
-        if isinstance(error, ImportError) and not (error.name or "backend").startswith("backend"):
+        if isinstance(error, ImportError) and not (error.name or "reangle").startswith("reangle"):
             advice = "`reangle doctor` lists what is missing and how to install it."
             output.error(UserError(f"A package cannot be loaded: {error}.", advice=advice))
             return 2

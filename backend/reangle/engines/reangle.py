@@ -19,7 +19,7 @@ from reangle.runtime.stage import PlannedStage, StageId
 from reangle.warping.spec import WARP
 from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
 from reangle.weights.registry import find_checkpoint, kind_of
-from reangle.weights.suites import suite_named
+from reangle.weights.suites import SUITES, suite_named
 
 SHARED_CLIPS = 13
 """Clips of the shared phase: the clip itself and its preset warps (`motion.dataset.MOVES`)."""
@@ -36,7 +36,7 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
     if kind is None or kind.role != "video":
         raise UserError(
             f"{folder} does not hold a video model that the engine reangle can use.",
-            advice="Choose the suite mini or cogvideox-5b.",
+            advice=f"Choose the suite {' or '.join(suite.name for suite in SUITES)}.",
         )
     return str(folder)
 

@@ -28,8 +28,7 @@ class ProviderSpec:
 
     name: in requests and on the command line. number: in saved .blend files; never changed, never used again. label,
     help: for people. run: "module:function" of a `Provider`, imported only in the stage's process.
-    settings: the fields of `GeometrySettings` that it reads. gives_camera: it estimates or reads the source camera;
-    else the camera stands still. seconds: about how long it takes, for the progress of a job.
+    settings: the fields of `GeometrySettings` that it reads. seconds: about how long it takes, for a job's progress.
     packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
     partner: another provider whose weights it also uses if they are installed and `use_dust3r` is on.
     licence_without_weights: of its code, or of the files that it reads.
@@ -41,7 +40,6 @@ class ProviderSpec:
     help: str
     run: str
     settings: tuple[str, ...]
-    gives_camera: bool
     seconds: float
     packages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
