@@ -12,7 +12,7 @@ from types import MappingProxyType
 class EngineKind:
     """What people read about an engine.
 
-    number: in saved .blend files; never changed, never used again. settings: the fields of `JobRequest` with its
+    number: of its item in Blender's menus; never changed or reused. settings: the fields of `JobRequest` with its
     settings. needs: the roles of the weights it runs, each an entry of a suite.
     """
 

@@ -30,7 +30,7 @@ LEVEL_UP: Vector = (0.0, -1.0, 0.0)
 class MoveKind:
     """What people read about a kind of move.
 
-    number: in saved .blend files; never changed, never used again.
+    number: of its item in Blender's menus; never changed or reused.
     unit: of the amount: degrees, or percent of the focus depth. default: the amount offered. maximum: the largest one.
     """
 
@@ -78,7 +78,7 @@ KINDS: Mapping[str, MoveKind] = MappingProxyType(
 class Easing:
     """How a move starts and ends.
 
-    number: in saved .blend files; never changed, never used again. progress: the share of the amount at a time from 0
+    number: of its item in Blender's menus; never changed or reused. progress: the share of the amount at a time from 0
     to 1.
     """
 
@@ -96,6 +96,8 @@ EASINGS: Mapping[str, Easing] = MappingProxyType(
     }
 )
 DEFAULT_EASING = "smooth"
+COMMAND_LINE_EASING = "linear"
+"""Default on the command line, where commands written for version 0.1.0 keep their result."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.contract.moves import KINDS, Move, move_camera, move_times
+from reangle.contract.moves import COMMAND_LINE_EASING, KINDS, Move, move_camera, move_times
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 
-EASING = "linear"
-"""Default easing of the command line: constant speed. The add-on defaults to a smooth start and end."""
 _CENTRE = 0.2
 
 
@@ -36,12 +34,12 @@ def parse_move(text: str, *, held: bool) -> Move:
             f"{text!r} is not a move: {name} takes an amount above 0 and up to {kind.maximum:g} ({kind.unit}).",
             advice=f"Write for example {name}:{kind.default:g}.",
         )
-    return Move(name, number, easing=easing or EASING, held=held)
+    return Move(name, number, easing=easing or COMMAND_LINE_EASING, held=held)
 
 
 def move_name(move: Move) -> str:
     """A name for the move's camera, such as orbit-left-8 or view-orbit-left-8."""
-    easing = "" if move.held or move.easing == EASING else f"-{move.easing}"
+    easing = "" if move.held or move.easing == COMMAND_LINE_EASING else f"-{move.easing}"
     return f"{'view-' if move.held else ''}{move.kind}-{move.amount:g}{easing}"
 
 

@@ -84,7 +84,7 @@ class EngineInfo:
 class ProviderInfo:
     """A geometry provider on this machine.
 
-    number: in saved .blend files. licence and commercial_ok are of the weights and the code that it would run. message:
+    number: of its item in menus. licence and commercial_ok are of the weights and the code that it would run. message:
     what it would use, or why it is not available; advice: what to do then. settings: fields of `GeometrySettings` that
     it reads.
     """

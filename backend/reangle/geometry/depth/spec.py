@@ -26,7 +26,7 @@ class Provider(Protocol):
 class ProviderSpec:
     """A provider's declaration.
 
-    name: in requests and on the command line. number: in saved .blend files; never changed, never used again. label,
+    name: in requests and on the command line. number: of its item in Blender's menus; never changed or reused. label,
     help: for people. run: "module:function" of a `Provider`, imported only in the stage's process.
     settings: the fields of `GeometrySettings` that it reads. seconds: about how long it takes, for a job's progress.
     packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
