@@ -73,7 +73,7 @@ def deliver(context: DeliverContext) -> None:
     path, out = context.params.path, context.out
     frames = context.find("finish", FinishedFolder) or context.read("fill", FilledFolder)
     warp = context.read("warp", WarpFolder)
-    for source, target in zip((*warp.images, frames.frames), (*out.warp_images, out.frames), strict=True):
+    for source, target in zip((*warp.images, frames.frames), (*out.images, out.frames), strict=True):
         _link_folder(source, target)
     context.report(0.2, "")
     count = len(path.frames)

@@ -12,8 +12,8 @@ from pydantic.dataclasses import dataclass
 from reangle.contract import ResultFile
 from reangle.folders.records import Matrices, read_record, write_record
 from reangle.folders.video import GenerationRecord
-from reangle.folders.warp import ClipCoverage, Coverage
-from reangle.runtime.stage import STRICT, StageFolder
+from reangle.folders.warp import ClipCoverage, Coverage, WarpImages
+from reangle.runtime.stage import STRICT
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -48,33 +48,12 @@ class Manifest:
     files: tuple[ResultFile, ...]
 
 
-class ResultFolder(StageFolder):
+class ResultFolder(WarpImages):
     """The finished frames, what they were made from, a movie and the manifest."""
 
     @property
     def frames(self) -> Path:
         return self.path / "frames"
-
-    @property
-    def visibility(self) -> Path:
-        return self.path / "visibility"
-
-    @property
-    def memory(self) -> Path:
-        return self.path / "memory"
-
-    @property
-    def depth(self) -> Path:
-        return self.path / "depth"
-
-    @property
-    def warped(self) -> Path:
-        return self.path / "warped"
-
-    @property
-    def warp_images(self) -> tuple[Path, Path, Path, Path]:
-        """As `WarpFolder.images`."""
-        return self.warped, self.visibility, self.memory, self.depth
 
     @property
     def movie(self) -> Path:

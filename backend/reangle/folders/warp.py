@@ -48,8 +48,8 @@ class ViewCamera:
     world_from_camera: Matrix
 
 
-class WarpFolder(StageFolder):
-    """The clip from a new camera, with holes, and views of the static scene from which they can be filled."""
+class WarpImages(StageFolder):
+    """The clip from a new camera, with holes."""
 
     @property
     def warped(self) -> Path:
@@ -74,6 +74,10 @@ class WarpFolder(StageFolder):
     def images(self) -> tuple[Path, Path, Path, Path]:
         """warped, visibility, memory and depth: one picture per frame in each."""
         return self.warped, self.visibility, self.memory, self.depth
+
+
+class WarpFolder(WarpImages):
+    """The warp's images, and views of the static scene from which their holes can be filled."""
 
     @property
     def metadata_file(self) -> Path:
