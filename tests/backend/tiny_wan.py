@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 from reangle.folders import LoraFolder
-from reangle.video_models.adapter import adapter_weights
+from reangle.video_models.adapter import save_adapter
 from reangle.video_models.base import AfterStep, Truncation
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
 from reangle.video_models.quantized import quantize
@@ -212,12 +212,7 @@ class TinyWan:
         return noisy - later * self._level(time) * prediction
 
     def save_lora(self, folder: LoraFolder) -> None:
-        self.pipe.save_lora_weights(
-            folder.lora,
-            transformer_lora_layers=adapter_weights(self.transformer),
-            weight_name=folder.weights.name,
-            transformer_lora_adapter_metadata=self.transformer.peft_config["default"].to_dict(),
-        )
+        save_adapter(self.pipe, folder)
 
     def load_lora(self, folder: LoraFolder) -> None:
         self.pipe.load_lora_weights(str(folder.lora))

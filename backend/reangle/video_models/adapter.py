@@ -49,6 +49,17 @@ def put_adapter_weights(transformer: Any, weights: Mapping[str, torch.Tensor]) -
     set_peft_model_state_dict(transformer, dict(weights))
 
 
+def save_adapter(pipe: Any, folder: LoraFolder) -> None:
+    """Write the LoRA of a diffusers pipeline's transformer, so that `pipe.load_lora_weights` opens it."""
+    pipe.save_lora_weights(
+        folder.lora,
+        transformer_lora_layers=adapter_weights(pipe.transformer),
+        weight_name=folder.weights.name,
+        # Without it alpha is lost, and rank is taken for it.
+        transformer_lora_adapter_metadata=pipe.transformer.peft_config["default"].to_dict(),
+    )
+
+
 def read_adapter(folder: LoraFolder) -> dict[str, torch.Tensor]:
     """The weights that `VideoModel.save_lora` wrote, by the names of `adapter_weights`."""
     weights = load_file(folder.weights)

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 
 from reangle.folders import LoraFolder
-from reangle.video_models.adapter import adapter_weights
+from reangle.video_models.adapter import save_adapter
 from reangle.video_models.base import AfterStep, Truncation
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
 from reangle.video_models.quantized import quantize
@@ -224,13 +224,7 @@ class CogVideoX:
         return self.pipe.scheduler.get_velocity(prediction, noisy, time)
 
     def save_lora(self, folder: LoraFolder) -> None:
-        self.pipe.save_lora_weights(
-            folder.lora,
-            transformer_lora_layers=adapter_weights(self.transformer),
-            weight_name=folder.weights.name,
-            # Without it alpha is lost, and rank is taken for it.
-            transformer_lora_adapter_metadata=self.transformer.peft_config["default"].to_dict(),
-        )
+        save_adapter(self.pipe, folder)
 
     def load_lora(self, folder: LoraFolder) -> None:
         self.pipe.load_lora_weights(str(folder.lora))
