@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The output folders of the stages. Only this package names the files in them."""
 
+from reangle.folders.camera import CameraFolder, CameraMetadata, Distortion
 from reangle.folders.clip import ClipMetadata, DecodedClip
 from reangle.folders.geometry import GeometryFolder, GeometryMetadata
 from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
@@ -9,10 +10,13 @@ from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, Ge
 from reangle.folders.warp import ClipCoverage, Coverage, ViewCamera, WarpFolder, WarpMetadata
 
 __all__ = [
+    "CameraFolder",
+    "CameraMetadata",
     "ClipCoverage",
     "ClipMetadata",
     "Coverage",
     "DecodedClip",
+    "Distortion",
     "FilledFolder",
     "FinishedFolder",
     "FramesFolder",

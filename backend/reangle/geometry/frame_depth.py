@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth on its way from a network or files into the clip's world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class FrameDepth:
+    """What a depth provider says of T frames, before it is fitted into the camera's world.
+
+    inverse: T x h x w float32, 1 / planar z, at least 0; 0 is endlessly far. h x w is the provider's own size, of the
+    same view as the clip's frames.
+    valid: T x h x w bool, where the provider gives depth. confidence: T x h x w float32, 0 to 1; 1 if it gives none.
+    ambiguity: what is unknown in each frame: "none" (already in the camera's world), "scale" (true inverse depth =
+    s * inverse) or "scale-shift" (true inverse depth = s * inverse + t).
+    moving: T x h x w bool, what moves in the world; None if the provider does not say.
+    checkpoint, licence: their origin. notes: for the artist.
+    """
+
+    inverse: np.ndarray
+    valid: np.ndarray
+    confidence: np.ndarray
+    ambiguity: Literal["none", "scale", "scale-shift"]
+    moving: np.ndarray | None = None
+    checkpoint: str = ""
+    licence: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class WorldDepth:
+    """Depth of T frames in the camera's world, at the depth provider's own size.
+
+    depth: T x h x w float32, planar z, above 0 where valid. valid: T x h x w bool.
+    confidence: T x h x w float32, 0 (a guess) to 1 (measured). moving: T x h x w bool, what moves in the world.
+    notes: for the artist.
+    """
+
+    depth: np.ndarray
+    valid: np.ndarray
+    confidence: np.ndarray
+    moving: np.ndarray
+    notes: tuple[str, ...] = ()
