@@ -101,7 +101,7 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
             )
             for engine in capabilities.engines
         ),
-        "provider": tuple(_provider(info) for info in capabilities.providers),
+        "provider": tuple(_provider(info) for info in capabilities.depth_providers),
         "suite": tuple(_suite(info, capabilities) for info in capabilities.suites),
     }
     return {kind: {choice.name: choice for choice in offered} for kind, offered in offers.items()}

@@ -10,7 +10,7 @@ from bpy.types import Object, Scene
 
 from .. import choices, preferences, state
 from ..core.client import Client
-from ..core.contract import CameraPath, JobRequest, JobStatus, from_json, new_job_id, to_json
+from ..core.contract import CameraPath, JobRequest, JobStatus, new_job_id, to_json
 from ..core.errors import UserError
 from ..core.files import CanceledError
 from ..state import engines
@@ -53,7 +53,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     choices.check("engine", shot.engine)
     if "reangle" in engines.groups(shot.engine):
         choices.check("suite", shot.learning.suite)
-    material = from_json(transfer.Material, shot.shot_request)
+    material = transfer.read_material(shot.shot_request)
     shot_job = shot.jobs.get(shot.shot)
     number = 1 + sum(job.kind == "RENDER" for job in shot.jobs)
     entry = _new_entry(scene, "RENDER", f"{shot_job.title if shot_job else 'Render'} {number}")

@@ -14,7 +14,9 @@ from pathlib import Path
 from ..core.camera import scale_intrinsics
 from ..core.client import Client, RefusedError
 from ..core.cloud import Cloud
-from ..core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus
+from ..core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
+from ..core.contract.migration import migrated_geometry
+from ..core.contract.wire import parse
 from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
@@ -38,6 +40,12 @@ class Material:
     clip: Clip
     geometry: GeometrySettings
     places: tuple[Place, ...] = ()
+
+
+def read_material(text: str) -> Material:
+    """The material that a scene saved. One of contract version 2 is of this version. Raises ContractError."""
+    saved = parse(text)
+    return from_data(Material, {**saved, "geometry": migrated_geometry(saved["geometry"])})
 
 
 @dataclass(frozen=True, eq=False)

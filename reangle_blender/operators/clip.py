@@ -8,8 +8,9 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Operator, Scene
 
-from .. import choices, preferences, state
+from .. import choices, state
 from ..core.contract import GeometrySettings
+from ..core.contract.migration import camera_and_depth
 from ..core.errors import UserError
 from ..exchange import connection, sending, transfer
 from ..state.clip import geometry_settings
@@ -45,8 +46,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     choices.check("provider", clip.provider)
     names = geometry_settings(clip.provider)
     values = values_of(clip, GeometrySettings, (name for name in names if name != "files"))
-    if preferences.get().commercial_only:
-        values["use_dust3r"] = False
+    camera, depth = camera_and_depth(clip.provider)
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
     return transfer.ClipChoice(
         path=Path(bpy.path.abspath(clip.path)),
@@ -54,7 +54,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
         frames=clip.frames,
         size=None if clip.use_own_size else (clip.width, clip.height),
         sequence_fps=clip.sequence_fps,
-        geometry=GeometrySettings(provider=clip.provider, **values),
+        geometry=GeometrySettings(camera=camera, depth=depth, **values),
         reads_files="files" in names,
         geometry_folder=Path(folder) if folder else None,
     )

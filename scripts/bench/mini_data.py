@@ -100,7 +100,7 @@ def points_of(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -
 def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
     """The decoded sample's geometry, from its files (the truth) or from a learned provider."""
     settings = GeometrySettings(
-        provider=provider, files=(FileRef(name="x", sha256="0" * 64, size=1),) * (provider == "files")
+        depth=provider, files=(FileRef(name="x", sha256="0" * 64, size=1),) * (provider == "files")
     )
     files = {}
     if provider == "files":

@@ -156,7 +156,7 @@ class Backend:
         return {
             "id": uuid.uuid4().hex,
             "clip": {"files": [self.upload(clip, "clip.mp4")]},
-            "geometry": {"provider": "files", "files": [self.upload(depth, "depth.npz")]},
+            "geometry": {"camera": "files", "depth": "files", "files": [self.upload(depth, "depth.npz")]},
             "paths": [camera(name) for name in cameras],
             **more,
         }

@@ -137,7 +137,7 @@ def test_the_user_agent_makes_no_difference(backend: Backend, agent: str) -> Non
         {"environment": {"PYTHONPATH": "/tmp"}},
         {"stages": [{"run": "os:system"}]},
         {"preview": {"memory": True, "run": "os:system"}},
-        {"geometry": {"provider": "os:system"}},
+        {"geometry": {"depth": "os:system"}},
     ],
 )
 def test_a_job_cannot_name_a_command(backend: Backend, more: JSON) -> None:
@@ -278,7 +278,7 @@ def test_pickled_weights_are_refused(workshop: Backend, tmp_path: Path) -> None:
         (folder / "config.json").write_text('{"enc_embed_dim": 8, "dec_depth": 1}')
         (folder / name).write_bytes(b"\x80\x04cos\nsystem\n.")
         for checkpoint in (folder, folder / name):
-            request = workshop.request("left") | {"geometry": {"provider": "dust3r", "checkpoint": str(checkpoint)}}
+            request = workshop.request("left") | {"geometry": {"depth": "dust3r", "checkpoint": str(checkpoint)}}
             answer = workshop.ask("POST", "/v1/jobs", json=request)
             assert answer.status_code == 422
             error = answer.json()["error"]

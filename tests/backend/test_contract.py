@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from reangle.contract import (
     CameraPath,
     ContractError,
+    GeometrySettings,
     JobRequest,
     JobStatus,
+    SourceCamera,
     check_file_name,
     file_name_from,
     from_data,
@@ -44,11 +46,15 @@ def path_values(frames: int = 3) -> dict[str, Any]:
     }
 
 
+def given_values() -> dict[str, Any]:
+    return {name: path_values()[name] for name in ("width", "height", "world_from_camera", "K")}
+
+
 def request_values() -> dict[str, Any]:
     return {
         "id": JOB,
         "clip": {"files": [{"name": "a.mp4", "sha256": SHA, "size": 1}]},
-        "geometry": {"provider": "mini"},
+        "geometry": {"depth": "mini", "given": given_values()},
         "paths": [path_values()],
         "reangle": {"rate": 1e-4},
     }
@@ -112,9 +118,12 @@ def _put(values: Any, place: tuple[Any, ...], value: Any) -> None:
         (("clip", "fps"), 0),
         (("clip", "files", 0, "sha256"), SHA + "\n"),
         (("clip", "files", 0, "name"), "CON"),
-        (("geometry", "provider"), ""),
+        (("geometry", "depth"), ""),
+        (("geometry", "camera"), 1),
         (("geometry", "horizontal_fov_deg"), 170),
-        (("geometry", "use_dust3r"), 1),
+        (("geometry", "use_dust3r"), True),
+        (("geometry", "given", "width"), 0),
+        (("preview", "edge_filter"), 1.5),
         (("preview", "method"), "splat"),
         (("preview", "memory"), None),
         (("reangle", "rank"), 0),
@@ -151,11 +160,39 @@ def test_broken_json_is_refused(text: str) -> None:
         read_request(text)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (3, "install_backend")])
+@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (4, "install_backend")])
 def test_another_version_is_refused_before_its_fields_are_read(version: int, advice: str) -> None:
     with pytest.raises(ContractError, match=f"version {version}") as caught:
         read_request(json.dumps({"contract": version, "unknown": 1}))
     assert advice in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("old", "camera", "depth"),
+    [
+        ({"provider": "files"}, "files", "files"),
+        ({"provider": "mini"}, "auto", "mini"),
+        ({"provider": "dust3r"}, "dust3r", "dust3r"),
+        ({"provider": "depth-anything"}, "auto", "depth-anything"),
+        ({"provider": "depth-anything", "use_dust3r": False}, "still", "depth-anything"),
+    ],
+)
+def test_a_request_of_version_2_keeps_its_geometry(old: dict[str, Any], camera: str, depth: str) -> None:
+    settings = {"checkpoint": "weights", "horizontal_fov_deg": 40.0, "depth_files_scale": 2.0}
+    request = read_request(json.dumps({**request_values(), "contract": 2, "geometry": {**old, **settings}}))
+    assert request.geometry == from_data(GeometrySettings, {"camera": camera, "depth": depth, **settings})
+    assert read_request(to_json(request)) == request
+    with pytest.raises(ContractError, match=r"geometry\.guess"):
+        read_request(json.dumps({**request_values(), "contract": 2, "geometry": {**old, "guess": 1}}))
+
+
+def test_a_given_camera_is_checked_like_a_path() -> None:
+    values = given_values()
+    values["K"][1][0][0] = -5.0
+    with pytest.raises(ContractError, match=r"the given camera, frame 1\): the focal length"):
+        from_data(SourceCamera, values)
+    with pytest.raises(ContractError, match="must be equal"):
+        from_data(SourceCamera, {**given_values(), "K": given_values()["K"][:1]})
 
 
 def test_answers_of_a_newer_backend_are_read() -> None:

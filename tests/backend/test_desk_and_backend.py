@@ -59,7 +59,7 @@ class Desk:
             )
             for name in names
         )
-        geometry = GeometrySettings("files", files=refs[1:])
+        geometry = GeometrySettings("files", "files", files=refs[1:])
         return JobRequest(id=new_job_id(), clip=Clip(files=refs[:1]), geometry=geometry, paths=paths), places
 
     def done_under(self, order: str) -> JobStatus:
@@ -155,11 +155,14 @@ def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
 
 def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
     capabilities = desk.client.capabilities()
-    assert [provider.name for provider in capabilities.providers] == ["files", "mini", "dust3r", "depth-anything"]
-    assert all(provider.available or provider.advice for provider in capabilities.providers)
-    assert {provider.name for provider in capabilities.providers if not provider.commercial_ok} == {"mini", "dust3r"}
+    assert [provider.name for provider in capabilities.depth_providers] == ["files", "mini", "dust3r", "depth-anything"]
+    assert all(provider.available or provider.advice for provider in capabilities.depth_providers)
+    assert {provider.name for provider in capabilities.depth_providers if not provider.commercial_ok} == {
+        "mini",
+        "dust3r",
+    }
     settings = {group.name: {info.name: info for info in group.settings} for group in capabilities.settings}
-    for provider in capabilities.providers:
+    for provider in capabilities.depth_providers:
         assert set(provider.settings) - {"files"} <= set(settings["geometry"])
     for engine in capabilities.engines:
         assert set(engine.settings) <= set(settings)

@@ -121,12 +121,12 @@ def test_geometry_is_estimated_before_cameras_are_placed(tmp_path: Path) -> None
 
     def geometry_of(request: JobRequest) -> VideoGeometry:
         requests.append(request)
-        scale = 1 if request.geometry.provider == "files" else 2
+        scale = 1 if request.geometry.depth == "files" else 2
         return VideoGeometry(depth * scale, depth > 0, np.ones_like(depth), K, still, "relative", "any")
 
     request = scene_request(scene, store, "mini", geometry_of, seed=7)
-    assert [(one.geometry.provider, one.paths) for one in requests] == [("files", ()), ("mini", ())]
-    assert (request.geometry.provider, request.seed) == ("mini", 7)
+    assert [(one.geometry.depth, one.paths) for one in requests] == [("files", ()), ("mini", ())]
+    assert (request.geometry.depth, request.seed) == ("mini", 7)
     for path, view in zip(request.paths, scene.views, strict=True):
         assert np.allclose(
             np.asarray(path.world_from_camera)[:, :3, 3], 2 * np.asarray(view.path.world_from_camera)[:, :3, 3]

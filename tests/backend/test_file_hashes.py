@@ -119,14 +119,14 @@ def test_processes_record_at_the_same_time(tmp_path: Path) -> None:
 
 def test_job_reads_weights_once_in_a_stage_process(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
-        request: JSON = {**backend.request(), "geometry": {"provider": "mini"}}
+        request: JSON = {**backend.request(), "geometry": {"depth": "mini"}}
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
         assert backend.finish(request["id"])["state"] == "done"
         log = backend.ask("GET", f"/v1/jobs/{request['id']}/logs/geometry").text
         assert log.count("Reading the weights") == 1
         read = [event for event in backend.events(request["id"]) if "weights read" in (event["message"] or "")]
         assert {event["stage"] for event in read} == {"Geometry"}
-        again: JSON = {**backend.request(clip=b"another"), "geometry": {"provider": "mini"}}
+        again: JSON = {**backend.request(clip=b"another"), "geometry": {"depth": "mini"}}
         assert backend.ask("POST", "/v1/jobs", json=again).status_code == 201
         assert backend.finish(again["id"])["state"] == "done"
         assert "Reading" not in backend.ask("GET", f"/v1/jobs/{again['id']}/logs/geometry").text

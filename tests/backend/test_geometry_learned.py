@@ -85,7 +85,7 @@ def test_the_input_contains_every_pixel_and_the_lens_maps_back(width: int, heigh
 
 def test_dust3r_runs_from_frames_to_geometry(dust3r: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(4, 50, 74))
-    checkpoint = provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(dust3r)), tmp_path)
+    checkpoint = provider_weights(GeometrySettings(camera="dust3r", depth="dust3r", checkpoint=str(dust3r)), tmp_path)
     estimate(context(clip, tmp_path / "out", checkpoint=checkpoint, provider="dust3r"))
     geometry = VideoGeometry.load(GeometryFolder(tmp_path / "out"))
     assert geometry.frame_count == 4
@@ -108,9 +108,9 @@ def test_dust3r_keeps_a_given_field_of_view(dust3r: Path, tmp_path: Path) -> Non
 def test_depth_anything_alone_and_with_dust3r(dust3r: Path, depth_anything: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(3, 56, 84))
     shutil.copytree(dust3r, tmp_path / "data" / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt")
-    settings = GeometrySettings(provider="depth-anything", checkpoint=str(depth_anything), horizontal_fov_deg=60)
+    settings = GeometrySettings("dust3r", "depth-anything", checkpoint=str(depth_anything), horizontal_fov_deg=60)
     both = provider_weights(settings, tmp_path / "data")
-    alone = provider_weights(replace(settings, use_dust3r=False), tmp_path / "data")
+    alone = provider_weights(replace(settings, camera="still"), tmp_path / "data")
     assert both != alone == str(depth_anything)
     for name, checkpoint in (("alone", alone), ("both", both)):
         estimate(

@@ -97,7 +97,7 @@ def test_a_job_without_weights_is_refused_before_it_decodes(provider: str, tmp_p
     from reangle.contract import JobRequest
 
     clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
-    request = from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"provider": provider}})
+    request = from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"depth": provider}})
     with pytest.raises(UserError, match="not on this machine"):
         plan_job(request, tmp_path)
 
@@ -106,19 +106,19 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
     folder = save_dust3r(tmp_path / "models" / DUST3R)
     for name in (DUST3R, f"naver/{DUST3R}", str(folder)):
         assert find_checkpoint(name, tmp_path) == folder
-    assert provider_weights(GeometrySettings(provider="dust3r"), tmp_path) == str(folder)
+    assert provider_weights(GeometrySettings(camera="dust3r", depth="dust3r"), tmp_path) == str(folder)
     assert licence_of(str(folder)) == "CC BY-NC-SA 4.0, not for commercial work"
     assert [row["name"] for row in list_checkpoints(tmp_path) if row["installed"] and not row["shipped"]] == [DUST3R]
 
 
-def test_depth_anything_uses_dust3r_unless_it_is_switched_off(tmp_path: Path) -> None:
+def test_depth_anything_uses_dust3r_for_its_camera_alone(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
-    settings = GeometrySettings(provider="depth-anything")
+    settings = GeometrySettings(depth="depth-anything")
     assert provider_weights(settings, tmp_path) == str(small)
     dust3r = save_dust3r(tmp_path / "models" / DUST3R)
-    assert split_checkpoints(provider_weights(settings, tmp_path)) == [str(small), str(dust3r)]
-    alone = GeometrySettings(provider="depth-anything", use_dust3r=False)
-    assert provider_weights(alone, tmp_path) == str(small)
+    assert provider_weights(settings, tmp_path) == str(small)
+    both = GeometrySettings(camera="dust3r", depth="depth-anything")
+    assert split_checkpoints(provider_weights(both, tmp_path)) == [str(small), str(dust3r)]
 
 
 def test_hub_cache_is_used_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_weights_that_could_run_code_are_refused(name: str, tmp_path: Path) -> N
 def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
     with pytest.raises(UserError, match="checkpoint for dust3r"):
-        provider_weights(GeometrySettings(provider="dust3r", checkpoint=str(small)), tmp_path)
+        provider_weights(GeometrySettings(camera="dust3r", depth="dust3r", checkpoint=str(small)), tmp_path)
     (small / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match=r"lacks preprocessor_config\.json"):
         find_checkpoint(SMALL, tmp_path)
@@ -202,9 +202,9 @@ def test_every_provider_declaration_is_consistent() -> None:
 
 def test_settings_that_a_provider_cannot_use_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="provider 'guess'") as caught:
-        provider_weights(GeometrySettings("guess"), tmp_path)
+        provider_weights(GeometrySettings(depth="guess"), tmp_path)
     assert all(spec.name in caught.value.advice for spec in PROVIDERS)
     with pytest.raises(UserError, match="mini takes no checkpoint"):
-        provider_weights(GeometrySettings("mini", checkpoint="naver/other"), tmp_path)
+        provider_weights(GeometrySettings(depth="mini", checkpoint="naver/other"), tmp_path)
     with pytest.raises(UserError, match="files needs depth maps"):
-        provider_weights(GeometrySettings("files"), tmp_path)
+        provider_weights(GeometrySettings(depth="files"), tmp_path)

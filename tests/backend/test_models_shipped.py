@@ -53,7 +53,7 @@ def flip_bit(path: Path, *, keep_time: bool = False) -> None:
 
 def request() -> JobRequest:
     clip = {"files": [{"name": "a.mp4", "sha256": "0" * 64, "size": 1}]}
-    return from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"provider": "mini"}})
+    return from_data(JobRequest, {"id": "0" * 32, "clip": clip, "geometry": {"depth": "mini"}})
 
 
 def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_folder_of_the_same_name_does_not_replace_shipped_weights(
     shutil.copytree(mini / "geometry", tmp_path / "data" / "models" / "mini-geometry")
     shutil.copytree(mini / "geometry", tmp_path / "mini-geometry")
     monkeypatch.chdir(tmp_path)
-    assert provider_weights(GeometrySettings(provider="mini"), tmp_path / "data") == str(mini / "geometry")
+    assert provider_weights(GeometrySettings(depth="mini"), tmp_path / "data") == str(mini / "geometry")
 
 
 def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def job(*paths: CameraPath, clip: str = "clip", frames: int = 8, **changes: obje
     values = {
         "id": "0" * 32,
         "clip": Clip(files=(ref("clip.mp4", clip),), frames=frames),
-        "geometry": GeometrySettings(provider="files", files=(ref("depth.npz", "depth"),)),
+        "geometry": GeometrySettings(camera="files", depth="files", files=(ref("depth.npz", "depth"),)),
         "paths": paths,
         **changes,
     }

@@ -127,5 +127,5 @@ def job_request(store: Store, clip: bytes) -> JobRequest:
     sha256 = hashlib.sha256(clip).hexdigest()
     store.receive(sha256, [clip])
     file = FileRef(name="clip.mp4", sha256=sha256, size=len(clip))
-    geometry = GeometrySettings(provider="files", files=(replace(file, name="depth.npz"),))
+    geometry = GeometrySettings(camera="files", depth="files", files=(replace(file, name="depth.npz"),))
     return JobRequest(id=uuid.uuid4().hex, clip=Clip(files=(file,)), geometry=geometry)

@@ -23,7 +23,7 @@ def request(seed: int = 0) -> JobRequest:
     return JobRequest(
         id=uuid.uuid4().hex,
         clip=Clip(files=(FILE,)),
-        geometry=GeometrySettings(provider="files", files=(FILE,)),
+        geometry=GeometrySettings(camera="files", depth="files", files=(FILE,)),
         seed=seed,
     )
 
@@ -153,12 +153,27 @@ def test_every_commit_reaches_the_disk(tmp_path: Path) -> None:
     assert database._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
+def test_job_of_version_2_runs_and_is_known_when_it_is_sent_again(tmp_path: Path) -> None:
+    database = JobDatabase(tmp_path / "jobs.sqlite")
+    old = request()
+    database.submit(old)
+    new = '"contract":3', '"camera":"files","depth":"files",', '"given":null,'
+    text = to_json(old)
+    assert all(part in text for part in new)
+    for part, before in zip(new, ('"contract":2', '"provider":"files","use_dust3r":true,', ""), strict=True):
+        text = text.replace(part, before)
+    database._writer.execute("UPDATE jobs SET request = ? WHERE id = ?", (text, old.id))
+    assert database.submit(old) == "known"
+    assert database.submit(replace(old, seed=7)) == "conflict"
+    assert database.claim() == old
+
+
 def test_job_of_an_older_version_fails_and_the_next_one_runs(tmp_path: Path) -> None:
     database = JobDatabase(tmp_path / "jobs.sqlite")
     old, new = request(), request()
     database.submit(old)
     database.submit(new)
-    text = to_json(old).replace('"contract":2', '"contract":1')
+    text = to_json(old).replace('"contract":3', '"contract":1')
     database._writer.execute("UPDATE jobs SET request = ? WHERE id = ?", (text, old.id))
     assert database.claim() == new
     status = database.status(old.id)

@@ -24,17 +24,17 @@ def offer(reangle: Reangle) -> Iterator[Offer]:
 
     def set_providers(*described: dict[str, Any]) -> None:
         infos = [contract.ProviderInfo(**{"label": one["name"].title(), **provider, **one}) for one in described]
-        connection.now.capabilities = capabilities(contract, providers=tuple(infos))
+        connection.now.capabilities = capabilities(contract, depth_providers=tuple(infos))
 
     yield set_providers
     connection.now.capabilities = None
 
 
 def capabilities(contract: ModuleType, **parts: Any) -> Any:
-    empty = dict.fromkeys(("providers", "suites", "settings", "moves", "easings"), ())
+    empty = dict.fromkeys(("camera_providers", "depth_providers", "suites", "settings", "moves", "easings"), ())
     engines = contract.engine_infos()
     return contract.Capabilities(
-        **{"contract": 2, "version": "9.9", "engines": engines, **empty, "limits": contract.Limits(), **parts}
+        **{"contract": 3, "version": "9.9", "engines": engines, **empty, "limits": contract.Limits(), **parts}
     )
 
 
@@ -58,7 +58,7 @@ def test_a_provider_that_only_the_backend_knows_can_be_chosen(reangle: Reangle, 
     clip.provider, clip.path = "stereo", "/clip.mp4"
     clip.use_horizontal_fov_deg, clip.horizontal_fov_deg, clip.checkpoint = True, 40, "not for this one"
     chosen = reangle("operators.clip").choice_of(bpy.context.scene)
-    assert (chosen.geometry.provider, chosen.reads_files) == ("stereo", False)
+    assert (chosen.geometry.depth, chosen.reads_files) == ("stereo", False)
     assert (chosen.geometry.horizontal_fov_deg, chosen.geometry.checkpoint) == (40, None)
     assert item(reangle, "provider", "stereo")[1:4] == ("Stereo", "Two lenses. Licence: MIT", "NONE")
     offer()
@@ -106,19 +106,12 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
     offer(
         {"name": "mini", "commercial_ok": False, "licence": "CC BY-NC-SA 4.0", "settings": ()},
-        {"name": "depth-anything", "licence": "Apache-2.0", "settings": ("use_dust3r",)},
+        {"name": "depth-anything", "licence": "Apache-2.0", "settings": ()},
     )
     with pytest.raises(error, match=r"commercial.*CC BY-NC-SA"):
         choice_of(bpy.context.scene)
     clip.provider = "depth-anything"
-    assert choice_of(bpy.context.scene).geometry.use_dust3r is False
-
-
-def test_use_of_dust3r_is_on_without_the_preference(reangle: Reangle, offer: Offer) -> None:
-    offer({"name": "depth-anything", "settings": ("use_dust3r",)})
-    clip = reangle("state").of(bpy.context.scene).clip
-    clip.path, clip.provider = "/clip.mp4", "depth-anything"
-    assert reangle("operators.clip").choice_of(bpy.context.scene).geometry.use_dust3r is True
+    assert choice_of(bpy.context.scene).geometry.depth == "depth-anything"
 
 
 def test_a_suite_is_judged_by_the_weights_that_engines_run(reangle: Reangle) -> None:

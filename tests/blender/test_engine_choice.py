@@ -32,7 +32,6 @@ def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
     contract = reangle("core.contract")
     for group, cls in ((shot.clip, contract.GeometrySettings), (shot.learning, contract.ReangleSettings)):
-        required = {"provider": "mini"} if cls is contract.GeometrySettings else {}
         for name, setting in from_contract.settings_of(cls).items():
             prop = group.bl_rna.properties[name]
             assert prop.name == setting.label
@@ -41,7 +40,7 @@ def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
                 assert getattr(group, name) == pytest.approx(from_contract.shown_value(setting))
                 for end in (prop.hard_min, prop.hard_max):
                     setattr(group, name, end)
-                    cls(**required, **{name: getattr(group, name)})
+                    cls(**{name: getattr(group, name)})
 
 
 @pytest.mark.parametrize("engine", ["preview", "reangle"])

@@ -64,8 +64,8 @@ def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
     assert shown(shot.learning, *learning) == learning
     request = opened("state.engines").reangle_settings(shot.learning)
     assert (request.suite, request.rank, request.exact_where_seen) == ("cogvideox-5b", 64, False)
-    transfer, contract = opened("exchange.transfer"), opened("core.contract")
-    assert contract.from_json(transfer.Material, shot.shot_request).geometry.checkpoint == "depth-anything/other"
+    transfer = opened("exchange.transfer")
+    assert transfer.read_material(shot.shot_request).geometry.checkpoint == "depth-anything/other"
 
 
 def test_a_file_of_0_1_0_keeps_its_jobs(opened: Reangle) -> None:

@@ -110,7 +110,7 @@ def test_token_is_sent_and_proxies_are_not_used(
     assert server.seen[0][2]["Authorization"] == "Bearer secret"
 
 
-@pytest.mark.parametrize(("contract", "advice"), [(1, "install_backend"), (3, "Update the Reangle add-on")])
+@pytest.mark.parametrize(("contract", "advice"), [(1, "install_backend"), (4, "Update the Reangle add-on")])
 def test_other_contract_version_gives_advice(server: Server, client: Client, contract: int, advice: str) -> None:
     server.answers["GET", "/v1/health"] = health(contract)
     with pytest.raises(VersionMismatchError, match=advice):
@@ -201,7 +201,7 @@ def test_missing_and_empty_files_are_refused(client: Client, tmp_path: Path) -> 
 def test_submit_sends_the_request(server: Server, client: Client, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"a")
     refs, _ = file_refs([tmp_path / "a.mp4"])
-    request = JobRequest(id=new_job_id(), clip=Clip(files=refs), geometry=GeometrySettings("dust3r"))
+    request = JobRequest(id=new_job_id(), clip=Clip(files=refs), geometry=GeometrySettings(depth="dust3r"))
     server.answers["POST", "/v1/jobs"] = 201, STATUS
     assert client.submit(request).id == JOB
     assert json.loads(server.seen[-1][3])["clip"]["files"][0]["name"] == "a.mp4"

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from reangle.cli.settings import settings_of
 from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, from_json
+from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
 from reangle.errors import UserError
 from reangle.geometry.depth.availability import provider_weights
@@ -35,7 +36,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
     files = tuple(store.add_file(path) for path in paths)
     settings = checked(
         "The geometry options",
-        lambda: GeometrySettings(provider=provider, files=files, **settings_of(options, GeometrySettings)),
+        lambda: GeometrySettings(*camera_and_depth(provider), files, **settings_of(options, GeometrySettings)),
     )
     provider_weights(settings, store.root)
     return settings

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between the clients (add-on, command line) and the backend, version 2. See docs/architecture.md.
+"""The contract between the clients (add-on, command line) and the backend, version 3. See docs/architecture.md.
 
 Standard library only. The add-on has a copy of this package, which is why its imports are relative.
 """
 
-from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
+from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath, SourceCamera
 from .capabilities import Capabilities
 from .errors import ContractError, UserError
 from .job import (
@@ -52,6 +52,7 @@ __all__ = [
     "Result",
     "ResultFile",
     "Sha256",
+    "SourceCamera",
     "UserError",
     "check_file_name",
     "file_name_from",

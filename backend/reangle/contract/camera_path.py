@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CameraPath: one camera, frame by frame."""
+"""CameraPath: a new camera, frame by frame. SourceCamera: the camera that filmed the clip."""
 
 from __future__ import annotations
 
@@ -100,18 +100,50 @@ class CameraPath:
     def __post_init__(self) -> None:
         try:
             check_fields(self)
-            count = len(self.frames)
-            if len(self.world_from_camera) != count or len(self.K) != count:
-                raise ContractError(
-                    f"it has {count} frames, {len(self.world_from_camera)} matrices and {len(self.K)} intrinsics; "
-                    "the numbers must be equal"
-                )
-            _check_rigid(self.world_from_camera)
-            _check_intrinsics(self.K)
+            _check_matrices(len(self.frames), self.world_from_camera, self.K)
         except ContractError as error:
-            frame = re.match(r"\w+\[(\d+)\]", error.field)
-            where = f", frame {frame[1]}" if frame else ""
-            raise error.about(f"camera {str(self.name)[:MAX_NAME_BYTES]!r}{where}") from None
+            raise _about(f"camera {str(self.name)[:MAX_NAME_BYTES]!r}", error) from None
+
+
+@dataclass(frozen=True)
+class SourceCamera:
+    """The camera that filmed a clip, as the artist solved it elsewhere.
+
+    world_from_camera: N rigid 4 x 4 matrices, OpenCV axes, in any world; N is one for each used frame of the clip, in
+    order, and more at the end are ignored; or one for a camera that stands still.
+    K: N intrinsics in pixels of width x height, pixel centres at +0.5. width, height: of the whole picture, before the
+    clip's working size crops it.
+
+    Raises ContractError as CameraPath does.
+    """
+
+    width: Annotated[int, Range(minimum=1, maximum=MAX_SIDE)]
+    height: Annotated[int, Range(minimum=1, maximum=MAX_SIDE)]
+    world_from_camera: Annotated[Matrices4, Length(1, MAX_FRAMES)]
+    K: Annotated[Matrices3, Length(1, MAX_FRAMES)]
+
+    def __post_init__(self) -> None:
+        try:
+            check_fields(self)
+            _check_matrices(len(self.world_from_camera), self.world_from_camera, self.K)
+        except ContractError as error:
+            raise _about("the given camera", error) from None
+
+
+def _check_matrices(count: int, world_from_camera: tuple[Matrix4, ...], K: tuple[Matrix3, ...]) -> None:
+    if len(world_from_camera) != count or len(K) != count:
+        raise ContractError(
+            f"it has {count} frames, {len(world_from_camera)} matrices and {len(K)} intrinsics; "
+            "the numbers must be equal"
+        )
+    _check_rigid(world_from_camera)
+    _check_intrinsics(K)
+
+
+def _about(camera: str, error: ContractError) -> ContractError:
+    """The error with the camera's name, and the frame that its field names."""
+    frame = re.match(r"\w+\[(\d+)\]", error.field)
+    return error.about(f"{camera}, frame {frame[1]}" if frame else camera)
 
 
 def _check_rigid(matrices: Iterable[Matrix4]) -> None:

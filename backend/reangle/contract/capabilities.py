@@ -81,11 +81,12 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class ProviderInfo:
-    """A geometry provider on this machine.
+    """A provider of the source camera or of depth on this machine; "auto" is one, too.
 
     number: of its item in menus. licence and commercial_ok are of the weights and the code that it would run. message:
     what it would use, or why it is not available; advice: what to do then. settings: fields of `GeometrySettings` that
-    it reads.
+    it reads. seconds, seconds_per_frame, seconds_per_megapixel: about what it takes once, for each frame, and for each
+    million pixels of a frame, on two cores without a GPU.
     """
 
     name: str
@@ -98,9 +99,17 @@ class ProviderInfo:
     message: str
     advice: str
     settings: tuple[str, ...]
+    seconds: float = 0.0
+    seconds_per_frame: float = 0.0
+    seconds_per_megapixel: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def estimate_s(self, frames: int, width: int, height: int) -> float:
+        """About how many seconds it takes for a clip of this size, before anything is measured."""
+        pixels = width * height / 1e6
+        return self.seconds + frames * (self.seconds_per_frame + pixels * self.seconds_per_megapixel)
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,8 @@ class Capabilities:
     contract: int
     version: str
     engines: tuple[EngineInfo, ...]
-    providers: tuple[ProviderInfo, ...]
+    camera_providers: tuple[ProviderInfo, ...]
+    depth_providers: tuple[ProviderInfo, ...]
     suites: tuple[SuiteInfo, ...]
     settings: tuple[SettingsGroup, ...]
     moves: tuple[MoveInfo, ...]
@@ -202,8 +212,11 @@ class Capabilities:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def provider(self, name: str) -> ProviderInfo | None:
-        return next((info for info in self.providers if info.name == name), None)
+    def camera_provider(self, name: str) -> ProviderInfo | None:
+        return next((info for info in self.camera_providers if info.name == name), None)
+
+    def depth_provider(self, name: str) -> ProviderInfo | None:
+        return next((info for info in self.depth_providers if info.name == name), None)
 
     def suite(self, name: str) -> SuiteInfo | None:
         return next((info for info in self.suites if info.name == name), None)

@@ -10,7 +10,7 @@ from reangle.engines.preview import preview_stages
 from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
-from reangle.geometry.depth.availability import provider_weights
+from reangle.geometry.depth.availability import chosen_depth, provider_weights
 from reangle.geometry.depth.providers import provider_named
 from reangle.geometry.spec import GEOMETRY, GeometryParams
 from reangle.media.spec import DECODE, DecodeParams
@@ -54,7 +54,7 @@ def _geometry(request: JobRequest, data: Path) -> PlannedStage:
     return PlannedStage(
         spec=GEOMETRY,
         params=GeometryParams(
-            provider=settings.provider,
+            provider=chosen_depth(settings),
             start=request.clip.start,
             horizontal_fov_deg=settings.horizontal_fov_deg,
             depth_files_scale=settings.depth_files_scale,
@@ -62,7 +62,7 @@ def _geometry(request: JobRequest, data: Path) -> PlannedStage:
         inputs={"decode": DECODE.id()},
         files={"geometry": settings.files} if settings.files else {},
         checkpoint=provider_weights(settings, data),
-        weight=provider_named(settings.provider).seconds,
+        weight=provider_named(chosen_depth(settings)).seconds,
         publishes="geometry",
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, new_job_id
+from reangle.contract.migration import camera_and_depth
 from reangle.evaluation.truth import TrueScene
 from reangle.geometry.depth.files import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
@@ -23,7 +24,7 @@ def true_depth_request(scene: TrueScene, store: Store, **settings: Any) -> JobRe
     """A job with the scene's true depth and source camera. settings: further fields of JobRequest."""
     paths = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
     files = tuple(store.add_file(path) for path in paths)
-    return _request(scene, store, GeometrySettings(provider=TRUE_DEPTH, files=files), **settings)
+    return _request(scene, store, GeometrySettings(camera=TRUE_DEPTH, depth=TRUE_DEPTH, files=files), **settings)
 
 
 def scene_request(
@@ -41,7 +42,7 @@ def scene_request(
     paths = tuple(view.path for view in scene.views)
     if provider == TRUE_DEPTH:
         return true_depth_request(scene, store, paths=paths, **settings)
-    request = _request(scene, store, GeometrySettings(provider), **settings)
+    request = _request(scene, store, GeometrySettings(*camera_and_depth(provider)), **settings)
     truth, estimate = geometry_of(true_depth_request(scene, store)), geometry_of(request)
     return replace(request, paths=tuple(in_estimated_world(path, truth, estimate) for path in paths))
 

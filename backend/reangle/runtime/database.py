@@ -161,7 +161,7 @@ class JobDatabase(JobReader):
         with self._write() as db:
             row = db.execute("SELECT request FROM jobs WHERE id = ?", (request.id,)).fetchone()
             if row is not None:
-                return "known" if row["request"] == text else "conflict"
+                return "known" if row["request"] == text or _is_same(row["request"], request) else "conflict"
             db.execute(
                 "INSERT INTO jobs (id, request, title, created, state) VALUES (?, ?, ?, ?, 'queued')",
                 (request.id, text, request.title, time.time()),
@@ -270,6 +270,14 @@ class JobDatabase(JobReader):
     def clear_stage_run(self, job_id: str) -> None:
         with self._write() as db:
             db.execute("DELETE FROM stage_runs WHERE job = ?", (job_id,))
+
+
+def _is_same(text: str, request: JobRequest) -> bool:
+    """Whether a stored request, which may be of an older version of the contract, is this one."""
+    try:
+        return read_request(text) == request
+    except ContractError:
+        return False
 
 
 def _status(row: sqlite3.Row) -> JobStatus:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
-"""The contract between the clients (add-on, command line) and the backend, version 2. See docs/architecture.md.
+"""The contract between the clients (add-on, command line) and the backend, version 3. See docs/architecture.md.
 
 Standard library only. The add-on has a copy of this package, which is why its imports are relative.
 """
 
-from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath
+from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath, SourceCamera
 from .capabilities import Capabilities
 from .errors import ContractError, UserError
 from .job import (
@@ -53,6 +53,7 @@ __all__ = [
     "Result",
     "ResultFile",
     "Sha256",
+    "SourceCamera",
     "UserError",
     "check_file_name",
     "file_name_from",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, cast
 
-from . import wire
+from . import migration, wire
 from .camera_path import CameraPath
 from .errors import ContractError
 from .fields import Length, Range, check_fields
@@ -36,7 +36,7 @@ class JobRequest:
     preview: PreviewSettings = field(default_factory=PreviewSettings)
     reangle: ReangleSettings = field(default_factory=ReangleSettings)
     seed: Annotated[int, Range(minimum=0, maximum=2**63 - 1)] = 42
-    contract: Literal[2] = CONTRACT_VERSION
+    contract: Literal[3] = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -57,10 +57,14 @@ class JobRequest:
 
 
 def read_request(text: str | bytes) -> JobRequest:
-    """A JobRequest from JSON. Raises ContractError; for another version of the contract, saying what to update."""
+    """A JobRequest from JSON; one of version 2 becomes the same job in this version.
+
+    Raises ContractError; for a newer version of the contract, saying what to update.
+    """
     data = wire.parse(text)
     if isinstance(data, dict):
-        version = cast("dict[str, Any]", data).get("contract", CONTRACT_VERSION)
+        data = migration.migrated(cast("dict[str, Any]", data))
+        version = data.get("contract", CONTRACT_VERSION)
         if type(version) is int and version != CONTRACT_VERSION:
             raise ContractError(
                 f"the request is written for version {version}, this backend reads version {CONTRACT_VERSION}",
@@ -161,7 +165,8 @@ class ResultFile:
 
 @dataclass(frozen=True)
 class Result:
-    """One published folder of a job: "source", "geometry", or a camera path's name under "cameras/"."""
+    """One published folder of a job, in this order: "source" (the clip), "glance" (the first frame's depth, as
+    "geometry" has it), "camera", "geometry", and each camera path's name under "cameras/"."""
 
     name: str
     files: tuple[ResultFile, ...]

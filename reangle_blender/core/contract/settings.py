@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from .camera_path import MAX_FRAMES, MAX_SIDE
+from .camera_path import MAX_FRAMES, MAX_SIDE, SourceCamera
 from .errors import ContractError
 from .fields import Length, Range, Setting, check_fields
 from .names import FileName, Sha256
@@ -67,22 +67,25 @@ class Clip:
 
 @dataclass(frozen=True)
 class GeometrySettings:
-    """Where depth and the source camera come from.
+    """Where the source camera and the depth come from; each is fitted to the other.
 
-    provider: a name that `GET /v1/capabilities` lists, with the settings that it uses; the backend refuses others.
-    files: depth maps and one camera file, for the provider that reads them.
+    camera, depth: names that `GET /v1/capabilities` lists, with the settings that they use; the backend refuses others.
+    "auto" picks what suits the request and the weights on the machine, never anything that is not for commercial work.
+    files: depth maps, a camera file, or both, for the providers that read them. given: the artist's own solved camera.
     """
 
-    provider: Annotated[str, Length(1, 100)]
+    camera: Annotated[str, Length(1, 100)] = "auto"
+    depth: Annotated[str, Length(1, 100)] = "auto"
     files: tuple[FileRef, ...] = ()
+    given: SourceCamera | None = None
     checkpoint: Annotated[
-        str | None, Setting("Checkpoint", "Weights for the provider: a folder or a name"), Length(0, 1024)
+        str | None, Setting("Checkpoint", "Weights for the depth: a folder or a name"), Length(0, 1024)
     ] = None
     horizontal_fov_deg: Annotated[
         float | None,
         Setting(
             "Field of View",
-            "Horizontal field of view, where the provider does not know it",
+            "Horizontal field of view of the clip's lens, where it is known",
             "degrees",
             option="fov",
             suggested=50.0,
@@ -92,15 +95,6 @@ class GeometrySettings:
     depth_files_scale: Annotated[
         float, Setting("Depth Scale", "Multiplies depth that is read from files", option="depth-scale"), Range(above=0)
     ] = 1.0
-    use_dust3r: Annotated[
-        bool,
-        Setting(
-            "Scale from DUSt3R",
-            "Take scale and shift of the depth from DUSt3R where its weights are installed; not for commercial work",
-            option="no-dust3r",
-            option_help="depth-anything without DUSt3R's scale and shift",
-        ),
-    ] = True
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -119,6 +113,16 @@ class PreviewSettings:
             option_help="do not fill holes from other frames",
         ),
     ] = True
+    edge_filter: Annotated[
+        float,
+        Setting("Edge Filter", "How readily the surface is cut where depth jumps; 0 cuts only at the largest jumps"),
+        Share,
+    ] = 0.5
+    confidence_filter: Annotated[
+        float,
+        Setting("Confidence Filter", "Depth that is less certain than this is left out, as a hole"),
+        Share,
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from reangle.contract import GeometrySettings
 from reangle.errors import UserError
-from reangle.geometry.depth.providers import PROVIDERS, provider_named
+from reangle.geometry.depth.providers import DEFAULT, PROVIDERS, provider_named
 from reangle.geometry.depth.spec import ProviderSpec
 from reangle.weights.checkpoints import Checkpoint
 from reangle.weights.identity import CHECKPOINT_SEPARATOR
@@ -28,12 +28,17 @@ class ProviderStatus(TypedDict):
     advice: str
 
 
+def chosen_depth(settings: GeometrySettings) -> str:
+    """The name of the depth provider."""
+    return DEFAULT if settings.depth == "auto" else settings.depth
+
+
 def check_settings(settings: GeometrySettings) -> ProviderSpec:
     """The provider that the settings name. Raises UserError for an unknown one, and for settings it cannot use.
 
     Reads no weights, so it can run before a request is accepted.
     """
-    spec = provider_named(settings.provider)
+    spec = provider_named(chosen_depth(settings))
     reads_files = "files" in spec.settings
     if reads_files != bool(settings.files):
         what = "needs depth maps" if reads_files else "takes no depth maps or camera files"
@@ -55,7 +60,7 @@ def provider_weights(settings: GeometrySettings, data: Path) -> str:
     if not spec.checkpoints:
         return ""
     folders = [_folder(spec, settings.checkpoint, data)]
-    if spec.partner and settings.use_dust3r:
+    if spec.partner and settings.camera == spec.partner:
         partner = provider_named(spec.partner)
         if _first_installed(partner, data):
             folders.append(_folder(partner, None, data))

@@ -30,7 +30,7 @@ class ProviderSpec:
     help: for people. run: "module:function" of a `Provider`, imported only in the stage's process.
     settings: the fields of `GeometrySettings` that it reads. seconds: about how long it takes, for a job's progress.
     packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
-    partner: another provider whose weights it also uses if they are installed and `use_dust3r` is on.
+    partner: another provider whose weights it also uses if they are installed and the camera comes from it.
     licence_without_weights: of its code, or of the files that it reads.
     """
 

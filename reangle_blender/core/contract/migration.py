@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+# generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
+"""Requests of contract version 2, where one geometry provider gave both camera and depth, in this version."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+
+def camera_and_depth(provider: str, *, use_dust3r: bool = True) -> tuple[str, str]:
+    """The camera and the depth that replace a provider of version 2; an unknown name is kept as the depth.
+
+    use_dust3r: as in its settings, for `depth-anything`: without DUSt3R's weights it meant nothing, so `auto` follows.
+    """
+    if provider in ("files", "dust3r"):
+        return provider, provider
+    return ("still" if provider == "depth-anything" and not use_dust3r else "auto"), provider
+
+
+def migrated_geometry(settings: dict[str, Any]) -> dict[str, Any]:
+    """`GeometrySettings` as JSON data, with camera and depth in place of version 2's provider; else unchanged."""
+    provider = settings.get("provider")
+    if not isinstance(provider, str):
+        return settings
+    kept = {name: value for name, value in settings.items() if name not in ("provider", "use_dust3r")}
+    camera, depth = camera_and_depth(provider, use_dust3r=settings.get("use_dust3r") is not False)
+    return {**kept, "camera": camera, "depth": depth}
+
+
+def migrated(request: dict[str, Any]) -> dict[str, Any]:
+    """A request as JSON data, of version 3 if it is of version 2; else unchanged."""
+    geometry = request.get("geometry")
+    if request.get("contract") != 2 or not isinstance(geometry, dict):
+        return request
+    return {**request, "contract": 3, "geometry": migrated_geometry(cast("dict[str, Any]", geometry))}
