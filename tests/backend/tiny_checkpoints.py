@@ -109,6 +109,25 @@ def save_depth_anything(folder: Path) -> Path:
     return folder
 
 
+def save_mini_depth(folder: Path) -> Path:
+    """The class of the mini depth network, whose input is 96 pixels long, in half precision."""
+    import torch
+    from transformers import GLPNConfig, GLPNForDepthEstimation
+
+    torch.manual_seed(0)
+    config = GLPNConfig(
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        max_depth=1,
+    )
+    model: Any = GLPNForDepthEstimation(config)
+    model.config.reangle = {"output": "inverse-depth", "ambiguity": "scale", "longest_side": 96, "multiple": 32}
+    model.to(torch.float16).save_pretrained(folder)
+    return folder
+
+
 def decoded_clip(folder: Path, frames: list[np.ndarray], **about: Any) -> Path:
     """A `decode` folder with these h x w x 3 RGB frames."""
     clip = DecodedClip(folder)

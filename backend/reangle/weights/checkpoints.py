@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from reangle.weights.licences import APACHE_2, APACHE_2_ON_DUST3R, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
-Role = Literal["geometry", "video", "image"]
+Role = Literal["geometry", "depth", "video", "image"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class Kind:
 
 
 DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"),))
+MINI_GLPN = Kind("mini-depth", "depth", config=(("model_type", "glpn"), ("reangle", None)))
 DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
+KINDS = (DEPTH_ANYTHING, MINI_GLPN, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,16 @@ MINI_GEOMETRY = Checkpoint(
     limits="This is a small network of 10 million weights, trained on generated scenes: the layout of rooms, "
     "grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or depth "
     "from files give more.",
+)
+
+MINI_DEPTH = Checkpoint(
+    "mini-depth",
+    MINI_GLPN,
+    "Reangle mini depth",
+    APACHE_2,
+    shipped="mini/depth",
+    limits="This is a small network of 6 million weights, trained on rendered scenes: big things and their edges are "
+    "about right, fine relief is not. Depth Anything gives more.",
 )
 
 MINI_VIDEO = Checkpoint(
