@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure depth and source cameras: the sample, generated scenes that training never uses, and any clip.
 
-    python3.11 scripts/bench/geometry.py [--only sample held-out] [--methods mini files] [--scenes 24] [--quick]
+    python3.11 scripts/bench/geometry.py [--only sample held-out] [--methods solve/mini still/mini] [--quick]
     python3.11 scripts/bench/geometry.py --only clip --clip crab.mp4 [--frames 49] [--width 720]
     python3.11 scripts/bench/geometry.py --only filmed --filmed DIR
 
@@ -42,8 +42,9 @@ from reangle.geometry.footage import Footage
 from reangle.media.spec import DECODE
 from reangle.runtime.store import Store
 
+TRUE_FILES = "files/files"
 GROUPS = ("sample", "held-out", "filmed", "clip")
-METHODS = ("mini", "files")
+METHODS = ("auto/auto", TRUE_FILES)
 QUICK_SCENES, QUICK_FRAMES = (0, 2, 3), 13
 
 Row = dict[str, float]
@@ -68,7 +69,8 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure depth and source cameras.")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP", help=", ".join(GROUPS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
+    help_methods = f"CAMERA/DEPTH or CAMERA/DEPTH@CHECKPOINT (default: {' '.join(METHODS)})"
+    parser.add_argument("--methods", nargs="+", default=METHODS, metavar="METHOD", help=help_methods)
     parser.add_argument("--scenes", type=int, default=HELD_OUT, metavar="N", help="held-out scenes (default: all 24)")
     parser.add_argument("--quick", action="store_true", help="3 scenes, and 13 frames of the sample")
     parser.add_argument(
@@ -121,21 +123,22 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     with Workplace() as store:
         selection = clip.selection(store)
+        truth: Truth | None = None
         if clip.truth:
-            true = run_geometry(clip.name, selection, settings_of("files", clip, store), store).geometry
+            true = run_geometry(clip.name, selection, settings_of(TRUE_FILES, clip, store), store).geometry
             truth = Truth.of(true, clip.static(true.depth.shape), clip.world_from_first)
             for name, geometry in controls(truth).items():
                 rows[name] = judge_depth(geometry, truth)
         tracks: np.ndarray | None = None
         for method in methods:
-            if method == "files" and not clip.truth:
+            if "files" in method and truth is None:
                 continue
             try:
                 run = run_geometry(clip.name, selection, settings_of(method, clip, store), store)
             except UserError as error:
                 print(f"{clip.name}, {method}: {error.message}", file=sys.stderr, flush=True)
                 continue
-            if clip.truth:
+            if truth is not None:
                 figures = judge(run.geometry, truth)
             else:
                 footage = Footage.open(DecodedClip(run.done[DECODE.id()].folder))
@@ -149,8 +152,11 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
 
 
 def settings_of(method: str, clip: BenchClip, store: Store) -> GeometrySettings:
-    files = tuple(store.add_file(path) for path in clip.truth) if method == "files" else ()
-    return GeometrySettings(provider=method, files=files)
+    """Of a method as `--methods` names it. Files are the clip's truth."""
+    pair, _, checkpoint = method.partition("@")
+    camera, _, depth = pair.partition("/")
+    files = tuple(store.add_file(path) for path in clip.truth) if "files" in (camera, depth) else ()
+    return GeometrySettings(camera=camera, depth=depth, files=files, checkpoint=checkpoint or None)
 
 
 def costs(run: GeometryRun) -> Row:
