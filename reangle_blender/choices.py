@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist can choose by name: engines, geometry providers, suites of weights, camera moves and easings.
+"""What the artist can choose by name: engines, sources of camera and depth, weights, camera moves and easings.
 
-Moves, easings and engines are those of the contract. Providers and suites are those that the backend reports; while it
-is not connected, those of version 0.1.0 replace them. A chosen name that is unknown stays in the list, so that
+Moves, easings and engines are those of the contract. Sources and suites are those that the backend reports; while it
+is not connected, the ones below replace them. A chosen name that is unknown stays in the list, so that
 no file loses its choice.
 """
 
@@ -23,13 +23,14 @@ from .core.contract.engines import ENGINES
 from .core.errors import UserError
 from .exchange import connection
 
-Kind = Literal["engine", "provider", "suite", "move", "easing"]
+Kind = Literal["engine", "camera", "depth", "suite", "move", "easing"]
 Item = tuple[str, str, str, str, int]
 """Name, label, description, icon and number of an enum's item."""
 
 DEFAULTS: dict[Kind, str] = {
     "engine": next(iter(ENGINES)),
-    "provider": "mini",
+    "camera": "auto",
+    "depth": "auto",
     "suite": "mini",
     "move": next(iter(moves.KINDS)),
     "easing": moves.DEFAULT_EASING,
@@ -42,7 +43,7 @@ class Choice:
     """One thing that can be chosen.
 
     available: it can run now; else message and advice are the reason and what to do. commercial_ok: its licence allows
-    commercial work. settings: for providers, the fields of `GeometrySettings` that it reads.
+    commercial work. settings: for sources of camera and depth, the fields of `GeometrySettings` that it reads.
     """
 
     name: str
@@ -58,15 +59,25 @@ class Choice:
 
 
 _STAND_INS: dict[Kind, tuple[Choice, ...]] = {
-    "provider": (
-        Choice("mini", "Mini", 3),
-        Choice("files", "Depth Files", 0),
-        Choice("dust3r", "DUSt3R", 1),
-        Choice("depth-anything", "Depth Anything", 2),
+    "camera": (
+        Choice("auto", "Auto", 0, settings=("horizontal_fov_deg",)),
+        Choice("solve", "Solve", 1, settings=("horizontal_fov_deg",)),
+        Choice("still", "Still", 2, settings=("horizontal_fov_deg",)),
+        Choice("dust3r", "DUSt3R", 3, settings=("checkpoint", "horizontal_fov_deg")),
+        Choice("files", "Files", 4, settings=("files",)),
+        Choice("given", "My Camera", 5, settings=("given",)),
+    ),
+    "depth": (
+        Choice("auto", "Auto", 0),
+        Choice("mini", "Mini", 1),
+        Choice("depth-anything", "Depth Anything", 2, settings=("checkpoint",)),
+        Choice("depth-anything-3", "Depth Anything 3", 3, settings=("checkpoint",)),
+        Choice("dust3r", "DUSt3R", 4, settings=("checkpoint",)),
+        Choice("files", "Files", 5, settings=("files", "depth_files_scale")),
     ),
     "suite": (Choice("mini", "Mini", 0), Choice("cogvideox-5b", "CogVideoX 5B", 1)),
 }
-"""Listed while the backend is not connected. New providers and suites need no entry."""
+"""Listed while the backend is not connected. New sources and suites need no entry."""
 
 _OWN: dict[Kind, tuple[Choice, ...]] = {
     "engine": tuple(Choice(name, engine.label, engine.number, engine.help) for name, engine in ENGINES.items()),
@@ -101,13 +112,14 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
             )
             for engine in capabilities.engines
         ),
-        "provider": tuple(_provider(info) for info in capabilities.depth_providers),
+        "camera": tuple(_source(info) for info in capabilities.camera_providers),
+        "depth": tuple(_source(info) for info in capabilities.depth_providers),
         "suite": tuple(_suite(info, capabilities) for info in capabilities.suites),
     }
     return {kind: {choice.name: choice for choice in offered} for kind, offered in offers.items()}
 
 
-def _provider(info: ProviderInfo) -> Choice:
+def _source(info: ProviderInfo) -> Choice:
     return Choice(**{field.name: getattr(info, field.name) for field in fields(Choice)})
 
 
@@ -149,9 +161,16 @@ def find(kind: Kind, name: str) -> Choice | None:
     return reported(kind).get(name)
 
 
+def known(kind: Kind, name: str) -> Choice | None:
+    """The backend's description of a choice, else the add-on's own."""
+    own = (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ()))
+    return find(kind, name) or next((choice for choice in own if choice.name == name), None)
+
+
 def label_of(kind: Kind, name: str) -> str:
     """The label of a name."""
-    return next(label for item, label, *_ in items(kind, name) if item == name)
+    choice = known(kind, name)
+    return choice.label if choice is not None else name.replace("-", " ").title()
 
 
 def check(kind: Kind, name: str) -> None:
@@ -181,7 +200,7 @@ def items(kind: Kind, chosen: str = "") -> tuple[Item, ...]:
         if choice.name not in listed:
             listed[choice.name] = _unknown(kind, choice.name, choice.label) if offered else _item(kind, choice)
     if chosen and chosen not in listed:
-        listed[chosen] = _unknown(kind, chosen, chosen.replace("-", " ").title())
+        listed[chosen] = _unknown(kind, chosen, label_of(kind, chosen))
     return _kept(tuple(listed.values()))
 
 
@@ -191,7 +210,8 @@ def _item(kind: Kind, choice: Choice) -> Item:
         parts += [choice.message, choice.advice]
     description = ". ".join(part.rstrip(".") for part in parts if part)
     icon = "NONE" if choice.available else "ERROR"
-    return choice.name, choice.label, description, icon, number_of(kind, choice.name)
+    label = choice.label if choice.commercial_ok else f"{choice.label} (non-commercial)"
+    return choice.name, label, description, icon, number_of(kind, choice.name)
 
 
 def _unknown(kind: Kind, name: str, label: str) -> Item:

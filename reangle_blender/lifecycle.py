@@ -23,7 +23,7 @@ def _opened(*_: object) -> None:
         if shot.shot and shot.shot_folder:
             folder = Path(bpy.path.abspath(shot.shot_folder))
             main_thread.in_thread(
-                partial(transfer.read_shot, shot.shot, "", folder),
+                partial(transfer.read_shot, shot.shot, "", folder, is_glance=shot.shot_is_glance),
                 done=partial(_cloud_read, shot.uid),
                 failed=partial(_cloud_missing, shot.shot),
             )

@@ -170,12 +170,15 @@ class Demo:
         clip = self.shot.clip
         clip.path = str((self.chosen.clip or self.chosen.sample / "clip.mp4").absolute())
         clip.start, clip.frames = self.chosen.start, self.chosen.frames
-        provider, _, folder = self.chosen.geometry.partition(":")
+        name, _, folder = self.chosen.geometry.partition(":")
+        camera, _, depth = name.rpartition("+")
+        if not camera:
+            camera, depth = self.module("core.contract.migration").camera_and_depth(depth)
         try:
-            clip.provider = provider
+            clip.camera, clip.depth = camera, depth
         except TypeError:
-            raise DemoError(f"There is no geometry {provider!r}. Give {GEOMETRIES}.") from None
-        if provider == "files" and not folder and self.is_sample:
+            raise DemoError(f"There is no geometry {name!r}. Give {GEOMETRIES}.") from None
+        if "files" in (camera, depth) and not folder and self.is_sample:
             folder = self.chosen.sample / "depth"
         clip.geometry_folder = str(Path(folder).absolute()) if folder else ""
         if self.chosen.size:
@@ -221,7 +224,7 @@ class Demo:
     @property
     def is_true(self) -> bool:
         """Whether depth, lens and scale are those of the sample's scene, not estimated."""
-        return self.is_sample and self.shot.clip.provider == "files"
+        return self.is_sample and self.shot.clip.camera == self.shot.clip.depth == "files"
 
     def measure_unit(self) -> float:
         """The geometry's units in one metre of the cameras: estimated geometry has a scale of its own."""
@@ -310,7 +313,7 @@ class Demo:
         notes = [] if self.is_true or not self.truth else [ESTIMATED]
         about = {
             "clip": shot.clip.path,
-            "geometry": shot.clip.provider,
+            "geometry": self.chosen.geometry.partition(":")[0],
             "geometry_notes": answer["geometry"]["notes"],
             "notes": notes,
             "engine": self.chosen.engine,

@@ -11,7 +11,7 @@ from typing import Any
 from environments import REPOSITORY
 
 SAMPLE_CAPTION = "an orange person walks right and a red box in a room with a brown wooden floor and beige walls"
-GEOMETRIES = "a provider that `reangle doctor` lists, or files:DIR"
+GEOMETRIES = "a depth source that `reangle doctor` lists, CAMERA+DEPTH with one of each, or files:DIR"
 
 
 class Steps:

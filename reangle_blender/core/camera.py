@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from .contract import MAX_SIDE, CameraPath
+from .contract import MAX_SIDE, CameraPath, SourceCamera
 from .errors import UserError
 
 SensorFit = Literal["AUTO", "HORIZONTAL", "VERTICAL"]
@@ -140,6 +140,20 @@ def scale_intrinsics(K: np.ndarray, size: tuple[int, int], new_size: tuple[int, 
     return np.diag([new_size[0] / size[0], new_size[1] / size[1], 1.0]) @ K
 
 
+def assumed_intrinsics(width: int, height: int, horizontal_fov_deg: float) -> np.ndarray:
+    """K (3 x 3) of a lens with its centre in the middle of the picture and square pixels."""
+    focal = width / 2 / np.tan(np.radians(horizontal_fov_deg) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float64)
+
+
+def fill_intrinsics(K: np.ndarray, size: tuple[int, int], new_size: tuple[int, int]) -> np.ndarray:
+    """K (... x 3 x 3) of size (width, height) where the middle of the picture fills new_size, as the backend crops."""
+    scale = max(new / old for new, old in zip(new_size, size, strict=True))
+    filled = np.diag([scale, scale, 1.0]) @ K
+    filled[..., :2, 2] += (np.array(new_size) - scale * np.array(size)) / 2
+    return filled
+
+
 def pixel_aspect_for(K: np.ndarray) -> tuple[float, float]:
     """Blender's (pixel_aspect_x, pixel_aspect_y), both at least 1, that let one lens give K's fx and fy."""
     ratio = float(K[1, 1] / K[0, 0])
@@ -227,6 +241,32 @@ def export_path(
     frames: index into the clip's used frames, per sample. Raises CameraError naming the camera and the scene frame for
     orthographic, panoramic, mirrored or sheared cameras, and for frames with no pixels or more than 8192 on a side.
     """
+    matrices, intrinsics = _matrices(name, render, samples)
+    return CameraPath(
+        name=name,
+        fps=fps,
+        width=render.width,
+        height=render.height,
+        frames=tuple(frames),
+        world_from_camera=matrices.tolist(),
+        K=intrinsics.tolist(),
+    )
+
+
+def export_source(name: str, render: RenderSize, samples: Sequence[CameraSample]) -> SourceCamera:
+    """The contract's given camera of a Blender camera, with one sample per used frame of the clip.
+
+    render: of the clip's whole picture. Its world has the axes of OpenCV and the unit and origin of the samples'
+    origin. Raises CameraError as `export_path` does.
+    """
+    matrices, intrinsics = _matrices(name, render, samples)
+    return SourceCamera(
+        width=render.width, height=render.height, world_from_camera=matrices.tolist(), K=intrinsics.tolist()
+    )
+
+
+def _matrices(name: str, render: RenderSize, samples: Sequence[CameraSample]) -> tuple[np.ndarray, np.ndarray]:
+    """world_from_camera (N x 4 x 4) and K (N x 3 x 3) of the samples, or CameraError."""
     if not (1 <= render.width <= MAX_SIDE and 1 <= render.height <= MAX_SIDE):
         raise CameraError(
             f"The render size of {render.width} x {render.height} pixels is outside 1 to {MAX_SIDE}.",
@@ -241,12 +281,14 @@ def export_path(
             raise CameraError(f"{who} is {kind}.", advice="Set the camera's type to Perspective.")
         matrices.append(world_from_camera_of(sample.matrix_world, sample.origin_matrix_world, who))
         intrinsics.append(intrinsics_from_lens(sample.lens, render))
-    return CameraPath(
-        name=name,
-        fps=fps,
-        width=render.width,
-        height=render.height,
-        frames=tuple(frames),
-        world_from_camera=np.array(matrices).tolist(),
-        K=np.array(intrinsics).tolist(),
-    )
+    return np.array(matrices), np.array(intrinsics)
+
+
+def origin_matrix_of(world_from_camera: np.ndarray, scale: float) -> np.ndarray:
+    """Where the origin empty must be (4 x 4) for the geometry's first camera to be this one.
+
+    world_from_camera: of the first given camera, in Blender's world with OpenCV axes. scale: of the empty.
+    """
+    matrix = matrix_in_origin(np.asarray(world_from_camera, np.float64)) @ FLIP @ BLENDER_FROM_CV.T
+    matrix[:3, :3] *= scale
+    return matrix

@@ -91,10 +91,27 @@ class Cloud:
         """Width and height of the depth maps, to which K belongs."""
         return self.depth.shape[2], self.depth.shape[1]
 
+    def nearest(self, frame: int) -> int:
+        """The frame to show for a frame of the clip: a first guess has fewer frames than the clip."""
+        return min(frame, self.frame_count - 1)
+
     @property
     def capacity(self) -> int:
         """Largest number of points of any frame."""
         return int(np.count_nonzero(self.depth > 0, axis=(1, 2)).max())
+
+    def depth_ratio(self, other: Cloud) -> float:
+        """How many times as deep as in `other` the clip's first frame is, in the middle of its pixels; 1 if unknown.
+
+        For two clouds of one clip: the ratio of `other`'s unit to this one's.
+        """
+        (width, height), (other_width, other_height) = self.size, other.size
+        # The pixel of `other` at the centre of each of this one's.
+        rows = (2 * np.arange(height) + 1) * other_height // (2 * height)
+        columns = (2 * np.arange(width) + 1) * other_width // (2 * width)
+        one, two = self.depth[0], other.depth[0][np.ix_(rows, columns)]
+        both = (one > 0) & (two > 0)
+        return float(np.median(one[both] / two[both])) if both.any() else 1.0
 
     def focus_depth(self, frame: int) -> float:
         """Where to put a camera move's focus: the median depth of the picture's middle third; 1 without any point."""

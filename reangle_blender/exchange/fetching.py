@@ -59,21 +59,40 @@ def fetch(client: Client, entry: Entry) -> None:
         )
 
 
+def show_glance(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
+    """Build the first guess of a running import into its scene, unless that has a whole geometry already."""
+    scene = state.find_scene(entry.scene)
+    if scene is not None and not state.of(scene).shot_request:
+        yield from _build_steps(entry, scene, shot)
+
+
 def _build(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
     ledger.active.discard(entry.id)
     scene = state.find_scene(entry.scene)
     entry.state = "done"
     if scene is None:  # another file has been opened
         return
-    notes: list[str] = []
-    for _ in shots.build(scene, shot, entry.request, notes, match=entry.match):
-        yield
-        if state.find_scene(entry.scene) is None:
-            return
-    entry.notes = [*(note for note in entry.notes if note not in notes), *notes]
+    yield from _build_steps(entry, scene, shot)
+    if state.find_scene(entry.scene) is None:
+        return
     entry.loaded, entry.progress = True, 1.0
     ledger.write(entry)
     _push_undo(f"Import {entry.title}")
+
+
+def _build_steps(entry: Entry, scene: Scene, shot: transfer.Shot) -> Iterator[None]:
+    """Ends early if another file is opened."""
+    given = transfer.read_material(entry.request).geometry.given if entry.request else None
+    notes: list[str] = []
+    # What the artist changed since the scene was matched stays.
+    match = entry.match and entry.matched in (None, shots.settings_of(scene))
+    for _ in shots.build(scene, shot, entry.request, given, notes, match=match):
+        yield
+        if state.find_scene(entry.scene) is None:
+            return
+    if match:
+        entry.matched = shots.settings_of(scene)
+    entry.scene_notes += notes
 
 
 def _fetched(entry: Entry, folders: dict[str, Path]) -> None:

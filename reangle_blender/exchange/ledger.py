@@ -43,7 +43,9 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    folder: for its files. stop: set to end its threads. forgotten: its scene is no longer updated.
+    folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that, None
+    before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no longer
+    updated.
     """
 
     scene: str
@@ -53,6 +55,7 @@ class Entry:
     folder: Path
     request: str = ""
     match: bool = True
+    matched: tuple[object, ...] | None = None
     cameras: list[SentCamera] = field(default_factory=list)
     state: str = "sending"
     stage: str = ""
@@ -64,6 +67,7 @@ class Entry:
     advice: str = ""
     traceback: str = ""
     notes: list[str] = field(default_factory=list)
+    scene_notes: list[str] = field(default_factory=list)
     loaded: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     forgotten: bool = False
@@ -113,7 +117,7 @@ def write(entry: Entry) -> None:
         if getattr(job, name) != getattr(entry, name):
             setattr(job, name, getattr(entry, name))
     job.folder = str(entry.folder)
-    job.notes = "\n".join(entry.notes)
+    job.notes = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
     for sent in entry.cameras:
         copy = job.cameras.get(sent.name)
         if copy is None:

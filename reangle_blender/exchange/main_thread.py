@@ -73,6 +73,11 @@ def in_thread(
     thread.start()
 
 
+def in_steps(steps: Callback, *, failed: Callable[[Failure], None]) -> None:
+    """Run long work on the main thread step by step, then `failed` if it raised."""
+    post(lambda: _guarded(steps, failed))
+
+
 def _guarded(callback: Callback, failed: Callable[[Failure], None]) -> Iterator[None]:
     try:
         steps = callback()

@@ -3,42 +3,116 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from bpy.types import Object, Scene
 
 from .. import choices, preferences, state
+from ..core.camera import assumed_intrinsics, fill_intrinsics
 from ..core.client import Client
-from ..core.contract import CameraPath, JobRequest, JobStatus, new_job_id, to_json
+from ..core.contract import CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
 from ..core.errors import UserError
 from ..core.files import CanceledError
-from ..state import engines
-from . import connection, ledger, transfer, watching
+from ..scene import given
+from ..scene import shot as shots
+from ..state import engines, footage
+from . import connection, ledger, main_thread, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
 
+ASSUMED_FOV_DEG = 50.0
+"""Horizontal field of view of a clip's camera while nothing is known of it."""
+
 
 def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
-    """Send the clip for its geometry; the result is built into the scene when it is done. Returns the job's id.
+    """Show the clip, and send it for its geometry, which is built into the scene when it is done. Returns the job's id.
 
-    Raises UserError if the backend is not running.
+    Raises UserError if the backend is not running, or the artist's camera is chosen and cannot be used.
     """
     client = connection.client()
     shot = state.prepare(scene)
+    seen = footage.measure(choice.path)
+    camera = given.check(scene) if choice.geometry.camera == "given" else None
+    if camera is not None and seen is None:
+        raise UserError(
+            f"Blender cannot read {choice.path.name}, so its frames cannot be matched with the camera's.",
+            advice="Choose a clip that Blender can read, or another source of the camera.",
+        )
     title = choice.path.stem or "Clip"
     entry = _new_entry(scene, "IMPORT", title)
     entry.match = shot.clip.match_scene
     ledger.write(entry)
+    if camera is None or seen is None:
+        _show_clip(scene, entry, choice, seen)
+        _send_clip(client, entry, choice)
+        return entry.id
+    count = given.frames_to_read(seen, choice.start, choice.frames)
 
+    def read_camera() -> Iterator[None]:
+        read: list[SourceCamera] = []
+        for _ in given.read_steps(scene, camera, seen, count, read):
+            if entry.stop.is_set():
+                raise CanceledError
+            yield
+        with_camera = replace(choice, geometry=replace(choice.geometry, given=read[0]))
+        found = state.find_scene(entry.scene)
+        if found is not None:
+            _show_clip(found, entry, with_camera, seen)
+        _send_clip(client, entry, with_camera)
+
+    main_thread.in_steps(read_camera, failed=partial(_not_sent, entry))
+    return entry.id
+
+
+def _show_clip(scene: Scene, entry: Entry, choice: transfer.ClipChoice, seen: footage.Footage | None) -> None:
+    """Show the clip behind its camera, unless the scene has its geometry already or Blender cannot read it."""
+    if seen is None or state.of(scene).shot_request:
+        return
+    count = min(seen.frames - choice.start, choice.frames or seen.frames)
+    if count < 1:
+        return  # the backend says what is wrong
+    path = first_path(choice, seen, count)
+    if entry.match:
+        entry.scene_notes += shots.match_scene(scene, path, count)
+        entry.matched = shots.settings_of(scene)
+    shots.show_clip(scene, entry.title, seen, path, choice.start, choice.geometry.given)
+
+
+def first_path(choice: transfer.ClipChoice, seen: footage.Footage, count: int) -> CameraPath:
+    """The clip's camera before the backend knows it: the artist's own, or a still one with an assumed lens."""
+    own = (seen.width, seen.height)
+    size = choice.size or own
+    camera = choice.geometry.given
+    if camera is not None:
+        given_K, matrices = np.asarray(camera.K)[:count], np.asarray(camera.world_from_camera)[:count]
+        world_from_camera = np.linalg.inv(matrices[0]) @ matrices
+    else:
+        fov = choice.geometry.horizontal_fov_deg or ASSUMED_FOV_DEG
+        given_K = np.tile(assumed_intrinsics(*own, fov), (count, 1, 1))
+        world_from_camera = np.tile(np.eye(4), (count, 1, 1))
+    return CameraPath(
+        name="source",
+        fps=seen.fps or choice.sequence_fps,
+        width=size[0],
+        height=size[1],
+        frames=tuple(range(count)),
+        world_from_camera=world_from_camera.tolist(),
+        K=fill_intrinsics(given_K, own, size).tolist(),
+    )
+
+
+def _send_clip(client: Client, entry: Entry, choice: transfer.ClipChoice) -> None:
     def send() -> tuple[str, JobStatus]:
         material = transfer.gather(choice, ledger.byte_progress(entry), entry.stop)
-        request = JobRequest(id=entry.id, title=title[:200], clip=material.clip, geometry=material.geometry)
+        request = JobRequest(id=entry.id, title=entry.title[:200], clip=material.clip, geometry=material.geometry)
         status = transfer.send(client, request, material.places, ledger.byte_progress(entry), entry.stop)
         return to_json(material), status
 
     connection.call(client, send, done=lambda sent: _accepted(client, entry, *sent), failed=partial(_not_sent, entry))
-    return entry.id
 
 
 def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) -> str:
@@ -49,6 +123,8 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     client = connection.client()
     shot = state.of(scene)
     if not shot.shot_request:
+        if shot.shot_frames:
+            raise UserError("The clip's depth is not ready yet.", advice="Wait for the import to end.")
         raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
     choices.check("engine", shot.engine)
     if "reangle" in engines.groups(shot.engine):

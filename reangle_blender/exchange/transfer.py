@@ -10,6 +10,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ..core.camera import scale_intrinsics
 from ..core.client import Client, RefusedError
@@ -21,8 +24,10 @@ from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp"}
-DEPTH_SUFFIXES = {".exr", ".png", ".npz", ".npy", ".json"}
-COLMAP_FILES = {"cameras.txt", "images.txt"}
+DEPTH_SUFFIXES = {".exr", ".png", ".npz", ".npy"}
+COLMAP_FILES = {
+    f"{name}{end}" for name in ("cameras", "images", "points3d", "rigs", "frames") for end in (".txt", ".bin")
+}
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,22 @@ def read_material(text: str) -> Material:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A fetched import, completely in memory but for the frames.
+    """A fetched import, or the first guess of a running one, in memory but for the frames.
 
-    job: id of the import. folder: of its files. frames: folder of the clip's frames. path: the clip's camera.
+    job: id of the import. folder: of its files. frames: folder of the clip's frames, None until they are fetched.
+    frame_count: of the clip; path (the clip's camera) and cloud have fewer frames in a first guess.
+    about: what is known of camera and depth, one line each.
     """
 
     job: str
     title: str
     folder: Path
-    frames: Path
+    frames: Path | None
+    frame_count: int
     path: CameraPath
     cloud: Cloud
+    is_glance: bool = False
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,8 @@ class LearningProgress:
 class ClipChoice:
     """The artist's choices of step 1 as plain values.
 
-    frames: 0 is all. size: (width, height), None is the clip's. geometry: without files. reads_files: the provider
-    reads those of geometry_folder.
+    frames: 0 is all. size: (width, height), None is the clip's. geometry: without files. camera_files, depth_files:
+    whether the camera and the depth come from those of geometry_folder.
     """
 
     path: Path
@@ -85,7 +95,8 @@ class ClipChoice:
     size: tuple[int, int] | None
     sequence_fps: float
     geometry: GeometrySettings
-    reads_files: bool
+    camera_files: bool
+    depth_files: bool
     geometry_folder: Path | None
 
 
@@ -113,29 +124,34 @@ def clip_files(path: Path) -> list[Path]:
     )
 
 
-def geometry_files(folder: Path | None) -> list[Path]:
-    """Depth maps and camera files directly in the folder."""
+def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Path]:
+    """Camera files, depth maps or both, directly in the folder."""
+    if not (camera or depth):
+        return []
+    wanted = " and ".join(name for name, chosen in (("the depth maps", depth), ("the camera", camera)) if chosen)
     if folder is None or not folder.is_dir():
         raise UserError(
-            "No depth folder is chosen." if folder is None else f"There is no folder {folder}.",
-            advice="Choose the folder with the depth maps and the camera of this clip.",
+            "No folder is chosen for Files." if folder is None else f"There is no folder {folder}.",
+            advice=f"Choose the folder with {wanted} of this clip.",
         )
-    files = [
-        item
-        for item in folder.iterdir()
-        if item.is_file() and (item.suffix.lower() in DEPTH_SUFFIXES or item.name.lower() in COLMAP_FILES)
-    ]
-    if not files:
+    files = sorted((item for item in folder.iterdir() if item.is_file()), key=lambda item: natural_key(item.name))
+    cameras = [item for item in files if item.suffix.lower() == ".json" or item.name.lower() in COLMAP_FILES]
+    maps = [item for item in files if item.suffix.lower() in DEPTH_SUFFIXES]
+    if depth and not maps:
         raise UserError(
             f"There are no depth maps in {folder}.", advice="Choose a folder with EXR, 16-bit PNG or npz depth."
         )
-    return sorted(files, key=lambda item: natural_key(item.name))
+    if camera and not cameras:
+        raise UserError(
+            f"There is no camera in {folder}.", advice="Choose a folder with a camera as JSON or from COLMAP."
+        )
+    return [*(maps if depth else []), *(cameras if camera else [])]
 
 
 def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
     """Find and hash the files of a choice. Raises UserError for missing files, CanceledError."""
     clip_paths = clip_files(choice.path)
-    depth_paths = geometry_files(choice.geometry_folder) if choice.reads_files else []
+    depth_paths = geometry_files(choice.geometry_folder, camera=choice.camera_files, depth=choice.depth_files)
     refs, places = file_refs([*clip_paths, *depth_paths], progress=progress, cancel=cancel)
     width, height = choice.size or (None, None)
     clip = Clip(
@@ -169,24 +185,42 @@ def send(
 
 
 def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Progress, cancel: threading.Event) -> Shot:
-    """Download the frames and the point cloud of an import, and read them. Raises UserError, CanceledError."""
+    """Download the frames and the geometry of an import, and read them. Raises UserError, CanceledError."""
     results = {result.name: result for result in client.results(job)}
-    for name, wanted in (("source", ""), ("geometry", "cloud.npz")):
+    for name, wanted in _WANTED.items():
         if name not in results:
+            if name == "camera":
+                continue
             raise UserError(f"The backend has no {name} for this job.", advice="Import the clip again.")
         client.download(
-            job, results[name], folder / name, wanted=lambda path, end=wanted: path.endswith(end),
+            job, results[name], folder / name, wanted=lambda path, ends=wanted: path.endswith(ends),
             progress=progress, cancel=cancel,
         )  # fmt: skip
     return read_shot(job, title, folder)
 
 
-def read_shot(job: str, title: str, folder: Path) -> Shot:
-    """Read a fetched import from its folder. Raises UserError if files are missing or damaged."""
-    cloud = Cloud.load(folder / "geometry" / "cloud.npz")
+_WANTED = {"source": ("",), "camera": ("camera.json",), "geometry": ("cloud.npz", "geometry.json")}
+"""Ends of the files of each result that an import fetches."""
+
+
+def fetch_glance(client: Client, job: str, title: str, folder: Path, cancel: threading.Event) -> Shot | None:
+    """Download and read the first guess of a running import; None if there is none yet, or something better."""
+    results = {result.name: result for result in client.results(job)}
+    if "geometry" in results or not {"source", "glance"} <= results.keys():
+        return None
+    for name, end in (("source", "clip.json"), ("glance", "cloud.npz")):
+        wanted = lambda path, end=end: path.endswith(end)  # noqa: E731
+        client.download(job, results[name], folder / name, wanted=wanted, cancel=cancel)
+    return read_shot(job, title, folder, is_glance=True)
+
+
+def read_shot(job: str, title: str, folder: Path, *, is_glance: bool = False) -> Shot:
+    """Read a fetched import, or its first guess, from its folder. Raises UserError if files are missing or damaged."""
+    cloud = Cloud.load(folder / ("glance" if is_glance else "geometry") / "cloud.npz")
     try:
-        about = json.loads((folder / "source" / "clip.json").read_text(encoding="utf-8"))
+        about = _read_json(folder / "source" / "clip.json")
         width, height, fps = int(about["width"]), int(about["height"]), float(about["fps"])
+        frame_count = int(about["frames"]) if is_glance else cloud.frame_count
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"The clip in {folder} cannot be read: {error}.", advice="Import the clip again.") from error
     path = CameraPath(
@@ -198,7 +232,35 @@ def read_shot(job: str, title: str, folder: Path) -> Shot:
         world_from_camera=cloud.world_from_camera.tolist(),
         K=scale_intrinsics(cloud.K, cloud.size, (width, height)).tolist(),
     )
-    return Shot(job, title, folder, folder / "source" / "frames", path, cloud)
+    frames = None if is_glance else folder / "source" / "frames"
+    return Shot(job, title, folder, frames, frame_count, path, cloud, is_glance, _about(folder, path, is_glance))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _about(folder: Path, path: CameraPath, is_glance: bool) -> tuple[str, ...]:
+    """What the backend says of camera and depth, one line each; less if files of it are missing."""
+    if is_glance:
+        return ("First guess of the depth; camera and depth are being refined.",)
+    K = np.asarray(path.K)
+    fov = np.degrees(2 * np.arctan(path.width / 2 / K[:, 0, 0]))
+    lens = f"{fov[0]:.1f} degrees wide" if np.ptp(fov) < 0.05 else f"{fov.min():.1f} to {fov.max():.1f} degrees wide"
+    lines = [f"Lens: {lens}"]
+    try:
+        camera = _read_json(folder / "camera" / "camera.json")
+        lines[0] += f", {camera['lens_source']}"
+        lines.insert(0, f"Camera: {camera['source']}, {camera['motion']}")
+    except (OSError, ValueError, KeyError):
+        pass  # a backend without a stage of its own for the camera
+    try:
+        geometry = _read_json(folder / "geometry" / "geometry.json")
+        lines.append(f"Unit: {'metres' if geometry['scale'] == 'metric' else 'arbitrary'}")
+        lines += [str(note) for note in geometry["notes"]]
+    except (OSError, ValueError, KeyError):
+        pass  # imported by an older add-on
+    return tuple(lines)
 
 
 def fetch_cameras(

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import bpy
 
 from .. import state
 from ..core.client import Client, RefusedError, UnreachableError
 from ..core.contract import JobStatus
+from ..core.errors import UserError
 from ..core.files import CanceledError
 from . import connection, fetching, ledger, main_thread, transfer
 from .ledger import Entry
@@ -46,8 +49,12 @@ def watch(client: Client, entry: Entry) -> None:
 
 
 def _follow(client: Client, entry: Entry) -> JobStatus:
-    """Wait in a thread for the end of the job, and post its progress. Raises CanceledError when the entry stops."""
+    """Wait in a thread for the end of the job, and post its progress and first guess.
+
+    Raises CanceledError when the entry stops.
+    """
     tries, last_event = 0, -1
+    awaits_glance = entry.kind == "IMPORT"
     while True:
         if entry.stop.is_set():
             raise CanceledError
@@ -57,6 +64,9 @@ def _follow(client: Client, entry: Entry) -> JobStatus:
             if status.is_final:
                 return status
             main_thread.post(lambda status=status: ledger.apply_status(entry, status))
+            if awaits_glance and (glance := _glance(client, entry)) is not None:
+                awaits_glance = False
+                main_thread.post(partial(fetching.show_glance, entry, glance))
             entry.stop.wait(ledger.REPORT_EVERY_S)
             events = client.events(entry.id, status.last_event if last_event < 0 else last_event, wait_s=WAIT_S)
             last_event = events.last
@@ -67,6 +77,16 @@ def _follow(client: Client, entry: Entry) -> JobStatus:
             if tries == TRIES:
                 raise
             entry.stop.wait(1.0)
+
+
+def _glance(client: Client, entry: Entry) -> transfer.Shot | None:
+    """The first guess of a running import once there is one; a damaged one is left out, for the whole is to come."""
+    try:
+        return transfer.fetch_glance(client, entry.id, entry.title, entry.folder, entry.stop)
+    except (UnreachableError, CanceledError):
+        raise
+    except UserError:
+        return None
 
 
 def cancel(job: str) -> None:

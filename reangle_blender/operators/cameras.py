@@ -27,7 +27,7 @@ def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
     """A camera in the origin's collection, at the first pose of the path."""
     origin = state.of(scene).origin
     camera = cameras.add_camera(scene, origin.users_collection[0], name, origin)
-    cameras.set_values(camera, cameras.channel_values(camera, path)[0])
+    cameras.set_values(camera, cameras.channel_values(camera, path, state.of(scene).unit)[0])
     source = state.of(scene).source
     camera.data.display_size, camera.data.clip_end = source.data.display_size, source.data.clip_end
     camera.reangle.render = True
@@ -62,7 +62,7 @@ class REANGLE_OT_add_camera(Operator):
             path = moves.source_path(scene, follow=self.follow)
             camera = _new_camera(scene, self.name, path)
             if self.follow:
-                cameras.key_path(camera, path, state.of(scene).first_frame)
+                cameras.key_path(camera, path, state.of(scene).first_frame, state.of(scene).unit)
         except UserError as error:
             return report_error(self, error)
         _make_active(context, camera)

@@ -10,10 +10,9 @@ from bpy.types import Context, Operator, Scene
 
 from .. import choices, state
 from ..core.contract import GeometrySettings
-from ..core.contract.migration import camera_and_depth
 from ..core.errors import UserError
 from ..exchange import connection, sending, transfer
-from ..state.clip import geometry_settings
+from ..state.clip import geometry_settings, reads
 from ..state.from_contract import values_of
 from ._report import report_error
 
@@ -43,10 +42,10 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     clip = state.of(scene).clip
     if not clip.path:
         raise UserError("No clip is chosen.", advice="Choose a movie, or an image of a sequence.")
-    choices.check("provider", clip.provider)
-    names = geometry_settings(clip.provider)
-    values = values_of(clip, GeometrySettings, (name for name in names if name != "files"))
-    camera, depth = camera_and_depth(clip.provider)
+    choices.check("camera", clip.camera)
+    choices.check("depth", clip.depth)
+    names = geometry_settings(clip)
+    values = values_of(clip, GeometrySettings, (name for name in names if name not in ("files", "given")))
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
     return transfer.ClipChoice(
         path=Path(bpy.path.abspath(clip.path)),
@@ -54,8 +53,9 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
         frames=clip.frames,
         size=None if clip.use_own_size else (clip.width, clip.height),
         sequence_fps=clip.sequence_fps,
-        geometry=GeometrySettings(camera=camera, depth=depth, **values),
-        reads_files="files" in names,
+        geometry=GeometrySettings(camera=clip.camera, depth=clip.depth, **values),
+        camera_files=reads("camera", clip.camera, "files"),
+        depth_files=reads("depth", clip.depth, "files"),
         geometry_folder=Path(folder) if folder else None,
     )
 
@@ -63,7 +63,8 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
 class REANGLE_OT_import_clip(Operator):
     bl_idname = "reangle.import_clip"
     bl_label = "Import Clip"
-    bl_description = "Estimate depth and camera of the clip, and add them as a point cloud and a camera"
+    bl_description = "Show the clip, find its camera and depth, and add them as a camera and a point cloud"
+    bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, context: Context) -> bool:

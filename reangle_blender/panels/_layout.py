@@ -48,7 +48,7 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
 
 
 def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str) -> None:
-    """Licence of a chosen engine, provider or suite, and why it cannot run."""
+    """Licence of a chosen engine, source or suite, and why it cannot run."""
     choice = choices.find(kind, name)
     if choice is None:
         if choices.reported(kind):

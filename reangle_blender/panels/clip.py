@@ -9,10 +9,10 @@ from bpy.types import Context, Panel, UILayout
 from .. import state
 from ..exchange import connection
 from ..exchange.transfer import is_movie
-from ..state.clip import geometry_settings
+from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
 from . import _job
-from ._layout import SidebarPanel, chosen, paragraph, problem, settings_column
+from ._layout import SidebarPanel, chosen, duration, paragraph, problem, settings_column
 
 
 class REANGLE_PT_clip(SidebarPanel, Panel):
@@ -36,16 +36,57 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             size.prop(clip, "height")
         if clip.path and not is_movie(clip.path):
             column.prop(clip, "sequence_fps")
-        column.prop(clip, "provider")
-        for name in geometry_settings(clip.provider):
-            _draw_geometry_setting(column, clip, name)
-        chosen(column, context, "provider", clip.provider)
+        _draw_sources(column, context, clip)
         column.prop(clip, "match_scene")
         column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
-        if latest is not None:
+        if latest is None or latest.is_final:
+            paragraph(layout, context, estimate(clip), "TIME")
+        if latest is not None and not (latest.loaded and latest.name == shot.shot and shot.about):
             _job.draw(layout, context, latest)
+
+
+class REANGLE_PT_geometry(SidebarPanel, Panel):
+    bl_label = "Camera and Depth"
+    bl_parent_id = "REANGLE_PT_clip"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return bool(state.of(context.scene).about)
+
+    def draw(self, context: Context) -> None:
+        shot = state.of(context.scene)
+        job = shot.jobs.get(shot.shot)
+        lines = shot.about.splitlines() + (job.notes.splitlines() if job is not None and job.loaded else [])
+        for line in dict.fromkeys(lines):
+            icon = next((icon for start, icon in _LINE_ICONS.items() if line.startswith(start)), "DOT")
+            paragraph(self.layout, context, line, icon)
+
+
+_LINE_ICONS = {"Camera: ": "OUTLINER_OB_CAMERA", "Lens: ": "CAMERA_DATA", "Unit: ": "EMPTY_AXIS"}
+
+
+def estimate(clip: state.ReangleClip) -> str:
+    """About how long an import takes, before it begins; "" while that is unknown."""
+    now, frames, (width, height) = connection.now.capabilities, clip.used_frames, clip.used_size
+    if now is None or not (frames and width and height):
+        return ""
+    sources = (now.camera_provider(clip.camera), now.depth_provider(clip.depth))
+    seconds = sum(source.estimate_s(frames, width, height) for source in sources if source is not None)
+    return f"About {duration(seconds)} for {frames} frames of {width} x {height}" if seconds else ""
+
+
+def _draw_sources(column: UILayout, context: Context, clip: state.ReangleClip) -> None:
+    """The sources of camera and depth, each with its settings; one that both read is drawn once."""
+    drawn: set[str] = set()
+    for kind, name in (("camera", clip.camera), ("depth", clip.depth)):
+        column.prop(clip, kind)
+        for setting in EVERY_SETTING:
+            if setting not in drawn and reads(kind, name, setting):
+                _draw_geometry_setting(column, clip, setting)
+                drawn.add(setting)
+        chosen(column, context, kind, name)
 
 
 def _draw_backend(layout: UILayout, context: Context) -> None:
@@ -64,8 +105,8 @@ def _draw_backend(layout: UILayout, context: Context) -> None:
 
 def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str) -> None:
     """A setting of geometry; an optional number with its switch before it."""
-    if name == "files":
-        layout.prop(clip, "geometry_folder")
+    if name in ("files", "given"):
+        layout.prop(clip, "geometry_folder" if name == "files" else "given_camera")
     elif switch_of(name) in clip.bl_rna.properties:
         row = layout.row(heading=clip.bl_rna.properties[name].name)
         row.prop(clip, switch_of(name), text="")
@@ -76,4 +117,4 @@ def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str)
         layout.prop(clip, name)
 
 
-register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip,))
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip, REANGLE_PT_geometry))

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import bpy
 from bpy.types import Object
 
+from ..state.footage import Footage
 from . import images
 
 
@@ -22,4 +24,20 @@ def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> N
     images.show_from(background.image_user, first_frame, len(images.sequence_files(folder)))
     for item in backgrounds:
         item.show_background_image = item == background
+    camera.data.show_background_images = True
+
+
+def show_clip(camera: Object, footage: Footage, start: int, count: int, first_frame: int) -> None:
+    """Show the clip's own files behind the clip's camera, its frame `start` at scene frame `first_frame`."""
+    backgrounds = camera.data.background_images
+    backgrounds.clear()
+    background = backgrounds.new()
+    image = background.image = bpy.data.images.load(str(footage.path), check_existing=True)
+    if image.source == "FILE" and footage.frames > 1:
+        image.source = "SEQUENCE"
+    background.alpha = 1.0
+    background.display_depth = "BACK"
+    background.frame_method = "CROP"  # as the backend does for a working size of another aspect
+    images.show_from(background.image_user, first_frame, count)
+    background.image_user.frame_offset = start + footage.first_number - 1
     camera.data.show_background_images = True

@@ -10,7 +10,7 @@ import numpy as np
 from bpy.types import Collection, Object, Scene
 from mathutils import Euler, Matrix
 
-from .. import state
+from .. import compat, state
 from ..core import camera as lenses
 from ..core.contract import CameraPath, file_name_from
 from ..core.errors import UserError
@@ -60,16 +60,25 @@ def path_names(cameras: Sequence[Object]) -> list[str]:
     return names
 
 
-def sample(camera: Object, origin: Object, depsgraph: bpy.types.Depsgraph, frame: int) -> lenses.CameraSample:
-    """The camera at the current frame, after its parents, constraints and drivers."""
+def sample(camera: Object, world_from_geometry: np.ndarray, depsgraph: bpy.types.Depsgraph) -> lenses.CameraSample:
+    """The camera at the current frame, after its parents, constraints and drivers.
+
+    world_from_geometry: see `world_from_geometry`; the identity gives the camera in Blender's own world and unit.
+    """
     evaluated = camera.evaluated_get(depsgraph)
     return lenses.CameraSample(
-        frame=frame,
+        frame=depsgraph.scene.frame_current,
         matrix_world=np.array(evaluated.matrix_world, np.float64),
-        origin_matrix_world=np.array(origin.evaluated_get(depsgraph).matrix_world, np.float64),
+        origin_matrix_world=world_from_geometry,
         lens=lens_of(evaluated.data),
         type=evaluated.data.type,
     )
+
+
+def world_from_geometry(scene: Scene, origin: Object, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
+    """4 x 4: the geometry's space, in Blender's axes and the geometry's unit, in Blender's world."""
+    unit = state.of(scene).unit
+    return np.array(origin.evaluated_get(depsgraph).matrix_world, np.float64) @ np.diag([unit, unit, unit, 1.0])
 
 
 def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool = False) -> list[CameraPath]:
@@ -96,13 +105,14 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
             for index in range(shot.shot_frames):
                 frame = shot.first_frame + index
                 scene.frame_set(frame)
-                depsgraph = _depsgraph(scene)
+                depsgraph = depsgraph_of(scene)
+                placed = world_from_geometry(scene, origin, depsgraph)
                 for camera, taken in zip(cameras, samples, strict=True):
-                    taken.append(sample(camera, origin, depsgraph, frame))
+                    taken.append(sample(camera, placed, depsgraph))
                 if use_markers:
                     if scene.camera is None:
                         raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
-                    by_markers.append(sample(scene.camera, origin, depsgraph, frame))
+                    by_markers.append(sample(scene.camera, placed, depsgraph))
         finally:
             scene.frame_set(current, subframe=subframe)
     named_samples = list(zip(names, samples, strict=True))
@@ -114,7 +124,8 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     ]
 
 
-def _depsgraph(scene: Scene) -> bpy.types.Depsgraph:
+def depsgraph_of(scene: Scene) -> bpy.types.Depsgraph:
+    """The scene's evaluated dependency graph at its current frame."""
     with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
         return bpy.context.evaluated_depsgraph_get()
 
@@ -137,8 +148,8 @@ def channels(camera: Object) -> list[keyframes.Channel]:
     return [*keyframes.move_channels(camera), (camera.data, "shift_x", 0), (camera.data, "shift_y", 0)]
 
 
-def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
-    """F x 9 values for `channels`, for a camera that is a child of the origin.
+def channel_values(camera: Object, path: CameraPath, unit: float) -> np.ndarray:
+    """F x 9 values for `channels`, for a camera that is a child of the origin. unit: the scene's, see `ReangleScene`.
 
     Exact if the scene renders at the path's size; at other sizes the horizontal field of view is kept.
     Raises UserError for focal lengths outside Blender's range.
@@ -153,7 +164,7 @@ def channel_values(camera: Object, path: CameraPath) -> np.ndarray:
         rotation = Matrix(matrix[:3, :3].tolist())
         turn = rotation.to_euler("XYZ", turn) if turn is not None else rotation.to_euler("XYZ")
         lens = lenses.lens_from_intrinsics(K_here, size, like=lens_of(camera.data))
-        values[row] = (*matrix[:3, 3], *turn, lens.lens, lens.shift_x, lens.shift_y)
+        values[row] = (*(unit * matrix[:3, 3]), *turn, lens.lens, lens.shift_x, lens.shift_y)
     return values
 
 
@@ -162,16 +173,19 @@ def add_from_path(
 ) -> Object:
     """A camera that follows the path. See `channel_values`."""
     camera = add_camera(scene, collection, path.name, origin)
-    key_path(camera, path, first_frame)
+    key_path(camera, path, first_frame, state.of(scene).unit)
     return camera
 
 
-def key_path(camera: Object, path: CameraPath, first_frame: int) -> None:
-    """Key the path onto the camera, one key per frame; constant channels get no keys."""
-    values = channel_values(camera, path)
+def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) -> None:
+    """Key the path onto the camera, one key per frame; constant channels lose theirs. See `channel_values`."""
+    values = channel_values(camera, path, unit)
     set_values(camera, values[0])
     moving = np.ptp(values, axis=0) > 1e-7
-    animated = [channel for channel, moves in zip(channels(camera), moving, strict=True) if moves]
+    every = channels(camera)
+    for channel in (channel for channel, moves in zip(every, moving, strict=True) if not moves):
+        compat.remove_fcurve(*channel)
+    animated = [channel for channel, moves in zip(every, moving, strict=True) if moves]
     keyframes.write_every_frame(animated, first_frame, values[:, moving])
 
 

@@ -9,11 +9,12 @@ import bpy
 import numpy as np
 
 from .. import compat, state
+from ..core.cloud import Cloud
 from . import point_cloud
 
 _handler: Any = None
 _batch: Any = None
-_batch_key: tuple[str, int] | None = None
+_batch_key: tuple[Cloud, int] | None = None
 
 
 def _draw() -> None:
@@ -29,7 +30,7 @@ def _draw() -> None:
     if item is None or cloud is None or not item.visible_get(viewport=space) or not space.overlay.show_overlays:
         return
     shader = gpu.shader.from_builtin(compat.point_shader_name())
-    key = (shot.shot, point_cloud.clip_frame(scene))
+    key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)))
     if _batch_key != key:
         points = cloud.frame(key[1])
         rgba = np.ones((len(points.rgb), 4), np.float32)

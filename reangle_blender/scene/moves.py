@@ -21,12 +21,14 @@ POSITION_TOLERANCE = 2e-4
 
 
 def focus_depth(scene: Scene) -> float:
-    """The artist's focus, or the depth in the middle of the clip's first frame, in the geometry's units."""
+    """The artist's focus, or the depth in the middle of the clip's first frame, in the geometry's unit."""
     shot = state.of(scene)
     if shot.focus > 0:
-        return shot.focus
+        return shot.focus / shot.unit
     cloud = point_cloud.cloud_of(scene)
     if cloud is None:
+        if not shot.shot:
+            raise UserError("The clip has no depth yet.", advice="Wait for its first depth, or set the focus distance.")
         raise UserError("The point cloud is not loaded.", advice="Import the clip again, or set the focus distance.")
     return cloud.focus_depth(0)
 
@@ -38,12 +40,11 @@ def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraK
     """
     depth = focus_depth(scene)
     moved = moves.move_camera(move, move_times(len(base.frames)), np.asarray(base.world_from_camera), depth)
-    base_values = cameras.channel_values(camera, base)
-    keys = fit_keys(
-        moved.world_from_camera,
-        base_values[:, 6] * moved.lens_factor,
-        position_tolerance=POSITION_TOLERANCE * depth,
-    )
+    unit = state.of(scene).unit
+    base_values = cameras.channel_values(camera, base, unit)
+    placed = moved.world_from_camera.copy()
+    placed[:, :3, 3] *= unit
+    keys = fit_keys(placed, base_values[:, 6] * moved.lens_factor, position_tolerance=POSITION_TOLERANCE * depth * unit)
     cameras.set_values(camera, base_values[0])
     keyframes.write_keys(camera, keys, state.of(scene).first_frame)
     return keys

@@ -47,13 +47,28 @@ def clip_frame(scene: Scene) -> int:
 
 def add_object(name: str, cloud: Cloud, frame: int) -> Object:
     """A mesh object with as many vertices as the largest frame has points; unused ones lie on the first point."""
+    item = bpy.data.objects.new(name, _new_mesh(name, cloud))
+    item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
+    _fill(item, cloud, cloud.nearest(frame))
+    return item
+
+
+def replace_points(item: Object, cloud: Cloud, frame: int) -> None:
+    """Give an existing object the points of another cloud; its materials and modifiers stay."""
+    old = item.data
+    item.data = _new_mesh(old.name, cloud)
+    for material in old.materials:
+        item.data.materials.append(material)
+    if not old.users:
+        bpy.data.meshes.remove(old)
+    _fill(item, cloud, cloud.nearest(frame))
+
+
+def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(max(1, cloud.capacity))
     mesh.color_attributes.new(COLOR, "FLOAT_COLOR", "POINT")
-    item = bpy.data.objects.new(name, mesh)
-    item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
-    _fill(item, cloud, frame)
-    return item
+    return mesh
 
 
 def _fill(item: Object, cloud: Cloud, frame: int) -> None:
@@ -73,7 +88,7 @@ def refresh(scene: Scene) -> None:
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
         return
-    frame = clip_frame(scene)
+    frame = cloud.nearest(clip_frame(scene))
     if _shown.get(shot.shot) != frame:
         _fill(item, cloud, frame)
         _shown[shot.shot] = frame

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An imported clip in the scene: origin, cloud, the clip's own camera, and the scene's settings."""
+"""A clip in the scene: origin, cloud, the clip's own camera, and the scene's settings.
+
+The clip is shown at once with an assumed lens, then with the first guess of its depth, then with its whole geometry.
+Each step updates the same objects, so what the artist did in between stays.
+"""
 
 from __future__ import annotations
 
@@ -8,71 +12,154 @@ from collections.abc import Iterator
 import bpy
 import numpy as np
 from bpy.types import Collection, Object, Scene
+from mathutils import Matrix
 
 from .. import compat, state
 from ..core import camera as lenses
+from ..core.cloud import Cloud
+from ..core.contract import CameraPath, SourceCamera
 from ..exchange.transfer import Shot
+from ..state.footage import Footage
 from . import background, cameras, point_cloud
 
+ASSUMED_DEPTH = 4.0
+"""Typical distance of the scene while nothing is known; only sizes what is drawn in the viewport."""
 
-def build(scene: Scene, shot: Shot, request: str, notes: list[str], *, match: bool) -> Iterator[None]:
-    """Put the shot into the scene, step by step so that the window stays responsive.
+NOTED_RATIO = 1.02
+"""Depth that changes less than this by a new import is not worth a note."""
 
-    An existing origin and the cameras under it are kept; the cloud and the clip's camera are replaced.
-    request: the clip and its geometry as JSON. match: set the scene's rate, range, size and view transform to the
-    clip's. notes: receives sentences about the scene's settings.
+
+def show_clip(
+    scene: Scene, title: str, footage: Footage, path: CameraPath, start: int, given: SourceCamera | None
+) -> None:
+    """Show the clip behind a camera before the backend knows anything of it.
+
+    path: of the clip's camera, given or assumed. start: the first used frame of `footage`.
     """
     saved = state.prepare(scene)
-    notes += match_scene(scene, shot) if match else compare_scene(scene, shot)
-    saved.shot, saved.shot_request, saved.shot_folder = shot.job, request, str(shot.folder)
-    saved.shot_fps, saved.shot_frames = shot.path.fps, len(shot.path.frames)
+    saved.shot_fps, saved.shot_frames = path.fps, len(path.frames)
+    saved.shot_width, saved.shot_height = path.width, path.height
+    saved.unit = 1.0
+    collection, saved.origin = _collection_and_origin(scene, title)
+    if given is not None:
+        _place(saved.origin, given, saved.unit)
+    saved.source = _source(scene, collection, saved.origin, title, path, ASSUMED_DEPTH)
+    background.show_clip(saved.source, footage, start, len(path.frames), saved.first_frame)
+    _update(scene)
+
+
+def build(
+    scene: Scene, shot: Shot, request: str, given: SourceCamera | None, notes: list[str], *, match: bool
+) -> Iterator[None]:
+    """Put the shot into the scene, step by step so that the window stays responsive.
+
+    Origin, cloud and the clip's camera are updated if they exist; nothing else changes. request: the clip and its
+    geometry as JSON. given: the artist's camera, on which the clip's camera is placed. match: set the scene's rate,
+    range, size and view transform to the clip's. notes: receives sentences about the scene's settings.
+    """
+    saved = state.prepare(scene)
+    unit = _unit(scene, shot.cloud, notes)
+    if match:
+        notes += match_scene(scene, shot.path, shot.frame_count)
+    elif not shot.is_glance:
+        notes += compare_scene(scene, shot.path)
+    saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, str(shot.folder)
+    saved.shot_request, saved.about = "" if shot.is_glance else request, "\n".join(shot.about)
+    saved.shot_fps, saved.shot_frames = shot.path.fps, shot.frame_count
     saved.shot_width, saved.shot_height = shot.path.width, shot.path.height
+    saved.unit = unit
     point_cloud.remember(shot.job, shot.cloud)
     yield
 
-    collection, origin = _collection_and_origin(scene, shot)
-    for old in (saved.cloud, saved.source):
-        if old is not None:
-            data = old.data
-            bpy.data.objects.remove(old)
-            bpy.data.batch_remove([data])
-    saved.origin = origin
+    collection, saved.origin = _collection_and_origin(scene, shot.title)
+    if given is not None:
+        _place(saved.origin, given, unit)
+    cloud = state.alive(scene, saved.cloud)
+    if cloud is not None and cloud.mode == "OBJECT":
+        point_cloud.replace_points(cloud, shot.cloud, point_cloud.clip_frame(scene))
+    else:
+        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
+        collection.objects.link(cloud)
+    cloud.parent = saved.origin
+    cloud.matrix_parent_inverse.identity()
+    cloud.scale = (unit,) * 3
     yield
 
-    saved.cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
-    saved.cloud.parent = origin
-    collection.objects.link(saved.cloud)
-    yield
+    depth = shot.cloud.focus_depth(0) * unit
+    saved.source = _source(scene, collection, saved.origin, shot.title, shot.path, depth)
+    if shot.frames is not None:
+        saved.source.data.background_images.clear()
+        background.show_behind(saved.source, shot.frames, shot.title, saved.first_frame)
+    saved.origin.empty_display_size = depth / 4
+    _update(scene)
 
-    depth = _scene_depth(shot)
-    source = cameras.add_from_path(scene, collection, shot.path, origin, saved.first_frame)
-    source.name = source.data.name = f"{shot.title} Camera"
+
+def _update(scene: Scene) -> None:
+    """Evaluate the scene at the artist's frame, or at the nearest one of the clip."""
+    saved = state.of(scene)
+    last = saved.first_frame + saved.shot_frames - 1
+    scene.frame_set(int(np.clip(scene.frame_current, saved.first_frame, last)))
+
+
+def _unit(scene: Scene, cloud: Cloud, notes: list[str]) -> float:
+    """The scene's unit with a new cloud: where the artist placed something by the old one, the new one is as large."""
+    saved = state.of(scene)
+    before = point_cloud.cloud_of(scene)
+    if not _artists_objects(scene):
+        return 1.0
+    if before is None:
+        return saved.unit
+    ratio = cloud.depth_ratio(before)
+    if max(ratio, 1 / ratio) > NOTED_RATIO:
+        notes.append(
+            f"The new depth is {ratio:.3g} times the former; the cloud is drawn at the former size, so that cameras "
+            "that you placed by it stay right."
+        )
+    return saved.unit / ratio
+
+
+def _artists_objects(scene: Scene) -> bool:
+    """Whether the artist placed anything relative to the clip."""
+    saved = state.of(scene)
+    own = (saved.cloud, saved.source)
+    return any(
+        item not in own and ((item.parent is not None and item.parent == saved.origin) or item.reangle.render)
+        for item in scene.objects
+    )
+
+
+def _place(origin: Object, given: SourceCamera, unit: float) -> None:
+    """Put the origin where the geometry's first camera is the given one, at its size in Blender's world."""
+    matrix = lenses.origin_matrix_of(np.asarray(given.world_from_camera[0]), 1 / unit)
+    origin.matrix_world = Matrix(matrix.tolist())
+
+
+def _source(scene: Scene, collection: Collection, origin: Object, title: str, path: CameraPath, depth: float) -> Object:
+    """The clip's camera on its path, made if there is none. depth: typical distance of the scene."""
+    saved = state.of(scene)
+    source = state.alive(scene, saved.source)
+    if source is None:
+        source = cameras.add_camera(scene, collection, f"{title} Camera", origin)
+        source.data.name = source.name
+    source.parent, source.rotation_mode, source.scale = origin, "XYZ", (1, 1, 1)
+    source.matrix_parent_inverse.identity()
+    cameras.key_path(source, path, saved.first_frame, saved.unit)
     source.data.display_size = depth / 4
     source.data.clip_end = max(source.data.clip_end, depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)
-    background.show_behind(source, shot.frames, shot.title, saved.first_frame)
-    saved.source = source
-    if scene.camera is None:
-        scene.camera = source
-    origin.empty_display_size = depth / 4
-    scene.frame_set(int(np.clip(scene.frame_current, saved.first_frame, saved.first_frame + saved.shot_frames - 1)))
+    return source
 
 
-def _collection_and_origin(scene: Scene, shot: Shot) -> tuple[Collection, Object]:
+def _collection_and_origin(scene: Scene, title: str) -> tuple[Collection, Object]:
     """The collection and the origin, those of an earlier import if they still exist."""
     origin = state.alive(scene, state.of(scene).origin)
     if origin is not None:
         return origin.users_collection[0], origin
-    collection = bpy.data.collections.new(f"Reangle {shot.title}")
+    collection = bpy.data.collections.new(f"Reangle {title}")
     scene.collection.children.link(collection)
-    origin = bpy.data.objects.new(f"{shot.title} Origin", None)
+    origin = bpy.data.objects.new(f"{title} Origin", None)
     collection.objects.link(origin)
     return collection, origin
-
-
-def _scene_depth(shot: Shot) -> float:
-    """Typical distance of the filmed scene, in the geometry's units; sizes what is drawn in the viewport."""
-    return shot.cloud.focus_depth(0)
 
 
 def set_rate(scene: Scene, fps: float) -> None:
@@ -85,33 +172,43 @@ def set_rate(scene: Scene, fps: float) -> None:
         scene.render.fps_base = scene.render.fps / fps
 
 
-def match_scene(scene: Scene, shot: Shot) -> list[str]:
-    """Set rate, range, size and view transform to the clip's; return the changes as notes."""
-    first, last = state.of(scene).first_frame, state.of(scene).first_frame + len(shot.path.frames) - 1
-    notes = compare_scene(scene, shot)
-    set_rate(scene, shot.path.fps)
-    scene.frame_start, scene.frame_end = first, last
+def settings_of(scene: Scene) -> tuple[object, ...]:
+    """The settings that `match_scene` changes, to see later whether the artist changed them."""
     render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = shot.path.width, shot.path.height, 100
-    render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(np.asarray(shot.path.K)[0])
+    size = (render.resolution_x, render.resolution_y, render.resolution_percentage)
+    aspect = (render.pixel_aspect_x, render.pixel_aspect_y)
+    span = (scene.frame_start, scene.frame_end)
+    return (*size, *aspect, *span, render.fps, render.fps_base, scene.view_settings.view_transform)
+
+
+def match_scene(scene: Scene, path: CameraPath, frames: int) -> list[str]:
+    """Set rate, range, size and view transform to the clip's; return the changes as notes.
+
+    path: of the clip's camera. frames: of the clip.
+    """
+    first = state.of(scene).first_frame
+    notes = compare_scene(scene, path)
+    set_rate(scene, path.fps)
+    scene.frame_start, scene.frame_end = first, first + frames - 1
+    render = scene.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = path.width, path.height, 100
+    render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(np.asarray(path.K)[0])
     render.use_lock_interface = True  # the cloud changes with the frame while a render runs
     if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
         scene.view_settings.view_transform = compat.VIDEO_VIEW_TRANSFORM
     return [note.replace("The scene has", "The scene had") for note in notes]
 
 
-def compare_scene(scene: Scene, shot: Shot) -> list[str]:
+def compare_scene(scene: Scene, path: CameraPath) -> list[str]:
     """One sentence for each setting in which the scene differs from the clip."""
     notes = []
     render = scene.render
     rate = render.fps / render.fps_base
-    if abs(rate / shot.path.fps - 1) > 1e-5:
-        notes.append(f"The scene has {rate:.5g} frames per second, the clip {shot.path.fps:.5g}.")
+    if abs(rate / path.fps - 1) > 1e-5:
+        notes.append(f"The scene has {rate:.5g} frames per second, the clip {path.fps:.5g}.")
     size = cameras.render_size(scene)
-    if (size.width, size.height) != (shot.path.width, shot.path.height):
-        notes.append(
-            f"The scene has {size.width} x {size.height} pixels, the clip {shot.path.width} x {shot.path.height}."
-        )
+    if (size.width, size.height) != (path.width, path.height):
+        notes.append(f"The scene has {size.width} x {size.height} pixels, the clip {path.width} x {path.height}.")
     transform = scene.view_settings.view_transform
     if transform != compat.VIDEO_VIEW_TRANSFORM:
         notes.append(f"The scene has the view transform {transform}, which changes the colours of video.")

@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import choices, compat
+from ..core.contract.migration import camera_and_depth
 from .scene import SCHEMA, ReangleScene
 
-Saved = Mapping[str, Any]
-"""All values that the file holds for a scene, also of removed properties; values that were never set are absent."""
+Saved = dict[str, Any]
+"""All values that the file holds for a scene, also of removed properties; values that were never set are absent.
+A migration adds what it leaves to a later one."""
+
+_PROVIDERS = ("files", "dust3r", "depth-anything", "mini")
+"""Geometry providers by the number that schema 2 saved."""
 
 _NAMES: dict[choices.Kind, tuple[str, ...]] = {
     "engine": ("preview", "reangle"),
-    "provider": ("files", "dust3r", "depth-anything", "mini"),
     "suite": ("mini", "cogvideox-5b"),
     "move": (
         *("orbit-left", "orbit-right", "orbit-up", "orbit-down", "arc-left", "arc-right"),
@@ -29,7 +33,6 @@ _CHOICES: tuple[tuple[str, str, choices.Kind], ...] = (
     ("", "engine", "engine"),
     ("", "move", "move"),
     ("", "easing", "easing"),
-    ("clip", "provider", "provider"),
     ("learning", "suite", "suite"),
 )
 """Group, property and kind of the choices that schema 2 saved as numbers."""
@@ -44,10 +47,9 @@ _RENAMED = (
 """Property of schema 2, and the group and name that it has since schema 3."""
 
 
-def _keep_depth_files(shot: ReangleScene, saved: Saved) -> None:
+def _keep_depth_files(_shot: ReangleScene, saved: Saved) -> None:
     # The default was depth files until schema 2, and defaults are not in the file.
-    if _value(saved, "clip.provider") is None:
-        shot.clip.provider_name = "files"
+    saved.setdefault("clip", {}).setdefault("provider", 0)
 
 
 def _choices_by_name(shot: ReangleScene, saved: Saved) -> None:
@@ -55,10 +57,22 @@ def _choices_by_name(shot: ReangleScene, saved: Saved) -> None:
         number = _value(saved, f"{group}.{name}" if group else name)
         if number is not None and 0 <= number < len(_NAMES[kind]):
             setattr(getattr(shot, group) if group else shot, f"{name}_name", _NAMES[kind][number])
+    provider = _value(saved, "clip.provider")
+    if provider is not None and 0 <= provider < len(_PROVIDERS):
+        saved["clip"]["provider_name"] = _PROVIDERS[provider]
     for old, group, name in _RENAMED:
         value = _value(saved, old)
         if value is not None:
             setattr(getattr(shot, group), name, value)
+
+
+def _camera_and_depth(shot: ReangleScene, saved: Saved) -> None:
+    provider = _value(saved, "clip.provider_name")
+    if provider is None and shot.shot_request:
+        provider = "mini"  # the default until schema 3
+    if provider is not None:
+        use_dust3r = _value(saved, "clip.use_dust3r") in (None, True)  # Blender saves 0 or 1
+        shot.clip.camera_name, shot.clip.depth_name = camera_and_depth(provider, use_dust3r=use_dust3r)
 
 
 def _value(saved: Saved, path: str) -> Any:
@@ -68,7 +82,11 @@ def _value(saved: Saved, path: str) -> Any:
     return value
 
 
-MIGRATIONS: dict[int, Callable[[ReangleScene, Saved], None]] = {1: _keep_depth_files, 2: _choices_by_name}
+MIGRATIONS: dict[int, Callable[[ReangleScene, Saved], None]] = {
+    1: _keep_depth_files,
+    2: _choices_by_name,
+    3: _camera_and_depth,
+}
 """From each schema to the next."""
 
 

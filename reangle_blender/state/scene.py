@@ -12,7 +12,7 @@ from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .jobs import ReangleJob
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 def _suggest_amount(shot: ReangleScene, _context: Context) -> None:
@@ -51,9 +51,15 @@ class ReangleScene(PropertyGroup):
     )
     focus: FloatProperty(
         name="Focus",
-        description="Distance of the point that the move keeps in view, in the geometry's units; 0 measures it in the "
-        "middle of the cloud",
+        description="Distance of the point that the move keeps in view, in the units of the clip's origin; 0 measures "
+        "it in the middle of the cloud",
         min=0,
+    )
+    unit: FloatProperty(
+        description="Length of the geometry's unit in the space of the clip's origin. It is chosen so that a refined "
+        "or repeated import keeps the cloud's size, and cameras that were placed before stay right",
+        default=1.0,
+        min=1e-9,
     )
     origin: PointerProperty(type=Object)
     cloud: PointerProperty(type=Object)
@@ -61,6 +67,8 @@ class ReangleScene(PropertyGroup):
     shot: StringProperty(description="Job of the imported clip")
     shot_request: StringProperty(description="Clip and geometry of the import, as JSON of the contract")
     shot_folder: StringProperty(description="Folder of the imported files")
+    shot_is_glance: BoolProperty(description="Its depth is the first guess, which a running import refines")
+    about: StringProperty(description="What is known of camera and depth, one line each")
     shot_fps: FloatProperty()
     shot_frames: IntProperty()
     shot_width: IntProperty()

@@ -100,7 +100,8 @@ def import_clip(desk: SimpleNamespace, clip: Path) -> None:
     scene = bpy.context.scene
     settings = desk.state.of(scene).clip
     settings.path, settings.sequence_fps = str(clip), tiny.FPS
-    settings.provider, settings.geometry_folder = "files", str(clip.parents[1] / "depth")
+    settings.camera = settings.depth = "files"
+    settings.geometry_folder = str(clip.parents[1] / "depth")
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
     wait_for_jobs(desk)
 

@@ -17,16 +17,20 @@ Offer = Callable[..., None]
 
 @pytest.fixture
 def offer(reangle: Reangle) -> Iterator[Offer]:
-    """`offer(descriptions)` sets the providers that the backend reports."""
+    """`offer(depths, camera=cameras)` sets the sources of depth and camera that the backend reports."""
     connection, contract = reangle("exchange.connection"), reangle("core.contract.capabilities")
-    provider = {"number": 9, "help": "", "licence": "", "commercial_ok": True, "available": True, "message": ""}
-    provider |= {"advice": "", "settings": ()}
+    source = {"number": 9, "help": "", "licence": "", "commercial_ok": True, "available": True, "message": ""}
+    source |= {"advice": "", "settings": ()}
 
-    def set_providers(*described: dict[str, Any]) -> None:
-        infos = [contract.ProviderInfo(**{"label": one["name"].title(), **provider, **one}) for one in described]
-        connection.now.capabilities = capabilities(contract, depth_providers=tuple(infos))
+    def infos(described: tuple[dict[str, Any], ...]) -> tuple[Any, ...]:
+        return tuple(contract.ProviderInfo(**{"label": one["name"].title(), **source, **one}) for one in described)
 
-    yield set_providers
+    def set_sources(*depth: dict[str, Any], camera: tuple[dict[str, Any], ...] = ()) -> None:
+        connection.now.capabilities = capabilities(
+            contract, depth_providers=infos(depth), camera_providers=infos(({"name": "auto"}, *camera))
+        )
+
+    yield set_sources
     connection.now.capabilities = None
 
 
@@ -50,51 +54,67 @@ def item(reangle: Reangle, kind: str, name: str) -> tuple[str, str, str, str, in
     return next(item for item in reangle("choices").items(kind) if item[0] == name)
 
 
-def test_a_provider_that_only_the_backend_knows_can_be_chosen(reangle: Reangle, offer: Offer) -> None:
+def test_a_source_that_only_the_backend_knows_can_be_chosen(reangle: Reangle, offer: Offer) -> None:
     clip = reangle("state").of(bpy.context.scene).clip
-    with pytest.raises(TypeError):
-        clip.provider = "stereo"
-    offer({"name": "stereo", "settings": ("horizontal_fov_deg",), "licence": "MIT", "help": "Two lenses"})
-    clip.provider, clip.path = "stereo", "/clip.mp4"
+    for kind in ("camera", "depth"):
+        with pytest.raises(TypeError):
+            setattr(clip, kind, "stereo")
+    known = {"name": "stereo", "settings": ("horizontal_fov_deg",), "licence": "MIT", "help": "Two lenses"}
+    offer(known, camera=(known,))
+    clip.camera, clip.depth, clip.path = "stereo", "stereo", "/clip.mp4"
     clip.use_horizontal_fov_deg, clip.horizontal_fov_deg, clip.checkpoint = True, 40, "not for this one"
     chosen = reangle("operators.clip").choice_of(bpy.context.scene)
-    assert (chosen.geometry.depth, chosen.reads_files) == ("stereo", False)
+    assert (chosen.geometry.camera, chosen.geometry.depth) == ("stereo", "stereo")
+    assert (chosen.camera_files, chosen.depth_files) == (False, False)
     assert (chosen.geometry.horizontal_fov_deg, chosen.geometry.checkpoint) == (40, None)
-    assert item(reangle, "provider", "stereo")[1:4] == ("Stereo", "Two lenses. Licence: MIT", "NONE")
+    assert item(reangle, "depth", "stereo")[1:4] == ("Stereo", "Two lenses. Licence: MIT", "NONE")
     offer()
-    assert clip.provider == "stereo", "it stays chosen while the backend is not connected"
+    assert (clip.camera, clip.depth) == ("stereo", "stereo"), "they stay chosen while no backend offers them"
 
 
-def test_settings_are_those_of_the_provider(reangle: Reangle, offer: Offer) -> None:
+def test_settings_are_those_of_both_sources(reangle: Reangle, offer: Offer) -> None:
     offer(
-        {"name": "files", "settings": ("files", "depth_files_scale", "horizontal_fov_deg")},
+        {"name": "auto"},
+        {"name": "files", "settings": ("files", "depth_files_scale")},
         {"name": "dust3r", "settings": ("checkpoint",)},
+        camera=({"name": "files", "settings": ("files",)}, {"name": "still", "settings": ("horizontal_fov_deg",)}),
     )
     clip = reangle("state").of(bpy.context.scene).clip
     clip.path, clip.checkpoint, clip.depth_files_scale = "/clip.mp4", "other", 2
-    choice_of = reangle("operators.clip").choice_of
-    clip.provider = "files"
-    chosen = choice_of(bpy.context.scene)
-    assert (chosen.reads_files, chosen.geometry.checkpoint, chosen.geometry.depth_files_scale) == (True, None, 2)
+    clip.use_horizontal_fov_deg, clip.horizontal_fov_deg = True, 40
+
+    def sent(camera: str, depth: str) -> tuple[object, ...]:
+        clip.camera, clip.depth = camera, depth
+        chosen = reangle("operators.clip").choice_of(bpy.context.scene)
+        geometry = chosen.geometry
+        read = (geometry.checkpoint, geometry.depth_files_scale, geometry.horizontal_fov_deg)
+        return (chosen.camera_files, chosen.depth_files, *read)
+
+    assert sent("still", "files") == (False, True, None, 2, 40)
+    assert sent("files", "dust3r") == (True, False, "other", 1, None)
+    assert sent("auto", "auto") == (False, False, None, 1, None)
+    clip.camera, clip.depth, clip.use_horizontal_fov_deg = "still", "auto", False
+    chosen = reangle("operators.clip").choice_of(bpy.context.scene)
     assert chosen.geometry.horizontal_fov_deg is None, "its switch is off"
-    clip.provider = "dust3r"
-    chosen = choice_of(bpy.context.scene)
-    assert (chosen.reads_files, chosen.geometry.checkpoint, chosen.geometry.depth_files_scale) == (False, "other", 1)
 
 
 def test_missing_choices_are_marked_and_refused_with_advice(reangle: Reangle, offer: Offer) -> None:
     clip = reangle("state").of(bpy.context.scene).clip
-    clip.path = "/clip.mp4"
+    clip.path, clip.depth = "/clip.mp4", "mini"
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
     offer({"name": "files", "settings": ("files",)})
-    assert item(reangle, "provider", "mini")[3] == "ERROR"
+    assert item(reangle, "depth", "mini")[3] == "ERROR"
     with pytest.raises(error, match=r"'Mini'.*Install the backend"):
         choice_of(bpy.context.scene)
     missing = {"name": "mini", "available": False, "message": "A file is missing.", "advice": "Restore it."}
     offer(missing)
-    assert "Restore it" in item(reangle, "provider", "mini")[2]
-    assert item(reangle, "provider", "mini")[3] == "ERROR"
+    assert "Restore it" in item(reangle, "depth", "mini")[2]
+    assert item(reangle, "depth", "mini")[3] == "ERROR"
     with pytest.raises(error, match=r"A file is missing\. Restore it\."):
+        choice_of(bpy.context.scene)
+    offer({"name": "mini"})
+    clip.camera = "solve"
+    with pytest.raises(error, match=r"'Solve'.*Install the backend"):
         choice_of(bpy.context.scene)
 
 
@@ -104,14 +124,30 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
     clip = reangle("state").of(bpy.context.scene).clip
     clip.path = "/clip.mp4"
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
+    dust3r = {"name": "dust3r", "commercial_ok": False, "licence": "CC BY-NC-SA 4.0"}
+    offer({"name": "auto"}, dust3r, camera=(dust3r,))
+    assert item(reangle, "camera", "dust3r")[1] == "Dust3R (non-commercial)"
+    for camera, depth in (("dust3r", "auto"), ("auto", "dust3r")):
+        clip.camera, clip.depth = camera, depth
+        with pytest.raises(error, match=r"commercial.*CC BY-NC-SA"):
+            choice_of(bpy.context.scene)
+    clip.camera, clip.depth = "auto", "auto"
+    assert choice_of(bpy.context.scene).geometry.depth == "auto"
+
+
+def test_the_time_of_an_import_is_estimated(reangle: Reangle, offer: Offer) -> None:
+    clip = reangle("state").of(bpy.context.scene).clip
+    estimate = reangle("panels.clip").estimate
     offer(
-        {"name": "mini", "commercial_ok": False, "licence": "CC BY-NC-SA 4.0", "settings": ()},
-        {"name": "depth-anything", "licence": "Apache-2.0", "settings": ()},
+        {"name": "auto", "seconds": 10.0, "seconds_per_frame": 1.0},
+        camera=({"name": "solve", "seconds_per_megapixel": 2.0},),
     )
-    with pytest.raises(error, match=r"commercial.*CC BY-NC-SA"):
-        choice_of(bpy.context.scene)
-    clip.provider = "depth-anything"
-    assert choice_of(bpy.context.scene).geometry.depth == "depth-anything"
+    clip.camera = "solve"
+    assert estimate(clip) == "", "no clip is chosen"
+    clip.measured_frames, clip.measured_width, clip.measured_height = 100, 1000, 500
+    assert estimate(clip) == "About 4 min for 100 frames of 1000 x 500"
+    clip.start, clip.frames, clip.use_own_size, clip.width, clip.height = 95, 20, False, 100, 50
+    assert estimate(clip) == "About 15 s for 5 frames of 100 x 50"
 
 
 def test_a_suite_is_judged_by_the_weights_that_engines_run(reangle: Reangle) -> None:

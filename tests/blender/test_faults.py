@@ -127,7 +127,8 @@ def test_a_failure_shows_its_advice(desk: SimpleNamespace, clip: Path, tmp_path:
     (tmp_path / "depth").mkdir()
     (tmp_path / "depth" / "z.npz").write_bytes(b"not a depth map")
     settings = desk.state.of(scene).clip
-    settings.path, settings.provider, settings.geometry_folder = str(clip), "files", str(tmp_path / "depth")
+    settings.path, settings.camera, settings.depth = str(clip), "still", "files"
+    settings.geometry_folder = str(tmp_path / "depth")
     bpy.ops.reangle.import_clip()
     item = desk.state.of(scene).jobs[0]
     desk.main_thread.pump_until(lambda: item.is_final, timeout_s=300)
@@ -152,7 +153,7 @@ def test_an_unexpected_error_is_shown_with_its_traceback(desk: SimpleNamespace, 
     gather, transfer.gather = transfer.gather, broken
     try:
         settings = desk.state.of(bpy.context.scene).clip
-        settings.path, settings.provider = str(clip), "files"
+        settings.path, settings.depth = str(clip), "files"
         bpy.ops.reangle.import_clip()
         item = desk.state.of(bpy.context.scene).jobs[0]
         desk.main_thread.pump_until(lambda: item.is_final, timeout_s=300)

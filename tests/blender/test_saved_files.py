@@ -13,6 +13,7 @@ import pytest
 
 Reangle = Callable[[str], ModuleType]
 SAVED = Path(__file__).parent / "files" / "saved_by_0.1.0.blend"
+SAVED_BY_SCHEMA_3 = SAVED.with_name("saved_by_schema_3.blend")
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
     assert shown(shot, "hold", "follow", "use_markers") == {"hold": True, "follow": False, "use_markers": True}
     assert shot.preview.memory is False
     clip = {
-        "provider": "depth-anything",
+        "camera": "auto",
+        "depth": "depth-anything",
         "depth_files_scale": 0.5,
         "checkpoint": "depth-anything/other",
         "use_horizontal_fov_deg": True,
@@ -64,8 +66,9 @@ def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
     assert shown(shot.learning, *learning) == learning
     request = opened("state.engines").reangle_settings(shot.learning)
     assert (request.suite, request.rank, request.exact_where_seen) == ("cogvideox-5b", 64, False)
-    transfer = opened("exchange.transfer")
-    assert transfer.read_material(shot.shot_request).geometry.checkpoint == "depth-anything/other"
+    geometry = opened("exchange.transfer").read_material(shot.shot_request).geometry
+    assert (geometry.camera, geometry.depth) == ("auto", "depth-anything")
+    assert geometry.checkpoint == "depth-anything/other"
 
 
 def test_a_file_of_0_1_0_keeps_its_jobs(opened: Reangle) -> None:
@@ -82,36 +85,65 @@ def test_a_file_of_0_1_0_keeps_its_jobs(opened: Reangle) -> None:
 
 def test_an_untouched_file_of_0_1_0_keeps_the_defaults(opened: Reangle) -> None:
     shot = opened("state").of(bpy.data.scenes["Defaults"])
-    assert (shot.engine, shot.clip.provider, shot.learning.suite) == ("preview", "mini", "mini")
+    assert (shot.engine, shot.clip.camera, shot.clip.depth) == ("preview", "auto", "auto")
+    assert shot.learning.suite == "mini"
     assert (shot.move, shot.easing, shot.preview.memory) == ("orbit-left", "smooth", True)
 
 
 def test_migrated_choices_are_saved(opened: Reangle, tmp_path: Path) -> None:
     path = str(tmp_path / "again.blend")
-    opened("state").of(bpy.data.scenes["Chosen"]).clip.provider = "dust3r"
+    opened("state").of(bpy.data.scenes["Chosen"]).clip.camera = "dust3r"
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
     shot = opened("state").of(bpy.data.scenes["Chosen"])
-    assert (shot.clip.provider, shot.learning.suite, shot.move) == ("dust3r", "cogvideox-5b", "crane-up")
+    assert (shot.clip.camera, shot.clip.depth) == ("dust3r", "depth-anything")
+    assert (shot.learning.suite, shot.move) == ("cogvideox-5b", "crane-up")
+
+
+@pytest.mark.parametrize(
+    ("provider", "camera", "depth"),
+    [
+        ("files", "files", "files"),
+        ("dust3r", "dust3r", "dust3r"),
+        ("depth-anything", "auto", "depth-anything"),
+        ("no-dust3r", "still", "depth-anything"),
+        ("mini", "auto", "mini"),
+        ("from-2030", "auto", "from-2030"),
+        ("defaults", "auto", "auto"),
+    ],
+)
+def test_a_provider_of_schema_3_becomes_camera_and_depth(
+    reangle: Reangle, provider: str, camera: str, depth: str
+) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(SAVED_BY_SCHEMA_3))
+    shot = reangle("state").of(bpy.data.scenes[provider])
+    assert (shot.schema, shot.clip.camera, shot.clip.depth) == (4, camera, depth)
+    if provider != "defaults":
+        expected = {"path": "//clip/shot_0001.png", "depth_files_scale": 0.5, "horizontal_fov_deg": 40.0}
+        assert shown(shot.clip, *expected) == expected
+        geometry = reangle("exchange.transfer").read_material(shot.shot_request).geometry
+        assert (geometry.camera, geometry.depth, geometry.horizontal_fov_deg) == (camera, depth, 40.0)
 
 
 def test_an_unknown_name_stays_chosen(reangle: Reangle, tmp_path: Path) -> None:
     shot = reangle("state").prepare(bpy.context.scene)
-    shot.clip.provider_name, shot.move_name, shot.learning.suite_name = "from-2030", "loop", "huge"
+    shot.clip.depth_name, shot.move_name, shot.learning.suite_name = "from-2030", "loop", "huge"
     path = str(tmp_path / "future.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
     shot = reangle("state").of(bpy.context.scene)
-    assert (shot.clip.provider, shot.move, shot.learning.suite) == ("from-2030", "loop", "huge")
+    assert (shot.clip.depth, shot.move, shot.learning.suite) == ("from-2030", "loop", "huge")
     assert shot.amount_property == "move_degrees"
-    shot.clip.provider = "files"
-    assert shot.clip.provider == "files"
+    shot.clip.depth = "files"
+    assert shot.clip.depth == "files"
 
 
 def test_numbers_of_enums_never_change(reangle: Reangle) -> None:
     choices = reangle("choices")
     numbers = {kind: {item[0]: item[4] for item in choices.items(kind)} for kind in choices.DEFAULTS}
-    assert numbers["provider"] == {"files": 0, "dust3r": 1, "depth-anything": 2, "mini": 3}
+    assert numbers["camera"] == {"auto": 0, "solve": 1, "still": 2, "dust3r": 3, "files": 4, "given": 5}
+    depths = ("auto", "mini", "depth-anything", "depth-anything-3", "dust3r", "files")
+    assert numbers["depth"] == {name: number for number, name in enumerate(depths)}
     assert numbers["engine"] == {"preview": 0, "reangle": 1}
     assert numbers["suite"] == {"mini": 0, "cogvideox-5b": 1}
     assert numbers["easing"] == {"linear": 0, "smooth": 1, "ease-in": 2, "ease-out": 3}
@@ -134,8 +166,12 @@ def test_files_of_newer_versions_are_left_alone(reangle: Reangle) -> None:
 def test_depth_files_stay_the_choice_of_the_oldest_files(reangle: Reangle) -> None:
     migrations, scene = reangle("state.migrations"), bpy.context.scene
     shot = reangle("state").prepare(scene)
-    migrations.MIGRATIONS[1](shot, json.loads('{"clip": {"start": 3}}'))
-    assert shot.clip.provider == "files"
-    shot.clip.provider = "mini"
-    migrations.MIGRATIONS[1](shot, {"clip": {"provider": 1}})
-    assert shot.clip.provider == "mini"
+
+    def migrated(saved: str) -> tuple[str, str]:
+        values = json.loads(saved)
+        for migrate in migrations.MIGRATIONS.values():
+            migrate(shot, values)
+        return shot.clip.camera, shot.clip.depth
+
+    assert migrated('{"clip": {"start": 3}}') == ("files", "files")
+    assert migrated('{"clip": {"provider": 1}}') == ("dust3r", "dust3r")

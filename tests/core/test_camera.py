@@ -85,6 +85,15 @@ def test_moving_the_origin_with_its_camera_changes_nothing(origin: np.ndarray, i
     assert camera.world_from_camera_of(parented, origin) == pytest.approx(alone, abs=1e-7)
 
 
+@given(place=matrices(uniform=False))
+def test_the_origin_is_placed_where_the_first_camera_is_the_given_one(place: np.ndarray) -> None:
+    sample = CameraSample(1, place, np.eye(4), Lens(50.0))
+    place[:3, :3] /= np.linalg.norm(place[:3, :3], axis=0)
+    source = camera.export_source("Mine", RenderSize(64, 48), [sample])
+    origin = camera.origin_matrix_of(np.asarray(source.world_from_camera[0]), 2.5)
+    assert camera.matrix_world_of(np.eye(4), origin) == pytest.approx(place, abs=1e-6)
+
+
 def test_known_cameras() -> None:
     landscape = RenderSize(1920, 1080)
     assert camera.intrinsics_from_lens(Lens(36), landscape) == pytest.approx(
@@ -107,6 +116,15 @@ def test_the_same_view_at_another_size() -> None:
     small = camera.intrinsics_from_lens(lens, RenderSize(360, 240))
     large = camera.intrinsics_from_lens(lens, RenderSize(720, 480))
     assert camera.scale_intrinsics(small, (360, 240), (720, 480)) == pytest.approx(large)
+
+
+def test_a_working_size_of_another_aspect_crops_the_middle() -> None:
+    K = camera.assumed_intrinsics(1280, 720, 90)
+    assert np.allclose(K, [[640, 0, 640], [0, 640, 360], [0, 0, 1]])
+    # 640 x 640 shows the middle 720 x 720 of 1280 x 720.
+    filled = camera.fill_intrinsics(K, (1280, 720), (640, 640))
+    middle = camera.scale_intrinsics(K - [[0, 0, 280], [0, 0, 0], [0, 0, 0]], (720, 720), (640, 640))
+    assert filled == pytest.approx(middle)
 
 
 def test_pixel_aspect_of_an_anamorphic_camera() -> None:

@@ -64,6 +64,23 @@ def test_padding_and_frames_without_points() -> None:
     assert cloud.focus_depth(0) == pytest.approx(np.median(given["depth"][0, 2:4, 2:6]))
 
 
+def test_the_ratio_of_two_depths_of_a_clip_is_that_of_their_units() -> None:
+    given = arrays(height=60, width=80)
+    other = {
+        **arrays(frames=1),
+        "depth": np.full((1, 12, 16), 3, np.float32),
+        "rgb": np.zeros((1, 12, 16, 3), np.uint8),
+    }
+    given["depth"][0] = 7.5
+    given["depth"][0, :20], other["depth"][0, :, :3] = 0, 0
+    given["depth"][0, 30, 40:50] = 1000
+    cloud = Cloud(**given)
+    assert cloud.depth_ratio(Cloud(**other)) == pytest.approx(2.5)
+    assert [Cloud(**other).nearest(frame) for frame in (0, 1, 9)] == [0, 0, 0]
+    other["depth"][:] = 0
+    assert cloud.depth_ratio(Cloud(**other)) == 1, "nothing is known"
+
+
 def test_colours_are_linear() -> None:
     given = arrays(1, 1, 3)
     given["depth"][:] = 1

@@ -185,7 +185,8 @@ def whole_job() -> Steps:
     yield from wait(lambda: connection.now.state == "on", 60)
     clip = known.clip
     clip.path, clip.sequence_fps = CONFIG["clip"], CONFIG["fps"]
-    clip.provider, clip.geometry_folder = "files", CONFIG["depth"]
+    clip.camera = clip.depth = "files"
+    clip.geometry_folder = CONFIG["depth"]
     yield from click("reangle.import_clip", lambda: len(known.jobs) == 1)
     yield from wait(lambda: known.jobs and known.jobs[0].is_final)
     if known.jobs[0].state != "done":
