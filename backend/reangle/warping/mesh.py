@@ -35,17 +35,18 @@ def mesh_depth(
     height: int,
     *,
     scale: int = 1,
+    cut: bool = True,
 ) -> np.ndarray:
     """Planar z in the target camera at scale x scale samples a pixel, 0 where nothing is.
 
     depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x width pixels.
-    target_from_source: 4 x 4, rigid. Returns (height * scale) x (width * scale) float32. Runs on the calling thread
-    and releases the interpreter lock.
+    target_from_source: 4 x 4, rigid. cut: False links all neighbours, to measure what cutting does.
+    Returns (height * scale) x (width * scale) float32. Runs on the calling thread and releases the interpreter lock.
     """
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
     out = np.empty((height * scale, width * scale), np.float32)
     A, b = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
-    cells = _find_cells(depth, valid, JUMP, GRAZING)
+    cells = _find_cells(depth, valid, JUMP if cut else np.float32(np.inf), GRAZING)
     draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, out)
     _invert(out)
     return out

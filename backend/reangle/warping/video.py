@@ -52,7 +52,7 @@ class Warper:
 
     def warp(self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> WarpedFrame:
         """Frame `frame` of the clip from a camera of width x height pixels."""
-        surface = self._surface(frame)
+        surface = self.surface(frame)
         rgb, share, depth = self._look_up(frame, surface, K, world_from_camera, width, height)
         visible = share >= SEEN
         remembered = np.zeros_like(visible)
@@ -73,7 +73,8 @@ class Warper:
         rgb[unknown] = 0
         return WarpedFrame(rgb, visible, remembered, np.where(unknown, np.float32(0), depth))
 
-    def _surface(self, frame: int) -> Surface:
+    def surface(self, frame: int) -> Surface:
+        """The surface of frame `frame`, at the frames' size."""
         if self.memory is not None and (surface := self.memory.surface_of(frame)) is not None:
             return surface
         return make_surface(self.geometry.depth[frame], self.geometry.valid[frame], self.width, self.height)

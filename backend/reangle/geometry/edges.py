@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Estimated depth brought to the frame's size, with its edges where the picture has them.
+
+A network blurs a depth edge into a ramp a few of its pixels wide. Here each ramp becomes one step: two layers, the near
+and the far surface, are continued across the ramp as planes (in 1 / depth, which is affine over a plane), and each
+pixel of the frame takes one of them, never a value in between. It takes the layer whose pixels nearby have its colour,
+as in joint bilateral upsampling (Kopf et al., SIGGRAPH 2007), with the ramp as the prior. Away from ramps 1 / depth is
+interpolated linearly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numba
+import numpy as np
+
+_KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+REACH = 2
+"""Half the length of a ramp in pixels of the provider's depth: its blur."""
+
+WINDOW = 4
+"""Provider's pixels around a ramp's pixel from which the two surfaces and their colours are taken."""
+
+SPREAD = np.float32(2.5)
+"""Standard deviation in provider's pixels of the weight of such a pixel."""
+
+NOISES = np.float32(6)
+"""Climb of the shallowest ramp in standard deviations of the depth's noise."""
+
+SIDE = np.float32(0.3)
+"""Share of a ramp's climb at either end that belongs to the surface there."""
+
+COLOUR = 18.0
+"""Standard deviation in grey levels within which two colours are alike (Euclidean in RGB)."""
+
+UNLIKE = np.float32(0.02)
+"""Likeness of colours that have nothing in common, so that one odd pixel does not decide."""
+
+PRIOR = np.float32(6)
+"""Log odds between the two ends of a ramp before colours are looked at."""
+
+SURE = np.float32(1.5)
+"""Log odds from which a pixel's layer is certain."""
+
+_BINS = 5
+"""Squared distances of colours are looked up in steps of 2^_BINS."""
+
+
+@dataclass(frozen=True)
+class SharpenOptions:
+    """contrast: smallest relative gap in depth that is an edge, 0 to 1."""
+
+    contrast: float = 0.06
+
+
+def sharpen(
+    depth: np.ndarray,
+    valid: np.ndarray,
+    confidence: np.ndarray,
+    image: np.ndarray,
+    options: SharpenOptions | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One frame's estimated depth at the size of its picture. Not for exact depth: it moves edges by a few pixels.
+
+    depth: h x w float32, planar z, above 0 where valid. valid: h x w bool. confidence: h x w float32, 0 to 1.
+    image: H x W x 3 uint8, of the same view. Returns the three at H x W; confidence is lower where colours cannot tell
+    which side of an edge a pixel is on. Runs on the calling thread and releases the interpreter lock.
+    """
+    options = options or SharpenOptions()
+    height, width = image.shape[:2]
+    depth = np.require(depth, np.float32, ("C", "W"))
+    valid = np.require(valid & (depth > 0) & np.isfinite(depth), np.bool_, ("C", "W"))
+    image = np.require(image, np.uint8, ("C", "W"))
+    inverse = np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
+    ramp = _find_ramps(inverse, np.float32(options.contrast), NOISES * noise_of(inverse))
+    near, far = _continue_surfaces(inverse, ramp)
+    small = cv2.resize(image, depth.shape[::-1], interpolation=cv2.INTER_AREA)
+    score = _score(inverse, near, far, image, np.ascontiguousarray(small), _LIKENESS)
+    score = cv2.blur(score, (3, 3))
+    return _compose(inverse, near, far, np.require(confidence, np.float32, ("C", "W")), score, height, width)
+
+
+def noise_of(inverse: np.ndarray) -> np.float32:
+    """Standard deviation of the noise of 1 / depth: from the median second difference, which planes do not have.
+
+    Over REACH pixels, because neighbours share the noise of a network.
+
+    inverse: h x w float32, 0 where unknown.
+    """
+    bends = []
+    for values in (inverse[::3], inverse[:, ::3].T):
+        before, here, after = values[:, : -2 * REACH], values[:, REACH:-REACH], values[:, 2 * REACH :]
+        known = (before > 0) & (here > 0) & (after > 0)
+        bends.append(np.abs(before - 2 * here + after)[known])
+    bend = np.concatenate(bends)
+    # 0.6745 is the median of |x| for standard deviation 1; a second difference has 1 + 4 + 1 times the variance.
+    return np.float32(np.median(bend) / (0.6745 * 6**0.5)) if len(bend) else np.float32(0)
+
+
+_LIKENESS = np.exp(-((np.arange((3 * 255**2 >> _BINS) + 1) + 0.5) * 2**_BINS) / (2 * COLOUR**2)).astype(np.float32)
+
+
+@numba.njit(inline="always")
+def _climbs(before, start, end, after, contrast, least):
+    """Whether 1 / depth climbs or falls between start and end, and much less so before and after."""
+    climb = end - start
+    size = abs(climb)
+    sign = np.float32(1) if climb > 0 else np.float32(-1)
+    if not (start > 0 and end > 0 and size > max(contrast * max(start, end), least)):
+        return False
+    outside = np.float32(0)
+    if before > 0:
+        outside = max(outside, sign * (start - before))
+    if after > 0:
+        outside = max(outside, sign * (after - end))
+    return size > np.float32(2) * outside
+
+
+@numba.njit(**_KERNEL)
+def _find_ramps(inverse, contrast, least):
+    """h x w uint8: 1 at pixels within REACH, along a row or column, of the middle of a ramp."""
+    h, w = inverse.shape
+    ramp = np.zeros((h, w), np.uint8)
+    s = REACH
+    zero = np.float32(0)
+    for i in range(h):
+        for j in range(w):
+            if s <= j < w - s:
+                before = inverse[i, j - 3 * s] if j >= 3 * s else zero
+                after = inverse[i, j + 3 * s] if j + 3 * s < w else zero
+                if _climbs(before, inverse[i, j - s], inverse[i, j + s], after, contrast, least):
+                    for k in range(j - s, j + s + 1):
+                        ramp[i, k] = 1
+            if s <= i < h - s:
+                before = inverse[i - 3 * s, j] if i >= 3 * s else zero
+                after = inverse[i + 3 * s, j] if i + 3 * s < h else zero
+                if _climbs(before, inverse[i - s, j], inverse[i + s, j], after, contrast, least):
+                    for k in range(i - s, i + s + 1):
+                        ramp[k, j] = 1
+    return ramp
+
+
+@numba.njit(**_KERNEL)
+def _continue_surfaces(inverse, ramp):
+    """1 / depth of the nearer and the farther surface at each pixel, h x w float32 each: equal away from ramps.
+
+    On a ramp, a plane is fitted to the pixels around that belong to the surface at its end; those on a slope count
+    less.
+    """
+    h, w = inverse.shape
+    near, far = inverse.copy(), inverse.copy()
+    zero, one = np.float32(0), np.float32(1)
+    reach = REACH + 1
+    falloff = np.empty(2 * WINDOW * WINDOW + 1, np.float32)
+    for k in range(falloff.shape[0]):
+        falloff[k] = np.exp(-np.float32(k) / (np.float32(2) * SPREAD * SPREAD))
+    for i in range(h):
+        for j in range(w):
+            if not ramp[i, j]:
+                continue
+            low, high = np.float32(np.inf), zero
+            for y in range(max(i - reach, 0), min(i + reach + 1, h)):
+                for x in range(max(j - reach, 0), min(j + reach + 1, w)):
+                    if inverse[y, x] > zero:
+                        low, high = min(low, inverse[y, x]), max(high, inverse[y, x])
+            climb = high - low
+            if not climb > zero:
+                continue
+            for side in range(2):
+                # Sums of weight, x, y, value, and their products.
+                n = sx = sy = sv = sxx = sxy = syy = sxv = syv = 0.0
+                for y in range(max(i - WINDOW, 0), min(i + WINDOW + 1, h)):
+                    for x in range(max(j - WINDOW, 0), min(j + WINDOW + 1, w)):
+                        value = inverse[y, x]
+                        if value <= zero:
+                            continue
+                        inside = value > high - SIDE * climb if side == 0 else value < low + SIDE * climb
+                        if not inside:
+                            continue
+                        x0, x1 = max(x - 1, 0), min(x + 1, w - 1)
+                        y0, y1 = max(y - 1, 0), min(y + 1, h - 1)
+                        slope = max(abs(inverse[y, x1] - inverse[y, x0]), abs(inverse[y1, x] - inverse[y0, x])) / climb
+                        dx, dy = x - j, y - i
+                        weight = falloff[dx * dx + dy * dy] / (one + np.float32(400) * slope * slope)
+                        n += weight
+                        sx += weight * dx
+                        sy += weight * dy
+                        sv += weight * value
+                        sxx += weight * dx * dx
+                        sxy += weight * dx * dy
+                        syy += weight * dy * dy
+                        sxv += weight * dx * value
+                        syv += weight * dy * value
+                if n <= 0:
+                    continue
+                mx, my, mv = sx / n, sy / n, sv / n
+                # Covariances; a variance of one pixel more keeps slopes of few points small.
+                cxx, cyy, cxy = sxx / n - mx * mx + 1, syy / n - my * my + 1, sxy / n - mx * my
+                cxv, cyv = sxv / n - mx * mv, syv / n - my * mv
+                det = cxx * cyy - cxy * cxy
+                value = mv - (mx * (cyy * cxv - cxy * cyv) + my * (cxx * cyv - cxy * cxv)) / det
+                value = min(max(value, low), high)
+                if side == 0:
+                    near[i, j] = value
+                else:
+                    far[i, j] = value
+    return near, far
+
+
+@numba.njit(inline="always")
+def _corner(at, small, large):
+    """First of two neighbours around the middle of pixel `at` of `large`, and the second one's weight."""
+    place = (np.float32(at) + np.float32(0.5)) * np.float32(small) / np.float32(large) - np.float32(0.5)
+    place = min(max(place, np.float32(0)), np.float32(small - 1))
+    first = min(int(place), max(small - 2, 0))
+    return first, place - np.float32(first)
+
+
+@numba.njit(inline="always")
+def _mix(values, i, j, fy, fx):
+    """Bilinear; unknown values (0) do not count. 0 if the nearest value is unknown."""
+    h, w = values.shape
+    i1, j1 = min(i + 1, h - 1), min(j + 1, w - 1)
+    a, b, c, d = values[i, j], values[i, j1], values[i1, j], values[i1, j1]
+    one, zero = np.float32(1), np.float32(0)
+    if min(min(a, b), min(c, d)) > zero:
+        return (a * (one - fx) + b * fx) * (one - fy) + (c * (one - fx) + d * fx) * fy
+    half = np.float32(0.5)
+    if not values[i1 if fy > half else i, j1 if fx > half else j] > zero:
+        return zero
+    wa, wb, wc, wd = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    wa, wb = wa if a > zero else zero, wb if b > zero else zero
+    wc, wd = wc if c > zero else zero, wd if d > zero else zero
+    return (wa * a + wb * b + wc * c + wd * d) / (wa + wb + wc + wd)
+
+
+@numba.njit(**_KERNEL)
+def _score(inverse, near, far, image, small, likeness):
+    """H x W float32: log odds that a pixel shows the nearer of two surfaces; 0 away from ramps."""
+    h, w = inverse.shape
+    height, width = image.shape[:2]
+    score = np.zeros((height, width), np.float32)
+    zero, half = np.float32(0), np.float32(0.5)
+    falloff = np.empty(2 * WINDOW * WINDOW + 1, np.float32)
+    for k in range(falloff.shape[0]):
+        falloff[k] = np.exp(-np.float32(k) / (np.float32(2) * SPREAD * SPREAD))
+    for y in range(height):
+        i, fy = _corner(y, h, height)
+        for x in range(width):
+            j, fx = _corner(x, w, width)
+            ci, cj = min(i + (1 if fy > half else 0), h - 1), min(j + (1 if fx > half else 0), w - 1)
+            high, low = near[ci, cj], far[ci, cj]
+            climb = high - low
+            if not (climb > zero and low > zero):
+                continue
+            red, green, blue = int(image[y, x, 0]), int(image[y, x, 1]), int(image[y, x, 2])
+            alike_near = alike_far = all_near = all_far = zero
+            for m in range(max(ci - WINDOW, 0), min(ci + WINDOW + 1, h)):
+                for n in range(max(cj - WINDOW, 0), min(cj + WINDOW + 1, w)):
+                    share = (inverse[m, n] - low) / climb
+                    if inverse[m, n] <= zero or SIDE < share < np.float32(1) - SIDE:
+                        continue
+                    r, g, b = red - small[m, n, 0], green - small[m, n, 1], blue - small[m, n, 2]
+                    weight = falloff[(m - ci) * (m - ci) + (n - cj) * (n - cj)]
+                    alike = weight * likeness[(r * r + g * g + b * b) >> _BINS]
+                    if share > half:
+                        alike_near += alike
+                        all_near += weight
+                    else:
+                        alike_far += alike
+                        all_far += weight
+            here = _mix(inverse, i, j, fy, fx)
+            odds = PRIOR * (min(max((here - low) / climb, zero), np.float32(1)) - half)
+            if all_near > zero and all_far > zero:
+                odds += np.log((alike_near / all_near + UNLIKE) / (alike_far / all_far + UNLIKE))
+            score[y, x] = odds
+    return score
+
+
+@numba.njit(**_KERNEL)
+def _compose(inverse, near, far, confidence, score, height, width):
+    h, w = inverse.shape
+    depth = np.zeros((height, width), np.float32)
+    valid = np.zeros((height, width), np.bool_)
+    certain = np.zeros((height, width), np.float32)
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    for y in range(height):
+        i, fy = _corner(y, h, height)
+        i1 = min(i + 1, h - 1)
+        for x in range(width):
+            j, fx = _corner(x, w, width)
+            j1 = min(j + 1, w - 1)
+            value = _mix(near if score[y, x] > zero else far, i, j, fy, fx)
+            if not value > zero:
+                continue
+            depth[y, x] = one / value
+            valid[y, x] = True
+            sure = (confidence[i, j] * (one - fx) + confidence[i, j1] * fx) * (one - fy)
+            sure += (confidence[i1, j] * (one - fx) + confidence[i1, j1] * fx) * fy
+            high, low = _mix(near, i, j, fy, fx), _mix(far, i, j, fy, fx)
+            if high > low:
+                sure *= half + half * min(abs(score[y, x]) / SURE, one)
+            certain[y, x] = sure
+    return depth, valid, certain
