@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loops of the bundle adjustment over observations, which are sorted by point.
+
+Unknowns: for each camera a small rotation and a shift after its pose; the logarithm of the focal length, k1 and k2; and
+each point. `lens` is focal, k1, k2 and the principal point.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+@numba.njit(**KERNEL)
+def robust_cost(R, t, xyz, lens, frame, track, uv, scale):
+    """Sum of log(1 + r^2 / scale^2) over the observations (Cauchy)."""
+    focal, k1, k2, cx, cy = lens
+    total = 0.0
+    for m in range(frame.shape[0]):
+        i, p = frame[m], track[m]
+        x = R[i, 0, 0] * xyz[p, 0] + R[i, 0, 1] * xyz[p, 1] + R[i, 0, 2] * xyz[p, 2] + t[i, 0]
+        y = R[i, 1, 0] * xyz[p, 0] + R[i, 1, 1] * xyz[p, 1] + R[i, 1, 2] * xyz[p, 2] + t[i, 1]
+        z = R[i, 2, 0] * xyz[p, 0] + R[i, 2, 1] * xyz[p, 1] + R[i, 2, 2] * xyz[p, 2] + t[i, 2]
+        if z <= 1e-9:
+            total += np.log(1 + 1e6 / scale**2)
+            continue
+        x /= z
+        y /= z
+        square = x * x + y * y
+        bend = 1 + k1 * square + k2 * square * square
+        rx = focal * bend * x + cx - uv[m, 0]
+        ry = focal * bend * y + cy - uv[m, 1]
+        total += np.log(1 + (rx * rx + ry * ry) / scale**2)
+    return total
+
+
+@numba.njit(**KERNEL)
+def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
+    """The reduced normal equations, and what `point_steps` needs.
+
+    Returns H and g over cameras and lens; for each point the inverse of its damped block and its gradient; for each
+    observation the blocks between its camera and its point (6 x 3); for each point that between lens and point (3 x 3).
+    """
+    cameras, points = R.shape[0], starts.shape[0] - 1
+    size = 6 * cameras + 3
+    L = 6 * cameras
+    focal, k1, k2, cx, cy = lens
+    H = np.zeros((size, size))
+    g = np.zeros(size)
+    inverse = np.zeros((points, 3, 3))
+    right = np.zeros((points, 3))
+    W = np.zeros((frame.shape[0], 6, 3))
+    WL = np.zeros((points, 3, 3))
+    Jc, Jl, Jx = np.zeros((2, 6)), np.zeros((2, 3)), np.zeros((2, 3))
+    P = np.zeros((2, 3))
+    r = np.zeros(2)
+    WV = np.zeros((6, 3))
+    for p in range(points):
+        V = np.zeros((3, 3))
+        first, last = starts[p], starts[p + 1]
+        for m in range(first, last):
+            i = frame[m]
+            X = R[i, 0, 0] * xyz[p, 0] + R[i, 0, 1] * xyz[p, 1] + R[i, 0, 2] * xyz[p, 2] + t[i, 0]
+            Y = R[i, 1, 0] * xyz[p, 0] + R[i, 1, 1] * xyz[p, 1] + R[i, 1, 2] * xyz[p, 2] + t[i, 1]
+            Z = R[i, 2, 0] * xyz[p, 0] + R[i, 2, 1] * xyz[p, 1] + R[i, 2, 2] * xyz[p, 2] + t[i, 2]
+            if Z <= 1e-9:
+                continue
+            x, y = X / Z, Y / Z
+            square = x * x + y * y
+            bend = 1 + k1 * square + k2 * square * square
+            slope = k1 + 2 * k2 * square
+            r[0] = focal * bend * x + cx - uv[m, 0]
+            r[1] = focal * bend * y + cy - uv[m, 1]
+            weight = 1 / (scale**2 + r[0] * r[0] + r[1] * r[1])
+            xx, xy, yy = (
+                focal * (bend + 2 * slope * x * x),
+                2 * focal * slope * x * y,
+                focal * (bend + 2 * slope * y * y),
+            )
+            P[0, 0], P[0, 1], P[0, 2] = xx / Z, xy / Z, -(xx * x + xy * y) / Z
+            P[1, 0], P[1, 1], P[1, 2] = xy / Z, yy / Z, -(xy * x + yy * y) / Z
+            for a in range(2):
+                Jc[a, 0] = P[a, 2] * Y - P[a, 1] * Z
+                Jc[a, 1] = P[a, 0] * Z - P[a, 2] * X
+                Jc[a, 2] = P[a, 1] * X - P[a, 0] * Y
+                for b in range(3):
+                    Jc[a, 3 + b] = P[a, b]
+                    Jx[a, b] = P[a, 0] * R[i, 0, b] + P[a, 1] * R[i, 1, b] + P[a, 2] * R[i, 2, b]
+            Jl[0, 0], Jl[1, 0] = focal * bend * x, focal * bend * y
+            Jl[0, 1], Jl[1, 1] = focal * square * x, focal * square * y
+            Jl[0, 2], Jl[1, 2] = focal * square * square * x, focal * square * square * y
+            for a in range(2):
+                for b in range(6):
+                    wb = weight * Jc[a, b]
+                    g[6 * i + b] += wb * r[a]
+                    for c in range(6):
+                        H[6 * i + b, 6 * i + c] += wb * Jc[a, c]
+                    for c in range(3):
+                        H[6 * i + b, L + c] += wb * Jl[a, c]
+                        W[m, b, c] += wb * Jx[a, c]
+                for b in range(3):
+                    wb = weight * Jl[a, b]
+                    g[L + b] += wb * r[a]
+                    for c in range(3):
+                        H[L + b, L + c] += wb * Jl[a, c]
+                        WL[p, b, c] += wb * Jx[a, c]
+                    wx = weight * Jx[a, b]
+                    right[p, b] += wx * r[a]
+                    for c in range(3):
+                        V[b, c] += wx * Jx[a, c]
+        # A direction has no depth: the damping's share of the trace keeps its block regular.
+        ridge = (damping + 1e-12) * (V[0, 0] + V[1, 1] + V[2, 2]) + 1e-30
+        for b in range(3):
+            V[b, b] += damping * V[b, b] + ridge
+        inverse[p] = np.linalg.inv(V)
+        Q = inverse[p]
+        for m in range(first, last):
+            i = frame[m]
+            for b in range(6):
+                for c in range(3):
+                    WV[b, c] = W[m, b, 0] * Q[0, c] + W[m, b, 1] * Q[1, c] + W[m, b, 2] * Q[2, c]
+                g[6 * i + b] -= WV[b, 0] * right[p, 0] + WV[b, 1] * right[p, 1] + WV[b, 2] * right[p, 2]
+                for c in range(3):
+                    H[6 * i + b, L + c] -= WV[b, 0] * WL[p, c, 0] + WV[b, 1] * WL[p, c, 1] + WV[b, 2] * WL[p, c, 2]
+            for n in range(m, last):
+                k = frame[n]
+                for b in range(6):
+                    for c in range(6):
+                        H[6 * i + b, 6 * k + c] -= WV[b, 0] * W[n, c, 0] + WV[b, 1] * W[n, c, 1] + WV[b, 2] * W[n, c, 2]
+        for b in range(3):
+            for c in range(3):
+                WV[b, c] = WL[p, b, 0] * Q[0, c] + WL[p, b, 1] * Q[1, c] + WL[p, b, 2] * Q[2, c]
+            g[L + b] -= WV[b, 0] * right[p, 0] + WV[b, 1] * right[p, 1] + WV[b, 2] * right[p, 2]
+            for c in range(3):
+                H[L + b, L + c] -= WV[b, 0] * WL[p, c, 0] + WV[b, 1] * WL[p, c, 1] + WV[b, 2] * WL[p, c, 2]
+    # Observations of a point are sorted by frame, so only the upper triangle was filled between cameras.
+    for a in range(size):
+        for b in range(a):
+            H[a, b] = H[b, a]
+    return H, g, inverse, right, W, WL
+
+
+@numba.njit(**KERNEL)
+def point_steps(step, frame, starts, inverse, right, W, WL):
+    """Steps of the points that follow from the cameras' and the lens's: N x 3."""
+    points = starts.shape[0] - 1
+    L = step.shape[0] - 3
+    out = np.zeros((points, 3))
+    for p in range(points):
+        for c in range(3):
+            total = right[p, c]
+            for b in range(3):
+                total += WL[p, b, c] * step[L + b]
+            for m in range(starts[p], starts[p + 1]):
+                for b in range(6):
+                    total += W[m, b, c] * step[6 * frame[m] + b]
+            for b in range(3):
+                out[p, b] -= inverse[p, b, c] * total
+    return out

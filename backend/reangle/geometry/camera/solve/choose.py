@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From tracks to a camera: still, turning or moving, whichever explains most of the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reangle.geometry.camera.solve.bundle import Adjusted, Freedom, Lens, Solution, adjust
+from reangle.geometry.camera.solve.path import agreement, solve_path, starting_pairs
+from reangle.geometry.camera.solve.poses import refine_pose, triangulate
+from reangle.geometry.camera.solve.prior import FocalPrior
+from reangle.geometry.camera.solve.tracks import Tracks, share_over_picture
+from reangle.geometry.camera.solve.turning import directions, solve_turning, stands_still
+from reangle.geometry.clip_camera import Motion
+
+CLEARLY_TURNING = 0.9
+"""Share of the picture that a turning camera must explain for no path to be looked for."""
+ALSO_TURNING = 0.7
+"""Share of what a path explains that a turning camera must explain too, to be preferred: a path has more freedom, and
+can explain a thing that moves before a background without parallax."""
+GOOD_PATH = 0.85
+"""Agreement at which no other pair of frames is tried."""
+KEY_FRAMES, FIRST_FRAMES = 50, 16
+KEY_TRACKS, FIRST_TRACKS = 1500, 700
+NOISE_PX = 0.3
+AGREES_PX = 1.0
+"""Both for frames 720 pixels wide."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """The camera of all frames. The world is any.
+
+    stands, moves: N bool, tracks that do and that clearly do not agree with it; the rest is uncertain.
+    share: of the picture whose tracks it explains. focal_sigma: standard deviation of the logarithm of the focal length
+    by the data; 0 if it was held. angle: N, in degrees, between the rays of each track.
+    """
+
+    motion: Motion
+    solution: Solution
+    stands: np.ndarray
+    moves: np.ndarray
+    share: float
+    focal_sigma: float
+    angle: np.ndarray
+
+
+def choose(tracks: Tracks, prior: FocalPrior) -> Solved | None:
+    """None if there are too few tracks to say anything."""
+    scale = tracks.width / 720
+    focal = prior.focal(tracks.width)
+    lens = Lens(focal, tracks.width / 2, tracks.height / 2)
+    if tracks.count < 20:
+        return None
+    still, near = stands_still(tracks, scale)
+    if still:
+        return _still(tracks, lens, near)
+    freedom = Freedom(focal, focal_sigma=0 if prior.held else prior.sigma, scale=NOISE_PX * scale)
+    turning = _turning(tracks, lens, freedom, scale)
+    if turning.share >= CLEARLY_TURNING:
+        return turning
+    path = _path(tracks, lens, freedom, scale)
+    if path is None or path.share < turning.share:
+        return turning
+    both = tracks.only_tracks(path.stands)
+    agrees = np.linalg.norm(turning.solution.residuals(both), axis=1) < AGREES_PX * scale
+    return turning if share_over_picture(both, agrees) >= ALSO_TURNING else path
+
+
+def _still(tracks: Tracks, lens: Lens, near: np.ndarray) -> Solved:
+    count = tracks.frames
+    solution = Solution(lens, np.tile(np.eye(3), (count, 1, 1)), np.zeros((count, 3)), np.zeros((tracks.count, 3)))
+    return Solved("still", solution, near, ~near, float(near.mean()), 0.0, np.zeros(tracks.count))
+
+
+def _turning(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved:
+    few = tracks.only_tracks(tracks.spread(KEY_TRACKS))
+    done = solve_turning(few, lens, replace(freedom, turning=True), _spaced(tracks.frames, KEY_FRAMES))
+    solution = done.solution
+    # Tracks that had no part in it get their direction by the solved rotations.
+    missing = few.lengths == 0
+    solution = replace(
+        solution, xyz=np.where(missing[:, None], directions(tracks, solution.lens, solution.R), solution.xyz)
+    )
+    return _judged("turning", solution, tracks, done.focal_sigma, scale, np.zeros(tracks.count))
+
+
+def _path(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved | None:
+    first = _spaced(tracks.frames, FIRST_FRAMES)
+    few = tracks.only_frames(first)
+    few = few.only_tracks(few.spread(FIRST_TRACKS))
+    best: tuple[float, Solution, np.ndarray] | None = None
+    for pair in starting_pairs(few, lens, scale):
+        found = solve_path(few, lens, pair, scale)
+        if found is None:
+            continue
+        solution, solved = found
+        share = agreement(solution, few, AGREES_PX / 2 * scale) * float(solved.mean())
+        if best is None or share > best[0]:
+            best = share, solution, solved
+        if share > GOOD_PATH:
+            break
+    if best is None or best[2].sum() < 3:
+        return None
+    _, solution, solved = best
+    solution = _with_frames(solution, few, tracks, first[solved], np.arange(len(first))[solved], scale)
+    return _refined(solution, tracks, freedom, scale)
+
+
+def _refined(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
+    """Adjust key frames, then place all others: first with the lens held, then twice without what moves."""
+    keys = _spaced(tracks.frames, KEY_FRAMES)
+    usable = np.ones(tracks.count, bool)
+    done = Adjusted(solution, 0.0, 0.0)
+    for round_ in range(3):
+        few = tracks.only_frames(keys).only_tracks(usable)
+        few = few.only_tracks(few.spread(KEY_TRACKS))
+        part = Solution(solution.lens, solution.R[keys], solution.t[keys], solution.xyz)
+        xyz, angle = triangulate(part.lens, part.R, part.t, few, _far(part))
+        part = replace(part, xyz=xyz)
+        few = few.only_tracks((few.lengths >= 3) & (angle > 0.02))
+        away = np.linalg.norm(part.residuals(few), axis=1)
+        part = adjust(part, few.only(away < 8 * scale), replace(freedom, focal_sigma=0, iterations=8)).solution
+        away = np.linalg.norm(part.residuals(few), axis=1)
+        lens_free = freedom if round_ else replace(freedom, focal_sigma=0)
+        done = adjust(part, few.only(away < 2.5 * scale), lens_free)
+        solution = _with_frames(done.solution, few, tracks, keys, np.arange(len(keys)), scale)
+        solved = _judged("moving", solution, tracks, done.focal_sigma, scale, None)
+        usable = ~solved.moves
+        solution = solved.solution
+    return solved
+
+
+def _with_frames(
+    part: Solution, few: Tracks, tracks: Tracks, frames: np.ndarray, rows: np.ndarray, scale: float
+) -> Solution:
+    """All frames, from the solved ones: numbers `frames`, which are `rows` of the part."""
+    R, t = np.tile(np.eye(3), (tracks.frames, 1, 1)), np.zeros((tracks.frames, 3))
+    R[frames], t[frames] = part.R[rows], part.t[rows]
+    inside = np.isin(few.frame, rows)
+    away = np.linalg.norm(part.residuals(few), axis=1)
+    total = np.bincount(few.track, weights=inside * np.minimum(away, 100), minlength=few.count)
+    seen = np.bincount(few.track, weights=inside, minlength=few.count)
+    good = (seen >= 2) & (total < 2 * scale * seen)
+    for index in np.setdiff1d(np.arange(tracks.frames), frames):
+        near = frames[np.argmin(np.abs(frames - index))]
+        number, uv = tracks.in_frame(int(index))
+        use = good[number]
+        R[index], t[index] = R[near], t[near]
+        if use.sum() >= 8:
+            R[index], t[index] = refine_pose(
+                part.lens, R[near], t[near], uv[use], part.xyz[number[use]], 1.0 * scale, iterations=12
+            )
+    return Solution(part.lens, R, t, part.xyz)
+
+
+def _judged(
+    motion: Motion, solution: Solution, tracks: Tracks, focal_sigma: float, scale: float, angle: np.ndarray | None
+) -> Solved:
+    """Which tracks agree. Of a moving camera all points are triangulated anew and refined first."""
+    if angle is None:
+        xyz, angle = triangulate(solution.lens, solution.R, solution.t, tracks, _far(solution))
+        solution = replace(solution, xyz=xyz)
+        held = Freedom(solution.lens.focal, cameras_held=True, scale=NOISE_PX * scale, iterations=6)
+        solution = adjust(solution, tracks, held).solution
+    away = np.linalg.norm(solution.residuals(tracks), axis=1)
+    agrees = away < AGREES_PX * scale
+    seen = np.maximum(tracks.lengths, 1)
+    near = np.bincount(tracks.track, weights=agrees, minlength=tracks.count) / seen
+    far = np.bincount(tracks.track, weights=away > 2.5 * AGREES_PX * scale, minlength=tracks.count) / seen
+    return Solved(motion, solution, near >= 0.8, far >= 0.3, share_over_picture(tracks, agrees), focal_sigma, angle)
+
+
+def _far(solution: Solution) -> float:
+    centres = -np.einsum("tji,tj->ti", solution.R, solution.t)
+    return 200 * max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1e-9)
+
+
+def _spaced(count: int, most: int) -> np.ndarray:
+    """At most `most` frame numbers, evenly from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Solve lens and path of a clip's camera from points followed through the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from reangle.geometry.camera.solve.choose import Solved, choose
+from reangle.geometry.camera.solve.follow import follow
+from reangle.geometry.camera.solve.movers import moving_masks
+from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
+from reangle.geometry.camera.solve.tracks import Tracks, no_tracks
+from reangle.geometry.clip_camera import ClipCamera, SparsePoints
+from reangle.geometry.footage import Footage, K_from_fov
+
+MEDIAN_DEPTH = 4.0
+"""A solved world has no unit: its points are this far from the first camera, by their median."""
+LEAST_ANGLE_DEG = 0.4
+"""Least angle between the rays of a point, for its depth to be known."""
+LEAST_SHARE = 0.5
+
+
+def solve_camera(footage: Footage, prior: FocalPrior, report: Callable[[float, str], None]) -> ClipCamera:
+    """The camera of a clip; says in its notes what could not be told. Never fails for a clip that can be read.
+
+    report: receives the share that is done and what is being done.
+    """
+    if footage.count < 2:
+        alone = no_tracks(footage.count, footage.width, footage.height)
+        return _assumed_still(alone, prior, "Camera: still, since the clip has one frame.")
+    tracks = follow(footage, lambda share, what: report(0.5 * share, what))
+    report(0.5, "Solving the camera")
+    return camera_from_tracks(tracks, prior)
+
+
+def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
+    """The camera that these tracks were seen with. As `solve_camera`."""
+    solved = choose(tracks, prior)
+    if solved is None:
+        return _assumed_still(
+            tracks,
+            prior,
+            "Camera: taken for still, since the clip has too little texture to follow. If it moves, give a solved "
+            "camera or camera files.",
+        )
+    lens, motion = solved.solution.lens, solved.motion
+    world_from_camera, xyz = _in_first_camera(solved)
+    points = SparsePoints.none()
+    if motion == "moving":
+        points = _points(solved, tracks, xyz)
+        if len(points):
+            depth = np.median(points.xyz[:, 2])
+            unit = MEDIAN_DEPTH / depth if depth > 0 else 1.0
+            world_from_camera[:, :3, 3] *= unit
+            points = SparsePoints(points.xyz * unit, points.error, points.frame, points.point, points.uv)
+    fov = fov_of(lens.focal, tracks.width)
+    solved_lens = solved.focal_sigma > 0 and motion != "still"
+    return ClipCamera(
+        K=np.tile(lens.K, (tracks.frames, 1, 1)),
+        world_from_camera=world_from_camera,
+        width=tracks.width,
+        height=tracks.height,
+        motion=motion,
+        scale="relative",
+        source="solve",
+        lens_source="set" if prior.held else "solved" if solved_lens else "assumed",
+        points=points,
+        moving=moving_masks(tracks, solved.moves, solved.stands),
+        notes=(*_notes(solved, tracks, points), _lens_note(prior, fov, solved_lens)),
+    )
+
+
+def _in_first_camera(solved: Solved) -> tuple[np.ndarray, np.ndarray]:
+    """world_from_camera and points in the world of the first camera."""
+    R, t = solved.solution.R, solved.solution.t
+    pose = np.tile(np.eye(4), (len(R), 1, 1))
+    pose[:, :3, :3], pose[:, :3, 3] = R, t
+    first = pose[0]
+    world_from_camera = first @ np.linalg.inv(pose)
+    world_from_camera[0] = np.eye(4)
+    return world_from_camera, solved.solution.xyz @ R[0].T + t[0]
+
+
+def _points(solved: Solved, tracks: Tracks, xyz: np.ndarray) -> SparsePoints:
+    away = np.linalg.norm(solved.solution.residuals(tracks), axis=1)
+    keep = solved.stands & (solved.angle > LEAST_ANGLE_DEG)
+    used = keep[tracks.track] & (away < 2.0 * tracks.width / 720)
+    seen = np.bincount(tracks.track[used], minlength=tracks.count)
+    square = np.bincount(tracks.track[used], weights=away[used] ** 2, minlength=tracks.count)
+    keep &= seen >= 2
+    used &= keep[tracks.track]
+    number = np.cumsum(keep) - 1
+    return SparsePoints(
+        xyz[keep],
+        np.sqrt(square[keep] / seen[keep]),
+        tracks.frame[used],
+        number[tracks.track[used]],
+        tracks.uv[used],
+    )
+
+
+def _notes(solved: Solved, tracks: Tracks, points: SparsePoints) -> tuple[str, ...]:
+    if solved.motion == "still":
+        return ("Camera: it stands still.",)
+    share = f"{100 * solved.share:.0f} % of the picture agrees"
+    if solved.motion == "turning":
+        note = f"Camera: it turns and does not move; {share}."
+    else:
+        note = f"Camera: its path was solved from {len(points)} points; {share}."
+    if solved.share < LEAST_SHARE:
+        note += " That is little: check the path, or give a solved camera or camera files."
+    return (note,)
+
+
+def _lens_note(prior: FocalPrior, fov: float, solved: bool) -> str:
+    if prior.held:
+        return f"Lens: a horizontal field of view of {fov:.3g} degrees, as set."
+    if solved:
+        return f"Lens: solved; a horizontal field of view of {fov:.1f} degrees."
+    return (
+        f"Lens: unknown; a horizontal field of view of {fov:.3g} degrees is assumed. "
+        "Set the field of view if the scene looks too deep or too flat."
+    )
+
+
+def _assumed_still(clip: Tracks, prior: FocalPrior, note: str) -> ClipCamera:
+    K = K_from_fov(clip.width, clip.height, prior.horizontal_fov_deg)
+    return ClipCamera(
+        K=np.tile(K, (clip.frames, 1, 1)),
+        world_from_camera=np.tile(np.eye(4), (clip.frames, 1, 1)),
+        width=clip.width,
+        height=clip.height,
+        motion="still",
+        scale="relative",
+        source="solve",
+        lens_source="set" if prior.held else "assumed",
+        notes=(note, _lens_note(prior, prior.horizontal_fov_deg, False)),
+    )

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Solving the camera: on made-up tracks whose truth is known, and on a small rendered clip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import pytest
+from reangle.geometry.camera.solve.choose import choose
+from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
+from reangle.geometry.camera.solve.solve import camera_from_tracks, solve_camera
+from reangle.geometry.camera.solve.tracks import Tracks
+from reangle.geometry.clip_camera import ClipCamera
+from scipy.spatial.transform import Rotation
+
+WIDTH, HEIGHT, FOCAL, FRAMES = 640, 400, 560.0, 20
+K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
+
+
+def path(degrees: float, metres: float) -> np.ndarray:
+    """world_from_camera of a camera that turns right and up, and moves right, down and ahead: T x 4 x 4."""
+    progress = np.linspace(0, 1, FRAMES)[:, None]
+    pose = np.tile(np.eye(4), (FRAMES, 1, 1))
+    pose[:, :3, :3] = Rotation.from_rotvec(np.radians(degrees) * progress * [0.3, -1, 0.1]).as_matrix()
+    pose[:, :3, 3] = metres * progress * [1, 0.2, 0.3] + 0.1 * metres * np.sin(6 * progress) * [0, 1, 0]
+    return pose
+
+
+def tracks_of(world_from_camera: np.ndarray, *, movers: int = 0, k1: float = 0.0, noise: float = 0.08) -> Tracks:
+    """400 points in a room and `movers` points on a thing that walks left through the picture; movers come last."""
+    rng = np.random.default_rng(3)
+    points = rng.uniform([-4, -2.5, 3], [4, 2.5, 9], (400, 3))
+    thing = rng.uniform([0.2, -0.5, 3.0], [0.9, 0.5, 3.3], (movers, 3))
+    frame, track, uv = [], [], []
+    for index in range(FRAMES):
+        walked = thing + np.array([-1.2 * index / FRAMES, 0.1 * np.sin(index), 0])
+        camera_from_world = np.linalg.inv(world_from_camera[index])
+        inside = np.concatenate([points, walked]) @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
+        plane = inside[:, :2] / inside[:, 2:]
+        plane = plane * (1 + k1 * (plane**2).sum(axis=1, keepdims=True))
+        seen = FOCAL * plane + K[:2, 2] + rng.normal(0, noise, plane.shape)
+        within = (inside[:, 2] > 0.1) & (seen > 1).all(axis=1) & (seen < [WIDTH - 1, HEIGHT - 1]).all(axis=1)
+        frame.append(np.full(within.sum(), index))
+        track.append(np.flatnonzero(within))
+        uv.append(seen[within])
+    return Tracks.of(*(np.concatenate(part) for part in (frame, track, uv)), frames=FRAMES, width=WIDTH, height=HEIGHT)
+
+
+def degrees_off(camera: ClipCamera, truth: np.ndarray) -> float:
+    off = camera.world_from_camera[:, :3, :3].transpose(0, 2, 1) @ truth[:, :3, :3]
+    return float(np.degrees(Rotation.from_matrix(off).magnitude()).max())
+
+
+def path_off(camera: ClipCamera, truth: np.ndarray) -> float:
+    """Largest distance of the path from the truth after scaling, as a share of its extent."""
+    found, true = camera.world_from_camera[:, :3, 3], truth[:, :3, 3]
+    scale = (found * true).sum() / (found**2).sum()
+    return float(np.linalg.norm(scale * found - true, axis=1).max() / np.linalg.norm(np.ptp(true, axis=0)))
+
+
+def test_a_still_camera_is_found_still_although_things_move() -> None:
+    camera = camera_from_tracks(tracks_of(path(0, 0), movers=60), FocalPrior())
+    assert camera.motion == "still"
+    assert np.array_equal(camera.world_from_camera, np.tile(np.eye(4), (FRAMES, 1, 1)))
+    assert camera.lens_source == "assumed"
+
+
+def test_a_camera_that_only_turns_gets_no_translation_and_its_lens() -> None:
+    truth = path(9, 0)
+    camera = camera_from_tracks(tracks_of(truth, movers=60), FocalPrior())
+    assert camera.motion == "turning"
+    assert not camera.world_from_camera[:, :3, 3].any()
+    assert degrees_off(camera, truth) < 0.05
+    assert camera.K[0, 0, 0] == pytest.approx(FOCAL, rel=0.02)
+
+
+@pytest.mark.parametrize("movers", [0, 120])
+def test_a_path_is_solved_and_movers_do_not_bend_it(movers: int) -> None:
+    truth = path(6, 0.8)
+    tracks = tracks_of(truth, movers=movers)
+    camera = camera_from_tracks(tracks, FocalPrior())
+    assert camera.motion == "moving"
+    assert degrees_off(camera, truth) < 0.2
+    assert path_off(camera, truth) < 0.01
+    assert camera.K[0, 0, 0] == pytest.approx(FOCAL, rel=0.05)
+    assert len(camera.points) > 250
+    assert np.median(camera.points.error) < 0.2
+
+
+def test_what_moves_is_masked_where_it_is() -> None:
+    tracks = tracks_of(path(6, 0.8), movers=120)
+    solved = choose(tracks, FocalPrior())
+    assert solved is not None
+    assert solved.moves[400:].mean() > 0.9
+    assert solved.moves[:400].mean() < 0.02
+    masks = camera_from_tracks(tracks, FocalPrior()).moving
+    assert masks is not None
+    middle = masks[10]
+    u, v = tracks.uv[(tracks.frame == 10) & (tracks.track >= 400)].mean(axis=0)
+    assert middle[int(v * middle.shape[0] / HEIGHT), int(u * middle.shape[1] / WIDTH)]
+    assert middle.mean() < 0.15
+
+
+def test_the_artists_lens_is_held() -> None:
+    prior = FocalPrior.from_settings(fov_of(1.1 * FOCAL, WIDTH))
+    camera = camera_from_tracks(tracks_of(path(6, 0.8)), prior)
+    assert camera.K[0, 0, 0] == pytest.approx(1.1 * FOCAL)
+    assert camera.lens_source == "set"
+
+
+def test_points_project_to_where_the_frames_see_them() -> None:
+    camera = camera_from_tracks(tracks_of(path(6, 0.8), movers=60), FocalPrior())
+    points = camera.points
+    camera_from_world = np.linalg.inv(camera.world_from_camera)[points.frame]
+    inside = (
+        np.einsum("mij,mj->mi", camera_from_world[:, :3, :3], points.xyz[points.point]) + camera_from_world[:, :3, 3]
+    )
+    seen = inside @ camera.K[0].T
+    off = np.linalg.norm(seen[:, :2] / seen[:, 2:] - points.uv, axis=1)
+    assert np.median(off) < 0.2
+    assert off.max() < 3
+
+
+def test_the_same_tracks_give_the_same_camera() -> None:
+    tracks = tracks_of(path(6, 0.8), movers=60)
+    first, second = (camera_from_tracks(tracks, FocalPrior()) for _ in range(2))
+    assert np.array_equal(first.world_from_camera, second.world_from_camera)
+    assert np.array_equal(first.points.xyz, second.points.xyz)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames in memory, with the part of `Footage` that is read."""
+
+    images: list[np.ndarray]
+
+    @property
+    def count(self) -> int:
+        return len(self.images)
+
+    @property
+    def height(self) -> int:
+        return self.images[0].shape[0]
+
+    @property
+    def width(self) -> int:
+        return self.images[0].shape[1]
+
+    def image(self, index: int) -> np.ndarray:
+        return self.images[index]
+
+
+def test_a_rendered_clip_is_solved_from_its_pixels() -> None:
+    truth = path(4, 0.5)
+    camera = solve_camera(rendered(truth), FocalPrior.from_settings(fov_of(FOCAL, WIDTH)), lambda *_: None)  # pyright: ignore[reportArgumentType]
+    assert camera.motion == "moving"
+    assert degrees_off(camera, truth) < 0.2
+    assert path_off(camera, truth) < 0.02
+
+
+def test_a_clip_without_texture_is_taken_for_still_and_says_so() -> None:
+    clip = Clip([np.full((HEIGHT, WIDTH, 3), 90, np.uint8)] * 5)
+    camera = solve_camera(clip, FocalPrior(), lambda *_: None)  # pyright: ignore[reportArgumentType]
+    assert camera.motion == "still"
+    assert "too little texture" in " ".join(camera.notes)
+
+
+def rendered(world_from_camera: np.ndarray) -> Clip:
+    """A back wall and two boards before it, with textures of noise."""
+    rng = np.random.default_rng(5)
+    boards = [(-6, -4, 7, 12, 8), (-1.8, -0.8, 3.6, 1.5, 1.4), (0.5, -0.3, 4.6, 1.4, 1.6)]
+    textures = []
+    for _, _, _, wide, high in boards:
+        coarse = rng.uniform(0, 255, (int(high * 25), int(wide * 25), 3)).astype(np.float32)
+        textures.append(cv2.GaussianBlur(cv2.resize(coarse, None, fx=4, fy=4), (0, 0), 2).astype(np.uint8))
+    frames = []
+    for pose in world_from_camera:
+        picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+        camera_from_world = np.linalg.inv(pose)
+        for (x, y, z, _, _), texture in zip(boards, textures, strict=True):
+            # Texture pixels are 1 cm of the board.
+            board = np.array([[0.01, 0, x], [0, 0.01, y], [0, 0, z]])
+            to_picture = K @ (camera_from_world[:3, :3] @ board + camera_from_world[:3, 3:] @ [[0, 0, 1.0]])
+            drawn = cv2.warpPerspective(texture, to_picture, (WIDTH, HEIGHT), flags=cv2.INTER_AREA)
+            there = cv2.warpPerspective(np.full(texture.shape[:2], 255, np.uint8), to_picture, (WIDTH, HEIGHT)) > 127
+            picture[there] = drawn[there]
+        frames.append(picture)
+    return Clip(frames)
