@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reangle.geometry.camera.solve.bundle import Adjusted, Freedom, Lens, Solution, adjust
+from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
 from reangle.geometry.camera.solve.path import agreement, solve_path, starting_pairs
 from reangle.geometry.camera.solve.poses import refine_pose, triangulate
 from reangle.geometry.camera.solve.prior import FocalPrior
@@ -111,26 +111,28 @@ def _path(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved 
 
 def _refined(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
     """Adjust key frames, then place all others: first with the lens held, then twice without what moves."""
+    held = replace(freedom, focal_sigma=0)
+    first = _adjusted(solution, tracks, held, scale)
+    second = _adjusted(first.solution, tracks.only_tracks(~first.moves), freedom, scale)
+    second = _judged("moving", second.solution, tracks, second.focal_sigma, scale, None)
+    third = _adjusted(second.solution, tracks.only_tracks(~second.moves), freedom, scale)
+    return _judged("moving", third.solution, tracks, third.focal_sigma, scale, None)
+
+
+def _adjusted(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
     keys = _spaced(tracks.frames, KEY_FRAMES)
-    usable = np.ones(tracks.count, bool)
-    done = Adjusted(solution, 0.0, 0.0)
-    for round_ in range(3):
-        few = tracks.only_frames(keys).only_tracks(usable)
-        few = few.only_tracks(few.spread(KEY_TRACKS))
-        part = Solution(solution.lens, solution.R[keys], solution.t[keys], solution.xyz)
-        xyz, angle = triangulate(part.lens, part.R, part.t, few, _far(part))
-        part = replace(part, xyz=xyz)
-        few = few.only_tracks((few.lengths >= 3) & (angle > 0.02))
-        away = np.linalg.norm(part.residuals(few), axis=1)
-        part = adjust(part, few.only(away < 8 * scale), replace(freedom, focal_sigma=0, iterations=8)).solution
-        away = np.linalg.norm(part.residuals(few), axis=1)
-        lens_free = freedom if round_ else replace(freedom, focal_sigma=0)
-        done = adjust(part, few.only(away < 2.5 * scale), lens_free)
-        solution = _with_frames(done.solution, few, tracks, keys, np.arange(len(keys)), scale)
-        solved = _judged("moving", solution, tracks, done.focal_sigma, scale, None)
-        usable = ~solved.moves
-        solution = solved.solution
-    return solved
+    few = tracks.only_frames(keys)
+    few = few.only_tracks(few.spread(KEY_TRACKS))
+    part = Solution(solution.lens, solution.R[keys], solution.t[keys], solution.xyz)
+    xyz, angle = triangulate(part.lens, part.R, part.t, few, _far(part))
+    part = replace(part, xyz=xyz)
+    few = few.only_tracks((few.lengths >= 3) & (angle > 0.02))
+    away = np.linalg.norm(part.residuals(few), axis=1)
+    part = adjust(part, few.only(away < 8 * scale), replace(freedom, focal_sigma=0, iterations=8)).solution
+    away = np.linalg.norm(part.residuals(few), axis=1)
+    done = adjust(part, few.only(away < 2.5 * scale), freedom)
+    solution = _with_frames(done.solution, few, tracks, keys, np.arange(len(keys)), scale)
+    return _judged("moving", solution, tracks, done.focal_sigma, scale, None)
 
 
 def _with_frames(

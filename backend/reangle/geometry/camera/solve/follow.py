@@ -164,7 +164,7 @@ class _Following:
 def _both_ways(
     first: np.ndarray, second: np.ndarray, points: np.ndarray, least: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    there, ok, _ = cv2.calcOpticalFlowPyrLK(first, second, points, None, maxLevel=LEVELS, **_LK)
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, maxLevel=LEVELS, **_LK)
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(first, second, points, points.copy(), maxLevel=LEVELS, **_LK)
+    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, there.copy(), maxLevel=LEVELS, **_LK)
     good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.linalg.norm(back - points, axis=1) < least)
     return there, good

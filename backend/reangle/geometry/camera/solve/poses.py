@@ -101,7 +101,7 @@ def triangulate(
         far = np.linalg.norm(xyz - centres[first], axis=1) > farthest
         placed = behind | far
         xyz[placed] = (centres[first] + farthest * rays[first])[placed]
-        angle = np.arccos(np.clip(np.einsum("mi,mi->m", rays, rays[first][tracks.track]), -1, 1))
+    angle = np.arccos(np.clip(np.einsum("mi,mi->m", rays, rays[first][tracks.track]), -1, 1))
     widest = np.zeros(count)
     np.maximum.at(widest, tracks.track, angle)
     return xyz, np.where(empty, 0, np.degrees(widest))
