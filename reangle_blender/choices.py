@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from bpy.props import EnumProperty
@@ -27,10 +27,13 @@ Kind = Literal["engine", "camera", "depth", "suite", "move", "easing"]
 Item = tuple[str, str, str, str, int]
 """Name, label, description, icon and number of an enum's item."""
 
+AUTO = "auto"
+"""The source of camera or depth that lets the backend choose one."""
+
 DEFAULTS: dict[Kind, str] = {
     "engine": next(iter(ENGINES)),
-    "camera": "auto",
-    "depth": "auto",
+    "camera": AUTO,
+    "depth": AUTO,
     "suite": "mini",
     "move": next(iter(moves.KINDS)),
     "easing": moves.DEFAULT_EASING,
@@ -63,17 +66,17 @@ _STAND_INS: dict[Kind, tuple[Choice, ...]] = {
         Choice("auto", "Auto", 0, settings=("horizontal_fov_deg",)),
         Choice("solve", "Solve", 1, settings=("horizontal_fov_deg",)),
         Choice("still", "Still", 2, settings=("horizontal_fov_deg",)),
-        Choice("dust3r", "DUSt3R", 3, settings=("checkpoint", "horizontal_fov_deg")),
+        Choice("dust3r", "DUSt3R", 3, settings=("horizontal_fov_deg",)),
         Choice("files", "Files", 4, settings=("files",)),
         Choice("given", "My Camera", 5, settings=("given",)),
     ),
     "depth": (
-        Choice("auto", "Auto", 0),
-        Choice("mini", "Mini", 1),
+        Choice("auto", "Auto", 5),
+        Choice("mini", "Mini", 3),
         Choice("depth-anything", "Depth Anything", 2, settings=("checkpoint",)),
-        Choice("depth-anything-3", "Depth Anything 3", 3, settings=("checkpoint",)),
-        Choice("dust3r", "DUSt3R", 4, settings=("checkpoint",)),
-        Choice("files", "Files", 5, settings=("files", "depth_files_scale")),
+        Choice("depth-anything-3", "Depth Anything 3", 4, settings=("checkpoint",)),
+        Choice("dust3r", "DUSt3R", 1, settings=("checkpoint",)),
+        Choice("files", "Files", 0, settings=("files", "depth_files_scale")),
     ),
     "suite": (Choice("mini", "Mini", 0), Choice("cogvideox-5b", "CogVideoX 5B", 1)),
 }
@@ -112,25 +115,31 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
             )
             for engine in capabilities.engines
         ),
-        "camera": tuple(_source(info) for info in capabilities.camera_providers),
-        "depth": tuple(_source(info) for info in capabilities.depth_providers),
+        "camera": tuple(_source("camera", info) for info in capabilities.camera_providers),
+        "depth": tuple(_source("depth", info) for info in capabilities.depth_providers),
         "suite": tuple(_suite(info, capabilities) for info in capabilities.suites),
     }
     return {kind: {choice.name: choice for choice in offered} for kind, offered in offers.items()}
 
 
-def _source(info: ProviderInfo) -> Choice:
-    return Choice(**{field.name: getattr(info, field.name) for field in fields(Choice)})
+def _source(kind: Kind, info: ProviderInfo) -> Choice:
+    choice = Choice(**{field.name: getattr(info, field.name) for field in fields(Choice)})
+    own = _own_of(kind, info.name)
+    if own is None:
+        return choice
+    # "auto" takes whatever a request holds; in the panel what it may take is a choice of its own.
+    settings = own.settings if info.name == AUTO else choice.settings
+    return replace(choice, label=own.label, settings=settings)
 
 
 def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
     """Availability and licence are those of the parts that the engines run."""
     roles = {role for engine in capabilities.engines for role in engine.needs}
     parts = [part for part in info.parts if part.role in roles]
-    label = next((choice.label for choice in _STAND_INS["suite"] if choice.name == info.name), info.label)
+    own = _own_of("suite", info.name)
     return Choice(
         name=info.name,
-        label=label,
+        label=own.label if own is not None else info.label,
         number=number_of("suite", info.name),
         help=". ".join([info.help, *(part.help for part in parts if part.help)]),
         available=all(part.installed for part in parts),
@@ -145,10 +154,8 @@ def number_of(kind: Kind, name: str) -> int:
 
     The .blend saves names, so a number only has to differ from the others and to stay the same.
     """
-    for choice in (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ())):
-        if choice.name == name:
-            return choice.number
-    return number_from(name)
+    own = _own_of(kind, name)
+    return own.number if own is not None else number_from(name)
 
 
 def number_from(name: str) -> int:
@@ -163,8 +170,12 @@ def find(kind: Kind, name: str) -> Choice | None:
 
 def known(kind: Kind, name: str) -> Choice | None:
     """The backend's description of a choice, else the add-on's own."""
+    return find(kind, name) or _own_of(kind, name)
+
+
+def _own_of(kind: Kind, name: str) -> Choice | None:
     own = (*_OWN.get(kind, ()), *_STAND_INS.get(kind, ()))
-    return find(kind, name) or next((choice for choice in own if choice.name == name), None)
+    return next((choice for choice in own if choice.name == name), None)
 
 
 def label_of(kind: Kind, name: str) -> str:

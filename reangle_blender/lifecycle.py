@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from . import state
-from .exchange import connection, ledger, main_thread, transfer, watching
+from .exchange import connection, fetched_shot, ledger, main_thread, watching
 from .scene import cloud_drawing, point_cloud
 
 
@@ -23,13 +23,13 @@ def _opened(*_: object) -> None:
         if shot.shot and shot.shot_folder:
             folder = Path(bpy.path.abspath(shot.shot_folder))
             main_thread.in_thread(
-                partial(transfer.read_shot, shot.shot, "", folder, is_glance=shot.shot_is_glance),
+                partial(fetched_shot.read_shot, shot.shot, "", folder, is_glance=shot.shot_is_glance),
                 done=partial(_cloud_read, shot.uid),
                 failed=partial(_cloud_missing, shot.shot),
             )
 
 
-def _cloud_read(uid: str, shot: transfer.Shot) -> None:
+def _cloud_read(uid: str, shot: fetched_shot.Shot) -> None:
     point_cloud.remember(shot.job, shot.cloud)
     scene = state.find_scene(uid)
     if scene is not None:

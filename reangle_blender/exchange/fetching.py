@@ -13,7 +13,7 @@ from .. import state
 from ..core.client import Client
 from ..core.errors import UserError
 from ..scene import shot as shots
-from . import connection, ledger, transfer
+from . import connection, fetched_shot, ledger, transfer
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -46,7 +46,7 @@ def fetch(client: Client, entry: Entry) -> None:
     if entry.kind == "IMPORT":
         connection.call(
             client,
-            lambda: transfer.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
+            lambda: fetched_shot.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
             done=lambda shot: _build(entry, shot),
             failed=failed,
         )
@@ -59,14 +59,14 @@ def fetch(client: Client, entry: Entry) -> None:
         )
 
 
-def show_glance(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
+def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     """Build the first guess of a running import into its scene, unless that has a whole geometry already."""
     scene = state.find_scene(entry.scene)
     if scene is not None and not state.of(scene).shot_request:
         yield from _build_steps(entry, scene, shot)
 
 
-def _build(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
+def _build(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     ledger.active.discard(entry.id)
     scene = state.find_scene(entry.scene)
     entry.state = "done"
@@ -80,7 +80,7 @@ def _build(entry: Entry, shot: transfer.Shot) -> Iterator[None]:
     _push_undo(f"Import {entry.title}")
 
 
-def _build_steps(entry: Entry, scene: Scene, shot: transfer.Shot) -> Iterator[None]:
+def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterator[None]:
     """Ends early if another file is opened."""
     given = transfer.read_material(entry.request).geometry.given if entry.request else None
     notes: list[str] = []

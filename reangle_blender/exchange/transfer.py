@@ -1,23 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a job: gathered, uploaded, downloaded and read. Runs in threads; no bpy."""
+"""The files of a job: gathered, uploaded and downloaded. Runs in threads; no bpy."""
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from ..core.camera import scale_intrinsics
 from ..core.client import Client, RefusedError
-from ..core.cloud import Cloud
-from ..core.contract import CameraPath, Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
+from ..core.contract import Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
 from ..core.contract.migration import migrated_geometry
 from ..core.contract.wire import parse
 from ..core.errors import UserError
@@ -51,26 +45,6 @@ def read_material(text: str) -> Material:
     """The material that a scene saved. One of contract version 2 is of this version. Raises ContractError."""
     saved = parse(text)
     return from_data(Material, {**saved, "geometry": migrated_geometry(saved["geometry"])})
-
-
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """A fetched import, or the first guess of a running one, in memory but for the frames.
-
-    job: id of the import. folder: of its files. frames: folder of the clip's frames, None until they are fetched.
-    frame_count: of the clip; path (the clip's camera) and cloud have fewer frames in a first guess.
-    about: what is known of camera and depth, one line each.
-    """
-
-    job: str
-    title: str
-    folder: Path
-    frames: Path | None
-    frame_count: int
-    path: CameraPath
-    cloud: Cloud
-    is_glance: bool = False
-    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +99,10 @@ def clip_files(path: Path) -> list[Path]:
 
 
 def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Path]:
-    """Camera files, depth maps or both, directly in the folder."""
+    """What camera or depth from files need of the files directly in the folder.
+
+    Depth maps go with camera files, which say how they store depth.
+    """
     if not (camera or depth):
         return []
     wanted = " and ".join(name for name, chosen in (("the depth maps", depth), ("the camera", camera)) if chosen)
@@ -145,7 +122,7 @@ def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Pa
         raise UserError(
             f"There is no camera in {folder}.", advice="Choose a folder with a camera as JSON or from COLMAP."
         )
-    return [*(maps if depth else []), *(cameras if camera else [])]
+    return [*(maps if depth else []), *cameras]
 
 
 def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
@@ -182,85 +159,6 @@ def send(
             f"The backend lacks {names[0]} of this clip, and the file has been moved or deleted.",
             advice="Import the clip again.",
         ) from error
-
-
-def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Progress, cancel: threading.Event) -> Shot:
-    """Download the frames and the geometry of an import, and read them. Raises UserError, CanceledError."""
-    results = {result.name: result for result in client.results(job)}
-    for name, wanted in _WANTED.items():
-        if name not in results:
-            if name == "camera":
-                continue
-            raise UserError(f"The backend has no {name} for this job.", advice="Import the clip again.")
-        client.download(
-            job, results[name], folder / name, wanted=lambda path, ends=wanted: path.endswith(ends),
-            progress=progress, cancel=cancel,
-        )  # fmt: skip
-    return read_shot(job, title, folder)
-
-
-_WANTED = {"source": ("",), "camera": ("camera.json",), "geometry": ("cloud.npz", "geometry.json")}
-"""Ends of the files of each result that an import fetches."""
-
-
-def fetch_glance(client: Client, job: str, title: str, folder: Path, cancel: threading.Event) -> Shot | None:
-    """Download and read the first guess of a running import; None if there is none yet, or something better."""
-    results = {result.name: result for result in client.results(job)}
-    if "geometry" in results or not {"source", "glance"} <= results.keys():
-        return None
-    for name, end in (("source", "clip.json"), ("glance", "cloud.npz")):
-        wanted = lambda path, end=end: path.endswith(end)  # noqa: E731
-        client.download(job, results[name], folder / name, wanted=wanted, cancel=cancel)
-    return read_shot(job, title, folder, is_glance=True)
-
-
-def read_shot(job: str, title: str, folder: Path, *, is_glance: bool = False) -> Shot:
-    """Read a fetched import, or its first guess, from its folder. Raises UserError if files are missing or damaged."""
-    cloud = Cloud.load(folder / ("glance" if is_glance else "geometry") / "cloud.npz")
-    try:
-        about = _read_json(folder / "source" / "clip.json")
-        width, height, fps = int(about["width"]), int(about["height"]), float(about["fps"])
-        frame_count = int(about["frames"]) if is_glance else cloud.frame_count
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"The clip in {folder} cannot be read: {error}.", advice="Import the clip again.") from error
-    path = CameraPath(
-        name="source",
-        fps=fps,
-        width=width,
-        height=height,
-        frames=tuple(range(cloud.frame_count)),
-        world_from_camera=cloud.world_from_camera.tolist(),
-        K=scale_intrinsics(cloud.K, cloud.size, (width, height)).tolist(),
-    )
-    frames = None if is_glance else folder / "source" / "frames"
-    return Shot(job, title, folder, frames, frame_count, path, cloud, is_glance, _about(folder, path, is_glance))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _about(folder: Path, path: CameraPath, is_glance: bool) -> tuple[str, ...]:
-    """What the backend says of camera and depth, one line each; less if files of it are missing."""
-    if is_glance:
-        return ("First guess of the depth; camera and depth are being refined.",)
-    K = np.asarray(path.K)
-    fov = np.degrees(2 * np.arctan(path.width / 2 / K[:, 0, 0]))
-    lens = f"{fov[0]:.1f} degrees wide" if np.ptp(fov) < 0.05 else f"{fov.min():.1f} to {fov.max():.1f} degrees wide"
-    lines = [f"Lens: {lens}"]
-    try:
-        camera = _read_json(folder / "camera" / "camera.json")
-        lines[0] += f", {camera['lens_source']}"
-        lines.insert(0, f"Camera: {camera['source']}, {camera['motion']}")
-    except (OSError, ValueError, KeyError):
-        pass  # a backend without a stage of its own for the camera
-    try:
-        geometry = _read_json(folder / "geometry" / "geometry.json")
-        lines.append(f"Unit: {'metres' if geometry['scale'] == 'metric' else 'arbitrary'}")
-        lines += [str(note) for note in geometry["notes"]]
-    except (OSError, ValueError, KeyError):
-        pass  # imported by an older add-on
-    return tuple(lines)
 
 
 def fetch_cameras(

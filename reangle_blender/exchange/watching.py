@@ -12,7 +12,7 @@ from ..core.client import Client, RefusedError, UnreachableError
 from ..core.contract import JobStatus
 from ..core.errors import UserError
 from ..core.files import CanceledError
-from . import connection, fetching, ledger, main_thread, transfer
+from . import connection, fetched_shot, fetching, ledger, main_thread, transfer
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -79,10 +79,10 @@ def _follow(client: Client, entry: Entry) -> JobStatus:
             entry.stop.wait(1.0)
 
 
-def _glance(client: Client, entry: Entry) -> transfer.Shot | None:
+def _glance(client: Client, entry: Entry) -> fetched_shot.Shot | None:
     """The first guess of a running import once there is one; a damaged one is left out, for the whole is to come."""
     try:
-        return transfer.fetch_glance(client, entry.id, entry.title, entry.folder, entry.stop)
+        return fetched_shot.fetch_glance(client, entry.id, entry.title, entry.folder, entry.stop)
     except (UnreachableError, CanceledError):
         raise
     except UserError:

@@ -48,7 +48,7 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
 
 
 def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str) -> None:
-    """Licence of a chosen engine, source or suite, and why it cannot run."""
+    """Licence of a chosen engine, source or suite, what "auto" would take, and why it cannot run."""
     choice = choices.find(kind, name)
     if choice is None:
         if choices.reported(kind):
@@ -56,6 +56,8 @@ def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str) ->
         return
     if choice.licence and kind != "engine":
         paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
+    if name == choices.AUTO and choice.available:
+        paragraph(layout, context, choice.message, "INFO")
     if not choice.available:
         problem(layout, context, choice.message, choice.advice)
 

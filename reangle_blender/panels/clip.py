@@ -64,7 +64,12 @@ class REANGLE_PT_geometry(SidebarPanel, Panel):
             paragraph(self.layout, context, line, icon)
 
 
-_LINE_ICONS = {"Camera: ": "OUTLINER_OB_CAMERA", "Lens: ": "CAMERA_DATA", "Unit: ": "EMPTY_AXIS"}
+_LINE_ICONS = {
+    "Camera: ": "OUTLINER_OB_CAMERA",
+    "Lens: ": "CAMERA_DATA",
+    "Depth: ": "MOD_DISPLACE",
+    "Unit: ": "EMPTY_AXIS",
+}
 
 
 def estimate(clip: state.ReangleClip) -> str:

@@ -14,11 +14,11 @@ import numpy as np
 from bpy.types import Collection, Object, Scene
 from mathutils import Matrix
 
-from .. import compat, state
+from .. import choices, compat, state
 from ..core import camera as lenses
 from ..core.cloud import Cloud
 from ..core.contract import CameraPath, SourceCamera
-from ..exchange.transfer import Shot
+from ..exchange.fetched_shot import About, Shot
 from ..state.footage import Footage
 from . import background, cameras, point_cloud
 
@@ -64,7 +64,7 @@ def build(
     elif not shot.is_glance:
         notes += compare_scene(scene, shot.path)
     saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, str(shot.folder)
-    saved.shot_request, saved.about = "" if shot.is_glance else request, "\n".join(shot.about)
+    saved.shot_request, saved.about = "" if shot.is_glance else request, "\n".join(about_lines(shot.about))
     saved.shot_fps, saved.shot_frames = shot.path.fps, shot.frame_count
     saved.shot_width, saved.shot_height = shot.path.width, shot.path.height
     saved.unit = unit
@@ -92,6 +92,32 @@ def build(
         background.show_behind(saved.source, shot.frames, shot.title, saved.first_frame)
     saved.origin.empty_display_size = depth / 4
     _update(scene)
+
+
+def about_lines(about: About | None) -> list[str]:
+    """How the backend came to camera and depth, one line each."""
+    if about is None:
+        return ["First guess of the depth, with an assumed lens; both are being refined."]
+    narrow, wide = about.fov_deg
+    degrees = f"{narrow:.1f}" if wide - narrow < 0.05 else f"{narrow:.1f} to {wide:.1f}"
+    lens = ", ".join(filter(None, (f"{degrees} degrees wide", _LENS_SOURCES.get(about.lens_source, about.lens_source))))
+    unit = "that of your scene" if about.camera == "given" else _UNITS.get(about.scale, "")
+    facts = {
+        "Camera": ", ".join(filter(None, (_label("camera", about.camera), _MOTIONS.get(about.motion, about.motion)))),
+        "Lens": lens,
+        "Depth": _label("depth", about.depth),
+        "Unit": unit,
+    }
+    return [*(f"{name}: {fact}" for name, fact in facts.items() if fact), *about.notes]
+
+
+_MOTIONS = {"still": "stands still", "turning": "turns on the spot", "moving": "moves"}
+_LENS_SOURCES = {"set": "as you set it", "files": "as given", "assumed": "assumed", "solved": "solved"}
+_UNITS = {"metric": "metre", "relative": "arbitrary"}
+
+
+def _label(kind: choices.Kind, name: str) -> str:
+    return choices.label_of(kind, name) if name else ""
 
 
 def _update(scene: Scene) -> None:

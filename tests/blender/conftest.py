@@ -53,6 +53,7 @@ def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleT
     preferences.data_folder = ""
     preferences.results_folder = str(tmp_path / "results")
     yield lambda name: importlib.import_module(f"{MODULE}.{name}" if name else MODULE)
+    importlib.import_module(f"{MODULE}.exchange.connection").now.capabilities = None
     addon_utils.disable(MODULE, default_set=True)
 
 

@@ -92,7 +92,8 @@ def test_settings_are_those_of_both_sources(reangle: Reangle, offer: Offer) -> N
 
     assert sent("still", "files") == (False, True, None, 2, 40)
     assert sent("files", "dust3r") == (True, False, "other", 1, None)
-    assert sent("auto", "auto") == (False, False, None, 1, None)
+    offer({"name": "auto", "settings": ("files", "checkpoint")}, camera=({"name": "still"},))
+    assert sent("auto", "auto") == (False, False, None, 1, 40), "what auto may take is a choice of its own"
     clip.camera, clip.depth, clip.use_horizontal_fov_deg = "still", "auto", False
     chosen = reangle("operators.clip").choice_of(bpy.context.scene)
     assert chosen.geometry.horizontal_fov_deg is None, "its switch is off"
@@ -126,7 +127,7 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
     choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
     dust3r = {"name": "dust3r", "commercial_ok": False, "licence": "CC BY-NC-SA 4.0"}
     offer({"name": "auto"}, dust3r, camera=(dust3r,))
-    assert item(reangle, "camera", "dust3r")[1] == "Dust3R (non-commercial)"
+    assert item(reangle, "camera", "dust3r")[1] == "DUSt3R (non-commercial)"
     for camera, depth in (("dust3r", "auto"), ("auto", "dust3r")):
         clip.camera, clip.depth = camera, depth
         with pytest.raises(error, match=r"commercial.*CC BY-NC-SA"):

@@ -72,7 +72,7 @@ def matchmove(reangle: Reangle, clip: Path) -> Object:
             camera.data.keyframe_insert(path, frame=frame)
     shot = reangle("state").prepare(scene)
     shot.first_frame, shot.clip.path, shot.clip.sequence_fps = FIRST, str(clip), tiny.FPS
-    shot.clip.camera, shot.clip.given_camera = "given", camera
+    shot.clip.camera, shot.clip.depth, shot.clip.given_camera = "given", "files", camera
     return camera
 
 
@@ -118,7 +118,9 @@ def geometry_of(reangle: Reangle, given: object, folder: Path) -> object:
         name="source", fps=tiny.FPS, width=tiny.WIDTH, height=tiny.HEIGHT, frames=tuple(range(tiny.FRAMES)),
         world_from_camera=cloud.world_from_camera.tolist(), K=K.tolist(),
     )  # fmt: skip
-    return reangle("exchange.transfer").Shot("1" * 32, "Clip", folder, None, tiny.FRAMES, path, cloud)
+    fetched_shot = reangle("exchange.fetched_shot")
+    about = fetched_shot.About("given", "moving", "files", (40, 60), "mini", "metric", ())
+    return fetched_shot.Shot("1" * 32, "Clip", folder, None, tiny.FRAMES, path, cloud, about)
 
 
 def test_the_clips_camera_lies_on_the_tracked_camera(

@@ -142,7 +142,7 @@ def test_numbers_of_enums_never_change(reangle: Reangle) -> None:
     choices = reangle("choices")
     numbers = {kind: {item[0]: item[4] for item in choices.items(kind)} for kind in choices.DEFAULTS}
     assert numbers["camera"] == {"auto": 0, "solve": 1, "still": 2, "dust3r": 3, "files": 4, "given": 5}
-    depths = ("auto", "mini", "depth-anything", "depth-anything-3", "dust3r", "files")
+    depths = ("files", "dust3r", "depth-anything", "mini", "depth-anything-3", "auto")
     assert numbers["depth"] == {name: number for number, name in enumerate(depths)}
     assert numbers["engine"] == {"preview": 0, "reangle": 1}
     assert numbers["suite"] == {"mini": 0, "cogvideox-5b": 1}
