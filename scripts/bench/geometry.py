@@ -9,10 +9,12 @@ Each method runs as in a job, stage by stage in processes of their own. Where th
 by one factor per clip; constant, plane and blurred truth are geometries with the true camera that learn nothing.
 
 AbsRel: mean relative error of depth. edge F1: of depth edges within 3 px of the true ones. flicker: change of a static
-point's depth from frame to frame. land: where depth and camera put static points in other frames, median. turn: the
-worst wrong turn of a frame's camera. path: its root mean square error as a share of its extent, of moving cameras.
-camera px: static points, triangulated, against the camera alone. right: share of clips whose camera is rightly said to
-be still, to turn, or to move. Seconds and GB are of the stages' processes, imports included.
+point's depth from frame to frame. torn, stretched: of smooth true surface that a view from 12 degrees beside shows, the
+holes; of all that it shows, what is stretched across a true edge; both with the true camera. land: where depth and
+camera put static points in other frames, median. turn: the worst wrong turn of a frame's camera. path: its root mean
+square error as a share of its extent, of moving cameras. camera px: static points, triangulated, against the camera
+alone. right: share of clips whose camera is rightly said to be still, to turn, or to move. Seconds and GB are of the
+stages' processes, imports included.
 """
 
 from __future__ import annotations
@@ -37,9 +39,6 @@ from reangle.contract import GeometrySettings
 from reangle.errors import UserError
 from reangle.evaluation.tracks import followed_points
 from reangle.evaluation.truth import open_scenes
-from reangle.folders import DecodedClip
-from reangle.geometry.footage import Footage
-from reangle.media.spec import DECODE
 from reangle.runtime.store import Store
 
 TRUE_FILES = "files/files"
@@ -52,6 +51,8 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
     ("abs_rel", "AbsRel", 1, 3),
     ("edge_f1", "edge F1", 1, 2),
     ("flicker", "flicker, %", 100, 2),
+    ("torn", "torn, %", 100, 2),
+    ("stretched", "stretched, %", 100, 2),
     ("landing_px", "land px", 1, 2),
     ("focal", "focal, %", 100, 1),
     ("fov", "field of view, deg", 1, 1),
@@ -125,8 +126,9 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
         selection = clip.selection(store)
         truth: Truth | None = None
         if clip.truth:
-            true = run_geometry(clip.name, selection, settings_of(TRUE_FILES, clip, store), store).geometry
-            truth = Truth.of(true, clip.static(true.depth.shape), clip.world_from_first)
+            run = run_geometry(clip.name, selection, settings_of(TRUE_FILES, clip, store), store)
+            static = clip.static(run.geometry.depth.shape)
+            truth = Truth.of(run.geometry, static, clip.world_from_first, run.frames())
             for name, geometry in controls(truth).items():
                 rows[name] = judge_depth(geometry, truth)
         tracks: np.ndarray | None = None
@@ -141,10 +143,10 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
             if truth is not None:
                 figures = judge(run.geometry, truth)
             else:
-                footage = Footage.open(DecodedClip(run.done[DECODE.id()].folder))
+                frames = run.frames()
                 if tracks is None:
-                    tracks = followed_points(footage.image(index) for index in range(footage.count))
-                figures = judge_unknown(run.geometry, tracks, footage.width, footage.height)
+                    tracks = followed_points(iter(frames))
+                figures = judge_unknown(run.geometry, tracks, frames.shape[2], frames.shape[1])
             rows[method] = figures | costs(run)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in rows[method].items())
             print(f"{clip.name}, {method}: {shown}", file=sys.stderr, flush=True)

@@ -9,30 +9,37 @@ import cv2
 import numpy as np
 from reangle.evaluation.depth import abs_rel, edge_f1
 from reangle.evaluation.source_camera import focal_error, motion_of, path_error, rotation_error_deg
+from reangle.evaluation.tears import torn_share
 from reangle.evaluation.tracks import camera_px, flicker, landing_px, true_tracks
 from reangle.geometry.clip_camera import Motion
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.warping.moves import move_path, parse_move
 from reangle.warping.surface import make_surface
 
 BLUR_SHARE = 0.011
 """Deviation of the blur control as a share of the picture's width: 8 pixels of 720."""
 FLOOR_M = 0.01
+SIDE_VIEWS = ("orbit-left:12", "orbit-right:12")
+SIDE_FRAMES = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
     """True geometry of T frames at H x W, and the tracks of static points through it.
 
-    floor: T x H x W bool, pixels of the ground.
+    floor: T x H x W bool, pixels of the ground. frames: T x H x W x 3 uint8.
     """
 
     geometry: VideoGeometry
     motion: Motion
     tracks: np.ndarray
     floor: np.ndarray
+    frames: np.ndarray
 
     @classmethod
-    def of(cls, geometry: VideoGeometry, static: np.ndarray, world_from_first: np.ndarray | None) -> Truth:
+    def of(
+        cls, geometry: VideoGeometry, static: np.ndarray, world_from_first: np.ndarray | None, frames: np.ndarray
+    ) -> Truth:
         """static: T x H x W bool. world_from_first: to a world whose floor is y = 0; None: the lowest points are it."""
         depth, poses = geometry.depth, geometry.world_from_camera
         height = _points(geometry)[..., 1]
@@ -43,7 +50,7 @@ class Truth:
         else:
             floor = height > 0.92 * np.percentile(height, 99)
         motion = motion_of(poses, float(np.median(depth[geometry.valid])))
-        return cls(geometry, motion, true_tracks(depth, geometry.K, poses, static, step=16), floor)
+        return cls(geometry, motion, true_tracks(depth, geometry.K, poses, static, step=16), floor, frames)
 
 
 def judge(result: VideoGeometry, truth: Truth, motion: Motion | None = None) -> dict[str, float]:
@@ -69,7 +76,7 @@ def judge(result: VideoGeometry, truth: Truth, motion: Motion | None = None) -> 
 
 
 def judge_depth(result: VideoGeometry, truth: Truth) -> dict[str, float]:
-    """abs_rel, edge_f1, flicker and landing_px; depth is brought to the truth's size as for a warp."""
+    """abs_rel, edge_f1, flicker, landing_px, torn and stretched; depth is brought to the truth's size as for a warp."""
     true = truth.geometry
     size = true.width, true.height
     depth = np.stack(
@@ -80,7 +87,19 @@ def judge_depth(result: VideoGeometry, truth: Truth) -> dict[str, float]:
         "edge_f1": edge_f1(depth, depth > 0, true.depth, true.valid),
         "flicker": flicker(truth.tracks, result, *size),
         "landing_px": landing_px(truth.tracks, result, *size),
+        **_tears(result, truth),
     }
+
+
+def _tears(result: VideoGeometry, truth: Truth) -> dict[str, float]:
+    """torn, stretched: means over views from both sides; see `evaluation.tears`."""
+    true = truth.geometry
+    numbers = np.unique(np.linspace(0, true.frame_count - 1, SIDE_FRAMES).round().astype(int)).tolist()
+    sides = []
+    for view in SIDE_VIEWS:
+        path = move_path(parse_move(view, held=True), true, true.width, true.height, fps=24)
+        sides.append(torn_share(truth.frames, result, true, path, numbers))
+    return {name: float(np.mean([getattr(side, name) for side in sides])) for name in ("torn", "stretched")}
 
 
 def judge_unknown(result: VideoGeometry, tracks: np.ndarray, width: int, height: int) -> dict[str, float]:

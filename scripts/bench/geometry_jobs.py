@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from reangle.contract import Clip, GeometrySettings, JobRequest, new_job_id
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import GeometryFolder
+from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.spec import DECODE
+from reangle.media.write import read_images
 from reangle.runtime.execute import inputs_of, stage_key
 from reangle.runtime.process import MODULE
 from reangle.runtime.stage import PlannedStage, StageId
@@ -44,6 +47,10 @@ class GeometryRun:
     geometry: VideoGeometry
     done: dict[StageId, Artifact]
     costs: dict[str, StageCost]
+
+    def frames(self) -> np.ndarray:
+        """The decoded clip, T x H x W x 3 uint8."""
+        return read_images(DecodedClip(self.done[DECODE.id()].folder).frames)
 
 
 def run_geometry(title: str, clip: Clip, settings: GeometrySettings, store: Store) -> GeometryRun:
