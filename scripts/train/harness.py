@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-SAVE_EVERY_S = 120.0
+SAVE_EVERY_S = 60.0
 LOG_EVERY_S = 20.0
 SAMPLE_EVERY_S = 300.0
 
@@ -43,15 +43,22 @@ class Run:
     """One training run, which trains all `modules` together.
 
     Mixed precision: `with run.autocast():`. Weights stay float32. The result is the moving average of all weights.
+    after_save: called whenever a checkpoint has been written.
     """
 
     def __init__(
-        self, args: argparse.Namespace, modules: Mapping[str, nn.Module], *, ema: float = 0.999, decay: float = 0.02
+        self,
+        args: argparse.Namespace,
+        modules: Mapping[str, nn.Module],
+        *,
+        ema: float = 0.999,
+        decay: float = 0.02,
+        after_save: Callable[[Run], None] = lambda run: None,
     ) -> None:
         if args.threads:
             torch.set_num_threads(args.threads)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.args, self.ema_decay = args, ema
+        self.args, self.ema_decay, self._after_save = args, ema, after_save
         self.modules = {name: module.to(self.device).train() for name, module in modules.items()}
         self.averages = {name: copy.deepcopy(module).eval().requires_grad_(False) for name, module in modules.items()}
         if args.start_from:
@@ -161,6 +168,7 @@ class Run:
         part = self.folder / "state.part"
         torch.save(state, part)
         os.replace(part, self.folder / "state.pt")
+        self._after_save(self)
 
     def _resume(self) -> None:
         state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
@@ -191,7 +199,8 @@ def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
 def _optimizers(
     modules: Iterable[nn.Module], rate: float, decay: float
 ) -> tuple[list[torch.optim.Optimizer], list[tuple[nn.Parameter, nn.Parameter]]]:
-    """Muon for matrices inside a network and for convolutions, AdamW for embeddings, norms and biases.
+    """Muon for matrices inside a network and for convolutions, AdamW for embeddings, norms and biases, and for
+    convolutions of each channel by itself.
 
     Muon's steps are scaled to the size of AdamW's (Liu et al., arXiv 2502.16982), so both use one learning rate.
     Muon trains a kernel as a matrix, outputs x all inputs. The second result pairs each kernel with that matrix, which
@@ -203,11 +212,11 @@ def _optimizers(
         for weights in module.parameters():
             if not weights.requires_grad:
                 continue
-            if weights.ndim > 2:
+            if weights.ndim > 2 and weights.shape[1] > 1:
                 kernels.append((weights, nn.Parameter(_as_matrix(weights.detach()))))
                 matrices.append(kernels[-1][1])
             else:
-                kind = plain if weights.ndim < 2 else matrices
+                kind = matrices if weights.ndim == 2 else plain
                 (others if id(weights) in embeddings else kind).append(weights)
     adam = torch.optim.AdamW(
         [{"params": others, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.95)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from reangle.errors import UserError
 from reangle.folders import DecodedClip
-from reangle.geometry.depth.monocular import HeadInFloat32, Monocular, estimate_frames, input_size
+from reangle.geometry.depth.monocular import estimate_frames
+from reangle.geometry.depth.monocular_network import HeadInFloat32, Monocular, input_size
 from reangle.geometry.footage import Footage
 from safetensors.torch import load_file, save_file
 
