@@ -18,9 +18,6 @@ from ..core.contract import CameraPath
 from ..core.errors import UserError
 from ..core.files import Progress
 
-_WANTED = {"source": ("",), "camera": ("camera.json",), "geometry": ("cloud.npz", "geometry.json")}
-"""Ends of the files of each result that an import fetches."""
-
 
 @dataclass(frozen=True)
 class About:
@@ -64,16 +61,33 @@ class Shot:
 def fetch_shot(client: Client, job: str, title: str, folder: Path, progress: Progress, cancel: threading.Event) -> Shot:
     """Download the frames and the geometry of an import, and read them. Raises UserError, CanceledError."""
     results = {result.name: result for result in client.results(job)}
-    for name, wanted in _WANTED.items():
+    for name in ("source", "geometry"):
         if name not in results:
-            if name == "camera":
-                continue
             raise UserError(f"The backend has no {name} for this job.", advice="Import the clip again.")
-        client.download(
-            job, results[name], folder / name, wanted=lambda path, ends=wanted: path.endswith(ends),
-            progress=progress, cancel=cancel,
-        )  # fmt: skip
+    camera = results.get("camera")
+    is_undistorted = camera is not None and any(file.path.startswith(UNDISTORTED) for file in camera.files)
+    starts = {
+        "source": ("clip.json",) if is_undistorted else ("",),
+        "camera": ("camera.json", f"{UNDISTORTED}frames/"),
+        "geometry": ("cloud.npz", "geometry.json"),
+    }
+    for name, wanted in starts.items():
+        if name in results:
+            client.download(
+                job, results[name], folder / name, wanted=lambda path, wanted=wanted: path.startswith(wanted),
+                progress=progress, cancel=cancel,
+            )  # fmt: skip
     return read_shot(job, title, folder)
+
+
+UNDISTORTED = "undistorted/"
+"""Where the camera's result has the clip without its lens's distortion, if that was found."""
+
+
+def clip_frames(folder: Path) -> Path:
+    """The folder with the frames of a fetched import, which its camera and geometry describe."""
+    undistorted = folder / "camera" / UNDISTORTED / "frames"
+    return undistorted if undistorted.is_dir() else folder / "source" / "frames"
 
 
 def fetch_glance(client: Client, job: str, title: str, folder: Path, cancel: threading.Event) -> Shot | None:
@@ -81,9 +95,10 @@ def fetch_glance(client: Client, job: str, title: str, folder: Path, cancel: thr
     results = {result.name: result for result in client.results(job)}
     if "geometry" in results or not {"source", "glance"} <= results.keys():
         return None
-    for name, end in (("source", "clip.json"), ("glance", "cloud.npz")):
-        wanted = lambda path, end=end: path.endswith(end)  # noqa: E731
-        client.download(job, results[name], folder / name, wanted=wanted, cancel=cancel)
+    for name, file in (("source", "clip.json"), ("glance", "cloud.npz")):
+        client.download(
+            job, results[name], folder / name, wanted=lambda path, file=file: path == file, cancel=cancel
+        )  # fmt: skip
     return read_shot(job, title, folder, is_glance=True)
 
 
@@ -107,7 +122,7 @@ def read_shot(job: str, title: str, folder: Path, *, is_glance: bool = False) ->
     )
     if is_glance:
         return Shot(job, title, folder, None, frame_count, path, cloud)
-    return Shot(job, title, folder, folder / "source" / "frames", frame_count, path, cloud, _about(folder, path))
+    return Shot(job, title, folder, clip_frames(folder), frame_count, path, cloud, _about(folder, path))
 
 
 def _about(folder: Path, path: CameraPath) -> About:

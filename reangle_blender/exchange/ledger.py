@@ -142,7 +142,8 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         kind=job.kind,
         title=job.title,
         folder=Path(bpy.path.abspath(job.folder)),
-        match=state.of(scene).clip.match_scene,
+        # A clip that is shown already was matched, and what the artist changed since then stays.
+        match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
         cameras=[
             SentCamera(

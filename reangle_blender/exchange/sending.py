@@ -45,6 +45,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
     title = choice.path.stem or "Clip"
     entry = _new_entry(scene, "IMPORT", title)
     entry.match = shot.clip.match_scene
+    entry.scene_notes = given.notes(scene, camera) if camera is not None else []
     ledger.write(entry)
     if camera is None or seen is None:
         _show_clip(scene, entry, choice, seen)
@@ -123,7 +124,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     client = connection.client()
     shot = state.of(scene)
     if not shot.shot_request:
-        if shot.shot_frames:
+        if any(job.kind == "IMPORT" and not job.is_final for job in shot.jobs):
             raise UserError("The clip's depth is not ready yet.", advice="Wait for the import to end.")
         raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
     choices.check("engine", shot.engine)

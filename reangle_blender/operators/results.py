@@ -12,6 +12,7 @@ from bpy.types import Context, Operator, Scene
 from .. import compat, state
 from ..core.errors import UserError
 from ..exchange import fetching
+from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, sequencer
 from ._report import report_error
 
@@ -76,7 +77,7 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         shot = state.of(context.scene)
         if self.with_clip and shot.shot_folder:
             try:
-                frames = Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"
+                frames = clip_frames(Path(bpy.path.abspath(shot.shot_folder)))
                 self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
             except UserError as error:
                 return report_error(self, error)

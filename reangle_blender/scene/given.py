@@ -51,6 +51,18 @@ def check(scene: Scene) -> Object:
     return camera
 
 
+def notes(scene: Scene, camera: Object) -> list[str]:
+    """What the artist should know about a camera that `check` accepted."""
+    solvers = (item for item in camera.constraints if item.type == "CAMERA_SOLVER")
+    clips = [scene.active_clip if item.use_active_clip else item.clip for item in solvers]
+    if any(clip is not None and clip.tracking.camera.k1 for clip in clips):
+        return [
+            f"The tracking of {camera.name!r} has lens distortion, which the clip's frames still show, so depth is off "
+            "near their edges. Undistort the clip, track that, and import it."
+        ]
+    return []
+
+
 def frames_to_read(footage: Footage, start: int, frames: int) -> int:
     """How many frames to read for the used part of a clip. frames: 0 uses all that remain.
 

@@ -129,6 +129,10 @@ def test_the_clips_camera_lies_on_the_tracked_camera(
     scene, state, shots = bpy.context.scene, reangle("state"), reangle("scene.shot")
     scene.frame_set(FIRST + 3)
     given = read(reangle, clip, matchmove)
+    notes = reangle("scene.given").notes
+    assert notes(scene, matchmove) == []
+    matchmove.constraints[0].clip.tracking.camera.k1 = 0.1
+    assert "lens distortion" in notes(scene, matchmove)[0]
     assert scene.frame_current == FIRST + 3
     assert (given.width, given.height, len(given.K)) == (tiny.WIDTH, tiny.HEIGHT, tiny.FRAMES)
 
