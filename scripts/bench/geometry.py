@@ -94,6 +94,12 @@ def main() -> int:
             rows.setdefault(clip.group, {}).setdefault(method, {})[clip.name] = row
         if args.json:
             args.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    held = [methods for group, methods in rows.items() if group.startswith("held-out")]
+    if len(held) > 1:
+        names = {method: None for of in held for method in of}
+        rows["held-out"] = {
+            method: {name: row for of in held for name, row in of.get(method, {}).items()} for method in names
+        }
     for group, methods in rows.items():
         tables = [("", methods)]
         if group in ("clip", "filmed"):

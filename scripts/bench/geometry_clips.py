@@ -31,7 +31,7 @@ HELD_OUT = 24
 class BenchClip:
     """A clip as files, and what is known about it.
 
-    group: "sample", "held-out", "filmed" or "clip". frames: how many are used, None for all. width: working width, None
+    group: of the table that it is in. frames: how many are used, None for all. width: working width, None
     for the clip's own. truth: files of true depth and camera, () if unknown. masks: a folder of images, white on what
     moves, or None. world_from_first: 4 x 4, from the first camera to a world whose floor is y = 0; None if unknown.
     """
@@ -73,8 +73,9 @@ def held_out(seed: int) -> BenchClip:
         scene = draw_scene(seed, frames=SCENE_FRAMES, width=SCENE_WIDTH, height=SCENE_HEIGHT)
         # Pictures from other cameras are not needed, and take twice the time.
         write_scene(replace(scene, targets={}), folder)
-    first = draw_scene(seed, frames=1, width=SCENE_WIDTH, height=SCENE_HEIGHT).source.world_from_camera[0]
-    return of_scene(folder, "held-out", first)
+    drawn = draw_scene(seed, frames=1, width=SCENE_WIDTH, height=SCENE_HEIGHT)
+    kind = "still" if drawn.camera_words == "static" else "moving"
+    return of_scene(folder, f"held-out, {kind} camera", drawn.source.world_from_camera[0])
 
 
 def of_scene(folder: Path, group: str = "filmed", world_from_first: np.ndarray | None = None) -> BenchClip:

@@ -8,15 +8,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reangle.contract import Clip, GeometrySettings, JobRequest, new_job_id
+from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, PreviewSettings, new_job_id
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import DecodedClip, GeometryFolder
+from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
 from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
@@ -27,9 +28,11 @@ from reangle.runtime.stage import PlannedStage, StageId
 from reangle.runtime.stage_process import stage_to_json
 from reangle.runtime.store import Artifact, Store
 from reangle.runtime.threads import thread_settings
+from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
 
 FAILED_RUN_AGAIN = 3
+HOLE = 24
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,38 @@ class GeometryRun:
 def run_geometry(title: str, clip: Clip, settings: GeometrySettings, store: Store) -> GeometryRun:
     """The stages of a job without cameras. Raises UserError with a stage's own message if one fails."""
     request = JobRequest(id=new_job_id(), title=title, clip=clip, geometry=settings)
+    done, costs = _run_all(plan_job(request, store.root), store)
+    geometry = VideoGeometry.load(GeometryFolder(done[GEOMETRY.id()].folder))
+    return GeometryRun(geometry, done, costs)
+
+
+def warped(
+    run: GeometryRun, clip: Clip, settings: GeometrySettings, path: CameraPath, number: int, store: Store
+) -> np.ndarray:
+    """Frame `number` of a path as the stage `warp` shows it without memory: H x W x 3 uint8, holes dark."""
+    one = replace(
+        path,
+        frames=path.frames[number : number + 1],
+        world_from_camera=path.world_from_camera[number : number + 1],
+        K=path.K[number : number + 1],
+    )
+    request = JobRequest(
+        id=new_job_id(), title="", clip=clip, geometry=settings, preview=PreviewSettings(memory=False), paths=(one,)
+    )
+    stages = [stage for stage in plan_job(request, store.root) if stage.id in run.done or stage.spec.kind == WARP.kind]
+    done, _ = _run_all(stages, store)
+    folder = WarpFolder(done[WARP.id(path.name)].folder)
+    picture, seen = read_images(folder.warped)[0], read_images(folder.visibility)[0] > 0
+    picture[~seen] = HOLE
+    return picture
+
+
+def _run_all(stages: Sequence[PlannedStage], store: Store) -> tuple[dict[StageId, Artifact], dict[str, StageCost]]:
+    """The artifacts of a plan, and the costs of those of its stages that were not in the store yet."""
     weights = InstalledWeights(store.root)
     done: dict[StageId, Artifact] = {}
     costs: dict[str, StageCost] = {}
-    for stage in plan_job(request, store.root):
+    for stage in stages:
         inputs = inputs_of(stage, done)
         key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint))
         artifact = store.sound_artifact(key)
@@ -68,8 +99,7 @@ def run_geometry(title: str, clip: Clip, settings: GeometrySettings, store: Stor
             artifact = store.artifact(key)
             assert artifact is not None
         done[stage.id] = artifact
-    geometry = VideoGeometry.load(GeometryFolder(done[GEOMETRY.id()].folder))
-    return GeometryRun(geometry, done, costs)
+    return done, costs
 
 
 def _run(stage: PlannedStage, key: str, inputs: dict[str, Artifact], store: Store) -> StageCost:
