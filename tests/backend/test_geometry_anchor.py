@@ -15,7 +15,7 @@ from reangle.geometry.anchor_points import triangulate
 from reangle.geometry.clip_camera import ClipCamera, Motion, SparsePoints
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import FrameDepth, WorldDepth
-from synthetic_scene import Scene, arc, make_scene
+from synthetic_scene import Scene, arc, make_scene, textured_footage
 
 WIDTH, HEIGHT, COUNT = 96, 64, 8
 GROUND = 1.6
@@ -174,31 +174,13 @@ def test_mover_follows_the_ground_that_it_touches() -> None:
     assert np.abs(np.log(np.median(ratio))) < 0.03
 
 
-def footage_of(scene: Scene, folder: Path) -> Footage:
-    """Pictures of the scene with a texture that is fixed to the room."""
-    random = np.random.default_rng(0)
-    waves = random.normal(size=(24, 3)) * random.uniform(4, 14, (24, 1))
-    phases = random.uniform(0, 2 * np.pi, 24)
-    clip = DecodedClip(folder)
-    clip.frames.mkdir(parents=True)
-    height, width = scene.depth.shape[1:]
-    rays = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1)
-    rays = np.concatenate([rays, np.ones((height, width, 1))], axis=-1) @ np.linalg.inv(scene.K[0]).T
-    for index, (depth, matrix) in enumerate(zip(scene.depth, scene.world_from_camera, strict=True)):
-        world = rays * depth[..., None] @ matrix[:3, :3].T + matrix[:3, 3]
-        picture = 127 + 25 * np.sin(world @ waves.T + phases).sum(axis=-1)
-        cv2.imwrite(str(clip.frames / f"{index + 1:06d}.png"), np.clip(picture, 0, 255).astype(np.uint8))
-    clip.write_metadata(ClipMetadata(fps=12, frames=scene.count, width=width, height=height))
-    return Footage.open(clip)
-
-
 def test_tracks_are_triangulated_with_a_given_camera(tmp_path: Path) -> None:
     scene = make_scene(arc(8), 10, 240, 160)
-    points = triangulate(footage_of(scene, tmp_path), camera_of(scene, "moving"))
+    points = triangulate(textured_footage(scene, tmp_path), camera_of(scene, "moving"))
     assert len(points) > 40
     column, row = (points.uv).astype(int).T
     true = scene.depth[points.frame, row, column]
     camera_from_world = np.linalg.inv(scene.world_from_camera)[points.frame]
     z = np.einsum("mi,mi->m", camera_from_world[:, 2, :3], points.xyz[points.point]) + camera_from_world[:, 2, 3]
     assert np.median(np.abs(z / true - 1)) < 0.02
-    assert len(triangulate(footage_of(scene, tmp_path / "still"), camera_of(scene, "still"))) == 0
+    assert len(triangulate(textured_footage(scene, tmp_path / "still"), camera_of(scene, "still"))) == 0
