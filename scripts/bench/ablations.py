@@ -126,11 +126,12 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
     run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     started = time.perf_counter()
     settings = ReangleSettings(suite=suite, caption=scene.caption, **row.settings)
-    provider = "files" if depth == "true" else "mini"
+    camera, source = ("files", "files") if depth == "true" else ("auto", "mini")
     request = scene_request(
         scene,
         store,
-        provider,
+        camera,
+        source,
         lambda job: VideoGeometry.load(GeometryFolder(run(plan_job(job, store.root))[GEOMETRY.id()].folder)),
         engine=row.engine,
         reangle=settings,

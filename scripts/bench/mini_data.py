@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from reangle.contract import CameraPath, FileRef, GeometrySettings, from_json
-from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
-from reangle.geometry.depth.availability import provider_weights
-from reangle.geometry.depth.providers import provider_named
-from reangle.geometry.footage import Footage
-from reangle.geometry.spec import GeometryParams
+from reangle.contract import CameraPath, from_json
+from reangle.folders import CameraFolder, ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.availability import weights_of
+from reangle.geometry.camera.stage import find_camera
+from reangle.geometry.depth.providers import depth_named
+from reangle.geometry.spec import CameraParams, GeometryParams
+from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
@@ -97,19 +99,28 @@ def points_of(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -
     return points @ R.transpose(0, 2, 1)[:, None] + t[:, None, None]
 
 
-def sample_geometry(decoded: Path, provider: str) -> VideoGeometry:
-    """The decoded sample's geometry, from its files (the truth) or from a learned provider."""
-    settings = GeometrySettings(
-        depth=provider, files=(FileRef(name="x", sha256="0" * 64, size=1),) * (provider == "files")
-    )
+def sample_geometry(decoded: Path, depth: str) -> VideoGeometry:
+    """The decoded sample's geometry: its files (the truth), or a solved camera and a provider's depth."""
     files = {}
-    if provider == "files":
+    if depth == "files":
         files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
-    checkpoint = "" if provider == "files" else provider_weights(settings, Path())
-    context = StageContext(
-        params=GeometryParams(provider=provider), out=GeometryFolder(decoded), files=files, checkpoint=checkpoint
-    )
-    return provider_named(provider).load()(Footage.open(DecodedClip(decoded)), context)
+    with tempfile.TemporaryDirectory() as temporary:
+        camera, geometry = CameraFolder(Path(temporary) / "camera"), GeometryFolder(Path(temporary) / "geometry")
+        camera.path.mkdir()
+        geometry.path.mkdir()
+        clip = {"decode": DecodedClip(decoded)}
+        source = "files" if depth == "files" else "solve"
+        find_camera(StageContext(params=CameraParams(camera=source), out=camera, inputs=clip, files=files))
+        estimate(
+            StageContext(
+                params=GeometryParams(depth=depth),
+                out=geometry,
+                inputs={**clip, "camera": camera},
+                files=files,
+                checkpoint=weights_of(depth_named(depth), None, Path()),
+            )
+        )
+        return VideoGeometry.load(geometry)
 
 
 def decode_sample(folder: Path) -> Path:

@@ -37,8 +37,9 @@ from reangle.errors import UserError
 from reangle.finishing.fill import Filler
 from reangle.finishing.spec import DELIVER, FILL, DeliverParams, FillParams
 from reangle.finishing.stage import deliver, fill
-from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
-from reangle.geometry.spec import GEOMETRY, GeometryParams
+from reangle.folders import CameraFolder, ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.camera.stage import find_camera
+from reangle.geometry.spec import CAMERA, GEOMETRY, CameraParams, GeometryParams
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.exr import read_exr_depth
@@ -87,6 +88,7 @@ def load_scene(folder: Path) -> Scene:
         np.array(about["source"]["world_from_camera"], np.float64),
         "metric",
         "files",
+        "files",
     )
     size = {key: about[key] for key in ("fps", "width", "height")}
     targets = [
@@ -101,15 +103,19 @@ def load_sample() -> Scene:
     sample = REPOSITORY / "scripts" / "sample" / "footage"
     depth = sorted((sample / "depth").iterdir())
     with tempfile.TemporaryDirectory() as temporary:
-        decoded, estimated = Path(temporary) / "decode", Path(temporary) / "geometry"
+        decoded, solved, estimated = (Path(temporary) / name for name in ("decode", "camera", "geometry"))
         frames = decoded_frames(sample / "clip.mp4", decoded)
+        solved.mkdir()
         estimated.mkdir()
+        clip, files = DecodedClip(decoded), {"geometry": tuple((file.name, file) for file in depth)}
+        camera = CameraFolder(solved)
+        find_camera(StageContext(params=CameraParams(camera="files"), out=camera, inputs={"decode": clip}, files=files))
         estimate(
             StageContext(
-                params=GeometryParams(provider="files"),
+                params=GeometryParams(depth="files"),
                 out=GeometryFolder(estimated),
-                inputs={"decode": DecodedClip(decoded)},
-                files={"geometry": tuple((file.name, file) for file in depth)},
+                inputs={"decode": clip, "camera": camera},
+                files=files,
             )
         )
         geometry = VideoGeometry.load(GeometryFolder(estimated))
@@ -278,7 +284,7 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
     ]
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
+        specs = (DECODE, CAMERA, GEOMETRY, WARP, FILL, DELIVER)
         folders = {spec.kind: spec.writes(Path(temporary) / spec.kind) for spec in specs}
         for folder in folders.values():
             folder.path.mkdir()
@@ -295,7 +301,8 @@ def time_stages(scene: Scene, count: int = 49, width: int = 720, height: int = 4
             geometry.K_at(width, height)[pick],
             geometry.world_from_camera[pick],
             geometry.scale,
-            geometry.provider,
+            geometry.camera_from,
+            geometry.depth_from,
         ).save(folders["geometry"])
         for function, spec, params in stages:
             inputs = {role: folders[role] for role in spec.inputs if role in folders}

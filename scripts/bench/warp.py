@@ -27,8 +27,8 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
+from reangle.media.parallel import thread_count
 from reangle.warping.cameras import camera_from_world, pixel_transform
-from reangle.warping.kernels import thread_count
 from reangle.warping.lookup import SAMPLES_PER_SIDE, look_up
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.surface import make_surface

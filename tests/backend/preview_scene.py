@@ -82,7 +82,7 @@ def film(
     depth = np.stack(depth)
     K_depth = np.diag([size[0] / WIDTH, size[1] / HEIGHT, 1]) @ K
     geometry = VideoGeometry(
-        depth, depth > 0, np.ones_like(depth), np.stack([K_depth] * count), cameras, "metric", "files"
+        depth, depth > 0, np.ones_like(depth), np.stack([K_depth] * count), cameras, "metric", "files", "files"
     )
     return np.stack(frames), geometry
 

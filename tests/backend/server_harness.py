@@ -20,7 +20,7 @@ import psutil
 import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RUNS = ("decode", "geometry", "warp", "fill", "deliver")
+RUNS = ("decode", "camera", "geometry", "warp", "fill", "deliver")
 PATIENCE_S = 60.0
 JSON = dict[str, Any]
 T = TypeVar("T")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from reangle.cli.main import main
-from reangle.geometry.depth.providers import PROVIDERS
+from reangle.geometry.camera.providers import CAMERAS
+from reangle.geometry.depth.providers import DEPTHS
 from reangle.media.write import read_images, write_images, write_mp4
 
 from tests.backend.clips import probe
@@ -144,6 +145,11 @@ def test_geometry_and_warp_commands_stop_after_their_stage(place: Path, capsys: 
     assert main(["geometry", *shared, "--out", str(place / "scene")]) == 0
     assert len(read_images(place / "scene" / "source" / "frames")) == COUNT
     assert (place / "scene" / "geometry" / "cloud.npz").is_file()
+    same = [*shared[:2], "--depth", shared[3], "--camera", "files", *shared[4:], "--json"]
+    capsys.readouterr()
+    assert main(["geometry", *same, "--out", str(place / "again")]) == 0
+    started = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert all(line["cached"] for line in started if "cached" in line)
     assert main(["warp", *shared, "--view", "orbit-up:5", "--out", str(place / "warp")]) == 0
     warped = place / "warp" / "view-orbit-up-5"
     assert len(read_images(warped / "warped")) == COUNT
@@ -180,7 +186,8 @@ def test_missing_weights_end_the_run_at_once_with_advice(place: Path, provider: 
         (["--move", "orbit-left:8", "--size", "4x4"], "width: must be at least 16"),
         (["--move", "orbit-left:8", "--view", "orbit-left:8", "--move", "orbit-left:8"], "two cameras are named"),
         (["--move", "orbit-left:8", "--geometry", "files:nowhere"], "no folder nowhere"),
-        (["--move", "orbit-left:8", "--geometry", "guess"], "geometry provider 'guess'"),
+        (["--move", "orbit-left:8", "--geometry", "guess"], "depth provider 'guess'"),
+        (["--move", "orbit-left:8", "--camera", "still"], "cannot be given beside them"),
         (["--move", "orbit-left:8", "--geometry", "mini", "--checkpoint", "x"], "mini takes no checkpoint"),
         (["--move", "orbit-left:8", "--clip", "nowhere.mp4"], "no file nowhere.mp4"),
         ([], "No camera was given"),
@@ -258,7 +265,8 @@ def test_doctor_reports_what_is_missing_without_failing(tmp_path: Path) -> None:
     report = events(healthy.stdout)[0]["data"]
     assert report["ready"]
     assert report["packages"]["av"]
-    assert [row["name"] for row in report["geometry"]] == [spec.name for spec in PROVIDERS]
+    assert [row["name"] for row in report["cameras"]] == ["auto", *(spec.name for spec in CAMERAS)]
+    assert [row["name"] for row in report["depths"]] == ["auto", *(spec.name for spec in DEPTHS)]
     assert {suite["name"]: set(suite["installed"]) for suite in report["suites"]} == {
         name: {"geometry", "video", "image"} for name in ("mini", "cogvideox-5b")
     }

@@ -44,7 +44,7 @@ def test_jobs_and_logs_are_read_with_and_without_the_backend(backend: Backend) -
         assert logged.returncode == 0
         assert all(f" {job[:8]} " in line for line in logged.stdout.splitlines())
         stages = [log["stage"] for log in backend_logs(backend.data, job)]
-        assert [stage.split("-")[0] for stage in stages] == ["decode", "geometry", "warp", "fill", "deliver"]
+        assert [stage.split("-")[0] for stage in stages] == ["decode", "camera", "geometry", "warp", "fill", "deliver"]
         one = reangle("logs", job, "--stage", "warp left", data=backend.data).stdout
         assert one
         assert all(f"{job[:8]} warp left " in line for line in one.splitlines())

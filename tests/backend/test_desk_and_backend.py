@@ -104,7 +104,7 @@ def test_job_from_upload_to_downloaded_results(desk: Desk, tmp_path: Path) -> No
     assert desk.client.submit(request).id == desk.client.submit(request).id == request.id
     assert desk.follow(request.id).state == "done"
     results = {result.name: result for result in desk.client.results(request.id)}
-    assert set(results) == {"source", "geometry", "cameras/Left é", "cameras/right"}
+    assert set(results) == {"source", "camera", "geometry", "cameras/Left é", "cameras/right"}
     left = results["cameras/Left é"]
     downloaded = desk.client.download(request.id, left, tmp_path)
     assert downloaded == [tmp_path / file.path for file in left.files]
@@ -155,15 +155,15 @@ def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
 
 def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
     capabilities = desk.client.capabilities()
-    assert [provider.name for provider in capabilities.depth_providers] == ["files", "mini", "dust3r", "depth-anything"]
-    assert all(provider.available or provider.advice for provider in capabilities.depth_providers)
-    assert {provider.name for provider in capabilities.depth_providers if not provider.commercial_ok} == {
-        "mini",
-        "dust3r",
-    }
+    cameras, depths = capabilities.camera_providers, capabilities.depth_providers
+    assert [camera.name for camera in cameras] == ["auto", "solve", "still", "dust3r", "files", "given"]
+    assert [depth.name for depth in depths] == ["auto", "mini", "depth-anything", "dust3r", "files"]
+    assert all(provider.available or provider.advice for provider in (*cameras, *depths))
+    assert {camera.name for camera in cameras if not camera.commercial_ok} == {"dust3r"}
+    assert all(provider.estimate_s(100, 1280, 720) > 0 for provider in (*cameras, *depths))
     settings = {group.name: {info.name: info for info in group.settings} for group in capabilities.settings}
-    for provider in capabilities.depth_providers:
-        assert set(provider.settings) - {"files"} <= set(settings["geometry"])
+    for provider in (*cameras, *depths):
+        assert set(provider.settings) - {"files", "given"} <= set(settings["geometry"])
     for engine in capabilities.engines:
         assert set(engine.settings) <= set(settings)
     mini = capabilities.suite("mini")

@@ -100,9 +100,9 @@ def test_cameras_follow_the_scale_and_lens_of_estimated_geometry() -> None:
     depth = np.full((2, 4, 6), 3, np.float32)
     K = np.stack([np.array([[5.0, 0, 3], [0, 5, 2], [0, 0, 1]])] * 2)
     still = np.stack([np.eye(4)] * 2)
-    truth = VideoGeometry(depth, depth > 0, np.ones_like(depth), K, still, "metric", "files")
+    truth = VideoGeometry(depth, depth > 0, np.ones_like(depth), K, still, "metric", "files", "files")
     longer = K * np.array([[1.2, 1, 1], [1, 1.2, 1], [1, 1, 1]])
-    estimate = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "mini")
+    estimate = VideoGeometry(depth * 2, depth > 0, np.ones_like(depth), longer, still, "relative", "still", "mini")
     moved = in_estimated_world(path, truth, estimate)
     assert np.allclose(np.asarray(moved.world_from_camera)[:, :3, 3], 2 * np.asarray(path.world_from_camera)[:, :3, 3])
     assert np.allclose(np.asarray(moved.world_from_camera)[:, :3, :3], np.asarray(path.world_from_camera)[:, :3, :3])
@@ -122,9 +122,9 @@ def test_geometry_is_estimated_before_cameras_are_placed(tmp_path: Path) -> None
     def geometry_of(request: JobRequest) -> VideoGeometry:
         requests.append(request)
         scale = 1 if request.geometry.depth == "files" else 2
-        return VideoGeometry(depth * scale, depth > 0, np.ones_like(depth), K, still, "relative", "any")
+        return VideoGeometry(depth * scale, depth > 0, np.ones_like(depth), K, still, "relative", "any", "any")
 
-    request = scene_request(scene, store, "mini", geometry_of, seed=7)
+    request = scene_request(scene, store, "auto", "mini", geometry_of, seed=7)
     assert [(one.geometry.depth, one.paths) for one in requests] == [("files", ()), ("mini", ())]
     assert (request.geometry.depth, request.seed) == ("mini", 7)
     for path, view in zip(request.paths, scene.views, strict=True):

@@ -34,7 +34,7 @@ def wall(poses: np.ndarray, distance: float = 4.0) -> np.ndarray:
 
 
 def geometry(depth: np.ndarray, poses: np.ndarray, intrinsics: np.ndarray = K) -> VideoGeometry:
-    return VideoGeometry(depth, depth > 0, np.ones_like(depth), intrinsics, poses, "relative", "files")
+    return VideoGeometry(depth, depth > 0, np.ones_like(depth), intrinsics, poses, "relative", "files", "files")
 
 
 def test_abs_rel_ignores_one_scale_and_counts_the_rest() -> None:

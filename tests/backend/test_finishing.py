@@ -20,7 +20,7 @@ from reangle.finishing.fill import Filler
 from reangle.finishing.spec import DELIVER, FILL, DeliverParams, FillParams
 from reangle.finishing.stage import deliver, fill
 from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
-from reangle.geometry.spec import GEOMETRY
+from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
 from reangle.media.write import read_images, write_images
 from reangle.runtime.stage import StageContext, StageSpec
@@ -92,7 +92,7 @@ def _flicker(warped, frames, steps) -> float:
 def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = None) -> tuple[Path, list[str]]:
     """Run the three stages on a tiny clip. Returns the delivered folder and the notes."""
     frames, geometry = film(SCENE, COUNT)
-    specs = (DECODE, GEOMETRY, WARP, FILL, DELIVER)
+    specs = (DECODE, CAMERA, GEOMETRY, WARP, FILL, DELIVER)
     folders = {spec.kind: spec.writes(root / spec.kind) for spec in specs}
     for folder in folders.values():
         folder.path.mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_the_manifest_matches_the_result(tmp_path: Path) -> None:
     assert manifest["coverage"]["remembered"] == pytest.approx(remembered.mean())
     assert manifest["camera"] == "Left"
     assert manifest["seed"] == 42
-    assert manifest["geometry"]["provider"] == "files"
+    assert manifest["geometry"]["depth_from"] == "files"
     known = visible | remembered
     assert np.array_equal(read_images(result / "frames")[known], read_images(result / "warped")[known])
     with av.open(str(result / "preview.mp4")) as container:

@@ -13,9 +13,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from reangle.folders import GeometryFolder
-from reangle.geometry.stage import estimate
-from reangle.geometry.video_geometry import VideoGeometry
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
 from reangle.weights import shipped
@@ -24,7 +21,7 @@ from reangle.weights.verify import verify
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
-from tests.backend.tiny_checkpoints import context, decoded_clip
+from tests.backend.tiny_checkpoints import decoded_clip, run_geometry
 
 WIDTH, HEIGHT, FRAMES = 224, 128, 9
 libraries: Any = diffusers  # its pipelines have wrong annotations
@@ -55,8 +52,7 @@ def _depth(frames: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         clip = decoded_clip(Path(folder) / "clip", list(frames))
         checkpoint = str(shipped.check_shipped(MINI.geometry))
-        estimate(context(clip, Path(folder) / "out", checkpoint=checkpoint, provider="mini"))
-        return VideoGeometry.load(GeometryFolder(Path(folder) / "out")).depth
+        return run_geometry(clip, Path(folder) / "out", depth="mini", checkpoint=checkpoint).depth
 
 
 def _error(depth: np.ndarray, truth: np.ndarray) -> float:

@@ -14,10 +14,11 @@ import torch
 from reangle.contract import GeometrySettings, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.geometry.depth.availability import provider_weights, providers_status
-from reangle.geometry.depth.providers import PROVIDERS, provider_named
+from reangle.geometry.availability import status_of, weights_of
+from reangle.geometry.camera.providers import CAMERAS, camera_named
+from reangle.geometry.depth.providers import DEPTHS, depth_named
 from reangle.weights.checkpoints import CHECKPOINTS, COGVIDEOX_I2V
-from reangle.weights.identity import checkpoint_hash, split_checkpoints
+from reangle.weights.identity import checkpoint_hash
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
 from reangle.weights.suites import SUITES, known_checkpoint
 
@@ -106,19 +107,10 @@ def test_installed_weights_are_found_by_name_hub_name_and_folder(tmp_path: Path)
     folder = save_dust3r(tmp_path / "models" / DUST3R)
     for name in (DUST3R, f"naver/{DUST3R}", str(folder)):
         assert find_checkpoint(name, tmp_path) == folder
-    assert provider_weights(GeometrySettings(camera="dust3r", depth="dust3r"), tmp_path) == str(folder)
+    for spec in (camera_named("dust3r"), depth_named("dust3r")):
+        assert weights_of(spec, None, tmp_path) == str(folder)
     assert licence_of(str(folder)) == "CC BY-NC-SA 4.0, not for commercial work"
     assert [row["name"] for row in list_checkpoints(tmp_path) if row["installed"] and not row["shipped"]] == [DUST3R]
-
-
-def test_depth_anything_uses_dust3r_for_its_camera_alone(tmp_path: Path) -> None:
-    small = save_depth_anything(tmp_path / "models" / SMALL)
-    settings = GeometrySettings(depth="depth-anything")
-    assert provider_weights(settings, tmp_path) == str(small)
-    dust3r = save_dust3r(tmp_path / "models" / DUST3R)
-    assert provider_weights(settings, tmp_path) == str(small)
-    both = GeometrySettings(camera="dust3r", depth="depth-anything")
-    assert split_checkpoints(provider_weights(both, tmp_path)) == [str(small), str(dust3r)]
 
 
 def test_hub_cache_is_used_without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +137,7 @@ def test_weights_that_could_run_code_are_refused(name: str, tmp_path: Path) -> N
 def test_a_folder_that_is_incomplete_or_of_another_kind_is_refused(tmp_path: Path) -> None:
     small = save_depth_anything(tmp_path / "models" / SMALL)
     with pytest.raises(UserError, match="checkpoint for dust3r"):
-        provider_weights(GeometrySettings(camera="dust3r", depth="dust3r", checkpoint=str(small)), tmp_path)
+        weights_of(depth_named("dust3r"), str(small), tmp_path)
     (small / "preprocessor_config.json").unlink()
     with pytest.raises(UserError, match=r"lacks preprocessor_config\.json"):
         find_checkpoint(SMALL, tmp_path)
@@ -171,40 +163,24 @@ def test_the_hash_depends_on_content_alone(tmp_path: Path) -> None:
 def test_listing_providers_and_weights_imports_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from reangle.weights.registry import list_checkpoints;"
-        "from reangle.geometry.depth.availability import providers_status; from reangle.weights.verify import verify;"
-        "data = Path(sys.argv[1]); providers_status(data); list_checkpoints(data); verify(None, data);"
+        "from reangle.geometry.listing import camera_infos, depth_infos; from reangle.weights.verify import verify;"
+        "data = Path(sys.argv[1]); camera_infos(data); depth_infos(data); list_checkpoints(data); verify(None, data);"
         "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=root, check=True)
-    rows = {row["name"]: row for row in providers_status(tmp_path)}
-    assert list(rows) == [spec.name for spec in PROVIDERS]
+    rows = {spec.name: status_of(spec, tmp_path) for spec in DEPTHS}
     assert rows["files"]["available"]
     assert not rows["dust3r"]["available"]
     assert DUST3R in rows["dust3r"]["message"]
     assert rows["dust3r"]["licence"] == "CC BY-NC-SA 4.0, not for commercial work"
-    assert "CC BY-NC-SA 4.0" in rows["mini"]["licence"]
     save_depth_anything(tmp_path / "models" / SMALL)
-    assert {row["name"]: row["available"] for row in providers_status(tmp_path)}["depth-anything"]
+    assert status_of(depth_named("depth-anything"), tmp_path)["available"]
 
 
 def test_every_provider_declaration_is_consistent() -> None:
-    for field in ("name", "number", "label"):
-        values = [getattr(spec, field) for spec in PROVIDERS]
-        assert len(set(values)) == len(values), field
     known = {field.name for field in fields(GeometrySettings)}
-    for spec in PROVIDERS:
+    for spec in (*CAMERAS, *DEPTHS):
         assert set(spec.settings) <= known
         assert callable(spec.load())
         assert len({checkpoint.kind for checkpoint in spec.checkpoints}) <= 1
-        assert not spec.partner or provider_named(spec.partner).checkpoints
-
-
-def test_settings_that_a_provider_cannot_use_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="provider 'guess'") as caught:
-        provider_weights(GeometrySettings(depth="guess"), tmp_path)
-    assert all(spec.name in caught.value.advice for spec in PROVIDERS)
-    with pytest.raises(UserError, match="mini takes no checkpoint"):
-        provider_weights(GeometrySettings(depth="mini", checkpoint="naver/other"), tmp_path)
-    with pytest.raises(UserError, match="files needs depth maps"):
-        provider_weights(GeometrySettings(depth="files"), tmp_path)

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 from reangle.cli.main import main
-from reangle.contract import GeometrySettings, JobRequest, from_data
+from reangle.contract import JobRequest, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.folders import GeometryFolder
-from reangle.geometry.depth.availability import provider_weights, providers_status
+from reangle.geometry.availability import status_of, weights_of
+from reangle.geometry.depth.providers import depth_named
 from reangle.geometry.spec import GEOMETRY
-from reangle.geometry.stage import estimate
-from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.execute import run_stage
 from reangle.runtime.store import Store
 from reangle.weights import shipped
@@ -28,7 +27,7 @@ from reangle.weights.checkpoints import COGVIDEOX_I2V, DUST3R, FLUX_FILL
 from reangle.weights.installed import InstalledWeights
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
 
-from tests.backend.tiny_checkpoints import context, decoded_clip, ship_mini, textured_frames
+from tests.backend.tiny_checkpoints import decoded_clip, run_geometry, ship_mini, textured_frames
 
 REPO = Path(__file__).resolve().parents[2]
 WEIGHTS = "model.safetensors"
@@ -70,17 +69,16 @@ def test_a_folder_of_the_same_name_does_not_replace_shipped_weights(
     shutil.copytree(mini / "geometry", tmp_path / "data" / "models" / "mini-geometry")
     shutil.copytree(mini / "geometry", tmp_path / "mini-geometry")
     monkeypatch.chdir(tmp_path)
-    assert provider_weights(GeometrySettings(depth="mini"), tmp_path / "data") == str(mini / "geometry")
+    assert weights_of(depth_named("mini"), None, tmp_path / "data") == str(mini / "geometry")
 
 
 def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(3, 48, 64))
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
-    estimate(context(clip, tmp_path / "out", checkpoint=stage.checkpoint, provider="mini"))
-    geometry = VideoGeometry.load(GeometryFolder(tmp_path / "out"))
-    assert (geometry.provider, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
+    geometry = run_geometry(clip, tmp_path / "out", depth="mini", checkpoint=stage.checkpoint)
+    assert (geometry.depth_from, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
     assert geometry.licence == "Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0, not for commercial work"
-    assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence:"]
+    assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence"]
     assert "small network" in geometry.notes[2]
     assert GeometryFolder(tmp_path / "out").cloud.is_file()
 
@@ -94,7 +92,7 @@ def test_changed_weights_are_refused_before_any_work(name: str, mini: Path, tmp_
     assert str(mini / "geometry" / name) in caught.value.message
     assert "has changed" in caught.value.message
     assert "install_backend.py" in caught.value.advice
-    row = {row["name"]: row for row in providers_status(tmp_path)}["mini"]
+    row = status_of(depth_named("mini"), tmp_path)
     assert (row["available"], name in row["message"]) == (False, True)
 
 

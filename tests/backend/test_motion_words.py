@@ -25,7 +25,8 @@ def geometry(poses: np.ndarray, K: np.ndarray) -> VideoGeometry:
         K=np.tile(K, (len(poses), 1, 1)),
         world_from_camera=poses,
         scale="metric",
-        provider="files",
+        camera_from="files",
+        depth_from="files",
         checkpoint="",
         licence="",
     )

@@ -30,7 +30,8 @@ def scene(moving: bool = False) -> VideoGeometry:
         K=np.tile(np.array([[30.0, 0, 15], [0, 30, 10], [0, 0, 1]]), (count, 1, 1)),
         world_from_camera=poses,
         scale="metric",
-        provider="files",
+        camera_from="files",
+        depth_from="files",
     )
 
 

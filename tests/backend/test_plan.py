@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def test_renamed_camera_runs_only_delivery() -> None:
 
 
 def test_another_clip_or_selection_runs_everything() -> None:
-    everything = {"Decode", "Geometry", "Warp a", "Fill a", "Deliver a"}
+    everything = {"Decode", "Camera", "Geometry", "Warp a", "Fill a", "Deliver a"}
     assert changed(job(path("a")), job(path("a"), clip="other")) == everything
     assert changed(job(path("a")), job(path("a"), frames=9)) == everything
 
@@ -95,7 +96,38 @@ def test_preview_settings_run_no_geometry() -> None:
 
 
 def test_without_cameras_the_job_ends_after_geometry() -> None:
-    assert list(keys(job())) == ["Decode", "Geometry"]
+    assert list(keys(job())) == ["Decode", "Camera", "Geometry"]
+
+
+def test_estimated_geometry_is_seen_early_where_nothing_else_is_asked_for() -> None:
+    estimated = GeometrySettings(camera="still", depth="mini", horizontal_fov_deg=40)
+    stages = {stage.title: stage for stage in plan_job(job(geometry=estimated), Path("unused"))}
+    assert list(stages) == ["Decode", "Glance", "Camera", "Geometry"]
+    assert [stage.publishes for stage in stages.values()] == ["source", "glance", "camera", "geometry"]
+    assert stages["Glance"].weight < stages["Geometry"].weight
+    assert "Glance" not in keys(job(path("a"), geometry=estimated))
+
+
+def test_another_depth_does_not_find_the_camera_again() -> None:
+    before = job(path("a"), geometry=GeometrySettings(camera="still", depth="mini", horizontal_fov_deg=40))
+    rest = {"Geometry", "Warp a", "Fill a", "Deliver a"}
+    files = job().geometry.files
+    assert changed(before, job(path("a"), geometry=replace(before.geometry, depth="files", files=files))) == rest
+    assert changed(before, job(path("a"), geometry=replace(before.geometry, horizontal_fov_deg=41))) == {
+        "Camera",
+        *rest,
+    }
+    scaled = replace(job().geometry, depth_files_scale=2.0)
+    assert changed(job(path("a")), job(path("a"), geometry=scaled)) == rest
+
+
+def test_a_choice_of_auto_has_the_key_of_the_named_provider() -> None:
+    files = replace(
+        job().geometry, camera="auto", depth="auto", files=(*job().geometry.files, FileRef("c.json", "1" * 64, 1))
+    )
+    named = replace(files, camera="files", depth="files")
+    assert changed(job(path("a"), geometry=named), job(path("a"), geometry=files)) == set()
+    assert all(stage.note for stage in plan_job(job(geometry=files), Path("unused"))[1:])
 
 
 def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
@@ -105,7 +137,7 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
 
 def test_stage_is_equal_after_json(video: str) -> None:
     stages = plan_job(learning(path("a"), video=video), Path("unused"))
-    assert {stage.spec.kind for stage in stages} == set(STAGES)
+    assert {stage.spec.kind for stage in stages} == set(STAGES) - {"glance"}
     for stage in stages:
         assert stage_from_json(json.loads(json.dumps(stage_to_json(stage))), STAGES) == stage
 
@@ -114,8 +146,8 @@ def test_stage_is_equal_after_json(video: str) -> None:
 def test_any_camera_name_is_accepted(name: str, video: str) -> None:
     request = learning(path("a"), path(name), video=video)
     stages = plan_job(request, Path("unused"))
-    assert len({stage.id for stage in stages}) == len({stage.title for stage in stages}) == len(stages) == 15
-    assert len(set(keys(request).values())) == 3 + 6 + 1
+    assert len({stage.id for stage in stages}) == len({stage.title for stage in stages}) == len(stages) == 16
+    assert len(set(keys(request).values())) == 4 + 6 + 1
 
 
 def test_each_input_is_the_output_of_an_earlier_stage_of_the_right_type(video: str) -> None:
@@ -185,7 +217,7 @@ def test_phases_without_steps_are_left_out(video: str) -> None:
 
 def test_both_engines_use_the_same_warp(video: str) -> None:
     assert changed(job(path("a")), learning(path("a"), video=video)).isdisjoint(
-        {"Decode", "Geometry", "Warp a", "Fill a"}
+        {"Decode", "Camera", "Geometry", "Warp a", "Fill a"}
     )
 
 

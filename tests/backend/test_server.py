@@ -69,7 +69,7 @@ def test_job_from_upload_to_results(backend: Backend) -> None:
     status = backend.get(f"/v1/jobs/{job}")
     assert (status["state"], status["title"], status["error"], status["eta_s"]) == ("done", "Straße", None, None)
     results = {result["name"]: result["files"] for result in backend.get(f"/v1/jobs/{job}/results")}
-    assert list(results) == ["source", "geometry", "cameras/left", "cameras/right"]
+    assert list(results) == ["source", "camera", "geometry", "cameras/left", "cameras/right"]
     for name, files in results.items():
         for file in files:
             answer = backend.ask("GET", f"/v1/jobs/{job}/files/{name}/{file['path']}")
@@ -97,7 +97,7 @@ def test_another_camera_runs_only_what_depends_on_it(backend: Backend) -> None:
     backend.finish(request["id"])
     assert [start["run"] for start in stages.started()[before:]] == ["warp", "fill", "deliver"]
     cached = [event["stage"] for event in backend.events(request["id"]) if event.get("cached")]
-    assert cached == ["Decode", "Geometry", "Warp left", "Fill left", "Deliver left"]
+    assert cached == ["Decode", "Camera", "Geometry", "Warp left", "Fill left", "Deliver left"]
 
 
 def test_submitting_twice_gives_one_job(backend: Backend) -> None:
@@ -225,7 +225,7 @@ def test_names_in_all_writing_systems_are_accepted(backend: Backend) -> None:
     name = "Kamera 1 – é 日本 #%2e&"
     job = backend.submit(name, clip=b"names", title="ü" * 200)
     assert backend.finish(job)["state"] == "done"
-    assert backend.get(f"/v1/jobs/{job}/results")[2]["name"] == f"cameras/{name}"
+    assert backend.get(f"/v1/jobs/{job}/results")[3]["name"] == f"cameras/{name}"
     path = f"/v1/jobs/{job}/files/cameras/{quote(name)}/frames/000001.png"
     assert b"deliver" in backend.ask("GET", path).content
 
@@ -292,6 +292,6 @@ def test_shutdown_ends_backend_and_stage_and_a_restart_continues_the_job(tmp_pat
         stages.release("hold-geometry")
         backend.start()
         assert backend.finish(job)["state"] == "done"
-        assert [start["run"] for start in stages.started()] == ["decode", "geometry", *RUNS[1:]]
+        assert [start["run"] for start in stages.started()] == ["decode", "camera", "geometry", *RUNS[2:]]
         backend.process.terminate()
         assert backend.process.wait(timeout=PATIENCE_S) == 0

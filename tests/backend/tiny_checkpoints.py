@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from reangle.folders import ClipMetadata, DecodedClip, GeometryFolder
-from reangle.geometry.spec import GeometryContext, GeometryParams
+from reangle.contract import SourceCamera
+from reangle.folders import CameraFolder, ClipMetadata, DecodedClip, GeometryFolder
+from reangle.geometry.camera.stage import find_camera
+from reangle.geometry.spec import CameraParams, GeometryParams
+from reangle.geometry.stage import estimate
+from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import write_images
 from reangle.runtime.stage import StageContext
 
@@ -145,20 +150,40 @@ def textured_frames(count: int, height: int, width: int, shift: int = 1, seed: i
     return [np.ascontiguousarray(noise[:, index * shift : index * shift + width]) for index in range(count)]
 
 
-def context(
+def run_geometry(
     decode: Path,
     out: Path,
     *,
+    depth: str,
+    camera: str = "still",
+    files: Sequence[Path] = (),
     checkpoint: str = "",
-    files: list[Path] | None = None,
-    **params: Any,
-) -> GeometryContext:
-    """The context of the geometry stage; creates `out`."""
-    out.mkdir(parents=True, exist_ok=True)
-    return StageContext(
-        params=GeometryParams(**params),
-        out=GeometryFolder(out),
-        inputs={"decode": DecodedClip(decode)},
-        files={"geometry": tuple((path.name, path) for path in files or [])},
-        checkpoint=checkpoint,
+    camera_checkpoint: str = "",
+    start: int = 0,
+    horizontal_fov_deg: float | None = None,
+    depth_files_scale: float = 1.0,
+    given: SourceCamera | None = None,
+) -> VideoGeometry:
+    """Run the stages `camera` and `geometry`, which write to `out` and the folder `camera` in it."""
+    clip, solved = DecodedClip(decode), CameraFolder(out / "camera")
+    solved.path.mkdir(parents=True)
+    sent = {"geometry": tuple((path.name, path) for path in files)}
+    find_camera(
+        StageContext(
+            params=CameraParams(camera=camera, start=start, horizontal_fov_deg=horizontal_fov_deg, given=given),
+            out=solved,
+            inputs={"decode": clip},
+            files=sent if camera == "files" else {},
+            checkpoint=camera_checkpoint,
+        )
     )
+    estimate(
+        StageContext(
+            params=GeometryParams(depth=depth, start=start, depth_files_scale=depth_files_scale),
+            out=GeometryFolder(out),
+            inputs={"decode": clip, "camera": solved},
+            files=sent if depth == "files" else {},
+            checkpoint=checkpoint,
+        )
+    )
+    return VideoGeometry.load(GeometryFolder(out))

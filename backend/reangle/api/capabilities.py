@@ -10,15 +10,13 @@ from reangle.contract.capabilities import (
     Capabilities,
     Limits,
     PartInfo,
-    ProviderInfo,
     SuiteInfo,
     easing_infos,
     engine_infos,
     move_infos,
     settings_groups,
 )
-from reangle.geometry.depth.availability import providers_status
-from reangle.geometry.depth.providers import provider_named
+from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.version import VERSION
 from reangle.weights.registry import list_checkpoints
 from reangle.weights.suites import SUITES, Suite
@@ -31,24 +29,14 @@ def capabilities_of(data: Path) -> Capabilities:
         contract=CONTRACT_VERSION,
         version=VERSION,
         engines=engine_infos(),
-        camera_providers=(),
-        depth_providers=_providers(data),
+        camera_providers=camera_infos(data),
+        depth_providers=depth_infos(data),
         suites=tuple(_suite(suite, parts) for suite in SUITES),
         settings=settings_groups(),
         moves=move_infos(),
         easings=easing_infos(),
         limits=Limits(),
     )
-
-
-def _providers(data: Path) -> tuple[ProviderInfo, ...]:
-    infos: list[ProviderInfo] = []
-    for status in providers_status(data):
-        spec = provider_named(status["name"])
-        infos.append(
-            ProviderInfo(number=spec.number, label=spec.label, help=spec.help, settings=spec.settings, **status)
-        )
-    return tuple(infos)
 
 
 def _part(row: dict[str, object]) -> PartInfo:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reangle.cli.output import Output
-from reangle.geometry.depth.providers import PROVIDERS
+from reangle.geometry.camera.providers import CAMERAS
+from reangle.geometry.depth.providers import DEPTHS
 from reangle.version import VERSION
 from reangle.weights.packages import how_to_install
 
@@ -43,7 +44,7 @@ NETWORKS = {
     "peft": "peft",
     "bitsandbytes": "bitsandbytes",
     "safetensors": "safetensors",
-    **{package.replace("_", "-"): package for provider in PROVIDERS for package in provider.packages},
+    **{package.replace("_", "-"): package for provider in (*CAMERAS, *DEPTHS) for package in provider.packages},
 }
 CODECS_IN = ("h264", "hevc", "libdav1d", "libvpx-vp9", "prores")
 CODEC_OUT = "libx264"
@@ -70,7 +71,8 @@ def doctor(options: Namespace, output: Output) -> int:
         "codecs": lambda: _codecs(problems),
         "data": lambda: _data(data, problems),
         "server": lambda: _server(data),
-        "geometry": lambda: _providers(data),
+        "cameras": lambda: _providers("camera", data),
+        "depths": lambda: _providers("depth", data),
         "checkpoints": lambda: _checkpoints(data),
         "learning": lambda: _learning(data),
         "suites": lambda: _suites(report["checkpoints"]),
@@ -190,10 +192,11 @@ def _server(data: Path) -> dict[str, Any] | None:
     return {"pid": about.get("pid"), "port": about.get("port"), "alive": psutil.pid_exists(int(about.get("pid", -1)))}
 
 
-def _providers(data: Path) -> list[Any]:
-    from reangle.geometry.depth.availability import providers_status
+def _providers(what: Literal["camera", "depth"], data: Path) -> list[dict[str, Any]]:
+    from reangle.contract import to_data
+    from reangle.geometry.listing import camera_infos, depth_infos
 
-    return list(providers_status(data))
+    return [to_data(info) for info in (camera_infos if what == "camera" else depth_infos)(data)]
 
 
 def _checkpoints(data: Path) -> list[dict[str, Any]]:
@@ -263,8 +266,10 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append(f"Server     process {server['pid']} on port {server['port']} {state}")
     else:
         lines.append("Server     none; start one with `reangle serve`")
-    for row in report["geometry"] or []:
-        lines.append(f"Geometry   {row['name']}: {'ready' if row['available'] else 'not ready'}. {row['message']}")
+    for title, part in (("Camera", "cameras"), ("Depth", "depths")):
+        for row in report[part] or []:
+            state = "ready" if row["available"] else "not ready"
+            lines.append(f"{title:10} {row['name']}: {state}. {row['message']}")
     for suite in report["suites"] or []:
         parts = ", ".join(
             f"{role} {'installed' if installed else 'missing'}" for role, installed in suite["installed"].items()

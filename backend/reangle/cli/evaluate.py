@@ -10,14 +10,14 @@ from pathlib import Path
 
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
-from reangle.cli.render import data_of, geometry_of, reangle_settings, run_stages
-from reangle.cli.request import checked
+from reangle.cli.render import data_of, geometry_of, geometry_stages, reangle_settings, run_stages
+from reangle.cli.request import camera_and_depth_options, checked
 from reangle.contract import JobRequest
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.evaluation.camera import camera_error
 from reangle.evaluation.judge import judge, mean_of
-from reangle.evaluation.request import scene_request
+from reangle.evaluation.request import TRUTH, scene_request
 from reangle.evaluation.truth import TrueScene, open_scenes
 from reangle.finishing.spec import DELIVER
 from reangle.folders import ResultFolder
@@ -67,8 +67,8 @@ def _request(options: Namespace, scene: TrueScene, store: Store, output: Output)
         lambda: scene_request(
             scene,
             store,
-            options.geometry,
-            lambda job: geometry_of(run_stages(output, scene.name, plan_job(job, store.root), store)),
+            *camera_and_depth_options(options, TRUTH),
+            lambda job: geometry_of(run_stages(output, scene.name, geometry_stages(job, store), store)),
             engine=options.engine,
             reangle=settings,
             seed=options.seed,

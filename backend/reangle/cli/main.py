@@ -20,7 +20,8 @@ from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSet
 from reangle.contract.engines import ENGINES
 from reangle.contract.moves import EASINGS, KINDS
 from reangle.errors import UserError
-from reangle.geometry.depth.providers import DEFAULT, PROVIDERS
+from reangle.geometry.camera.providers import CAMERAS
+from reangle.geometry.depth.providers import DEPTHS
 from reangle.runtime.threads import apply_thread_settings
 
 # Imported only when the command runs, so that help is instant and the server loads nothing that it does not need.
@@ -111,12 +112,13 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", parents=[shared, talk], help="render ground-truth scenes and measure the results"
     )
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
-    evaluate.add_argument(
-        "--geometry",
-        choices=[spec.name for spec in PROVIDERS],
-        default="files",
-        help="files (default) for true depth, or a provider that estimates it",
-    )
+    for name, specs in (("camera", CAMERAS), ("depth", DEPTHS)):
+        evaluate.add_argument(
+            f"--{name}",
+            choices=["auto", *(spec.name for spec in specs if spec.name != "given")],
+            help=f"files (default) for the true {name}, or a provider that estimates it",
+        )
+    evaluate.add_argument("--geometry", metavar="FROM", help="both at once, as before version 0.3")
     evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
     evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
     _add_engine_options(evaluate)
@@ -148,16 +150,26 @@ def _scene_options() -> argparse.ArgumentParser:
     clip.add_argument("--size", metavar="WxH", help="working size (default: the clip's); another aspect crops")
     add_settings(clip, Clip)
     depth = options.add_argument_group("geometry")
-    depth.add_argument(
-        "--geometry",
-        default=DEFAULT,
-        metavar="HOW",
-        help=f"{', '.join(spec.name for spec in PROVIDERS)} (default: {DEFAULT}); for depth files write files:DIR",
-    )
+    _add_geometry_options(depth)
     add_settings(depth, GeometrySettings)
     options.add_argument("--out", required=True, metavar="DIR", help="where results go")
     options.add_argument("--seed", type=_natural, default=42, metavar="N")
     return options
+
+
+def _add_geometry_options(group: argparse._ActionsContainer) -> None:
+    cameras, depths = (", ".join(("auto", *(spec.name for spec in specs))) for specs in (CAMERAS, DEPTHS))
+    group.add_argument(
+        "--camera",
+        metavar="FROM",
+        help=f"{cameras} (default: auto); for a camera file write files:DIR or given:FILE.json",
+    )
+    group.add_argument("--depth", metavar="FROM", help=f"{depths} (default: auto); for depth maps write files:DIR")
+    group.add_argument(
+        "--geometry",
+        metavar="FROM",
+        help="both at once, as before version 0.3: files:DIR, mini, dust3r or depth-anything",
+    )
 
 
 def _camera_options() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
 from reangle.folders import DecodedClip, GeometryFolder
-from reangle.geometry.spec import GEOMETRY
+from reangle.geometry.spec import GEOMETRY, GLANCE
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
 from reangle.runtime.data_folder import data_folder
@@ -38,7 +38,7 @@ def geometry(options: Namespace, output: Output) -> int:
     check_target(out / "geometry")
     store = Store(data_of(options))
     request = _request(options, store)
-    done = run_stages(output, "Geometry", plan_job(request, store.root), store)
+    done = run_stages(output, "Geometry", geometry_stages(request, store), store)
     for spec, name in ((DECODE, "source"), (GEOMETRY, "geometry")):
         export(done[spec.id()], out / name)
         output.result(name, out / name)
@@ -66,7 +66,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     # Moves depend on the focus depth, so geometry comes first.
     done: dict[StageId, Artifact] = {}
     if moves:
-        done = run_stages(output, "Geometry", plan_job(request, store.root), store)
+        done = run_stages(output, "Geometry", geometry_stages(request, store), store)
         paths += _moved(moves, done)
     request = checked("The cameras", lambda: replace(request, paths=tuple(paths)))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
@@ -117,6 +117,11 @@ def run_stages(
             report(stage, fraction, message, cached=cached)
 
         return run_plan(stages, store, InstalledWeights(store.root), listening, before)
+
+
+def geometry_stages(request: JobRequest, store: Store) -> list[PlannedStage]:
+    """The plan of a request without cameras; a first look at the depth serves Blender alone."""
+    return [stage for stage in plan_job(request, store.root) if stage.spec is not GLANCE]
 
 
 def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]:

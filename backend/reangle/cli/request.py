@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from reangle.cli.settings import settings_of
-from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, from_json
+from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, SourceCamera, from_json
 from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
 from reangle.errors import UserError
-from reangle.geometry.depth.availability import provider_weights
-from reangle.geometry.depth.files import collect_geometry_files
-from reangle.geometry.depth.providers import provider_named
+from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
+from reangle.geometry.file_folders import collect_camera_files, collect_geometry_files
+from reangle.geometry.file_kinds import is_depth_map
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
 from reangle.warping.moves import parse_move
@@ -26,20 +26,59 @@ T = TypeVar("T")
 
 
 def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
-    """GeometrySettings of `--geometry` and its options. Raises UserError at once if weights are missing."""
-    provider, _, folder = options.geometry.partition(":")
-    reads_files = "files" in provider_named(provider).settings
-    if reads_files != bool(folder):
-        what = "needs a folder" if reads_files else "takes no folder"
-        raise UserError(f"--geometry {provider} {what}.", advice="Write --geometry files:FOLDER, or a name alone.")
-    paths = collect_geometry_files(Path(folder).expanduser()) if folder else []
+    """GeometrySettings of `--camera`, `--depth` or `--geometry`. Raises UserError at once if weights are missing."""
+    camera, depth = camera_and_depth_options(options)
+    camera, _, camera_place = camera.partition(":")
+    depth, _, depth_place = depth.partition(":")
+    given = None
+    if camera == "given" and camera_place:
+        given = _given_camera(Path(camera_place).expanduser())
+        camera_place = ""
+    for option, name, place in (("camera", camera, camera_place), ("depth", depth, depth_place)):
+        if place and name != "files":
+            raise UserError(f"--{option} {name} takes no folder.", advice=f"Write --{option} files:FOLDER.")
+    if (depth == "files" and not depth_place) or (camera == "files" and not (camera_place or depth_place)):
+        option = "depth" if depth == "files" else "camera"
+        raise UserError(f"--{option} files needs a folder.", advice=f"Write --{option} files:FOLDER.")
+    paths = collect_geometry_files(Path(depth_place).expanduser()) if depth_place else []
+    if camera_place and camera_place != depth_place:
+        # Only depth maps come from the depth's folder then.
+        paths = [path for path in paths if is_depth_map(path.name)]
+        paths += collect_camera_files(Path(camera_place).expanduser())
     files = tuple(store.add_file(path) for path in paths)
     settings = checked(
         "The geometry options",
-        lambda: GeometrySettings(*camera_and_depth(provider), files, **settings_of(options, GeometrySettings)),
+        lambda: GeometrySettings(camera, depth, files, given, **settings_of(options, GeometrySettings)),
     )
-    provider_weights(settings, store.root)
+    choice = choose(settings, store.root)
+    camera_weights(choice, settings, store.root)
+    depth_weights(choice, settings, store.root)
     return settings
+
+
+def camera_and_depth_options(options: Namespace, default: str = AUTO) -> tuple[str, str]:
+    """The values of `--camera` and `--depth`, each a name or NAME:PLACE; `--geometry X` stands for both.
+
+    Raises UserError if `--geometry` is given beside one of the others.
+    """
+    if options.geometry is None:
+        return options.camera or default, options.depth or default
+    if options.camera or options.depth:
+        raise UserError(
+            "--geometry stands for both --camera and --depth, so it cannot be given beside them.",
+            advice="Leave --geometry out.",
+        )
+    name, colon, place = options.geometry.partition(":")
+    camera, depth = camera_and_depth(name)
+    return camera, f"{depth}{colon}{place}"
+
+
+def _given_camera(path: Path) -> SourceCamera:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The camera file {path} cannot be read.", advice="Check its name and permissions.") from error
+    return checked(f"The camera file {path}", lambda: from_json(SourceCamera, text, ignore_unknown=True))
 
 
 def read_clip(options: Namespace, store: Store) -> Clip:

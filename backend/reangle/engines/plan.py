@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from reangle.contract import CameraPath, JobRequest, to_data
+from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
 from reangle.engines.preview import preview_stages
 from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
-from reangle.geometry.depth.availability import chosen_depth, provider_weights
-from reangle.geometry.depth.providers import provider_named
-from reangle.geometry.spec import GEOMETRY, GeometryParams
+from reangle.geometry.choose import camera_weights, choose, depth_weights
+from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE, CameraParams, GeometryParams, GlanceParams
 from reangle.media.spec import DECODE, DecodeParams
 from reangle.runtime.stage import PlannedStage
 from reangle.warping.spec import WARP
+
+TYPICAL_FRAMES, TYPICAL_SIZE = 100, (1280, 720)
+"""Of a clip whose request does not say; for the expected time alone."""
 
 
 def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
@@ -26,7 +29,8 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     """
     for path in request.paths:
         _check_frames(path, request.clip.frames)
-    stages = [_decode(request), _geometry(request, data)]
+    _check_given(request)
+    stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
     if video and request.paths:
         stages += shared_learning(request, video)
@@ -49,22 +53,61 @@ def _decode(request: JobRequest) -> PlannedStage:
     )
 
 
-def _geometry(request: JobRequest, data: Path) -> PlannedStage:
-    settings = request.geometry
-    return PlannedStage(
-        spec=GEOMETRY,
-        params=GeometryParams(
-            provider=chosen_depth(settings),
-            start=request.clip.start,
-            horizontal_fov_deg=settings.horizontal_fov_deg,
-            depth_files_scale=settings.depth_files_scale,
+def _geometry(request: JobRequest, data: Path) -> list[PlannedStage]:
+    """A first look at the depth where nothing else is asked for, then the camera and the geometry."""
+    settings, clip = request.geometry, request.clip
+    choice = choose(settings, data)
+    size = clip.frames or TYPICAL_FRAMES, *((clip.width, clip.height) if clip.width and clip.height else TYPICAL_SIZE)
+    checkpoint = depth_weights(choice, settings, data)
+    stages: list[PlannedStage] = []
+    if not request.paths and choice.depth.name != "files":
+        stages.append(
+            PlannedStage(
+                spec=GLANCE,
+                params=GlanceParams(depth=choice.depth.name, horizontal_fov_deg=_known_fov(settings)),
+                inputs={"decode": DECODE.id()},
+                checkpoint=checkpoint,
+                weight=choice.depth.cost.seconds(1, *size[1:]),
+                publishes="glance",
+            )
+        )
+    camera = PlannedStage(
+        spec=CAMERA,
+        params=CameraParams(
+            camera=choice.camera.name,
+            start=clip.start if choice.camera.name == "files" else 0,
+            horizontal_fov_deg=settings.horizontal_fov_deg if "horizontal_fov_deg" in choice.camera.settings else None,
+            given=settings.given,
         ),
         inputs={"decode": DECODE.id()},
-        files={"geometry": settings.files} if settings.files else {},
-        checkpoint=provider_weights(settings, data),
-        weight=provider_named(chosen_depth(settings)).seconds,
+        files={"geometry": choice.camera_files} if choice.camera_files else {},
+        checkpoint=camera_weights(choice, settings, data),
+        weight=choice.camera.cost.seconds(*size),
+        note=choice.camera_note,
+        publishes="camera",
+    )
+    geometry = PlannedStage(
+        spec=GEOMETRY,
+        params=GeometryParams(
+            depth=choice.depth.name,
+            start=clip.start if choice.depth.name == "files" else 0,
+            depth_files_scale=settings.depth_files_scale,
+        ),
+        inputs={"decode": DECODE.id(), "camera": CAMERA.id()},
+        files={"geometry": choice.depth_files} if choice.depth_files else {},
+        checkpoint=checkpoint,
+        weight=choice.depth.cost.seconds(*size),
+        note=choice.depth_note,
         publishes="geometry",
     )
+    return [*stages, camera, geometry]
+
+
+def _known_fov(settings: GeometrySettings) -> float | None:
+    """Horizontal field of view of the first frame in degrees, if it is known before anything has run."""
+    if settings.given is not None:
+        return math.degrees(2 * math.atan(settings.given.width / 2 / settings.given.K[0][0][0]))
+    return settings.horizontal_fov_deg
 
 
 def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
@@ -87,6 +130,15 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> Pla
         weight=1,
         publishes=f"cameras/{path.name}",
     )
+
+
+def _check_given(request: JobRequest) -> None:
+    given, used = request.geometry.given, request.clip.frames
+    if given is not None and used is not None and 1 < len(given.K) < used:
+        raise UserError(
+            f"The given camera has {len(given.K)} frames, but {used} frames of the clip are used.",
+            advice="Export the camera for every used frame of the clip, or use fewer frames.",
+        )
 
 
 def _check_frames(path: CameraPath, count: int | None) -> None:

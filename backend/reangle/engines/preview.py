@@ -7,10 +7,15 @@ from dataclasses import replace
 
 from reangle.contract import CameraPath, JobRequest
 from reangle.finishing.spec import FILL, FillParams
-from reangle.geometry.spec import GEOMETRY
+from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
-from reangle.runtime.stage import PlannedStage
+from reangle.runtime.stage import PlannedStage, StageId
 from reangle.warping.spec import WARP, WarpParams
+
+
+def clip_inputs() -> dict[str, StageId]:
+    """The clip, its camera and its geometry."""
+    return {spec.kind: spec.id() for spec in (DECODE, CAMERA, GEOMETRY)}
 
 
 def unnamed(path: CameraPath) -> CameraPath:
@@ -26,7 +31,7 @@ def preview_stages(request: JobRequest, path: CameraPath) -> list[PlannedStage]:
             spec=WARP,
             camera=camera,
             params=WarpParams(path=unnamed(path), memory=request.preview.memory),
-            inputs={"decode": DECODE.id(), "geometry": GEOMETRY.id()},
+            inputs=clip_inputs(),
             weight=6,
         ),
         PlannedStage(

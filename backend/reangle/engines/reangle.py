@@ -7,12 +7,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest
-from reangle.engines.preview import unnamed
+from reangle.engines.preview import clip_inputs, unnamed
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
-from reangle.geometry.spec import GEOMETRY
-from reangle.media.spec import DECODE
 from reangle.motion.settings import LearningSettings
 from reangle.motion.spec import LEARN, LearnParams
 from reangle.runtime.stage import PlannedStage, StageId
@@ -133,8 +131,8 @@ def _finish(request: JobRequest, path: CameraPath) -> PlannedStage:
 
 
 def _clip_inputs(lora: StageId | None) -> dict[str, StageId]:
-    """The clip and its geometry, and a LoRA where there is one."""
-    return {"decode": DECODE.id(), "geometry": GEOMETRY.id(), **({"learn": lora} if lora else {})}
+    """The clip, its camera and its geometry, and a LoRA where there is one."""
+    return {**clip_inputs(), **({"learn": lora} if lora else {})}
 
 
 def _pace(request: JobRequest) -> Pace:

@@ -10,39 +10,38 @@ from typing import Any
 import numpy as np
 
 from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, new_job_id
-from reangle.contract.migration import camera_and_depth
 from reangle.evaluation.truth import TrueScene
-from reangle.geometry.depth.files import collect_geometry_files
+from reangle.geometry.file_folders import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.store import Store
 
-TRUE_DEPTH = "files"
-"""The provider that reads a scene's true depth and camera."""
+TRUTH = "files"
+"""The provider that reads a scene's true depth or camera."""
 
 
 def true_depth_request(scene: TrueScene, store: Store, **settings: Any) -> JobRequest:
     """A job with the scene's true depth and source camera. settings: further fields of JobRequest."""
-    paths = (*collect_geometry_files(scene.folder / "depth"), scene.folder / "scene.json")
-    files = tuple(store.add_file(path) for path in paths)
-    return _request(scene, store, GeometrySettings(camera=TRUE_DEPTH, depth=TRUE_DEPTH, files=files), **settings)
+    return _request(scene, store, _geometry(scene, store, TRUTH, TRUTH), **settings)
 
 
 def scene_request(
     scene: TrueScene,
     store: Store,
-    provider: str,
+    camera: str,
+    depth: str,
     geometry_of: Callable[[JobRequest], VideoGeometry],
     **settings: Any,
 ) -> JobRequest:
     """The job that renders all of the scene's cameras.
 
-    provider: of the geometry. geometry_of: makes the geometry of a request without cameras. Estimated geometry has a
-    scale and a lens of its own, which decide where the cameras go. settings: further fields of JobRequest.
+    camera, depth: providers of the geometry, "files" for the truth. geometry_of: makes the geometry of a request
+    without cameras. Estimated geometry has a scale and a lens of its own, which decide where the cameras go.
+    settings: further fields of JobRequest.
     """
     paths = tuple(view.path for view in scene.views)
-    if provider == TRUE_DEPTH:
+    if camera == depth == TRUTH:
         return true_depth_request(scene, store, paths=paths, **settings)
-    request = _request(scene, store, GeometrySettings(*camera_and_depth(provider)), **settings)
+    request = _request(scene, store, _geometry(scene, store, camera, depth), **settings)
     truth, estimate = geometry_of(true_depth_request(scene, store)), geometry_of(request)
     return replace(request, paths=tuple(in_estimated_world(path, truth, estimate) for path in paths))
 
@@ -59,6 +58,13 @@ def in_estimated_world(path: CameraPath, truth: VideoGeometry, estimate: VideoGe
     poses[:, :3, 3] *= unit
     K[:, [0, 1], [0, 1]] *= zoom
     return replace(path, world_from_camera=poses.tolist(), K=K.tolist())
+
+
+def _geometry(scene: TrueScene, store: Store, camera: str, depth: str) -> GeometrySettings:
+    paths = [scene.folder / "scene.json"] if TRUTH in (camera, depth) else []
+    if depth == TRUTH:
+        paths += collect_geometry_files(scene.folder / "depth")
+    return GeometrySettings(camera, depth, tuple(store.add_file(path) for path in paths))
 
 
 def _request(scene: TrueScene, store: Store, geometry: GeometrySettings, **settings: Any) -> JobRequest:

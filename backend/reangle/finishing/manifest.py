@@ -10,7 +10,7 @@ from reangle.folders.records import record_values
 from reangle.runtime.store import hash_file, seconds_taken
 
 CLIP_KEYS = ("start", "fps", "fps_is_variable", "timestamps", "width", "height", "frames", "notes")
-GEOMETRY_KEYS = ("provider", "checkpoint", "licence", "scale", "notes")
+GEOMETRY_KEYS = ("camera_from", "depth_from", "checkpoint", "licence", "scale", "notes")
 
 
 def make_manifest(context: DeliverContext) -> Manifest:

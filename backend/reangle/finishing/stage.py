@@ -16,9 +16,9 @@ from reangle.finishing.fill import Filler
 from reangle.finishing.manifest import make_manifest
 from reangle.finishing.spec import DeliverContext, FillContext, FinishContext
 from reangle.folders import ClipMetadata, DecodedClip, FilledFolder, FinishedFolder, GeneratedFolder, WarpFolder
+from reangle.media.parallel import in_order
 from reangle.media.write import ImageWriter, read_images, write_mp4
 from reangle.warping.stage import load_views
-from reangle.warping.video import in_order
 
 CHUNK = 32
 """Frames that are read from disk at a time."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The output folders of the stages. Only this package names the files in them."""
 
-from reangle.folders.camera import CameraFolder, CameraMetadata, Distortion
+from reangle.folders.camera import CameraFolder, CameraMetadata, Distortion, source_clip
 from reangle.folders.clip import ClipMetadata, DecodedClip
 from reangle.folders.geometry import GeometryFolder, GeometryMetadata
 from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
@@ -33,4 +33,5 @@ __all__ = [
     "ViewCamera",
     "WarpFolder",
     "WarpMetadata",
+    "source_clip",
 ]

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
 from reangle.folders.clip import DecodedClip
 from reangle.folders.records import read_record, write_record
-from reangle.runtime.stage import STRICT, StageFolder
+from reangle.runtime.stage import STRICT, StageContext, StageFolder
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -55,6 +55,11 @@ class CameraFolder(StageFolder):
         return self.path / "camera.npz"
 
     @property
+    def frame_depth(self) -> Path:
+        """The depth that a camera from DUSt3R was solved with; only such a camera has it."""
+        return self.path / "frame_depth.npz"
+
+    @property
     def undistorted(self) -> DecodedClip:
         """The clip's frames without distortion; its folder is there only if the lens bends the picture."""
         return DecodedClip(self.path / "undistorted")
@@ -69,3 +74,8 @@ class CameraFolder(StageFolder):
 
     def write_metadata(self, metadata: CameraMetadata) -> None:
         write_record(self.metadata_file, metadata)
+
+
+def source_clip(context: StageContext[Any, Any]) -> DecodedClip:
+    """The frames that the source camera describes, for a stage that reads `decode` and `camera`."""
+    return context.read("camera", CameraFolder).clip(context.read("decode", DecodedClip))

@@ -20,7 +20,8 @@ class GeometryMetadata:
     width: int
     height: int
     scale: Literal["metric", "relative"]
-    provider: str
+    camera_from: str
+    depth_from: str
     checkpoint: str
     licence: str
     notes: tuple[str, ...]
@@ -33,7 +34,7 @@ class GeometryFolder(StageFolder):
 
     @property
     def metadata_file(self) -> Path:
-        """Sizes, cameras, provider and notes."""
+        """Sizes, cameras, providers and notes."""
         return self.path / "geometry.json"
 
     @property

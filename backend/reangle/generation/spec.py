@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath
-from reangle.folders import DecodedClip, FilledFolder, GeneratedFolder, GeometryFolder, LoraFolder
+from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeneratedFolder, GeometryFolder, LoraFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 from reangle.video_models.settings import SamplingSettings
 
@@ -28,7 +28,7 @@ GENERATE = StageSpec(
     kind="generate",
     version=3,
     params=GenerateParams,
-    reads={"decode": DecodedClip, "geometry": GeometryFolder, "fill": FilledFolder},
+    reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder, "fill": FilledFolder},
     may_read={"learn": LoraFolder},
     writes=GeneratedFolder,
     silence_s=900.0,  # loading large weights from a slow disk reports nothing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reangle.folders import DecodedClip, FilledFolder, GenerationRecord, GeometryFolder, LoraFolder
+from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, source_clip
 from reangle.generation.guide import WarpGuide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
@@ -40,7 +40,7 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
         model.load_lora(learned)
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
-    warper, _ = warper_of(context.read("decode", DecodedClip), context.read("geometry", GeometryFolder))
+    warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder))
     clips = list(training_clips(warper, [path], view, windows, params.caption))
     seed, strength = params.seed, params.warp_guidance
     guided = strength > 0

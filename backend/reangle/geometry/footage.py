@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -47,6 +47,10 @@ class Footage:
     @property
     def height(self) -> int:
         return self.metadata.height
+
+    def first_frame(self) -> Footage:
+        """The same clip, of which only the first frame is used."""
+        return replace(self, metadata=replace(self.metadata, frames=1))
 
     def image(self, index: int) -> np.ndarray:
         """Frame `index` (0-based) as height x width x 3 uint8 RGB."""

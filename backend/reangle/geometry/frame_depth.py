@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
+
+from reangle.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +35,21 @@ class FrameDepth:
     licence: str = ""
     notes: tuple[str, ...] = ()
 
+    def save(self, path: Path) -> None:
+        """Write one npz file."""
+        arrays = {name: value for name, value in vars(self).items() if value is not None}
+        np.savez(path, **{**arrays, "notes": np.array(self.notes, np.str_)})
+
+    @classmethod
+    def load(cls, path: Path) -> FrameDepth:
+        """Read what `save` wrote. Raises UserError if the file is missing or damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                values = {name: saved[name] if saved[name].ndim else str(saved[name]) for name in saved.files}
+            return cls(**{**values, "notes": tuple(map(str, values["notes"]))})
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+            raise UserError(f"The depth in {path} cannot be read: {error}.", advice="Make the camera again.") from error
+
 
 @dataclass(frozen=True, eq=False)
 class WorldDepth:
@@ -45,4 +64,18 @@ class WorldDepth:
     valid: np.ndarray
     confidence: np.ndarray
     moving: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ExactDepth:
+    """Depth that is used as it is, such as a render's: nothing is fitted, smoothed or resized.
+
+    depth: T x h x w float32, planar z, 0 where there is none. valid: T x h x w bool.
+    scale: whether a unit is a metre ("metric") or arbitrary ("relative"). notes: for the artist.
+    """
+
+    depth: np.ndarray
+    valid: np.ndarray
+    scale: Literal["metric", "relative"] = "metric"
     notes: tuple[str, ...] = ()

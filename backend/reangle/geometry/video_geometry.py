@@ -28,7 +28,8 @@ class VideoGeometry:
     world_from_camera: T x 4 x 4 float64, rigid.
     dynamic: T x h x w bool, pixels that move in the world; None if unknown.
     scale: whether a unit is a metre ("metric") or arbitrary ("relative").
-    provider, checkpoint, licence: its origin; checkpoint is "" for files. notes: for the artist.
+    camera_from, depth_from: the providers. checkpoint, licence: of both; checkpoint is "" for files. notes: for the
+    artist.
     """
 
     depth: np.ndarray
@@ -37,7 +38,8 @@ class VideoGeometry:
     K: np.ndarray
     world_from_camera: np.ndarray
     scale: Literal["metric", "relative"]
-    provider: str
+    camera_from: str
+    depth_from: str
     checkpoint: str = ""
     licence: str = ""
     dynamic: np.ndarray | None = None
@@ -93,12 +95,13 @@ class VideoGeometry:
                 width=self.width,
                 height=self.height,
                 scale=self.scale,
-                provider=self.provider,
+                camera_from=self.camera_from,
+                depth_from=self.depth_from,
                 checkpoint=self.checkpoint,
                 licence=self.licence,
                 notes=self.notes,
-                K=_rows(self.K),
-                world_from_camera=_rows(self.world_from_camera),
+                K=matrix_rows(self.K),
+                world_from_camera=matrix_rows(self.world_from_camera),
             )
         )
 
@@ -117,7 +120,8 @@ class VideoGeometry:
                 K=np.asarray(metadata.K, np.float64),
                 world_from_camera=np.asarray(metadata.world_from_camera, np.float64),
                 scale=metadata.scale,
-                provider=metadata.provider,
+                camera_from=metadata.camera_from,
+                depth_from=metadata.depth_from,
                 checkpoint=metadata.checkpoint,
                 licence=metadata.licence,
                 notes=metadata.notes,
@@ -129,6 +133,6 @@ class VideoGeometry:
             ) from error
 
 
-def _rows(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
+def matrix_rows(matrices: np.ndarray) -> tuple[tuple[tuple[float, ...], ...], ...]:
     """N x m x m as nested tuples."""
     return tuple(tuple(map(tuple, matrix)) for matrix in matrices.tolist())

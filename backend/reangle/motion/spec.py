@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath
-from reangle.folders import DecodedClip, GeometryFolder, LoraFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, LoraFolder
 from reangle.motion.settings import LearningSettings
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
@@ -30,7 +30,7 @@ LEARN = StageSpec(
     kind="learn",
     version=3,
     params=LearnParams,
-    reads={"decode": DecodedClip, "geometry": GeometryFolder},
+    reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     may_read={"learn": LoraFolder},
     writes=LoraFolder,
     silence_s=900.0,  # loading large weights from a slow disk reports nothing

@@ -15,7 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from reangle.errors import UserError
-from reangle.folders import DecodedClip, GeometryFolder, LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
+from reangle.folders import (
+    DecodedClip,
+    GeometryFolder,
+    LearnedClip,
+    LearningRecord,
+    LoraFolder,
+    UnfinishedLearning,
+    source_clip,
+)
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
 from reangle.motion.dataset import LEAST_COVERAGE, TrainingClip, preset_paths, training_clips
@@ -135,7 +143,7 @@ def _examples(
 
 def _clips(context: LearnContext, model: VideoModel) -> list[TrainingClip]:
     params = context.params
-    warper, fps = warper_of(context.read("decode", DecodedClip), context.read("geometry", GeometryFolder))
+    warper, fps = warper_of(source_clip(context), context.read("geometry", GeometryFolder))
     if params.path is not None:
         paths = [params.path]
     else:

@@ -123,7 +123,7 @@ def run_plan(
         reading = partial(_report_reading, stage, report)
         key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint, reading))
         artifact = store.sound_artifact(key)
-        report(stage, 1.0 if artifact else 0.0, "", cached=artifact is not None)
+        report(stage, 1.0 if artifact else 0.0, stage.note, cached=artifact is not None)
         done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report)
     return done
 

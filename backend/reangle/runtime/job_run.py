@@ -86,6 +86,8 @@ class JobRun:
             cached = artifact is not None
             progress.begin()
             self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=cached)
+            if stage.note:
+                self._database.add_note(self._request.id, stage.title, stage.note)
             if artifact is None:
                 artifact = self._make(stage, key, inputs, progress, log)
             else:

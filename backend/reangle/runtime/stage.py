@@ -96,6 +96,7 @@ class PlannedStage:
     inputs: role -> the earlier stage that writes it. files: role -> uploaded files, in order.
     checkpoint: folders of the weights that it loads, or "".
     weight: expected duration in seconds. preparation: share of it before the main work starts, 0 to 1.
+    note: told to the artist when the stage begins, or "".
     publishes: the result's name if the artist gets this stage's folder, else None.
     Raises ValueError if params, inputs or files are not those that the spec declares.
     """
@@ -108,6 +109,7 @@ class PlannedStage:
     checkpoint: str = ""
     weight: float = 1.0
     preparation: float = 0.0
+    note: str = ""
     publishes: str | None = None
 
     def __post_init__(self) -> None:

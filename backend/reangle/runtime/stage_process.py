@@ -44,6 +44,7 @@ def stage_to_json(stage: PlannedStage) -> dict[str, Any]:
         "checkpoint": stage.checkpoint,
         "weight": stage.weight,
         "preparation": stage.preparation,
+        "note": stage.note,
         "publishes": stage.publishes,
     }
 
@@ -60,6 +61,7 @@ def stage_from_json(values: Mapping[str, Any], specs: Specs) -> PlannedStage:
         checkpoint=values["checkpoint"],
         weight=values["weight"],
         preparation=values["preparation"],
+        note=values["note"],
         publishes=values["publishes"],
     )
 

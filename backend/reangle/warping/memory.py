@@ -11,8 +11,9 @@ import numba
 import numpy as np
 
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.parallel import thread_count
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.kernels import KERNEL, thread_count
+from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, source_point, to_byte
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate, make_plates, static_pixels

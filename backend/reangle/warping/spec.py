@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath
-from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, WarpFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 
@@ -22,7 +22,7 @@ WARP = StageSpec(
     kind="warp",
     version=2,
     params=WarpParams,
-    reads={"decode": DecodedClip, "geometry": GeometryFolder},
+    reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=WarpFolder,
     run="reangle.warping.stage:warp",
 )

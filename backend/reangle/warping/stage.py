@@ -7,7 +7,15 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from reangle.folders import ClipCoverage, Coverage, DecodedClip, GeometryFolder, ViewCamera, WarpFolder, WarpMetadata
+from reangle.folders import (
+    ClipCoverage,
+    Coverage,
+    GeometryFolder,
+    ViewCamera,
+    WarpFolder,
+    WarpMetadata,
+    source_clip,
+)
 from reangle.folders.warp import VIEW_IMAGES
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images
@@ -22,7 +30,7 @@ def warp(context: WarpContext) -> None:
     """Write the warped frames, their masks and depth, and views of the static scene from which holes are filled."""
     params, out = context.params, context.out
     path = params.path
-    frames = read_images(context.read("decode", DecodedClip).frames)
+    frames = read_images(source_clip(context).frames)
     geometry = VideoGeometry.load(context.read("geometry", GeometryFolder))
     check_clip(frames, geometry)
     memory = Memory.of_clip(frames, geometry) if params.memory else None

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -14,17 +11,14 @@ import numpy as np
 from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.parallel import in_order
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.kernels import thread_count
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
 from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate
 from reangle.warping.surface import Surface, make_surface
 from reangle.warping.types import WarpedFrame
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 SEEN = 0.3
 """Share of a pixel that its own frame must show for the pixel to count as visible."""
@@ -101,22 +95,6 @@ def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
     check_path(path, len(warper.frames))
     cameras = zip(path.frames, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
     return in_order(lambda camera: warper.warp(*camera, path.width, path.height), cameras)
-
-
-def in_order(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map` on all cores, with only a few items in memory."""
-    threads = thread_count()
-    waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def check_clip(frames: np.ndarray, geometry: VideoGeometry) -> None:

@@ -7,7 +7,6 @@ batch = stream.batch(32, 256, 384)
 
 from __future__ import annotations
 
-import atexit
 import multiprocessing
 import os
 import shutil
@@ -132,11 +131,8 @@ class SceneStream:
 
     def _start(self, workers: int, seed: int) -> None:
         """Workers read the library from files in memory: one copy for all."""
-        size = sum(array.nbytes for array in self.library.arrays().values())
-        shared = Path("/dev/shm")
-        roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1.5 * size
-        self._folder = tempfile.mkdtemp(prefix="reangle-scenes-", dir=shared if roomy else None)
-        atexit.register(self.close)
+        shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self._folder = tempfile.mkdtemp(prefix="reangle-scenes-", dir=shared)
         for name, array in self.library.arrays().items():
             np.save(f"{self._folder}/{name}.npy", array)
         groups = {f.name: getattr(self.library, f.name) for f in fields(Library) if f.name.endswith("_groups")}

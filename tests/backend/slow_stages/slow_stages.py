@@ -59,6 +59,8 @@ def _hang(kind: str) -> None:
 
 
 decode = partial(_stage, "decode")
+glance = partial(_stage, "glance")
+camera = partial(_stage, "camera")
 geometry = partial(_stage, "geometry")
 warp = partial(_stage, "warp")
 fill = partial(_stage, "fill")

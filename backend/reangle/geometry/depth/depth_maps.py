@@ -15,7 +15,6 @@ from reangle.geometry.camera_files import PngDepth
 from reangle.geometry.footage import decode_image
 from reangle.media.exr import read_exr_depth
 
-DEPTH_SUFFIXES = (".exr", ".png", ".npz", ".npy")
 BACKGROUND = 1e9
 """Blender writes 1e10 where a ray hits nothing."""
 

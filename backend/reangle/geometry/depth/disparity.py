@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from reangle.geometry.alignment import TYPICAL_DEPTH
@@ -14,12 +13,6 @@ from reangle.geometry.robust import solve_differences, spread
 
 FAR_OVER_NEAR = 12.0
 """Assumed ratio of far to near depth."""
-SMOOTHING_FRAMES = 2.0
-"""Standard deviation in frames of the temporal smoothing of scale and shift."""
-MATCH_OFFSETS = (1, 2, 4)
-"""Distances in frames between matched frames."""
-MATCH_WIDTH = 256
-"""Width of the pictures in which optical flow is computed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +28,6 @@ class Match:
 def apply(disparity: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """scale * disparity + shift, with one scale and one shift for each frame; disparity is T x h x w."""
     return disparity * scale[:, None, None].astype(np.float32) + shift[:, None, None].astype(np.float32)
-
-
-def depth_from_inverse(inverse: np.ndarray, farthest: float) -> np.ndarray:
-    """1 / inverse as float32, at most `farthest`; also `farthest` where `inverse` is not above zero."""
-    return (1 / np.maximum(inverse, 1 / farthest)).astype(np.float32)
-
-
-def smooth_in_time(values: np.ndarray, frames: float) -> np.ndarray:
-    """Gaussian mean over time of T or T x k values. frames: standard deviation; 0 does not smooth."""
-    if frames <= 0:
-        return values
-    times = np.arange(len(values))
-    weights = np.exp(-0.5 * ((times[:, None] - times) / frames) ** 2)
-    return weights / weights.sum(axis=1, keepdims=True) @ values
 
 
 def steady_scale_shift(matches: Sequence[Match], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -90,30 +69,6 @@ def _relative(match: Match) -> tuple[float, float, float] | None:
         residual = first - first_middle - ratio * (second - second_middle)
         keep = np.abs(residual) <= 2.5 * max(spread(residual), 1e-9)
     return ratio, first_middle, second_middle
-
-
-def match_frames(disparity: np.ndarray, grey: Sequence[np.ndarray]) -> list[Match]:
-    """Matches along dense optical flow. disparity: T x h x w. grey: T uint8 pictures of one size, which may differ from
-    the disparity's."""
-    count = len(disparity)
-    height, width = grey[0].shape
-    shrink = min(1.0, MATCH_WIDTH / width)
-    size = max(16, round(width * shrink)), max(16, round(height * shrink))
-    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in grey]
-    values = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in disparity]
-    flow_of = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
-    matches = []
-    for first in range(count):
-        for second in (first + offset for offset in MATCH_OFFSETS if first + offset < count):
-            forward = flow_of.calc(small[first], small[second], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            backward = flow_of.calc(small[second], small[first], None)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            u, v = x + forward[..., 0], y + forward[..., 1]
-            returned = forward + cv2.remap(backward, u, v, cv2.INTER_LINEAR, borderValue=(1e3, 1e3))
-            consistent = np.linalg.norm(returned, axis=2) < 1.0
-            second_values = cv2.remap(values[second], u, v, cv2.INTER_LINEAR)
-            matches.append(Match(first, second, values[first][consistent], second_values[consistent]))
-    return matches
 
 
 def default_range(disparity: np.ndarray) -> tuple[float, float]:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Providers `dust3r` and `mini`: point maps of pairs of frames, aligned to one world."""
+"""Depth providers `dust3r` and `mini`: point maps of pairs of frames, aligned to one world."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 
+from reangle.folders import CameraFolder
 from reangle.geometry.alignment import Alignment, align
+from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.depth.dust3r_network import PATCH, Dust3rNetwork
 from reangle.geometry.footage import Footage
+from reangle.geometry.frame_depth import FrameDepth
 from reangle.geometry.point_maps import PairMaps, batches, pair_graph
-from reangle.geometry.spec import GeometryContext
-from reangle.geometry.video_geometry import VideoGeometry
+from reangle.geometry.spec import DepthContext
 from reangle.weights.registry import checkpoint_at, licence_of, name_of
 
 BATCH = {"cuda": 8, "cpu": 2}
@@ -69,37 +72,31 @@ class NetworkView:
         return (width - self.inner_width) // 2, (height - self.inner_height) // 2
 
 
-def provide(footage: Footage, context: GeometryContext) -> VideoGeometry:
-    """See `reangle.geometry.depth.spec.Provider`."""
-    fov = context.params.horizontal_fov_deg
+def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> FrameDepth:
+    """The depth that the camera was solved with, if DUSt3R solved it with the same weights; else its own, for the
+    camera's lens. See `reangle.geometry.provider.DepthProvider`.
+    """
+    folder = context.find("camera", CameraFolder)
+    if folder is not None and camera.source == "dust3r" and camera.checkpoint == name_of(context.checkpoint):
+        return FrameDepth.load(folder.frame_depth)
+    fov = float(np.degrees(2 * np.arctan(camera.width / 2 / camera.K[0, 0, 0])))
     alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
-    known = checkpoint_at(Path(context.checkpoint))
-    licence = licence_of(context.checkpoint)
-    return VideoGeometry(
-        depth=alignment.depth,
+    return frame_depth_of(alignment, context.checkpoint, "scale")
+
+
+def frame_depth_of(alignment: Alignment, checkpoint: str, ambiguity: Literal["none", "scale"]) -> FrameDepth:
+    """The alignment's depth, with DUSt3R's confidence c >= 1 as 1 - 1 / c."""
+    licence, known = licence_of(checkpoint), checkpoint_at(Path(checkpoint))
+    inverse = np.divide(1, alignment.depth, out=np.zeros_like(alignment.depth), where=alignment.valid)
+    return FrameDepth(
+        inverse=inverse,
         valid=alignment.valid,
-        confidence=alignment.confidence,
-        K=np.tile(alignment.lens.K, (footage.count, 1, 1)),
-        world_from_camera=alignment.world_from_camera,
-        scale="relative",
-        provider=context.params.provider,
-        checkpoint=name_of(context.checkpoint),
+        confidence=(1 - 1 / np.maximum(alignment.confidence, 1)).astype(np.float32),
+        ambiguity=ambiguity,
+        moving=alignment.dynamic,
+        checkpoint=name_of(checkpoint),
         licence=licence,
-        dynamic=alignment.dynamic,
-        notes=(*describe(alignment, fov), *([known.limits] if known and known.limits else []), f"Licence: {licence}."),
-    )
-
-
-def describe(alignment: Alignment, fov: float | None) -> tuple[str, ...]:
-    """Notes for the artist."""
-    lens = alignment.lens
-    degrees = np.degrees(2 * np.arctan(lens.width / 2 / lens.focal))
-    source = "estimated from the frames" if fov is None else "as set"
-    return (
-        f"Lens: a horizontal field of view of {degrees:.1f} degrees, {source}.",
-        "Camera: static."
-        if alignment.static_camera
-        else f"Camera: moving; the picture shifts by up to {alignment.shift:.1%} of its width.",
+        notes=(*([known.limits] if known and known.limits else []), f"Licence of the depth: {licence}."),
     )
 
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds depth maps and camera files in folders, for the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from reangle.errors import UserError
+from reangle.geometry.camera_files import natural_key
+from reangle.geometry.file_kinds import COLMAP_TEXT
+
+
+def collect_geometry_files(folder: Path) -> list[Path]:
+    """The depth and camera files in a folder and the folders below, for `--depth files:FOLDER`.
+
+    Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
+    preferred. Camera files are taken from the depth's folder, else from the nearest folder above that has some. Raises
+    UserError if there is no depth, or if depth is in several folders.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}.", advice="Give the folder that holds the depth maps.")
+    paths = _files_below(folder)
+    for suffixes in ((".exr",), (".npz", ".npy"), (".png",)):
+        depth = [path for path in paths if path.suffix.lower() in suffixes]
+        depth = [path for path in depth if path.parent.name.lower() == "depth"] or depth
+        if suffixes == (".png",):
+            depth = [path for path in depth if _is_deep_png(path)]
+        if depth:
+            break
+    else:
+        raise UserError(
+            f"There are no depth maps in {folder}.", advice="Put EXR files with a Z pass, 16-bit PNG or npz there."
+        )
+    parents = sorted({path.parent for path in depth})
+    if len(parents) > 1:
+        raise UserError(
+            f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
+        )
+    cameras = _camera_files(paths)
+    # Camera files in other folders may be of other cameras.
+    above = [one for one in (parents[0], *parents[0].parents) if one == folder or folder in one.parents]
+    for candidate in above:
+        if beside := [path for path in cameras if path.parent == candidate]:
+            cameras = beside
+            break
+    return sorted(depth, key=lambda path: natural_key(path.name)) + cameras
+
+
+def collect_camera_files(folder: Path) -> list[Path]:
+    """The camera files in a folder, for `--camera files:FOLDER`; a file stands for itself.
+
+    Raises UserError if there is none.
+    """
+    paths = [folder] if folder.is_file() else _files_below(folder) if folder.is_dir() else []
+    cameras = _camera_files(paths)
+    if not cameras:
+        raise UserError(
+            f"There is no camera file in {folder}.", advice="Put a camera JSON or COLMAP's text files there."
+        )
+    return cameras
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")), key=str)
+
+
+def _camera_files(paths: Iterable[Path]) -> list[Path]:
+    return [path for path in paths if path.name.lower() in COLMAP_TEXT or _is_camera_json(path)]
+
+
+def _is_deep_png(path: Path) -> bool:
+    """Whether the PNG has 16 bits, by its header."""
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header.startswith(b"\x89PNG\r\n\x1a\n") and len(header) == 25 and header[24] == 16
+
+
+def _is_camera_json(path: Path) -> bool:
+    if path.suffix.lower() != ".json" or path.stat().st_size > 64 * 2**20:
+        return False
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        # Report an invalid file beside the depth maps rather than ignore it.
+        return True
+    if not isinstance(content, dict):
+        return False
+    source = content.get("source", content)
+    frames = source.get("frames") if isinstance(source, dict) else None
+    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in content))
