@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+from reangle.folders import ClipMetadata, DecodedClip
+from reangle.geometry.footage import Footage
 from reangle.geometry.point_maps import PairMaps, pair_graph
 from scipy.spatial.transform import Rotation
 
@@ -97,6 +100,31 @@ def _sphere(origin: np.ndarray, along: np.ndarray, centre: np.ndarray, radius: f
     c = ((origin - centre) ** 2).sum() - radius**2
     root = b**2 - a * c
     return np.where(root > 0, _positive((-b - np.sqrt(np.maximum(root, 0))) / a), np.inf)
+
+
+def textured_footage(
+    scene: Scene, folder: Path, *, exposure: np.ndarray | None = None, plain_beyond: float = np.inf
+) -> Footage:
+    """The decoded clip of the scene with a fine texture that is fixed to the room, even on the moving ball.
+
+    exposure: a factor for each frame. plain_beyond: depth in the first camera from which surfaces have no texture.
+    """
+    random = np.random.default_rng(0)
+    waves = random.normal(size=(24, 3)) * random.uniform(4, 14, (24, 1))
+    phases = random.uniform(0, 2 * np.pi, 24)
+    clip = DecodedClip(folder)
+    clip.frames.mkdir(parents=True)
+    height, width = scene.depth.shape[1:]
+    rows, columns = np.mgrid[0:height, 0:width] + 0.5
+    rays = np.stack([columns, rows, np.ones(rows.shape)], axis=-1) @ np.linalg.inv(scene.K[0]).T
+    exposure = np.ones(scene.count) if exposure is None else exposure
+    for index, (depth, matrix) in enumerate(zip(scene.depth, scene.world_from_camera, strict=True)):
+        world = rays * depth[..., None] @ matrix[:3, :3].T + matrix[:3, 3]
+        picture = 100 + 20 * np.sin(world @ waves.T + phases).sum(axis=-1) * (world[..., 2] < plain_beyond)
+        picture = np.clip(picture * exposure[index], 0, 255).astype(np.uint8)
+        cv2.imwrite(str(clip.frames / f"{index + 1:06d}.png"), picture)
+    clip.write_metadata(ClipMetadata(fps=12, frames=scene.count, width=width, height=height))
+    return Footage.open(clip)
 
 
 def network_maps(scene: Scene, noise: float, seed: int = 0) -> list[PairMaps]:

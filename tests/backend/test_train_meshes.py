@@ -72,7 +72,7 @@ def test_hierarchies_find_the_hits_of_brute_force(library: Library) -> None:
     directions = rng.normal(0, 0.4, (150, 3))
     origin = np.array([0.0, 0.0, -4.0])
     directions[:, 2] = np.abs(directions[:, 2]) + 1
-    found = Prober(library)(stage.built(), origin, directions)
+    found, _ = Prober(library)(stage.built(), origin, directions)
     expected = np.array([_nearest(triangles, origin, direction) for direction in directions])
     assert (expected > 0).mean() > 0.3
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)

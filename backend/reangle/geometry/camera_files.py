@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from reangle.contract import CameraPath, ContractError
 from reangle.errors import UserError
+from reangle.folders import Distortion
 
 JSON_FORM = (
     '{"width": W, "height": H, '
@@ -41,7 +42,8 @@ PLAIN_PNG = PngDepth()
 class CameraTrack:
     """The source camera as read from files: one entry for all frames, or one per frame.
 
-    K: N x 3 x 3 in pixels of width x height, centres at +0.5. world_from_camera: N x 4 x 4, in any world.
+    K: N x 3 x 3 in pixels of width x height, centres at +0.5; of the frames without distortion, if there is some.
+    world_from_camera: N x 4 x 4, in any world. notes: for the artist.
     """
 
     K: np.ndarray
@@ -50,6 +52,8 @@ class CameraTrack:
     height: int
     scale: Literal["metric", "relative"] = "metric"
     png: PngDepth = PLAIN_PNG
+    distortion: Distortion | None = None
+    notes: tuple[str, ...] = ()
 
 
 def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:

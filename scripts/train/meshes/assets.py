@@ -145,18 +145,17 @@ def _shape_mesh(name: str, shape: Shape) -> _Mesh:
 
 
 def _normals(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Normals at corners, T x 3 x 3: the mean over the point's faces, or the face's own at a crease."""
+    """Normals at corners, T x 3 x 3: the mean over the point's faces, or the face's own at a crease.
+
+    Leaves and boards whose faces point both ways have no mean: they stay flat.
+    """
     a, b, c = (points[corners[:, k]] for k in range(3))
     face = np.cross(b - a, c - a)
     flat = face / (np.linalg.norm(face, axis=1, keepdims=True) + 1e-20)
-    # Two-sided leaves and boards have faces in both directions: their sum says nothing, so they stay flat.
-    _, same = np.unique(np.round(points * 2e4), axis=0, return_inverse=True)
-    place = same.reshape(-1)[corners]
-    total = np.stack(
-        [np.bincount(place.ravel(), np.repeat(face[:, k], 3), minlength=place.max() + 1) for k in range(3)], -1
-    )
+    place = corners.ravel()
+    total = np.stack([np.bincount(place, np.repeat(face[:, k], 3), minlength=len(points)) for k in range(3)], -1)
     mean = total / (np.linalg.norm(total, axis=1, keepdims=True) + 1e-20)
-    normals = mean[place]
+    normals = mean[corners]
     smooth = (normals * flat[:, None]).sum(-1, keepdims=True) > CREASE
     return np.where(smooth, normals, flat[:, None])
 
@@ -236,7 +235,8 @@ def _mip_chains(images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             start += len(level) ** 2
             if len(level) == 1:
                 break
-            level = level.reshape(len(level) // 2, 2, len(level) // 2, 2, 4).mean((1, 3)).astype(np.uint8)
+            wide = level.astype(np.uint16)
+            level = ((wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]) // 4).astype(np.uint8)
     return np.concatenate(chunks), np.array(rows, np.int32)
 
 

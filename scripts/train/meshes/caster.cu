@@ -517,10 +517,10 @@ HD void first_pixel(const Library& lib, const Scenes& s, int at, int x, int y, i
         g[11] = g[12] = g[13] = 0;
         return;
     }
-    // Sixteen strata over 4 x 4 pixels, which the second pass averages.
+    // The same sixteen directions in every 4 x 4 pixels, over which the second pass averages.
     int stratum = (x & 3) * 4 + (y & 3);
-    float a = (((stratum * 7) & 15) + noise(pixel, 1)) / 16, b = noise(pixel, 2);
-    b = (((stratum * 11) & 3) + b) / 4;
+    float a = (stratum + 0.5f) / 16 + view[45], b = (((stratum * 7) & 15) + 0.5f) / 16;
+    a -= floorf(a);
     Surface f;
     Shade c = shade(lib, s, scene, view, hit, o, d, 1.0f / view[0], a, b, 0, true, &f);
     depth[pixel] = hit.t;

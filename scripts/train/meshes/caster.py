@@ -67,6 +67,9 @@ def _compiled(kind: str) -> ctypes.CDLL:
     if not target.exists():
         part = target.with_suffix(f".{os.getpid()}.part")
         run = subprocess.run([*command, str(part)], capture_output=True, text=True)
+        if run.returncode and "-fopenmp" in command:
+            command.remove("-fopenmp")
+            run = subprocess.run([*command, str(part)], capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"{SOURCE.name} does not compile for {kind}:\n{run.stderr[-3000:]}")
         part.replace(target)
@@ -161,8 +164,8 @@ class Prober:
         height, width = library.skies.shape[1:3]
         self._library = _Library(*(self._kept[name].ctypes.data for name in OF_LIBRARY), width, height)
 
-    def __call__(self, built: Built, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Ray parameters of the first hits in the first scene, N; 0 where a ray hits nothing."""
+    def __call__(self, built: Built, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ray parameters of the first hits in the first scene, N, and their instances; 0 and -1 where nothing is."""
         rays = np.zeros((len(directions), 7), np.float32)
         rays[:, 1:4], rays[:, 4:] = origins, directions
         t, ids = np.empty(len(rays), np.float32), np.empty(len(rays), np.int32)
@@ -170,7 +173,7 @@ class Prober:
         _compiled("cpu").probe(
             ctypes.byref(self._library), ctypes.byref(scenes), *_pointers(rays), len(rays), *_pointers(t, ids)
         )
-        return t
+        return t, ids
 
 
 def _pointers(*arrays: np.ndarray) -> Sequence[ctypes.c_void_p]:

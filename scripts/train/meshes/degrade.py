@@ -54,7 +54,7 @@ def degrade(rgb: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     noise = torch.where(chosen(0.4) > 0, soft, noise)
     level = torch.exp(uniform(math.log(0.002), math.log(0.05), 1, 1, 1))
     picture = picture + noise * level * (0.4 + picture.clamp(0, 1).sqrt())
-    coded = _coded(picture.clamp(0, 1), torch.exp(uniform(math.log(0.15), math.log(4.5), 1, 1, 1)))
+    coded = _coded(picture.clamp(0, 1), torch.exp(uniform(math.log(0.1), math.log(2.4), 1, 1, 1)))
     picture = torch.where(chosen(0.75) > 0, coded, picture).clamp(0, 1)
     picture = torch.round(picture * 255) / 255
     return picture.permute(0, 2, 3, 1).reshape(shape)
@@ -100,8 +100,9 @@ def _quantised(picture: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
     cosines = torch.cos((2 * at + 1) * at.view(8, 1) * math.pi / 16) * 0.5
     cosines[0] *= math.sqrt(0.5)
     blocks = picture.reshape(count, channels, height // 8, 8, width // 8, 8).permute(0, 1, 2, 4, 3, 5)
-    waves = cosines @ blocks @ cosines.T
+    # Products with an 8 x 8 matrix on the right are one large product each.
+    waves = (blocks @ cosines.T).transpose(-1, -2) @ cosines.T
     table = (_FLAT + _SLOPE * (at + at.view(8, 1))) / 255 * step.view(-1, 1, 1, 1, 1, 1)
     waves = torch.round(waves / table) * table
-    blocks = cosines.T @ waves @ cosines
+    blocks = (waves @ cosines).transpose(-1, -2) @ cosines
     return blocks.permute(0, 1, 2, 4, 3, 5).reshape(picture.shape)

@@ -13,6 +13,8 @@ from scripts.train.meshes.places import PLACES, Place
 from scripts.train.meshes.stage import Stage, colour
 
 TRIES = 10
+ENOUGH = 8
+"""Instances that a good view shows on its 18 x 12 rays."""
 BLURRED = 0.2
 """Share of scenes whose camera or things move during the exposure."""
 BLUR_SAMPLES = 5
@@ -139,8 +141,7 @@ def _camera(
         if place.near[0] >= 0.8 and rng.random() < 0.6:
             at[1] = -rng.uniform(0.5, min(2.2, -top))
         pose = looking(at, target + rng.normal(0, 0.12, 3) * far, rng.normal(0, 0.05))
-        depth = prober(built, at, rays @ pose[:3, :3].T)
-        score, middle = _score(depth)
+        score, middle = _score(*prober(built, at, rays @ pose[:3, :3].T))
         if score > best_score:
             best, best_score, best_depth = pose, score, middle
         if score > 0:
@@ -148,14 +149,16 @@ def _camera(
     return best, best_depth
 
 
-def _score(depth: np.ndarray) -> tuple[float, float]:
+def _score(depth: np.ndarray, ids: np.ndarray) -> tuple[float, float]:
     """Above 0 for a view that is worth having; and its median depth."""
     seen = depth[depth > 0]
     if len(seen) < 0.35 * len(depth):
         return -10 + len(seen) / len(depth), 10.0
     middle, spread = float(np.median(seen)), float(np.log(seen).std())
     near = float((seen < 0.22).mean())
+    things = np.bincount(ids[ids >= 0])
     score = min(spread - 0.13, 0.3) - 4 * max(near - 0.01, 0) - 2 * max(float((seen < 0.4).mean()) - 0.4, 0)
+    score += 0.06 * (min(int((things > 0).sum()), ENOUGH) - ENOUGH) - max(things.max() / len(depth) - 0.55, 0)
     return score - (1 if middle < 0.3 else 0), middle
 
 
@@ -169,7 +172,7 @@ def _step(
     turn = axis / np.linalg.norm(axis) * np.radians(20) * rng.random() ** 2
     rays = _rays(across) @ pose[:3, :3].T
     for _ in range(3):
-        seen = prober(built, pose[:3, 3] + pose[:3, :3] @ shift, rays)
+        seen, _ = prober(built, pose[:3, 3] + pose[:3, :3] @ shift, rays)
         seen = seen[seen > 0]
         if len(seen) and (seen < 0.15).mean() < 0.02:
             break

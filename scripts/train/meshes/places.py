@@ -12,6 +12,8 @@ import numpy as np
 from scripts.train.meshes.stage import NO_SHADOW, PLAIN, TURNED_TEXTURE, Look, Stage, colour, tumbled
 
 Area = tuple[float, float, float, float]
+FLOORS = ("planks", "planks", "planks", "tiles", "cloth", "ground", "plaster")
+WALLS = ("plaster", "plaster", "stripes", "bricks", "planks", "dots", "tiles", "cloth")
 ANY = ("photo", "plaster", "cloth", "stripes", "tiles", "bricks", "planks", "dots", "print", "ground")
 
 
@@ -64,7 +66,7 @@ def room(stage: Stage) -> Place:
     windows = _shell(stage, wide, deep, high)
     x, z = wide / 2, deep / 2
     targets = []
-    for _ in range(int(rng.integers(3, 12))):
+    for _ in range(int(rng.integers(5, 16))):
         found = _against_wall(stage, wide, deep) if rng.random() < 0.7 else _standing(stage, (-x, x, -z, z))
         targets += found
     for _ in range(int(rng.integers(0, 7))):
@@ -81,7 +83,7 @@ def room(stage: Stage) -> Place:
             stage.put(mesh, at, 1, rng.uniform(0, 6), any_look(stage, 0.9))
     for _ in range(int(rng.integers(0, 3))):
         targets += _person(stage, (-x, x, -z, z))
-    targets += _littered(stage, (-x, x, -z, z), int(rng.integers(0, 14)))
+    targets += _littered(stage, (-x, x, -z, z), int(rng.integers(2, 18)))
     if rng.random() < 0.25:
         _line(
             stage,
@@ -102,7 +104,7 @@ def table_top(stage: Stage) -> Place:
     half_x, half_z = rng.uniform(0.4, 1.0), rng.uniform(0.3, 0.6)
     look = Look(
         tuple(min(2 * c, 1.2) for c in colour(rng, 0.2)) if rng.random() < 0.3 else (1.0, 1.0, 1.0),  # type: ignore[arg-type]
-        stage.texture("planks", "planks", "plaster", "cloth", "tiles", "photo", "stripes"),
+        stage.texture(*(("photo",) if rng.random() < 0.3 else (*FLOORS, "stripes"))),
         float(rng.uniform(0.25, 1.5)),
         mirror=float(rng.choice([0, 0, 0.03, 0.06, 0.25])),
         shine=float(rng.uniform(0, 0.5)),
@@ -147,7 +149,7 @@ def outdoors(stage: Stage) -> Place:
     rng = stage.rng
     reach = rng.uniform(8, 45)
     ground = Look(
-        texture=stage.texture("ground", "ground", "ground", "bricks", "tiles", "photo"),
+        texture=stage.texture(*(("photo",) if rng.random() < 0.1 else ("ground", "ground", "bricks", "tiles"))),
         period=float(rng.uniform(0.6, 5)),
         contrast=float(rng.uniform(0.5, 1)),
         mirror=float(rng.choice([0, 0, 0, 0.04])),
@@ -169,15 +171,15 @@ def outdoors(stage: Stage) -> Place:
         _poles(stage, reach)
     area = (-reach * 0.6, reach * 0.6, -reach * 0.6, reach)
     close = (-5.0, 5.0, -5.0, 5.0)
-    for _ in range(int(rng.integers(0, 14))):
+    for _ in range(int(rng.integers(2, 20))):
         targets += _plant(stage, area if rng.random() < 0.7 else close)
-    for _ in range(int(rng.integers(0, 6))):
+    for _ in range(int(rng.integers(1, 8))):
         targets += _standing(stage, area if rng.random() < 0.5 else close, ("vehicle", "outdoor", "outdoor"))
-    for _ in range(int(rng.integers(0, 5))):
+    for _ in range(int(rng.integers(0, 7))):
         targets += _person(stage, area if rng.random() < 0.4 else close)
     for _ in range(int(rng.integers(0, 8))):
         targets += _rock(stage, area if rng.random() < 0.5 else close)
-    targets += _littered(stage, close, int(rng.integers(0, 12)))
+    targets += _littered(stage, close, int(rng.integers(1, 14)))
     targets = targets or [(0.0, -0.3, 3.0)]
     return Place((-reach * 0.5, reach * 0.5, -2.5, -reach * 0.5, reach * 0.5), np.array(targets), (0.8, 12), True)
 
@@ -226,7 +228,7 @@ def _shell(stage: Stage, wide: float, deep: float, high: float) -> bool:
     box, thick = stage.mesh("box"), 0.12
     gloss = float(rng.choice([0, 0, 0.03, 0.06, 0.15]))
     floor = Look(
-        texture=stage.texture("planks", "planks", "tiles", "cloth", "ground", "photo", "plaster"),
+        texture=stage.texture(*(("photo",) if rng.random() < 0.3 else FLOORS)),
         period=float(rng.uniform(0.5, 2.5)),
         mirror=gloss,
         shine=gloss * 3,
@@ -238,7 +240,7 @@ def _shell(stage: Stage, wide: float, deep: float, high: float) -> bool:
         stage.put(box, (0, -high, 0), (wide + 1, thick, deep + 1), 0, pale)
     wall = pale
     if rng.random() < 0.7:
-        group = ("plaster", "plaster", "stripes", "bricks", "planks", "photo", "dots", "tiles", "cloth")
+        group = ("photo",) if rng.random() < 0.25 else WALLS
         wall = Look(
             texture=stage.texture(*group), period=float(rng.uniform(0.4, 3)), contrast=float(rng.uniform(0.2, 1))
         )

@@ -59,7 +59,7 @@ class Stage:
         if turn is None:
             c, s = np.cos(yaw), np.sin(yaw)
             turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        scale = np.broadcast_to(np.asarray(size, float), 3)
+        scale = np.full(3, size) if isinstance(size, (float, int)) else np.asarray(size)
         matrix = row[:12].reshape(3, 4)
         matrix[:, :3] = turn * scale
         matrix[:, 3] = at
@@ -74,16 +74,24 @@ class Stage:
 
     def pick(self, *groups: str) -> int:
         """A random mesh of the groups that exist."""
-        found = [self.library.mesh_groups[group] for group in groups if group in self.library.mesh_groups]
-        return int(self.rng.choice(np.concatenate(found or [self.library.mesh_groups["vessel"]])))
+        return self._from(self.library.mesh_groups, groups, "vessel")
 
     def mesh(self, group: str, index: int = 0) -> int:
         return int(self.library.mesh_groups[group][index])
 
     def texture(self, *groups: str) -> int:
         """A random texture of the groups that exist."""
-        found = [self.library.texture_groups[group] for group in groups if group in self.library.texture_groups]
-        return int(self.rng.choice(np.concatenate(found or [self.library.texture_groups["plaster"]])))
+        return self._from(self.library.texture_groups, groups, "plaster")
+
+    def _from(self, all_groups: dict[str, np.ndarray], groups: tuple[str, ...], default: str) -> int:
+        """Every member of the groups is as likely as every other; a group named twice counts twice."""
+        found = [all_groups[group] for group in groups if group in all_groups] or [all_groups[default]]
+        place = int(self.rng.integers(sum(len(group) for group in found)))
+        for group in found:
+            if place < len(group):
+                return int(group[place])
+            place -= len(group)
+        raise AssertionError
 
     def size_of(self, mesh: int) -> np.ndarray:
         """Width, height and depth of a mesh in metres."""

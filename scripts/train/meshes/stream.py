@@ -7,6 +7,7 @@ batch = stream.batch(32, 256, 384)
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import shutil
@@ -131,8 +132,11 @@ class SceneStream:
 
     def _start(self, workers: int, seed: int) -> None:
         """Workers read the library from files in memory: one copy for all."""
-        shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self._folder = tempfile.mkdtemp(prefix="reangle-scenes-", dir=shared)
+        size = sum(array.nbytes for array in self.library.arrays().values())
+        shared = Path("/dev/shm")
+        roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1.5 * size
+        self._folder = tempfile.mkdtemp(prefix="reangle-scenes-", dir=shared if roomy else None)
+        atexit.register(self.close)
         for name, array in self.library.arrays().items():
             np.save(f"{self._folder}/{name}.npy", array)
         groups = {f.name: getattr(self.library, f.name) for f in fields(Library) if f.name.endswith("_groups")}

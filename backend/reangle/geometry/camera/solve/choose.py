@@ -111,17 +111,16 @@ def _path(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved 
 
 def _refined(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
     """Adjust key frames, then place all others: first with the lens held, then twice without what moves."""
-    held = replace(freedom, focal_sigma=0)
-    first = _adjusted(solution, tracks, held, scale)
-    second = _adjusted(first.solution, tracks.only_tracks(~first.moves), freedom, scale)
-    second = _judged("moving", second.solution, tracks, second.focal_sigma, scale, None)
-    third = _adjusted(second.solution, tracks.only_tracks(~second.moves), freedom, scale)
-    return _judged("moving", third.solution, tracks, third.focal_sigma, scale, None)
+    everything = np.ones(tracks.count, bool)
+    first = _adjusted(solution, tracks, everything, replace(freedom, focal_sigma=0), scale)
+    second = _adjusted(first.solution, tracks, ~first.moves, freedom, scale)
+    return _adjusted(second.solution, tracks, ~second.moves, freedom, scale)
 
 
-def _adjusted(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
+def _adjusted(solution: Solution, tracks: Tracks, use: np.ndarray, freedom: Freedom, scale: float) -> Solved:
+    """Key frames adjusted to tracks of a mask of N, the other frames placed, and all tracks judged."""
     keys = _spaced(tracks.frames, KEY_FRAMES)
-    few = tracks.only_frames(keys)
+    few = tracks.only_frames(keys).only_tracks(use)
     few = few.only_tracks(few.spread(KEY_TRACKS))
     part = Solution(solution.lens, solution.R[keys], solution.t[keys], solution.xyz)
     xyz, angle = triangulate(part.lens, part.R, part.t, few, _far(part))

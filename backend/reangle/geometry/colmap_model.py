@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras from COLMAP's models: text or binary, any lens, some frames missing. pycolmap reads them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycolmap
+from scipy.spatial.transform import Rotation, Slerp
+
+from reangle.errors import UserError
+from reangle.folders import Distortion
+from reangle.geometry.camera_files import CameraTrack, natural_key
+from reangle.geometry.undistortion import K_without_distortion
+
+PARTS = ("cameras", "images", "points3D", "rigs", "frames")
+NEEDED = ("cameras", "images")
+_PINHOLES = {"SIMPLE_PINHOLE", "PINHOLE"}
+_MOST_GAPS = 3
+"""Numbers in the images' names count frames if the clip that they span is at most this many times longer."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One image of the model: its name, lens, K and world_from_camera."""
+
+    name: str
+    lens: pycolmap.Camera
+    world_from_camera: np.ndarray
+
+
+def read_colmap(files: Mapping[str, Path]) -> CameraTrack:
+    """Read a model from its files by name: cameras and images, .txt or .bin; the others if they are there.
+
+    The images are the frames, in natural order of their names. If their names count, numbers that are missing are
+    frames that COLMAP did not register: they get a pose between their neighbours', and a note. Raises UserError for
+    files that are missing or damaged, cameras of different sizes, and lenses that bend the frames differently.
+    """
+    named = {name.lower(): path for name, path in files.items()}
+    end = next((end for end in (".txt", ".bin") if all(part + end in named for part in NEEDED)), None)
+    if end is None:
+        present = sorted(name for name in named if Path(name).stem in NEEDED)
+        missing = "images" if any(name.startswith("cameras") for name in present) else "cameras"
+        end = Path(present[0]).suffix if present else ".txt"
+        raise UserError(
+            f"{missing}{end} is missing beside {present[0] if present else 'the depth'}.",
+            advice="COLMAP's files of cameras and of images go together.",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        _collect(named, end, Path(folder))
+        model = pycolmap.Reconstruction()
+        try:
+            model.read(folder)
+            seen = [
+                _Seen(image.name, model.cameras[image.camera_id], _matrix(image.cam_from_world().inverse()))
+                for image in model.images.values()
+                if image.has_pose
+            ]
+        except (ValueError, RuntimeError, IndexError, KeyError) as error:
+            raise UserError(
+                f"COLMAP's model (cameras{end}, images{end}) cannot be read: {_short(error)}.",
+                advice="Export the model from COLMAP again, all its files together.",
+            ) from error
+    if not seen:
+        raise UserError(f"images{end} lists no images.", advice="Export the model from COLMAP again.")
+    seen.sort(key=lambda one: natural_key(one.name))
+    return _track(seen, f"cameras{end}")
+
+
+def _collect(named: Mapping[str, Path], end: str, folder: Path) -> None:
+    """Copy the model's files to where pycolmap finds them by name."""
+    try:
+        if end == ".txt":
+            # Poses are in images.txt alone. Its 2D points are not used, and some programs leave out their lines.
+            poses = [line for line in _lines(named["images.txt"]) if _is_pose(line)]
+            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in poses), encoding="utf-8")
+            (folder / "cameras.txt").write_text(
+                "".join(f"{line}\n" for line in _lines(named["cameras.txt"])), encoding="utf-8"
+            )
+            (folder / "points3D.txt").touch()
+            return
+        for part in PARTS:
+            if (part + end).lower() in named:
+                shutil.copyfile(named[(part + end).lower()], folder / (part + end))
+        if not (folder / "points3D.bin").exists():
+            # No points: a count of zero.
+            (folder / "points3D.bin").write_bytes(bytes(8))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"COLMAP's model cannot be read: {_short(error)}.", advice="Export it from COLMAP again."
+        ) from error
+
+
+def _lines(path: Path) -> list[str]:
+    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _is_pose(line: str) -> bool:
+    """Whether the line is an image's pose; else it lists 2D points, three numbers each."""
+    fields = line.split()
+    return len(fields) % 3 != 0 or not all(re.fullmatch(r"[-+0-9.eE]+|[-+]?(nan|inf)", one) for one in fields)
+
+
+def _matrix(pose: pycolmap.Rigid3d) -> np.ndarray:
+    return np.concatenate([pose.matrix(), [[0, 0, 0, 1]]])
+
+
+def _track(seen: list[_Seen], cameras: str) -> CameraTrack:
+    sizes = {(one.lens.width, one.lens.height) for one in seen}
+    if len(sizes) > 1:
+        raise UserError(
+            f"The cameras of {cameras} have different sizes: {sorted(sizes)}.",
+            advice="Use the images of one clip only.",
+        )
+    (width, height) = sizes.pop()
+    lenses = {(one.lens.model_name, tuple(one.lens.params)) for one in seen if _bends(one.lens)}
+    if len(lenses) > 1 or (lenses and not all(_bends(one.lens) for one in seen)):
+        raise UserError(
+            f"The lenses of {cameras} bend the frames differently.",
+            advice='Solve the clip in COLMAP with one camera for all images ("Shared for all images").',
+        )
+    distortion = None
+    if lenses:
+        model, params = lenses.pop()
+        distortion = Distortion(model=model, params=params)
+    K = np.stack([K_without_distortion(distortion, width, height) if distortion else _K(one.lens) for one in seen])
+    if not (np.isfinite(K).all() and (K[:, 0, 0] > 0).all() and (K[:, 1, 1] > 0).all()):
+        raise UserError(f"A camera of {cameras} has no focal length.", advice="Export the model from COLMAP again.")
+    path = np.stack([one.world_from_camera for one in seen])
+    numbers = _numbers([one.name for one in seen])
+    notes: tuple[str, ...] = ()
+    if numbers is not None and len(numbers) <= numbers[-1] - numbers[0]:
+        wanted = np.arange(numbers[0], numbers[-1] + 1)
+        missing = np.setdiff1d(wanted, numbers)
+        named = ", ".join(str(number) for number in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        notes = (
+            f"COLMAP did not register {len(missing)} of {len(wanted)} frames (number {named} of the images' names): "
+            "the camera is placed between its neighbours there.",
+        )
+        K, path = K[np.searchsorted(numbers, wanted, side="right") - 1], _between(numbers, path, wanted)
+    return CameraTrack(K, path, width, height, "relative", distortion=distortion, notes=notes)
+
+
+def _K(lens: pycolmap.Camera) -> np.ndarray:
+    return np.asarray(lens.calibration_matrix(), np.float64)
+
+
+def _bends(lens: pycolmap.Camera) -> bool:
+    """Whether the lens is more than a pinhole."""
+    if lens.model_name in _PINHOLES:
+        return False
+    extra = lens.extra_params_idxs()
+    fisheye = not extra or "FISHEYE" in lens.model_name or lens.model_name in {"FOV", "EUCM"}
+    return fisheye or any(lens.params[index] for index in extra)
+
+
+def _numbers(names: list[str]) -> np.ndarray | None:
+    """The frames' numbers in the names; None if these do not count frames."""
+    found = [re.findall(r"\d+", Path(name).stem) for name in names]
+    if not all(found):
+        return None
+    numbers = np.array([int(digits[-1]) for digits in found])
+    span = numbers[-1] - numbers[0] + 1
+    return numbers if (np.diff(numbers) > 0).all() and span <= _MOST_GAPS * len(numbers) else None
+
+
+def _between(numbers: np.ndarray, path: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Poses at other numbers: rotations and centres interpolated."""
+    result = np.tile(np.eye(4), (len(wanted), 1, 1))
+    result[:, :3, :3] = Slerp(numbers, Rotation.from_matrix(path[:, :3, :3]))(wanted).as_matrix()
+    for axis in range(3):
+        result[:, axis, 3] = np.interp(wanted, numbers, path[:, axis, 3])
+    return result
+
+
+def _short(error: Exception) -> str:
+    """The error in one line, without pycolmap's place in its source."""
+    return re.sub(r"^\[[^\]]*\]\s*", "", str(error)).splitlines()[0][:160].rstrip(". ")

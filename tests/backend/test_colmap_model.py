@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""COLMAP's models, written by pycolmap itself, and frames without distortion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pycolmap
+import pytest
+from reangle.errors import UserError
+from reangle.folders import Distortion
+from reangle.geometry.colmap_model import read_colmap
+from reangle.geometry.undistortion import K_without_distortion, bent, straightened, undistorted
+from scipy.spatial.transform import Rotation
+
+WIDTH, HEIGHT = 320, 240
+LENSES = {
+    "PINHOLE": [300, 310, 158, 121],
+    "SIMPLE_RADIAL": [300, 160, 120, -0.08],
+    "OPENCV": [300, 302, 158, 121, -0.12, 0.03, 0.001, -0.002],
+    "OPENCV_FISHEYE": [200, 200, 160, 120, -0.02, 0.004, 0, 0],
+}
+
+
+def poses(count: int) -> np.ndarray:
+    """world_from_camera: T x 4 x 4."""
+    result = np.tile(np.eye(4), (count, 1, 1))
+    for index in range(count):
+        result[index, :3, :3] = Rotation.from_euler("y", 2 * index, degrees=True).as_matrix()
+        result[index, :3, 3] = 0.1 * index, 0, 0.02 * index
+    return result
+
+
+def model(folder: Path, lens: str, *, binary: bool, without: tuple[int, ...] = (), count: int = 10) -> dict[str, Path]:
+    """Write a model with one camera, whose images 0001.png ... lack some numbers."""
+    camera = pycolmap.Camera(model=lens, width=WIDTH, height=HEIGHT, params=LENSES[lens], camera_id=1)
+    made = pycolmap.Reconstruction()
+    made.add_camera_with_trivial_rig(camera)
+    for index, matrix in enumerate(poses(count)):
+        if index + 1 not in without:
+            image = pycolmap.Image(name=f"{index + 1:04d}.png", camera_id=1, image_id=count - index)
+            made.add_image_with_trivial_frame(image, pycolmap.Rigid3d(np.linalg.inv(matrix)[:3]))
+    folder.mkdir(parents=True, exist_ok=True)
+    (made.write_binary if binary else made.write_text)(str(folder))
+    return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("lens", LENSES)
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_model_of_any_lens_is_read(lens: str, binary: bool, tmp_path: Path) -> None:
+    track = read_colmap(model(tmp_path, lens, binary=binary))
+    np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
+    assert (track.width, track.height) == (WIDTH, HEIGHT)
+    if lens == "PINHOLE":
+        assert track.distortion is None
+        np.testing.assert_allclose(track.K[0], [[300, 0, 158], [0, 310, 121], [0, 0, 1]])
+    else:
+        assert track.distortion == Distortion(model=lens, params=tuple(map(float, LENSES[lens])))
+
+
+def test_frames_that_were_not_registered_are_named_and_filled(tmp_path: Path) -> None:
+    track = read_colmap(model(tmp_path, "PINHOLE", binary=True, without=(4, 7)))
+    np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
+    assert "2 of 10" in track.notes[0]
+    assert "4, 7" in track.notes[0]
+
+
+def test_text_without_lines_of_points_and_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    files = model(tmp_path, "OPENCV", binary=False)
+    lines = files["images.txt"].read_text().splitlines()
+    bare = [line for line in lines if line.strip()]
+    files["images.txt"].write_text("\ufeff\n" + "\n\n".join(bare[:6]) + "\n" + "\n".join(bare[6:]), encoding="utf-8")
+    only = {name: files[name] for name in ("cameras.txt", "images.txt")}
+    np.testing.assert_allclose(read_colmap(only).world_from_camera, poses(10), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("images.bin", b"\x09\0\0\0\0\0\0\0nothing", "cannot be read"),
+        ("images.bin", None, "images.bin is missing"),
+        ("cameras.bin", bytes(8), "cannot be read"),
+    ],
+)
+def test_a_damaged_model_is_refused_in_one_sentence(
+    name: str, content: bytes | None, message: str, tmp_path: Path
+) -> None:
+    files = model(tmp_path, "OPENCV", binary=True)
+    if content is None:
+        del files[name]
+    else:
+        files[name].write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_colmap(files)
+    assert caught.value.advice
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("lens", [name for name in LENSES if name != "PINHOLE"])
+def test_pixels_and_frames_are_straightened_alike(lens: str) -> None:
+    """Dots drawn where the bent lens sees a grid end up on the grid, and no pixel is blank."""
+    distortion = Distortion(model=lens, params=tuple(map(float, LENSES[lens])))
+    K = K_without_distortion(distortion, WIDTH, HEIGHT)
+    grid = np.stack(np.meshgrid(np.linspace(30, 290, 6), np.linspace(25, 215, 5)), axis=-1).reshape(-1, 2)
+    where = bent(grid, distortion, K, WIDTH, HEIGHT)
+    assert np.linalg.norm(where - grid, axis=1).max() > 1
+    np.testing.assert_allclose(straightened(where, distortion, K, WIDTH, HEIGHT), grid, atol=0.01)
+
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
+    for u, v in where:
+        dot = np.exp(-((columns - u) ** 2 + (rows - v) ** 2) / 8)
+        image = np.maximum(image, (40 + 200 * dot).astype(np.uint8)[..., None])
+    straight = undistorted(image, distortion, K)[..., 0].astype(float) - 40
+    assert straight.min() > -3
+    for u, v in grid:
+        window = straight[int(v) - 5 : int(v) + 6, int(u) - 5 : int(u) + 6]
+        middle = np.average(np.arange(-5, 6) + 0.5, weights=np.maximum(window.sum(axis=0), 0))
+        assert abs(int(u) + middle - u) < 0.25
+
+    corners = bent(np.array([[0.0, 0], [WIDTH, 0], [0, HEIGHT], [WIDTH, HEIGHT]]), distortion, K, WIDTH, HEIGHT)
+    assert (corners > -0.01).all()
+    assert (corners < np.array([WIDTH, HEIGHT]) + 0.01).all()
+    assert cv2.countNonZero(undistorted(np.full_like(image, 255), distortion, K)[..., 0]) == WIDTH * HEIGHT

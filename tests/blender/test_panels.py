@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panels draw, on a layout that records it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import bpy
+import pytest
+
+Reangle = Callable[[str], ModuleType]
+
+
+class RecordingLayout:
+    """Keeps properties, texts and operators in the order in which they are drawn; a property must exist."""
+
+    def __init__(self, drawn: list[str]) -> None:
+        self.drawn = drawn
+
+    def prop(self, data: Any, name: str, **_: object) -> None:
+        assert name in data.bl_rna.properties, name
+        self.drawn.append(name)
+
+    def label(self, text: str = "", icon: str = "NONE") -> None:
+        assert icon in bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items, icon
+        self.drawn.append(text)
+
+    def operator(self, name: str, **_: object) -> SimpleNamespace:
+        self.drawn.append(name)
+        return SimpleNamespace()
+
+    def progress(self, **values: object) -> None:
+        self.drawn.append(str(values["text"]))
+
+    def _part(self, **_: object) -> RecordingLayout:
+        return RecordingLayout(self.drawn)
+
+    row = column = box = _part
+
+
+def drawn_by(panel: Any) -> list[str]:
+    layout = RecordingLayout([])
+    # Without a window there is no region, and no scale of the interface.
+    window = SimpleNamespace(
+        region=SimpleNamespace(width=280), preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1))
+    )
+    panel.draw(SimpleNamespace(layout=layout), SimpleNamespace(scene=bpy.context.scene, **vars(window)))
+    return layout.drawn
+
+
+@pytest.mark.parametrize(
+    ("camera", "depth", "expected"),
+    [
+        ("auto", "auto", ["camera", "use_horizontal_fov_deg", "horizontal_fov_deg", "depth"]),
+        ("given", "depth-anything", ["camera", "given_camera", "depth", "checkpoint"]),
+        ("files", "files", ["camera", "geometry_folder", "depth", "depth_files_scale"]),
+        ("still", "files", ["horizontal_fov_deg", "depth", "geometry_folder", "depth_files_scale"]),
+    ],
+)
+def test_settings_are_drawn_below_the_source_that_reads_them(
+    reangle: Reangle, camera: str, depth: str, expected: list[str]
+) -> None:
+    clip = reangle("state").of(bpy.context.scene).clip
+    clip.camera, clip.depth = camera, depth
+    drawn = drawn_by(reangle("panels.clip").REANGLE_PT_clip)
+    settings = {"given_camera", "geometry_folder", "checkpoint", "depth_files_scale", "horizontal_fov_deg"}
+    settings |= {"camera", "depth", "use_horizontal_fov_deg"}
+    assert [name for name in drawn if name in settings][-len(expected) :] == expected
+    assert drawn.index("depth") < drawn.index("reangle.import_clip")
+
+
+def test_notes_on_the_geometry_wrap_below_the_clip(reangle: Reangle) -> None:
+    scene, panel = bpy.context.scene, reangle("panels.clip").REANGLE_PT_geometry
+    assert not panel.poll(bpy.context)
+    shot = reangle("state").prepare(scene)
+    note = "Depth: a network saw each frame alone, so that far walls may bend where they are plain."
+    facts = ["Camera: Solve, moves", "Lens: 50.0 degrees wide", "Depth: Mini", "Unit: metre"]
+    shot.about, shot.shot = "\n".join([*facts, note]), "1" * 32
+    job = shot.jobs.add()
+    job.name, job.loaded, job.notes = shot.shot, True, f"{note}\nThe scene had 24 frames per second."
+    assert panel.poll(bpy.context)
+    lines = drawn_by(panel)
+    assert lines[:4] == facts
+    assert " ".join(lines[4:]) == f"{note} The scene had 24 frames per second."
+    assert max(map(len, lines)) < 45
+
+
+def test_filters_of_depth_are_drawn_for_both_engines(reangle: Reangle) -> None:
+    shot = reangle("state").of(bpy.context.scene)
+    for engine in ("preview", "reangle"):
+        shot.engine = engine
+        drawn = drawn_by(reangle("panels.render").REANGLE_PT_render)
+        assert drawn[: drawn.index("confidence_filter") + 1][-3:] == ["memory", "edge_filter", "confidence_filter"]
+    assert shot.preview.bl_rna.properties["edge_filter"].subtype == "FACTOR"
