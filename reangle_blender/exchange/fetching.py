@@ -64,6 +64,7 @@ def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     scene = state.find_scene(entry.scene)
     if scene is not None and not state.of(scene).shot_request:
         yield from _build_steps(entry, scene, shot)
+        push_undo(f"First Depth of {entry.title}")
 
 
 def _build(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
@@ -77,7 +78,7 @@ def _build(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
         return
     entry.loaded, entry.progress = True, 1.0
     ledger.write(entry)
-    _push_undo(f"Import {entry.title}")
+    push_undo(f"Import {entry.title}")
 
 
 def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterator[None]:
@@ -104,8 +105,8 @@ def _fetched(entry: Entry, folders: dict[str, Path]) -> None:
     ledger.write(entry)
 
 
-def _push_undo(message: str) -> None:
-    """Otherwise the artist's next undo would remove the import together with their own last step."""
+def push_undo(message: str) -> None:
+    """Otherwise the artist's next undo would remove what was added together with their own last step."""
     windows = bpy.context.window_manager.windows
     if not bpy.app.background and windows:
         with bpy.context.temp_override(window=windows[0]):

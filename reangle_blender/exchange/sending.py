@@ -20,7 +20,7 @@ from ..core.files import CanceledError
 from ..scene import given
 from ..scene import shot as shots
 from ..state import engines, footage
-from . import connection, ledger, main_thread, transfer, watching
+from . import connection, fetching, ledger, main_thread, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -63,6 +63,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
         found = state.find_scene(entry.scene)
         if found is not None:
             _show_clip(found, entry, with_camera, seen)
+            fetching.push_undo(f"Show {entry.title}")
         _send_clip(client, entry, with_camera)
 
     main_thread.in_steps(read_camera, failed=partial(_not_sent, entry))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Image sequences as camera backgrounds."""
+"""Image sequences as camera backgrounds, and the clip in the frame that Blender draws of its camera."""
 
 from __future__ import annotations
 
@@ -41,3 +41,15 @@ def show_clip(camera: Object, footage: Footage, start: int, count: int, first_fr
     images.show_from(background.image_user, first_frame, count)
     background.image_user.frame_offset = start + footage.first_number - 1
     camera.data.show_background_images = True
+
+
+def show_in_frame(plane: Object, source: Object) -> None:
+    """Make an empty show the background of the clip's camera, in the frame that the viewport draws of that camera."""
+    background = source.data.background_images[0]
+    plane.parent, plane.hide_select = source, True
+    plane.empty_display_type, plane.empty_image_depth = "IMAGE", "BACK"
+    plane.data = background.image
+    for name in ("frame_start", "frame_duration", "frame_offset", "use_auto_refresh"):
+        setattr(plane.image_user, name, getattr(background.image_user, name))
+    lens, size = source.data, source.data.display_size
+    plane.location = (lens.shift_x * size, lens.shift_y * size, -lens.lens / lens.sensor_width * size)

@@ -45,6 +45,7 @@ def show_clip(
         _place(saved.origin, given, saved.unit)
     saved.source = _source(scene, collection, saved.origin, title, path, ASSUMED_DEPTH)
     background.show_clip(saved.source, footage, start, len(path.frames), saved.first_frame)
+    _show_plane(scene, collection, title)
     _update(scene)
 
 
@@ -90,6 +91,8 @@ def build(
     if shot.frames is not None:
         saved.source.data.background_images.clear()
         background.show_behind(saved.source, shot.frames, shot.title, saved.first_frame)
+    if saved.source.data.background_images:
+        _show_plane(scene, collection, shot.title)
     saved.origin.empty_display_size = depth / 4
     _update(scene)
 
@@ -174,6 +177,18 @@ def _source(scene: Scene, collection: Collection, origin: Object, title: str, pa
     source.data.clip_end = max(source.data.clip_end, depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)
     return source
+
+
+def _show_plane(scene: Scene, collection: Collection, title: str) -> None:
+    """Show the clip in the frame of its camera, so that it is seen from outside that, too."""
+    saved = state.of(scene)
+    plane = state.alive(scene, saved.plane)
+    if plane is None:
+        saved.plane = plane = bpy.data.objects.new(f"{title} Plane", None)
+        collection.objects.link(plane)
+    background.show_in_frame(plane, saved.source)
+    # Blender draws the longer side at this size; the frame is as wide as the camera is drawn large.
+    plane.empty_display_size = saved.source.data.display_size * max(1, saved.shot_height / saved.shot_width)
 
 
 def _collection_and_origin(scene: Scene, title: str) -> tuple[Collection, Object]:

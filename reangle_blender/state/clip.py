@@ -46,7 +46,7 @@ class ReangleClip(PropertyGroup):
     given_camera: PointerProperty(
         name="My Camera",
         description="The camera that filmed the clip, as any matchmove gives it: solved by Blender's tracker, or "
-        "imported. Its frames are those of the scene, from First Scene Frame on",
+        "imported. Its frames are those of the scene, from Scene Frame on",
         type=Object,
         poll=lambda _group, item: item.type == "CAMERA",
     )
