@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
 import tiny
 from bpy.types import Object
+from conftest import wait_for_jobs
 from mathutils import Euler, Matrix
 
 Reangle = Callable[[str], ModuleType]
@@ -157,6 +158,22 @@ def test_the_clips_camera_lies_on_the_tracked_camera(
     assert depths == pytest.approx([3 * tiny.BOX, 3 * tiny.WALL], abs=1e-3), "depth is in Blender's units"
     path = reangle("scene.cameras").export_paths(scene, [scene.objects["Mine"]])[0]
     assert np.asarray(path.world_from_camera)[0] == pytest.approx(np.eye(4), abs=1e-5)
+
+
+def test_the_backend_keeps_the_camera_that_is_given(matchmove: Object, desk: SimpleNamespace, clip: Path) -> None:
+    scene = bpy.context.scene
+    shot = desk.state.of(scene)
+    shot.clip.geometry_folder = str(clip.parents[1] / "depth")
+    assert bpy.ops.reangle.import_clip() == {"FINISHED"}
+    assert shot.source is None, "the camera is read in steps"
+    wait_for_jobs(desk)
+    assert_same_cameras(shot.source, matchmove)
+    assert shot.about.startswith("Camera: My Camera, moves\nLens: ")
+    given = desk.reangle("exchange.transfer").read_material(shot.shot_request).geometry.given
+    assert len(given.K) == tiny.FRAMES
+    bpy.ops.reangle.add_camera(name="View", follow=True)
+    bpy.ops.reangle.render()
+    wait_for_jobs(desk)
 
 
 def test_errors_say_what_is_wrong_with_the_camera(reangle: Reangle, clip: Path) -> None:

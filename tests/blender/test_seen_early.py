@@ -154,3 +154,20 @@ def test_pressing_import_shows_the_clip_before_the_backend_answers(desk: SimpleN
     assert "AgX" in notes
     assert "The scene has 1000 x 48 pixels" in notes
     assert "degrees wide" in shot.about
+
+
+@pytest.mark.slow
+def test_the_backends_first_guess_is_shown_before_the_rest(desk: SimpleNamespace, clip: Path) -> None:
+    shot = desk.state.of(bpy.context.scene)
+    shot.clip.path, shot.clip.sequence_fps = str(clip), tiny.FPS
+    shot.clip.camera, shot.clip.depth = "still", "mini"
+    bpy.ops.reangle.import_clip()
+    job = shot.jobs[0]
+    desk.main_thread.pump_until(lambda: shot.shot_is_glance or job.is_final, timeout_s=300)
+    assert shot.shot_is_glance, f"{job.message}\n{job.traceback}"
+    assert (shot.shot_frames, len(shot.cloud.data.vertices) > 100) == (tiny.FRAMES, True)
+    assert shot.source.data.background_images[0].image.filepath == str(clip)
+    cloud = shot.cloud
+    wait_for_jobs(desk)
+    assert (shot.shot_is_glance, shot.cloud) == (False, cloud)
+    assert "Camera: Still, stands still" in shot.about
