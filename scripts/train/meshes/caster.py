@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile caster.cu for the CPU or a GPU, and call it.
+"""Compile caster.cu (and hierarchies.cpp) for the CPU or a GPU, and call it.
 
 g++ (with OpenMP) builds hierarchies and renders on the CPU; nvcc builds the same source for the GPU. Both libraries are
 plain C interfaces that take pointers, so tensors of torch pass through without a copy.
@@ -24,6 +24,7 @@ import torch
 from scripts.train.meshes.assets import Library
 
 SOURCE = Path(__file__).with_name("caster.cu")
+BUILDER, LAYOUT = Path(__file__).with_name("hierarchies.cpp"), Path(__file__).with_name("layout.h")
 INSTANCE, VIEW, GROUND = 32, 64, 16
 """Row lengths, as in caster.cu."""
 OF_LIBRARY = ("nodes", "triangles", "attributes", "mesh_first", "materials", "texels", "textures", "skies", "harmonics")
@@ -55,12 +56,16 @@ def _compiled(kind: str) -> ctypes.CDLL:
         raise RuntimeError(f"{name} is missing, which scenes of meshes need. Install it or use other scenes.")
     if kind == "cpu":
         options = ["-x", "c++", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"]
-        command = [compiler, *options, "-shared", "-fPIC", "-fvisibility=hidden", str(SOURCE), "-o"]
+        command = [compiler, *options, "-shared", "-fPIC", "-fvisibility=hidden", str(SOURCE), str(BUILDER), "-o"]
     else:
         major, minor = torch.cuda.get_device_capability()
         command = [compiler, "-O3", "-use_fast_math", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC"]
         command += [str(SOURCE), "-o"]
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join(command).encode() + os.uname().nodename.encode()).hexdigest()
+    key = hashlib.sha256(
+        b"".join(path.read_bytes() for path in (SOURCE, BUILDER, LAYOUT))
+        + " ".join(command).encode()
+        + os.uname().nodename.encode()
+    ).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"reangle-caster-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     target = folder / f"{kind}-{key[:16]}.so"

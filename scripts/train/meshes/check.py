@@ -18,8 +18,6 @@ from scripts.train.meshes.caster import Caster, compilers
 from scripts.train.meshes.degrade import degrade
 from scripts.train.meshes.stream import SceneStream, _together, cameras_of
 
-HEIGHT, WIDTH = 256, 384
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Check the ray caster on this machine.")
@@ -64,20 +62,21 @@ def speed(stream: SceneStream, seconds: float) -> None:
             torch.cuda.synchronize()
         return time.time()
 
-    scenes = [stream._next() for _ in range(32)]
-    stream.render(scenes, HEIGHT, WIDTH)
+    size, many = ((256, 384), 32) if cuda else ((48, 72), 4)
+    scenes = [stream._next() for _ in range(many)]
+    stream.render(scenes, *size)
     start, count = done(), 0
     while done() - start < seconds / 3:
-        stream.render(scenes, HEIGHT, WIDTH)
+        stream.render(scenes, *size)
         count += len(scenes)
-    print(f"rendering alone: {count / (done() - start):.0f} pictures of {WIDTH} x {HEIGHT} a second", flush=True)
+    print(f"rendering alone: {count / (done() - start):.0f} pictures of {size[1]} x {size[0]} a second", flush=True)
     start, count, waited = done(), 0, 0.0
     while done() - start < seconds:
         before = time.time()
-        drawn = [stream._next() for _ in range(32)]
+        drawn = [stream._next() for _ in range(many)]
         waited += time.time() - before
-        batch = stream.render(drawn, HEIGHT, WIDTH)
-        count += 32
+        batch = stream.render(drawn, *size)
+        count += many
     spent = done() - start
     print(
         f"fresh scenes: {count / spent:.0f} a second, {100 * waited / spent:.0f} % of it waiting",
@@ -88,7 +87,7 @@ def speed(stream: SceneStream, seconds: float) -> None:
     start, count = done(), 0
     while done() - start < seconds / 5:
         degraded = degrade(batch.rgb, generator)
-        count += 32
+        count += many
     print(f"degrade: {count / (done() - start):.0f} a second; mean {degraded.mean():.3f}", flush=True)
     nodes = np.array([len(scene.built.rows) for scene in drawn])
     sky = batch.sky.float().mean().item()

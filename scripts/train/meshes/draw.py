@@ -9,8 +9,8 @@ import numpy as np
 
 from scripts.train.meshes.assets import Library
 from scripts.train.meshes.caster import VIEW, Built, Prober
-from scripts.train.meshes.places import PLACES, Place
-from scripts.train.meshes.stage import Stage, colour
+from scripts.train.meshes.places import PLACES
+from scripts.train.meshes.stage import Place, Stage, colour
 
 TRIES = 10
 ENOUGH = 8

@@ -36,6 +36,21 @@ class Look:
 PLAIN = Look()
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a camera and a light need to know of a place.
+
+    inside: x0, x1, top (y < 0), z0, z1 where cameras may stand. targets: N x 3, points worth looking at. near: metres
+    at which a camera looks at a target, lowest and highest. outdoors: lit by sky and sun. open_side: has windows.
+    """
+
+    inside: tuple[float, float, float, float, float]
+    targets: np.ndarray
+    near: tuple[float, float]
+    outdoors: bool
+    windows: bool = False
+
+
 @dataclass
 class Stage:
     """Collects instances. taken: discs on the floor, rows of x, z, radius."""
