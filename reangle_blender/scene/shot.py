@@ -59,7 +59,7 @@ def build(
     range, size and view transform to the clip's. notes: receives sentences about the scene's settings.
     """
     saved = state.prepare(scene)
-    unit = _unit(scene, shot.cloud, notes)
+    unit = _unit(scene, shot.cloud, notes, is_placed=given is not None)
     if match:
         notes += match_scene(scene, shot.path, shot.frame_count)
     elif not shot.is_glance:
@@ -130,8 +130,11 @@ def _update(scene: Scene) -> None:
     scene.frame_set(int(np.clip(scene.frame_current, saved.first_frame, last)))
 
 
-def _unit(scene: Scene, cloud: Cloud, notes: list[str]) -> float:
-    """The scene's unit with a new cloud: where the artist placed something by the old one, the new one is as large."""
+def _unit(scene: Scene, cloud: Cloud, notes: list[str], *, is_placed: bool) -> float:
+    """The scene's unit with a new cloud: where the artist placed something by the old one, the new one is as large.
+
+    is_placed: a given camera decides the size of the origin, and so that of all below it, in Blender's world.
+    """
     saved = state.of(scene)
     before = point_cloud.cloud_of(scene)
     if not _artists_objects(scene):
@@ -140,10 +143,12 @@ def _unit(scene: Scene, cloud: Cloud, notes: list[str]) -> float:
         return saved.unit
     ratio = cloud.depth_ratio(before)
     if max(ratio, 1 / ratio) > NOTED_RATIO:
-        notes.append(
-            f"The new depth is {ratio:.3g} times the former; the cloud is drawn at the former size, so that cameras "
-            "that you placed by it stay right."
+        what = (
+            "the clip's origin is scaled with what hangs on it"
+            if is_placed
+            else "the cloud is drawn as large as before"
         )
+        notes.append(f"Depth is {ratio:.3g} times the former; {kept}, so cameras that you placed by it stay right.")
     return saved.unit / ratio
 
 

@@ -176,6 +176,26 @@ def test_the_backend_keeps_the_camera_that_is_given(matchmove: Object, desk: Sim
     wait_for_jobs(desk)
 
 
+def test_what_was_placed_by_a_guess_grows_with_the_clip_to_the_scenes_scale(
+    reangle: Reangle, matchmove: Object, clip: Path, tmp_path: Path
+) -> None:
+    scene, shots = bpy.context.scene, reangle("scene.shot")
+    shot, export = reangle("state").of(scene), reangle("scene.cameras").export_paths
+    given, scene.camera = read(reangle, clip, matchmove), matchmove
+    whole = geometry_of(reangle, given, tmp_path)
+    guess = replace(whole, about=None, cloud=replace(whole.cloud, depth=whole.cloud.depth * 4))
+    list(shots.build(scene, guess, "", given, [], match=True))
+    bpy.ops.reangle.apply_move(move="truck-right", amount=10, name="Side")
+    before = np.asarray(export(scene, [scene.objects["Side"]])[0].world_from_camera)
+    notes: list[str] = []
+    list(shots.build(scene, whole, "", given, notes, match=True))
+    assert "0.25 times the former; the clip's origin is scaled" in notes[0]
+    assert_same_cameras(shot.source, matchmove)
+    assert np.array(shot.cloud.matrix_world.to_scale()) == pytest.approx(1, abs=1e-5)
+    after = np.asarray(export(scene, [scene.objects["Side"]])[0].world_from_camera)
+    assert after[0, :3, 3] * 4 == pytest.approx(before[0, :3, 3], abs=1e-4)
+
+
 def test_errors_say_what_is_wrong_with_the_camera(reangle: Reangle, clip: Path) -> None:
     scene, given, error = bpy.context.scene, reangle("scene.given"), reangle("core.errors").UserError
     shot = reangle("state").prepare(scene)
