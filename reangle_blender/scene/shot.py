@@ -143,11 +143,7 @@ def _unit(scene: Scene, cloud: Cloud, notes: list[str], *, is_placed: bool) -> f
         return saved.unit
     ratio = cloud.depth_ratio(before)
     if max(ratio, 1 / ratio) > NOTED_RATIO:
-        what = (
-            "the clip's origin is scaled with what hangs on it"
-            if is_placed
-            else "the cloud is drawn as large as before"
-        )
+        kept = "the clip's origin is scaled with what hangs on it" if is_placed else "the cloud keeps its size"
         notes.append(f"Depth is {ratio:.3g} times the former; {kept}, so cameras that you placed by it stay right.")
     return saved.unit / ratio
 
