@@ -89,6 +89,24 @@ def test_a_path_is_solved_and_movers_do_not_bend_it(movers: int) -> None:
     assert np.median(camera.points.error) < 0.2
 
 
+@pytest.mark.parametrize("metres", [0.0, 0.8])
+def test_a_lens_that_bends_is_solved_and_taken_out(metres: float) -> None:
+    truth = path(9, metres)
+    camera = camera_from_tracks(tracks_of(truth, movers=40, k1=-0.12), FocalPrior())
+    assert camera.distortion is not None
+    focal, _, _, k1, k2 = camera.distortion.params
+    corner = (WIDTH**2 + HEIGHT**2) / 4 / FOCAL**2
+    assert k1 * corner + k2 * corner**2 == pytest.approx(-0.12 * corner, abs=0.004)
+    assert focal == pytest.approx(FOCAL, rel=0.03)
+    assert degrees_off(camera, truth) < 0.2
+    assert "straightened" in " ".join(camera.notes)
+
+
+def test_a_straight_lens_is_left_alone() -> None:
+    for metres in (0.0, 0.8):
+        assert camera_from_tracks(tracks_of(path(6, metres), movers=60), FocalPrior()).distortion is None
+
+
 def test_what_moves_is_masked_where_it_is() -> None:
     tracks = tracks_of(path(6, 0.8), movers=120)
     solved = choose(tracks, FocalPrior())

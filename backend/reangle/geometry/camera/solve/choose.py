@@ -7,9 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reangle.geometry.camera.solve.bends import BEND_SIGMA, lens_that_bends
 from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
+from reangle.geometry.camera.solve.key_frames import (
+    KEY_FRAMES,
+    KEY_TRACKS,
+    all_frames,
+    farthest,
+    key_frames,
+    spaced,
+)
 from reangle.geometry.camera.solve.path import agreement, solve_path, starting_pairs
-from reangle.geometry.camera.solve.poses import refine_pose, triangulate
+from reangle.geometry.camera.solve.poses import triangulate
 from reangle.geometry.camera.solve.prior import FocalPrior
 from reangle.geometry.camera.solve.tracks import Tracks, share_over_picture
 from reangle.geometry.camera.solve.turning import directions, solve_turning, stands_still
@@ -22,8 +31,7 @@ ALSO_TURNING = 0.7
 can explain a thing that moves before a background without parallax."""
 GOOD_PATH = 0.85
 """Agreement at which no other pair of frames is tried."""
-KEY_FRAMES, FIRST_FRAMES = 50, 16
-KEY_TRACKS, FIRST_TRACKS = 1500, 700
+FIRST_FRAMES, FIRST_TRACKS = 16, 700
 NOISE_PX = 0.3
 AGREES_PX = 1.0
 """Both for frames 720 pixels wide."""
@@ -77,18 +85,23 @@ def _still(tracks: Tracks, lens: Lens, near: np.ndarray) -> Solved:
 
 def _turning(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved:
     few = tracks.only_tracks(tracks.spread(KEY_TRACKS))
-    done = solve_turning(few, lens, replace(freedom, turning=True), _spaced(tracks.frames, KEY_FRAMES))
+    numbers = spaced(tracks.frames, KEY_FRAMES)
+    freedom = replace(freedom, turning=True)
+    done = solve_turning(few, lens, freedom, numbers)
+    keys = few.only_frames(numbers)
+    part = Solution(done.solution.lens, done.solution.R[numbers], done.solution.t[numbers], done.solution.xyz)
+    bent = lens_that_bends(part, keys, freedom)
+    if bent is not None:
+        done = solve_turning(few, bent, replace(freedom, bend_sigma=BEND_SIGMA), numbers)
     solution = done.solution
     # Tracks that had no part in it get their direction by the solved rotations.
-    missing = few.lengths == 0
-    solution = replace(
-        solution, xyz=np.where(missing[:, None], directions(tracks, solution.lens, solution.R), solution.xyz)
-    )
+    every = directions(tracks, solution.lens, solution.R)
+    solution = replace(solution, xyz=np.where((few.lengths == 0)[:, None], every, solution.xyz))
     return _judged("turning", solution, tracks, done.focal_sigma, scale, np.zeros(tracks.count))
 
 
 def _path(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved | None:
-    first = _spaced(tracks.frames, FIRST_FRAMES)
+    first = spaced(tracks.frames, FIRST_FRAMES)
     few = tracks.only_frames(first)
     few = few.only_tracks(few.spread(FIRST_TRACKS))
     best: tuple[float, Solution, np.ndarray] | None = None
@@ -105,56 +118,32 @@ def _path(tracks: Tracks, lens: Lens, freedom: Freedom, scale: float) -> Solved 
     if best is None or best[2].sum() < 3:
         return None
     _, solution, solved = best
-    solution = _with_frames(solution, few, tracks, first[solved], np.arange(len(first))[solved], scale)
+    chosen = np.flatnonzero(solved)
+    part = Solution(solution.lens, solution.R[chosen], solution.t[chosen], solution.xyz)
+    solution = all_frames(part, few.only_frames(chosen), tracks, first[chosen], scale)
     return _refined(solution, tracks, freedom, scale)
 
 
 def _refined(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float) -> Solved:
-    """Adjust key frames, then place all others: first with the lens held, then twice without what moves."""
+    """First with the lens held, or bent if it is; then twice without what moves."""
     everything = np.ones(tracks.count, bool)
-    first = _adjusted(solution, tracks, everything, replace(freedom, focal_sigma=0), scale)
+    keys = key_frames(solution, tracks, everything, scale)
+    bent = lens_that_bends(keys.solution, keys.agreeing(12 * scale), freedom)
+    first_freedom = replace(freedom, focal_sigma=0)
+    if bent is not None:
+        solution = replace(solution, lens=bent)
+        first_freedom = freedom = replace(freedom, bend_sigma=BEND_SIGMA)
+    first = _adjusted(solution, tracks, everything, first_freedom, scale)
     second = _adjusted(first.solution, tracks, ~first.moves, freedom, scale)
     return _adjusted(second.solution, tracks, ~second.moves, freedom, scale)
 
 
 def _adjusted(solution: Solution, tracks: Tracks, use: np.ndarray, freedom: Freedom, scale: float) -> Solved:
     """Key frames adjusted to tracks of a mask of N, the other frames placed, and all tracks judged."""
-    keys = _spaced(tracks.frames, KEY_FRAMES)
-    few = tracks.only_frames(keys).only_tracks(use)
-    few = few.only_tracks(few.spread(KEY_TRACKS))
-    part = Solution(solution.lens, solution.R[keys], solution.t[keys], solution.xyz)
-    xyz, angle = triangulate(part.lens, part.R, part.t, few, _far(part))
-    part = replace(part, xyz=xyz)
-    few = few.only_tracks((few.lengths >= 3) & (angle > 0.02))
-    away = np.linalg.norm(part.residuals(few), axis=1)
-    part = adjust(part, few.only(away < 8 * scale), replace(freedom, focal_sigma=0, iterations=8)).solution
-    away = np.linalg.norm(part.residuals(few), axis=1)
-    done = adjust(part, few.only(away < 2.5 * scale), freedom)
-    solution = _with_frames(done.solution, few, tracks, keys, np.arange(len(keys)), scale)
+    keys = key_frames(solution, tracks, use, scale)
+    done = adjust(keys.solution, keys.agreeing(2.5 * scale), freedom)
+    solution = all_frames(done.solution, keys.tracks, tracks, keys.numbers, scale)
     return _judged("moving", solution, tracks, done.focal_sigma, scale, None)
-
-
-def _with_frames(
-    part: Solution, few: Tracks, tracks: Tracks, frames: np.ndarray, rows: np.ndarray, scale: float
-) -> Solution:
-    """All frames, from the solved ones: numbers `frames`, which are `rows` of the part."""
-    R, t = np.tile(np.eye(3), (tracks.frames, 1, 1)), np.zeros((tracks.frames, 3))
-    R[frames], t[frames] = part.R[rows], part.t[rows]
-    inside = np.isin(few.frame, rows)
-    away = np.linalg.norm(part.residuals(few), axis=1)
-    total = np.bincount(few.track, weights=inside * np.minimum(away, 100), minlength=few.count)
-    seen = np.bincount(few.track, weights=inside, minlength=few.count)
-    good = (seen >= 2) & (total < 2 * scale * seen)
-    for index in np.setdiff1d(np.arange(tracks.frames), frames):
-        near = frames[np.argmin(np.abs(frames - index))]
-        number, uv = tracks.in_frame(int(index))
-        use = good[number]
-        R[index], t[index] = R[near], t[near]
-        if use.sum() >= 8:
-            R[index], t[index] = refine_pose(
-                part.lens, R[near], t[near], uv[use], part.xyz[number[use]], 1.0 * scale, iterations=12
-            )
-    return Solution(part.lens, R, t, part.xyz)
 
 
 def _judged(
@@ -162,7 +151,7 @@ def _judged(
 ) -> Solved:
     """Which tracks agree. Of a moving camera all points are triangulated anew and refined first."""
     if angle is None:
-        xyz, angle = triangulate(solution.lens, solution.R, solution.t, tracks, _far(solution))
+        xyz, angle = triangulate(solution.lens, solution.R, solution.t, tracks, farthest(solution))
         solution = replace(solution, xyz=xyz)
         held = Freedom(solution.lens.focal, cameras_held=True, scale=NOISE_PX * scale, iterations=6)
         solution = adjust(solution, tracks, held).solution
@@ -172,13 +161,3 @@ def _judged(
     near = np.bincount(tracks.track, weights=agrees, minlength=tracks.count) / seen
     far = np.bincount(tracks.track, weights=away > 2.5 * AGREES_PX * scale, minlength=tracks.count) / seen
     return Solved(motion, solution, near >= 0.8, far >= 0.3, share_over_picture(tracks, agrees), focal_sigma, angle)
-
-
-def _far(solution: Solution) -> float:
-    centres = -np.einsum("tji,tj->ti", solution.R, solution.t)
-    return 200 * max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1e-9)
-
-
-def _spaced(count: int, most: int) -> np.ndarray:
-    """At most `most` frame numbers, evenly from the first to the last."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
+from reangle.geometry.camera.solve.key_frames import farthest
 from reangle.geometry.camera.solve.poses import absolute_pose, refine_pose, relative_pose, rotation_between, triangulate
 from reangle.geometry.camera.solve.tracks import Tracks, share_over_picture
 
-FARTHEST = 200.0
-"""Depth limit of a point, in radii of the path."""
 LEAST_COMMON = 40
 
 
@@ -81,11 +80,6 @@ def solve_path(tracks: Tracks, lens: Lens, pair: tuple[int, int], scale: float) 
     return solution, solved
 
 
-def _farthest(solution: Solution) -> float:
-    centres = -np.einsum("tji,tj->ti", solution.R, solution.t)
-    return FARTHEST * max(float(np.linalg.norm(centres - centres.mean(axis=0), axis=1).max()), 1e-9)
-
-
 def _grow(
     solution: Solution, tracks: Tracks, solved: np.ndarray, among: np.ndarray, freedom: Freedom, scale: float
 ) -> tuple[Solution, np.ndarray]:
@@ -93,7 +87,7 @@ def _grow(
     chosen = np.flatnonzero(solved)
     few = tracks.only_frames(chosen).only_tracks(among)
     part = Solution(solution.lens, solution.R[chosen], solution.t[chosen], solution.xyz)
-    xyz, angle = triangulate(part.lens, part.R, part.t, few, _farthest(part))
+    xyz, angle = triangulate(part.lens, part.R, part.t, few, farthest(part))
     part = replace(part, xyz=xyz)
     for threshold in (6 * scale, 2.5 * scale):
         agrees = _agreeing(part, few, threshold) & (angle > 0.05)
@@ -111,7 +105,7 @@ def _triangulated(
     chosen = np.flatnonzero(solved)
     few = tracks.only_frames(chosen).only_tracks(~good)
     part = Solution(solution.lens, solution.R[chosen], solution.t[chosen], solution.xyz)
-    xyz, angle = triangulate(part.lens, part.R, part.t, few, _farthest(part))
+    xyz, angle = triangulate(part.lens, part.R, part.t, few, farthest(part))
     part = replace(part, xyz=np.where(good[:, None], solution.xyz, xyz))
     new = _agreeing(part, few, 2 * scale) & (angle > 0.3)
     return replace(solution, xyz=part.xyz), good | new

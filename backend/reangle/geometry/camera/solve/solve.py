@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from reangle.folders import Distortion
+from reangle.geometry.camera.solve.bundle import Lens
 from reangle.geometry.camera.solve.choose import Solved, choose
 from reangle.geometry.camera.solve.follow import follow
 from reangle.geometry.camera.solve.movers import moving_masks
@@ -14,6 +17,7 @@ from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
 from reangle.geometry.camera.solve.tracks import Tracks, no_tracks
 from reangle.geometry.clip_camera import ClipCamera, SparsePoints
 from reangle.geometry.footage import Footage, K_from_fov
+from reangle.geometry.undistortion import K_without_distortion, straightened
 
 MEDIAN_DEPTH = 4.0
 """A solved world has no unit: its points are this far from the first camera, by their median."""
@@ -45,6 +49,7 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
             "Camera: taken for still, since the clip has too little texture to follow. If it moves, give a solved "
             "camera or camera files.",
         )
+    solved, tracks, distortion = _straight(solved, tracks)
     lens, motion = solved.solution.lens, solved.motion
     world_from_camera, xyz = _in_first_camera(solved)
     points = SparsePoints.none()
@@ -68,8 +73,33 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
         lens_source="set" if prior.held else "solved" if solved_lens else "assumed",
         points=points,
         moving=moving_masks(tracks, solved.moves, solved.stands),
-        notes=(*_notes(solved, tracks, points), _lens_note(prior, fov, solved_lens)),
+        distortion=distortion,
+        notes=(*_notes(solved, tracks, points), _lens_note(prior, fov, solved_lens), *_bend_note(distortion, tracks)),
     )
+
+
+def _straight(solved: Solved, tracks: Tracks) -> tuple[Solved, Tracks, Distortion | None]:
+    """The same with a pinhole, for frames without distortion, and the distortion."""
+    lens = solved.solution.lens
+    if lens.k1 == 0 and lens.k2 == 0:
+        return solved, tracks, None
+    distortion = Distortion(model="RADIAL", params=(lens.focal, lens.centre_x, lens.centre_y, lens.k1, lens.k2))
+    K = K_without_distortion(distortion, tracks.width, tracks.height)
+    plain = Lens(float(K[0, 0]), lens.centre_x, lens.centre_y)
+    uv = straightened(tracks.uv, distortion, K, tracks.width, tracks.height)
+    inside = ((uv > 0) & (uv < (tracks.width, tracks.height))).all(axis=1)
+    straight = replace(tracks, uv=uv).only(inside)
+    return replace(solved, solution=replace(solved.solution, lens=plain)), straight, distortion
+
+
+def _bend_note(distortion: Distortion | None, clip: Tracks) -> tuple[str, ...]:
+    if distortion is None:
+        return ()
+    focal, x, y, k1, k2 = distortion.params
+    corner = (x**2 + y**2) / focal**2
+    shift = (k1 * corner + k2 * corner**2) * corner**0.5 * focal / clip.width
+    way = "in" if shift < 0 else "out"
+    return (f"Lens: it bends the corners {way} by {100 * abs(shift):.1f} % of the width; the frames are straightened.",)
 
 
 def _in_first_camera(solved: Solved) -> tuple[np.ndarray, np.ndarray]:
