@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras from JSON and from COLMAP's text files."""
+"""Cameras from JSON files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy.spatial.transform import Rotation
 
 from reangle.contract import CameraPath, ContractError
 from reangle.errors import UserError
@@ -118,77 +117,3 @@ def _reason(error: Exception) -> str:
         where = ".".join(str(step) for step in first["loc"])
         return f"{where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
     return str(error)
-
-
-def read_colmap(cameras: Path, images: Path) -> CameraTrack:
-    """Read COLMAP's cameras.txt and images.txt; images in natural order of their names are the frames.
-
-    Raises UserError for lens models with distortion, cameras of different sizes, and invalid lines.
-    """
-    lenses = dict(_colmap_lens(line) for line in _lines(cameras, "cameras.txt") if line)
-    poses: list[tuple[str, int, np.ndarray]] = []
-    # Every other line lists 2D points, and is empty where an image has none.
-    for line in _lines(images, "images.txt")[::2]:
-        if not line:
-            continue
-        try:
-            _, qw, qx, qy, qz, tx, ty, tz, camera, name = line.split(maxsplit=9)
-            camera_from_world = np.eye(4)
-            camera_from_world[:3, :3] = Rotation.from_quat([float(q) for q in (qx, qy, qz, qw)]).as_matrix()
-            camera_from_world[:3, 3] = float(tx), float(ty), float(tz)
-            poses.append((name, int(camera), np.linalg.inv(camera_from_world)))
-        except ValueError as error:
-            raise _invalid("images.txt", line) from error
-    if not poses:
-        raise UserError("images.txt lists no images.", advice="Export the model from COLMAP as text again.")
-    poses.sort(key=lambda pose: natural_key(pose[0]))
-    missing = sorted({camera for _, camera, _ in poses} - set(lenses))
-    if missing:
-        raise UserError(
-            f"images.txt uses camera {missing[0]}, which cameras.txt does not have.",
-            advice="Export both files together.",
-        )
-    sizes = {lenses[camera][1:] for _, camera, _ in poses}
-    if len(sizes) > 1:
-        raise UserError(
-            f"The cameras of cameras.txt have different sizes: {sorted(sizes)}.",
-            advice="Use the images of one clip only.",
-        )
-    width, height = sizes.pop()
-    K = np.stack([lenses[camera][0] for _, camera, _ in poses])
-    return CameraTrack(K, np.stack([matrix for _, _, matrix in poses]), width, height, "relative")
-
-
-def _lines(path: Path, name: str) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name} cannot be read: {error}.", advice="Export it from COLMAP as text.") from error
-    return [line.strip() for line in lines if not line.lstrip().startswith("#")]
-
-
-_COLMAP_FOCALS = {"SIMPLE_PINHOLE": 1, "SIMPLE_RADIAL": 1, "RADIAL": 1, "PINHOLE": 2, "OPENCV": 2, "FULL_OPENCV": 2}
-
-
-def _colmap_lens(line: str) -> tuple[int, tuple[np.ndarray, int, int]]:
-    try:
-        number, model, width, height, *rest = line.split()
-        values = [float(value) for value in rest]
-        focals = _COLMAP_FOCALS.get(model)
-        if focals is None or any(values[focals + 2 :]):
-            raise UserError(
-                f"Camera {number} in cameras.txt has the lens model {model} with distortion, which is not supported.",
-                advice="Undistort the clip first (`colmap image_undistorter`), then use its cameras and frames.",
-            )
-        fx, fy, (cx, cy) = values[0], values[focals - 1], values[focals : focals + 2]
-        if fx <= 0 or fy <= 0:
-            raise ValueError("focal length")
-        return int(number), (np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64), int(width), int(height))
-    except ValueError as error:
-        raise _invalid("cameras.txt", line) from error
-
-
-def _invalid(name: str, line: str) -> UserError:
-    return UserError(
-        f"{name} has a line that cannot be read: {line[:80]!r}.", advice="Export it from COLMAP as text again."
-    )

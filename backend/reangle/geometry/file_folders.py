@@ -10,7 +10,7 @@ from typing import Any
 
 from reangle.errors import UserError
 from reangle.geometry.camera_files import natural_key
-from reangle.geometry.file_kinds import COLMAP_TEXT
+from reangle.geometry.file_kinds import COLMAP_FILES
 
 
 def collect_geometry_files(folder: Path) -> list[Path]:
@@ -58,7 +58,7 @@ def collect_camera_files(folder: Path) -> list[Path]:
     cameras = _camera_files(paths)
     if not cameras:
         raise UserError(
-            f"There is no camera file in {folder}.", advice="Put a camera JSON or COLMAP's text files there."
+            f"There is no camera file in {folder}.", advice="Put a camera JSON or the files of COLMAP's model there."
         )
     return cameras
 
@@ -68,7 +68,7 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _camera_files(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in paths if path.name.lower() in COLMAP_TEXT or _is_camera_json(path)]
+    return [path for path in paths if path.name.lower() in COLMAP_FILES or _is_camera_json(path)]
 
 
 def _is_deep_png(path: Path) -> bool:

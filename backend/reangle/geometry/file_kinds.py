@@ -6,7 +6,10 @@ from __future__ import annotations
 from pathlib import PurePath
 
 DEPTH_SUFFIXES = (".exr", ".png", ".npz", ".npy")
-COLMAP_TEXT = ("cameras.txt", "images.txt")
+COLMAP_FILES = tuple(
+    f"{part}{end}" for part in ("cameras", "images", "points3d", "rigs", "frames") for end in (".txt", ".bin")
+)
+"""Of COLMAP's models, in lower case."""
 
 
 def is_depth_map(name: str) -> bool:
@@ -15,4 +18,4 @@ def is_depth_map(name: str) -> bool:
 
 def is_camera_file(name: str) -> bool:
     """Whether it is a camera JSON or one of the files of COLMAP's model."""
-    return PurePath(name).suffix.lower() == ".json" or name.lower() in COLMAP_TEXT
+    return PurePath(name).suffix.lower() == ".json" or name.lower() in COLMAP_FILES

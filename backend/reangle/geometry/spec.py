@@ -44,7 +44,7 @@ class GeometryParams:
 
 GLANCE = StageSpec(
     kind="glance",
-    version=1,
+    version=2,
     params=GlanceParams,
     reads={"decode": DecodedClip},
     writes=GeometryFolder,
@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=1,
+    version=2,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=2,
+    version=3,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),

@@ -21,14 +21,16 @@ from reangle.geometry.edges import sharpen
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import ExactDepth, FrameDepth, WorldDepth
 from reangle.geometry.geometry_writer import Frame, GeometryWriter
+from reangle.geometry.multiview import refine_static
 from reangle.geometry.spec import DepthContext, GeometryContext, GlanceContext
+from reangle.geometry.undistortion import at_size, undistorted
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.parallel import in_order
 from reangle.weights.licences import OWN_FILES
 
-PROVIDER_SHARE, ANCHOR_SHARE = 0.5, 0.2
+PROVIDER_SHARE, ANCHOR_SHARE, REFINE_SHARE = 0.4, 0.15, 0.25
 """Shares of the stage's progress; the rest is sharpening and writing."""
-WRITING = PROVIDER_SHARE + ANCHOR_SHARE
+WRITING = PROVIDER_SHARE + ANCHOR_SHARE + REFINE_SHARE
 
 
 def estimate(context: GeometryContext) -> None:
@@ -49,11 +51,12 @@ def _write(footage: Footage, camera: ClipCamera, context: DepthContext) -> None:
     share = replace(context, report=_part(context, 0.0, PROVIDER_SHARE))
     depth: FrameDepth | ExactDepth = provider.load()(footage, camera, share)
     if isinstance(depth, ExactDepth):
-        camera, depth = in_one_scale(camera, depth, footage)
+        camera, depth = in_one_scale(camera, _without_distortion(depth, camera), footage)
         size, frames, notes = depth.depth.shape[1:], _exact_frames(camera, depth), depth.notes
         checkpoint, licence, scale = "", OWN_FILES.name, depth.scale
     else:
         world = anchor(depth, camera, footage, _part(context, PROVIDER_SHARE, ANCHOR_SHARE))
+        world = refine_static(world, camera, footage, _part(context, PROVIDER_SHARE + ANCHOR_SHARE, REFINE_SHARE))
         size, frames, notes = (footage.height, footage.width), _sharp_frames(world, footage), world.notes
         checkpoint, licence, scale = depth.checkpoint, depth.licence, camera.scale
     height, width = size
@@ -75,6 +78,21 @@ def _write(footage: Footage, camera: ClipCamera, context: DepthContext) -> None:
     save_cloud(VideoGeometry.load(context.out), footage, context.out)
     for note in notes:
         context.report(1.0, note)
+
+
+def _without_distortion(depth: ExactDepth, camera: ClipCamera) -> ExactDepth:
+    """Depth maps of the clip's own frames, as the frames without distortion see them."""
+    if camera.distortion is None:
+        return depth
+    height, width = depth.depth.shape[1:]
+    distortion, K = (
+        at_size(camera.distortion, (camera.width, camera.height), (width, height)),
+        camera.K_at(width, height),
+    )
+    straight = np.stack(
+        [undistorted(np.ascontiguousarray(one), distortion, K[0], cv2.INTER_NEAREST) for one in depth.depth]
+    )
+    return replace(depth, depth=straight, valid=straight > 0)
 
 
 def _exact_frames(camera: ClipCamera, depth: ExactDepth) -> Iterator[Frame]:

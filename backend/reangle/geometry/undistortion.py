@@ -54,14 +54,23 @@ def K_without_distortion(distortion: Distortion, width: int, height: int) -> np.
     return K
 
 
-def undistorted(image: np.ndarray, distortion: Distortion, K: np.ndarray) -> np.ndarray:
+def undistorted(
+    image: np.ndarray, distortion: Distortion, K: np.ndarray, interpolation: int = cv2.INTER_CUBIC
+) -> np.ndarray:
     """The frame (height x width x channels) without distortion, as a pinhole K of the same size sees it.
 
-    Image and distortion belong to the same pixels.
+    Image and distortion belong to the same pixels. interpolation: OpenCV's; INTER_NEAREST for depth.
     """
     height, width = image.shape[:2]
     columns, rows = _lookup(distortion, tuple(K.ravel().tolist()), width, height)
-    return cv2.remap(image, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(image, columns, rows, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
+def at_size(distortion: Distortion, size: tuple[int, int], new_size: tuple[int, int]) -> Distortion:
+    """The same lens for frames of another size, both width x height of one aspect."""
+    camera = _camera(distortion, *size)
+    camera.rescale(*new_size)
+    return Distortion(model=camera.model_name, params=tuple(camera.params))
 
 
 def straightened(uv: np.ndarray, distortion: Distortion, K: np.ndarray, width: int, height: int) -> np.ndarray:

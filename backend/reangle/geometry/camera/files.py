@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
+import pycolmap
 
 from reangle.errors import UserError
+from reangle.folders import Distortion
 from reangle.geometry.camera.still import still_camera
-from reangle.geometry.camera_files import CameraTrack, read_camera_json, read_colmap, relative_to_first
+from reangle.geometry.camera_files import CameraTrack, read_camera_json, relative_to_first
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.clip_match import K_of_frames, for_each_frame, motion_of, used_part
-from reangle.geometry.file_kinds import COLMAP_TEXT
+from reangle.geometry.clip_match import K_of_frames, for_each_frame, motion_of, used_area, used_part
+from reangle.geometry.colmap_model import read_colmap
+from reangle.geometry.file_kinds import COLMAP_FILES
 from reangle.geometry.footage import Footage
 from reangle.geometry.spec import CameraContext
 from reangle.weights.licences import OWN_FILES
@@ -26,10 +29,13 @@ def provide(footage: Footage, context: CameraContext) -> ClipCamera:
     if track is None:
         return still_camera(footage, fov, ("Camera: static, since there is no camera file.",))
     K = K_of_frames("The camera file is for", track.K, track.width, track.height, footage)
-    path, notes = track.world_from_camera, list[str]()
+    path, notes = track.world_from_camera, list(track.notes)
     if len(K) > 1:
-        part, notes = used_part(len(K), footage, context.params.start, "cameras")
-        K, path = K[part], path[part]
+        part, more = used_part(len(K), footage, context.params.start, "cameras")
+        K, path, notes = K[part], path[part], [*notes, *more]
+    distortion = distortion_of_frames(track, footage)
+    if distortion is not None:
+        notes.append(f"Lens: its distortion ({distortion.model}) is taken out of the frames.")
     if fov is not None:
         notes.append("Lens: from the camera file; the field of view in the settings is ignored.")
     path = relative_to_first(for_each_frame(path, footage))
@@ -42,14 +48,30 @@ def provide(footage: Footage, context: CameraContext) -> ClipCamera:
         scale=track.scale,
         source="files",
         lens_source="files",
+        distortion=distortion,
         licence=OWN_FILES.name,
         notes=tuple(notes),
     )
 
 
+def distortion_of_frames(track: CameraTrack, footage: Footage) -> Distortion | None:
+    """The track's distortion in pixels of the clip's frames, which may show a part of its picture."""
+    if track.distortion is None:
+        return None
+    left, top, width, height = used_area("The camera file is for", track.width, track.height, footage)
+    lens = pycolmap.Camera(
+        model=track.distortion.model, width=track.width, height=track.height, params=list(track.distortion.params)
+    )
+    lens.principal_point_x -= left
+    lens.principal_point_y -= top
+    lens.width, lens.height = width, height
+    lens.rescale(footage.width, footage.height)
+    return Distortion(model=lens.model_name, params=tuple(lens.params))
+
+
 def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
     """The camera among the uploaded files (name, path); None if there is none, UserError if there are two."""
-    colmap = {name.lower(): path for name, path in files if name.lower() in COLMAP_TEXT}
+    colmap = {name: path for name, path in files if name.lower() in COLMAP_FILES}
     jsons = [(name, path) for name, path in files if PurePath(name).suffix.lower() == ".json"]
     if len(jsons) + bool(colmap) > 1:
         names = [name for name, _ in jsons] + sorted(colmap)
@@ -58,9 +80,4 @@ def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
         )
     if jsons:
         return read_camera_json(*jsons[0])
-    if len(colmap) == 1:
-        missing = next(name for name in COLMAP_TEXT if name not in colmap)
-        raise UserError(
-            f"{missing} is missing beside {next(iter(colmap))}.", advice="COLMAP's two text files go together."
-        )
-    return read_colmap(colmap["cameras.txt"], colmap["images.txt"]) if colmap else None
+    return read_colmap(colmap) if colmap else None

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from reangle.geometry.camera.still import still_camera
+from reangle.geometry.camera.solve.prior import FocalPrior
+from reangle.geometry.camera.solve.solve import solve_camera
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.footage import Footage
 from reangle.geometry.spec import CameraContext
@@ -11,4 +12,6 @@ from reangle.geometry.spec import CameraContext
 
 def provide(footage: Footage, context: CameraContext) -> ClipCamera:
     """See `reangle.geometry.provider.CameraProvider`."""
-    return still_camera(footage, context.params.horizontal_fov_deg)
+    prior = FocalPrior.from_settings(context.params.horizontal_fov_deg)
+    # What is being done is no note for the artist.
+    return solve_camera(footage, prior, lambda share, _doing: context.report(share, ""))
