@@ -24,8 +24,8 @@ from . import connection, fetching, ledger, main_thread, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
 
-ASSUMED_FOV_DEG = 50.0
-"""Horizontal field of view of a clip's camera while nothing is known of it."""
+ASSUMED_FOV_DEG = 55.0
+"""Horizontal field of view of a clip's camera while nothing is known of it, as the backend assumes it."""
 
 
 def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:

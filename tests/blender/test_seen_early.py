@@ -70,7 +70,7 @@ def test_the_clip_is_shown_at_once(shown: Reangle, clip: Path) -> None:
     assert Path(background.image.filepath) == clip
     user = background.image_user
     assert (user.frame_start, user.frame_duration, user.frame_offset) == (FIRST, tiny.FRAMES - 1, 1)
-    assert np.degrees(shot.source.data.angle_x) == pytest.approx(50, abs=0.01)
+    assert np.degrees(shot.source.data.angle_x) == pytest.approx(55, abs=0.01)
     plane = shot.plane
     assert (plane.parent, plane.data, plane.image_user.frame_offset) == (shot.source, background.image, 1)
     corner = shot.source.data.view_frame(scene=scene)[0] * shot.source.data.display_size
