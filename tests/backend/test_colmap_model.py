@@ -12,6 +12,7 @@ import pytest
 from reangle.errors import UserError
 from reangle.folders import Distortion
 from reangle.geometry.colmap_model import read_colmap
+from reangle.geometry.file_folders import collect_camera_files
 from reangle.geometry.undistortion import K_without_distortion, bent, straightened, undistorted
 from scipy.spatial.transform import Rotation
 
@@ -74,6 +75,14 @@ def test_text_without_lines_of_points_and_with_a_byte_order_mark_is_read(tmp_pat
     files["images.txt"].write_text("\ufeff\n" + "\n\n".join(bare[:6]) + "\n" + "\n".join(bare[6:]), encoding="utf-8")
     only = {name: files[name] for name in ("cameras.txt", "images.txt")}
     np.testing.assert_allclose(read_colmap(only).world_from_camera, poses(10), atol=1e-9)
+
+
+def test_the_model_with_most_images_of_several_is_collected(tmp_path: Path) -> None:
+    model(tmp_path / "sparse" / "0", "PINHOLE", binary=True, count=3)
+    model(tmp_path / "sparse" / "1", "PINHOLE", binary=True, count=9)
+    collected = collect_camera_files(tmp_path)
+    assert {path.parent.name for path in collected} == {"1"}
+    assert len(read_colmap({path.name: path for path in collected}).K) == 9
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,22 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _camera_files(paths: Iterable[Path]) -> list[Path]:
-    return [path for path in paths if path.name.lower() in COLMAP_FILES or _is_camera_json(path)]
+    paths = list(paths)
+    return [path for path in paths if _is_camera_json(path)] + _largest_model(paths)
+
+
+def _largest_model(paths: Iterable[Path]) -> list[Path]:
+    """The files of one of COLMAP's models, which it writes to sparse/0, sparse/1, ...: that with most images."""
+    models: dict[Path, list[Path]] = {}
+    for path in paths:
+        if path.name.lower() in COLMAP_FILES:
+            models.setdefault(path.parent, []).append(path)
+
+    def worth(folder: Path) -> tuple[int, int]:
+        sizes = (path.stat().st_size for path in models[folder] if path.stem.lower() == "images")
+        return max(sizes, default=0), -len(folder.parts)
+
+    return models[max(models, key=worth)] if models else []
 
 
 def _is_deep_png(path: Path) -> bool:
