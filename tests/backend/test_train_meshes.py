@@ -112,7 +112,7 @@ def test_every_place_gives_pictures_worth_seeing(library: Library, kind: str) ->
     prober = Prober(library)
     scenes = [draw(library, prober, np.random.default_rng(seed), kind) for seed in range(3)]
     stream = object.__new__(SceneStream)
-    stream.library, stream.device, stream._caster = library, torch.device("cpu"), Caster(library, "cpu")
+    stream.library, stream.device, stream.caster = library, torch.device("cpu"), Caster(library, "cpu")
     batch = stream.render(scenes, 32, 48)
     assert batch.rgb.isfinite().all()
     assert ((batch.depth > 0.03) & (batch.depth <= FAR)).all()

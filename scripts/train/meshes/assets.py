@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,14 @@ SKY = (256, 512)
 """Rows and columns of every sky."""
 CREASE = 0.7
 """Normals are smooth where faces agree with their mean to this cosine."""
+PACKED = {
+    "points": np.uint16,
+    "uv": np.float16,
+    "corners": np.uint16,
+    "uv_corners": np.uint16,
+    "materials": np.uint16,
+}
+"""Columns of the file under LZMA."""
 F = np.float32
 
 
@@ -62,69 +72,81 @@ class Library:
 
 
 @dataclass
-class _Mesh:
-    """corners: T x 3 x 3. uv: T x 3 x 2. normals: T x 3 x 3. materials: T."""
+class _Meshes:
+    """Meshes one after the other. counts: M, triangles of each. corners, normals: T x 3 x 3. uv: T x 3 x 2."""
 
+    counts: np.ndarray
     corners: np.ndarray
-    uv: np.ndarray
     normals: np.ndarray
+    uv: np.ndarray
     materials: np.ndarray
     supports: np.ndarray
-    group: str
+    groups: list[str]
 
 
 def load_library(path: Path | None, seed: int = 5) -> Library:
     """Read the packed assets and add shapes, patterns and plain skies. Builds all hierarchies: takes seconds."""
     from scripts.train.meshes.caster import build_hierarchies
 
-    rng = np.random.default_rng(seed)
-    images = list(patterns(rng))
-    groups = [name for name, _ in images]
-    pictures = [image for _, image in images]
-    materials = [[0.8, 0.8, 0.8, 0.0, -1.0]]
-    meshes = [_shape_mesh(name, shape) for name, shape in shapes(rng)]
-    skies, suns = _plain_skies(rng)
-    indoors = [False] * len(skies)
-    if path is not None:
-        with np.load(path) as file:
-            packed = dict(file)
-        loaded = _images(packed, "textures")
-        palette = packed["palette"].copy()
-        palette[:, 4] = np.where(palette[:, 4] >= 0, palette[:, 4] + len(pictures), -1)
-        meshes += _packed_meshes(packed, len(materials))
-        materials += palette.tolist()
-        pictures += loaded
-        groups += ["holes" if image.shape[2] == 4 and image[..., 3].min() < 100 else "photo" for image in loaded]
-        skies += [_decoded(image) for image in _images(packed, "skies")]
-        suns += list(packed["suns"])
-        indoors += packed["indoors"].tolist()
-    texels, textures = _mip_chains(pictures)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        packed: dict[str, np.ndarray] = {}
+        unpacked: dict[str, Future[np.ndarray]] = {}
+        loaded: list[Future[np.ndarray]] = []
+        painted: list[Future[np.ndarray]] = []
+        if path is not None:
+            with np.load(path) as file:
+                packed = dict(file)
+            unpacked = {name: pool.submit(_unpacked, packed[name], kind) for name, kind in PACKED.items()}
+            loaded, painted = _images(pool, packed, "textures"), _images(pool, packed, "skies")
+        rng = np.random.default_rng(seed)
+        images = list(patterns(rng))
+        meshes = [_shape_meshes(list(shapes(rng)))]
+        skies, suns = _plain_skies(rng)
+        indoors = [False] * len(skies)
+        groups = [name for name, _ in images]
+        pictures = [image for _, image in images]
+        materials = [[0.8, 0.8, 0.8, 0.0, -1.0]]
+        if path is not None:
+            palette = packed["palette"].copy()
+            palette[:, 4] = np.where(palette[:, 4] >= 0, palette[:, 4] + len(pictures), -1)
+            packed |= {name: future.result() for name, future in unpacked.items()}
+            meshes.append(_packed_meshes(packed, len(materials)))
+            materials += palette.tolist()
+            found = [future.result() for future in loaded]
+            pictures += found
+            groups += ["holes" if image.shape[2] == 4 and image[..., 3].min() < 100 else "photo" for image in found]
+            skies += list(pool.map(_decoded, [future.result() for future in painted]))
+            suns += list(packed["suns"])
+            indoors += packed["indoors"].tolist()
+        texels, textures = _mip_chains(pool, pictures)
     table = np.zeros((len(materials), 8), F)
     table[:, :5] = materials
     table[:, :3] = table[:, :3] ** 2.2
     holes = np.array([group == "holes" for group in groups])
     table[:, 5] = (table[:, 4] >= 0) & holes[table[:, 4].astype(int)]
-    first = np.cumsum([0, *(len(mesh.corners) for mesh in meshes)]).astype(np.int32)
-    corners = np.concatenate([mesh.corners for mesh in meshes]).astype(F)
+    first = np.cumsum([0, *np.concatenate([part.counts for part in meshes])]).astype(np.int32)
+    corners = np.concatenate([part.corners for part in meshes]).astype(F)
     order, nodes = build_hierarchies(corners, first)
     sky_array = np.stack(skies).astype(F)
     return Library(
-        triangles=_triangles(corners[order], np.concatenate([mesh.materials for mesh in meshes])[order]),
+        triangles=_triangles(corners[order], np.concatenate([part.materials for part in meshes])[order]),
         attributes=_attributes(
-            np.concatenate([mesh.normals for mesh in meshes])[order],
-            np.concatenate([mesh.uv for mesh in meshes])[order],
+            np.concatenate([part.normals for part in meshes])[order],
+            np.concatenate([part.uv for part in meshes])[order],
         ),
         nodes=nodes,
         mesh_first=first,
-        mesh_boxes=np.array([[*m.corners.min((0, 1)), *m.corners.max((0, 1))] for m in meshes], F),
-        supports=np.stack([mesh.supports for mesh in meshes]).astype(F),
+        mesh_boxes=np.concatenate(
+            [np.minimum.reduceat(corners.min(1), first[:-1]), np.maximum.reduceat(corners.max(1), first[:-1])], 1
+        ),
+        supports=np.concatenate([part.supports for part in meshes]).astype(F),
         materials=table,
         texels=texels,
         textures=textures,
         skies=sky_array,
-        harmonics=np.stack([_harmonics(sky) for sky in sky_array]).astype(F),
+        harmonics=_harmonics(sky_array),
         suns=np.array(suns, F),
-        mesh_groups=_by_name([mesh.group for mesh in meshes]),
+        mesh_groups=_by_name([group for part in meshes for group in part.groups]),
         texture_groups=_by_name(groups),
         sky_groups=_by_name(["room" if room else "outdoor" for room in indoors]),
     )
@@ -135,13 +157,16 @@ def _by_name(names: Sequence[str]) -> dict[str, np.ndarray]:
     return {str(name): np.flatnonzero(array == name) for name in np.unique(array)}
 
 
-def _shape_mesh(name: str, shape: Shape) -> _Mesh:
-    supports = np.zeros((4, 5))
-    for row, support in enumerate(shape.supports[:4]):
-        supports[row] = support
-    count = len(shape.corners)
-    normals = _normals(shape.points, shape.corners)
-    return _Mesh(shape.points[shape.corners], np.zeros((count, 3, 2)), normals, np.zeros(count, int), supports, name)
+def _shape_meshes(made: list[tuple[str, Shape]]) -> _Meshes:
+    supports = np.zeros((len(made), 4, 5))
+    for row, (_, shape) in zip(supports, made, strict=True):
+        row[: len(shape.supports[:4])] = np.array(shape.supports[:4]).reshape(-1, 5)
+    starts = np.cumsum([0, *(len(shape.points) for _, shape in made)])
+    points = np.concatenate([shape.points for _, shape in made])
+    corners = np.concatenate([shape.corners + start for (_, shape), start in zip(made, starts, strict=False)])
+    counts = np.array([len(shape.corners) for _, shape in made])
+    none = np.zeros((len(corners), 3, 2), F), np.zeros(len(corners), np.int32)
+    return _Meshes(counts, points[corners], _normals(points, corners), *none, supports, [name for name, _ in made])
 
 
 def _normals(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -165,30 +190,34 @@ def _unpacked(data: np.ndarray, dtype: type) -> np.ndarray:
     return np.ascontiguousarray(halves.T).reshape(-1).view(dtype)
 
 
-def _packed_meshes(packed: dict[str, np.ndarray], first_material: int) -> list[_Mesh]:
-    counts = packed["counts"]
-    points = _unpacked(packed["points"], np.uint16).reshape(3, -1).T
-    uv = _unpacked(packed["uv"], np.float16).reshape(2, -1).T.astype(F)
-    steps = {name: _unpacked(packed[name], np.uint16) for name in ("corners", "uv_corners")}
-    materials = _unpacked(packed["materials"], np.uint16).astype(int) + first_material
-    meshes = []
-    p = t = u = 0
-    for mesh, (point_count, count, uv_count) in enumerate(counts):
-        low, high = packed["low"][mesh], packed["high"][mesh]
-        place = points[p : p + point_count] / 65535 * (high - low) + low
-        corners, uv_corners = (
-            np.cumsum(steps[name][3 * t : 3 * (t + count)], dtype=np.uint16).reshape(-1, 3)
-            for name in ("corners", "uv_corners")
-        )
-        here = uv[u : u + uv_count] if uv_count else np.zeros((1, 2), F)
-        at = np.where(uv_corners == 65535, 0, uv_corners)
-        group = ROLES[packed["roles"][mesh]]
-        normals = _normals(place, corners)
-        meshes.append(
-            _Mesh(place[corners], here[at], normals, materials[t : t + count], packed["supports"][mesh], group)
-        )
-        p, t, u = p + point_count, t + count, u + uv_count
-    return meshes
+def _packed_meshes(packed: dict[str, np.ndarray], first_material: int) -> _Meshes:
+    point_counts, counts, uv_counts = packed["counts"].T
+
+    def per(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return np.repeat(values, counts, axis=0)
+
+    def indices(name: str, starts: np.ndarray) -> np.ndarray:
+        """Corner indices into all points or uv, and where there are none: the differences begin anew in each mesh."""
+        total = np.cumsum(packed[name], dtype=np.uint16).reshape(-1, 3)
+        ends = np.cumsum(counts)
+        before = np.concatenate([[0], total[ends[:-1] - 1, 2]]).astype(np.uint16)
+        local = total - per(before, counts)[:, None]
+        return np.where(local == 65535, -1, local.astype(np.int64) + per(starts, counts)[:, None])
+
+    low, high = packed["low"], packed["high"]
+    points = packed["points"].reshape(3, -1).T.astype(F) / F(65535)
+    points = points * per(high - low, point_counts) + per(low, point_counts)
+    uv = np.concatenate([packed["uv"].reshape(2, -1).T.astype(F), np.zeros((1, 2), F)])
+    corners = indices("corners", np.cumsum(point_counts) - point_counts)
+    return _Meshes(
+        counts,
+        points[corners],
+        _normals(points, corners),
+        uv[indices("uv_corners", np.cumsum(uv_counts) - uv_counts)],
+        packed["materials"].astype(np.int32) + first_material,
+        packed["supports"],
+        [ROLES[role] for role in packed["roles"]],
+    )
 
 
 def _triangles(corners: np.ndarray, materials: np.ndarray) -> np.ndarray:
@@ -208,36 +237,38 @@ def _attributes(normals: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return out
 
 
-def _images(packed: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
+def _images(pool: ThreadPoolExecutor, packed: dict[str, np.ndarray], name: str) -> list[Future[np.ndarray]]:
     data, ends = packed[name].tobytes(), packed[f"{name}_ends"]
 
-    def decode(span: tuple[int, int]) -> np.ndarray:
-        image = Image.open(io.BytesIO(data[span[0] : span[1]]))
+    def decode(start: int, end: int) -> np.ndarray:
+        image = Image.open(io.BytesIO(data[start:end]))
         return np.asarray(image.convert("RGBA" if "A" in image.mode else "RGB"))
 
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(decode, zip([0, *ends[:-1]], ends, strict=True)))
+    return [pool.submit(decode, start, end) for start, end in pairwise([0, *ends])]
 
 
-def _mip_chains(images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _mip_chains(pool: ThreadPoolExecutor, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """All images at square sizes of powers of two, each followed by its halved sizes."""
-    chunks, rows, start = [], [], 0
-    for image in images:
-        side = 64
-        while side < 256 and side < 0.75 * max(image.shape[:2]):
-            side *= 2
-        if image.shape[2] == 3:
-            image = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
-        level = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX))
-        rows.append((start, side.bit_length() - 1))
-        while True:
-            chunks.append(level.reshape(-1, 4))
-            start += len(level) ** 2
-            if len(level) == 1:
-                break
-            wide = level.astype(np.uint16)
-            level = ((wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]) // 4).astype(np.uint8)
-    return np.concatenate(chunks), np.array(rows, np.int32)
+    chains = list(pool.map(_mip_chain, images))
+    starts = np.cumsum([0, *(len(chain) for chain, _ in chains[:-1])])
+    return np.concatenate([chain for chain, _ in chains]), np.stack([starts, [log for _, log in chains]], -1).astype(
+        np.int32
+    )
+
+
+def _mip_chain(image: np.ndarray) -> tuple[np.ndarray, int]:
+    side = 64
+    while side < 256 and side < 0.75 * max(image.shape[:2]):
+        side *= 2
+    if image.shape[2] == 3:
+        image = np.dstack([image, np.full(image.shape[:2], 255, np.uint8)])
+    level = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BOX))
+    levels = [level.reshape(-1, 4)]
+    while len(level) > 1:
+        wide = level.astype(np.uint16)
+        level = ((wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2]) // 4).astype(np.uint8)
+        levels.append(level.reshape(-1, 4))
+    return np.concatenate(levels), side.bit_length() - 1
 
 
 def _decoded(image: np.ndarray) -> np.ndarray:
@@ -260,19 +291,18 @@ def _directions() -> tuple[np.ndarray, np.ndarray]:
     return vectors, np.repeat(sine, columns, 1) * np.pi / rows * 2 * np.pi / columns
 
 
-def _harmonics(sky: np.ndarray) -> np.ndarray:
-    """Nine coefficients of the light that a white surface reflects, for the basis in caster.cu.
+def _harmonics(skies: np.ndarray) -> np.ndarray:
+    """S x 27 coefficients of the light that a white surface reflects, for the basis in caster.cu.
 
     Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment maps", 2001.
     """
     d, solid = _directions()
     x, y, z = d[..., 0], d[..., 1], d[..., 2]
-    one = np.ones_like(x)
-    basis = np.stack([one, x, y, z, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y])
+    basis = np.stack([np.ones_like(x), x, y, z, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y])
     norm = np.array([0.282095, *[0.488603] * 3, *[1.092548] * 2, 0.315392, 1.092548, 0.546274])
     blur = np.array([1, *[2 / 3] * 3, *[1 / 4] * 5])
-    moments = np.einsum("khw,hwc,hw->kc", basis, sky, solid)
-    return (moments * (norm**2 * blur)[:, None]).ravel()
+    weights = (basis * solid).reshape(9, -1) * (norm**2 * blur)[:, None]
+    return (weights.astype(F) @ skies.reshape(len(skies), -1, 3)).reshape(len(skies), 27).astype(F)
 
 
 def _plain_skies(rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,8 @@ from scripts.train.meshes.assets import Library
 SOURCE = Path(__file__).with_name("caster.cu")
 BUILDER, LAYOUT = Path(__file__).with_name("hierarchies.cpp"), Path(__file__).with_name("layout.h")
 INSTANCE, VIEW, GROUND = 32, 64, 16
-"""Row lengths, as in caster.cu."""
+"""Row lengths, as in layout.h."""
+_LOCKS = {"cpu": threading.Lock(), "cuda": threading.Lock()}
 OF_LIBRARY = ("nodes", "triangles", "attributes", "mesh_first", "materials", "texels", "textures", "skies", "harmonics")
 
 
@@ -47,9 +49,20 @@ def compilers() -> dict[str, str | None]:
     return {"cpu": shutil.which("g++"), "cuda": nvcc}
 
 
-@cache
+def prepare(device: torch.device) -> None:
+    """Begin to compile for a device in the background."""
+    for kind in {"cpu", device.type}:
+        threading.Thread(target=_compiled, args=(kind,), daemon=True).start()
+
+
 def _compiled(kind: str) -> ctypes.CDLL:
     """The library for "cpu" or "cuda", compiled once per source, machine and user."""
+    with _LOCKS[kind]:
+        return _compile(kind)
+
+
+@cache
+def _compile(kind: str) -> ctypes.CDLL:
     compiler = compilers()[kind]
     if compiler is None:
         name = "g++" if kind == "cpu" else "nvcc"

@@ -16,7 +16,7 @@ import torch
 
 from scripts.train.meshes.caster import Caster, compilers
 from scripts.train.meshes.degrade import degrade
-from scripts.train.meshes.stream import SceneStream, _together, cameras_of
+from scripts.train.meshes.stream import SceneStream, cameras_of, together
 
 
 def main() -> None:
@@ -40,10 +40,10 @@ def main() -> None:
 
 def agree(stream: SceneStream) -> None:
     """Render the same scenes with this device and with the CPU."""
-    scenes = [stream._next() for _ in range(4)]
+    scenes = [stream.next_scene() for _ in range(4)]
     _, _, views = cameras_of(scenes, 128, 192, 1)
-    built = _together([scene.built for scene in scenes])
-    here = stream._caster.cast(built, views, 1, 128, 192)
+    built = together([scene.built for scene in scenes])
+    here = stream.caster.cast(built, views, 1, 128, 192)
     there = Caster(stream.library, "cpu").cast(built, views, 1, 128, 192)
     depth = (here.depth.cpu() - there.depth).abs() / there.depth.clamp(min=0.1)
     wrong = (depth > 1e-3).float().mean().item()
@@ -63,7 +63,7 @@ def speed(stream: SceneStream, seconds: float) -> None:
         return time.time()
 
     size, many = ((256, 384), 32) if cuda else ((48, 72), 4)
-    scenes = [stream._next() for _ in range(many)]
+    scenes = [stream.next_scene() for _ in range(many)]
     stream.render(scenes, *size)
     start, count = done(), 0
     while done() - start < seconds / 3:
@@ -71,27 +71,25 @@ def speed(stream: SceneStream, seconds: float) -> None:
         count += len(scenes)
     print(f"rendering alone: {count / (done() - start):.0f} pictures of {size[1]} x {size[0]} a second", flush=True)
     start, count, waited = done(), 0, 0.0
-    while done() - start < seconds:
+    while True:
         before = time.time()
-        drawn = [stream._next() for _ in range(many)]
+        drawn = [stream.next_scene() for _ in range(many)]
         waited += time.time() - before
         batch = stream.render(drawn, *size)
         count += many
-    spent = done() - start
-    print(
-        f"fresh scenes: {count / spent:.0f} a second, {100 * waited / spent:.0f} % of it waiting",
-        flush=True,
-    )
+        if (spent := done() - start) > seconds:
+            break
+    print(f"fresh scenes: {count / spent:.0f} a second, {100 * waited / spent:.0f} % of it waiting", flush=True)
     generator = torch.Generator(stream.device).manual_seed(1)
-    degrade(batch.rgb, generator)
+    bright = degrade(batch.rgb, generator).mean().item()
     start, count = done(), 0
     while done() - start < seconds / 5:
-        degraded = degrade(batch.rgb, generator)
+        degrade(batch.rgb, generator)
         count += many
-    print(f"degrade: {count / (done() - start):.0f} a second; mean {degraded.mean():.3f}", flush=True)
-    nodes = np.array([len(scene.built.rows) for scene in drawn])
-    sky = batch.sky.float().mean().item()
-    print(f"instances {nodes.mean():.0f}, sky {100 * sky:.0f} %, median depth {batch.depth.median():.2f} m", flush=True)
+    print(f"degrade: {count / (done() - start):.0f} a second; mean {bright:.3f}", flush=True)
+    instances = np.mean([len(scene.built.rows) for scene in drawn])
+    sky = 100 * batch.sky.float().mean().item()
+    print(f"{instances:.0f} instances, {sky:.0f} % sky, median depth {batch.depth.median():.2f} m", flush=True)
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def thin(model: Model, limit: int) -> Model:
 
     Quadric error metrics (Garland and Heckbert 1997) as in the package fast-simplification.
     """
-    import fast_simplification
+    import fast_simplification  # pyright: ignore[reportMissingImports]
     from scipy.spatial import cKDTree
 
     if len(model.corners) <= limit:

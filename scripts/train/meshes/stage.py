@@ -10,7 +10,7 @@ import numpy as np
 from scripts.train.meshes.assets import Library
 from scripts.train.meshes.caster import INSTANCE, Built, build_scenes
 
-BOX_MAPPED, NO_SHADOW, TURNED_TEXTURE = 1, 2, 32
+BOX_MAPPED, TURNED_TEXTURE = 1, 32
 """Flags of an instance, as in caster.cu."""
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from scripts.train.meshes.assets import Library, load_library
-from scripts.train.meshes.caster import Built, Caster, Prober
+from scripts.train.meshes.caster import Built, Caster, Prober, prepare
 from scripts.train.meshes.draw import Drawn, draw
 
 FAR = 100.0
@@ -66,25 +66,26 @@ class SceneStream:
         self.device = torch.device(device)
         if workers is None:
             workers = 0 if self.device.type == "cpu" else max((os.cpu_count() or 2) - 2, 1)
-        self.library = load_library(assets)
-        self._caster = Caster(self.library, self.device)
-        self._kind, self._rng, self._prober = kind, np.random.default_rng(seed), Prober(self.library)
+        self._kind, self._rng = kind, np.random.default_rng(seed)
         self._ready: list[Drawn] = []
-        self._queues: list[Any] = []
-        self._processes: list[Any] = []
         self._turn = 0
         self._folder: str | None = None
-        if workers:
-            self._start(workers, seed)
+        prepare(self.device)
+        # Workers start first: they import modules while this process loads the library.
+        self._workers = _workers(workers, seed, kind)
+        atexit.register(self.close)
+        self.library = load_library(assets)
+        self._hand_out()
+        self.caster, self._prober = Caster(self.library, self.device), Prober(self.library)
 
     def batch(self, count: int, height: int, width: int, frames: int = 1) -> Batch:
         """Render `count` new scenes, each from `frames` cameras one step apart (see draw.Drawn)."""
-        return self.render([self._next() for _ in range(count)], height, width, frames)
+        return self.render([self.next_scene() for _ in range(count)], height, width, frames)
 
     def render(self, scenes: list[Drawn], height: int, width: int, frames: int = 1) -> Batch:
         """Render scenes that are already drawn."""
         K, poses, views = cameras_of(scenes, height, width, frames)
-        cast = self._caster.cast(_together([scene.built for scene in scenes]), views, frames, height, width)
+        cast = self.caster.cast(together([scene.built for scene in scenes]), views, frames, height, width)
         exposure = torch.tensor([scene.exposure for scene in scenes], dtype=torch.float32)
         rgb = tone_mapped(cast.rgb, exposure.to(self.device, non_blocking=True), frames)
         sky = cast.ids < 0
@@ -100,11 +101,11 @@ class SceneStream:
 
     def close(self) -> None:
         """Stop the workers."""
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join()
-        self._processes = []
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers = []
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -115,54 +116,75 @@ class SceneStream:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next(self) -> Drawn:
-        if not self._queues:
+    def next_scene(self) -> Drawn:
+        """A new scene, without its picture."""
+        if not self._workers:
             return draw(self.library, self._prober, self._rng, self._kind)
-        if not self._ready:
-            queue = self._queues[self._turn % len(self._queues)]
-            process = self._processes[self._turn % len(self._queues)]
-            while not self._ready:
-                try:
-                    self._ready = queue.get(timeout=5)
-                except Empty:
-                    if not process.is_alive():
-                        raise RuntimeError("A process that draws scenes has ended. See its message above.") from None
-            self._turn += 1
+        worker = self._workers[self._turn % len(self._workers)]
+        while not self._ready:
+            try:
+                self._ready = worker.queue.get(timeout=5)
+                self._turn += 1
+            except Empty:
+                if not worker.process.is_alive():
+                    raise RuntimeError("A process that draws scenes has ended. See its message above.") from None
         return self._ready.pop()
 
-    def _start(self, workers: int, seed: int) -> None:
-        """Workers read the library from files in memory: one copy for all."""
-        size = sum(array.nbytes for array in self.library.arrays().values())
+    def _hand_out(self) -> None:
+        """Give the library to the workers as files in memory: one copy for all."""
+        if not self._workers:
+            return
+        arrays = self.library.arrays()
         shared = Path("/dev/shm")
+        size = sum(array.nbytes for array in arrays.values())
         roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1.5 * size
         self._folder = tempfile.mkdtemp(prefix="reangle-scenes-", dir=shared if roomy else None)
-        atexit.register(self.close)
-        for name, array in self.library.arrays().items():
+        for name, array in arrays.items():
             np.save(f"{self._folder}/{name}.npy", array)
         groups = {f.name: getattr(self.library, f.name) for f in fields(Library) if f.name.endswith("_groups")}
-        # Not by fork: the parent may hold a GPU and threads.
-        context = multiprocessing.get_context("spawn")
-        for index in range(workers):
-            queue = context.Queue(AHEAD)
-            seeds = [seed, index]
-            process = context.Process(target=_work, args=(self._folder, groups, seeds, self._kind, queue), daemon=True)
+        for worker in self._workers:
+            worker.orders.put((self._folder, groups))
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A process that draws scenes. orders: where the library is. queue: lists of scenes."""
+
+    process: Any
+    orders: Any
+    queue: Any
+
+
+def _workers(count: int, seed: int, kind: str | None) -> list[_Worker]:
+    # Not by fork: this process may hold a GPU and threads.
+    context = multiprocessing.get_context("spawn")
+    workers = []
+    before = dict(os.environ)
+    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    try:
+        for index in range(count):
+            orders, queue = context.SimpleQueue(), context.Queue(AHEAD)
+            process = context.Process(target=_work, args=(orders, queue, [seed, index], kind), daemon=True)
             process.start()
-            self._queues.append(queue)
-            self._processes.append(process)
+            workers.append(_Worker(process, orders, queue))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return workers
 
 
-def _work(folder: str, groups: dict[str, Any], seeds: list[int], kind: str | None, queue: Any) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _work(orders: Any, queue: Any, seeds: list[int], kind: str | None) -> None:
     torch.set_num_threads(1)
+    folder, groups = orders.get()
     names = [f.name for f in fields(Library) if not f.name.endswith("_groups")]
-    arrays = {name: np.load(f"{folder}/{name}.npy", mmap_mode="r") for name in names}
-    library = Library(**arrays, **groups)
+    library = Library(**{name: np.load(f"{folder}/{name}.npy", mmap_mode="r") for name in names}, **groups)
     prober, rng = Prober(library), np.random.default_rng(seeds)
     while True:
         queue.put([draw(library, prober, rng, kind) for _ in range(AT_ONCE)])
 
 
-def _together(scenes: list[Built]) -> Built:
+def together(scenes: list[Built]) -> Built:
+    """Many scenes for one cast."""
     counts = [len(scene.rows) for scene in scenes]
     return Built(
         np.concatenate([scene.rows for scene in scenes]),
