@@ -30,8 +30,6 @@ LEAST_RANGE, LARGEST_RANGE = 0.06, 0.4
 """Bounds of half of the search range, in log depth."""
 MOST_LABELS = 49
 """Most depths searched."""
-PRIOR = 0.01
-"""Cost of a depth one standard deviation away from the anchored depth."""
 SMALL_STEP, LARGE_STEP = np.float32(0.03), np.float32(0.25)
 """Costs of a change between neighbouring pixels: by one label, by more."""
 PRECISION = 0.3
@@ -210,10 +208,10 @@ class _Sweeper:
             np.stack([turn for turn, _ in maps]),
             np.stack([shift for _, shift in maps]),
             np.where(usable, depth, float(np.median(depth[usable]))).astype(np.float32),
-            np.exp(offsets),
+            np.maximum(sigma, np.float32(0.01)),
+            offsets,
             volume,
         )
-        volume += np.float32(PRIOR) * np.minimum((offsets / np.maximum(sigma, 0.01)[..., None]) ** 2, 25)
         volume[~usable] = 0
         total = np.empty_like(volume)
         stiffness = np.float32(self.fineness.stiffness)

@@ -19,124 +19,126 @@ NOISE = np.float32(2.5)
 """Standard deviation, in grey levels of 255, of a window that tells nothing."""
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def window_sums(image, sums):
-    """Sums of an image over the window around each pixel; windows are cut at the borders."""
-    height, width = image.shape
-    across = np.empty((height, width), np.float32)
-    for y in range(height):
-        total = np.float32(0)
-        for x in range(min(RADIUS, width)):
-            total += image[y, x]
-        for x in range(width):
-            if x + RADIUS < width:
-                total += image[y, x + RADIUS]
-            if x - RADIUS - 1 >= 0:
-                total -= image[y, x - RADIUS - 1]
-            across[y, x] = total
-    running = np.zeros(width, np.float32)
-    for y in range(min(RADIUS, height)):
-        for x in range(width):
-            running[x] += across[y, x]
-    for y in range(height):
-        if y + RADIUS < height:
-            for x in range(width):
-                running[x] += across[y + RADIUS, x]
-        if y - RADIUS - 1 >= 0:
-            for x in range(width):
-                running[x] -= across[y - RADIUS - 1, x]
-        for x in range(width):
-            sums[y, x] = running[x]
+WINDOW = 2 * RADIUS + 1
+PRIOR = np.float32(0.01)
+"""Cost of a depth one standard deviation away from the first one."""
+FARTHEST_PRIOR = np.float32(25)
+"""The prior's cost ends to rise at the square root of this many standard deviations."""
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _warp(image, usable, turn, shift, depth, factor, warped, seen):
-    """A neighbour's image as the frame would see it if the surface were at depth * factor. seen: 1 where it does."""
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+def _warp_row(image, usable, t, s, depth, factor, y, warped, seen):
+    """Row y of a neighbour's image as the frame would see it with its surface at depth * factor; seen: 1 where it does.
+
+    warped has RADIUS more pixels at both ends, which stay 0.
+    """
     height, width = depth.shape
-    t = turn.astype(np.float32)
-    s0, s1, s2 = np.float32(shift[0]), np.float32(shift[1]), np.float32(shift[2])
     half, limit_x, limit_y = np.float32(0.5), np.float32(width - 1.001), np.float32(height - 1.001)
-    for y in range(height):
-        yy = np.float32(y) + half
-        b0, b1, b2 = t[0, 1] * yy + t[0, 2], t[1, 1] * yy + t[1, 2], t[2, 1] * yy + t[2, 2]
-        for x in range(width):
-            xx = np.float32(x) + half
-            z = depth[y, x] * factor
-            there = z * (t[2, 0] * xx + b2) + s2
-            over = np.float32(1) / max(there, np.float32(1e-6))
-            u = (z * (t[0, 0] * xx + b0) + s0) * over - half
-            v = (z * (t[1, 0] * xx + b1) + s1) * over - half
-            inside = there > 1e-6 and u >= 0 and v >= 0 and u <= limit_x and v <= limit_y
-            u = min(max(u, np.float32(0)), limit_x)
-            v = min(max(v, np.float32(0)), limit_y)
-            column, row = int(u), int(v)
-            a, b = u - np.float32(column), v - np.float32(row)
-            top = image[row, column] + a * (image[row, column + 1] - image[row, column])
-            low = image[row + 1, column] + a * (image[row + 1, column + 1] - image[row + 1, column])
-            warped[y, x] = top + b * (low - top)
-            seen[y, x] = np.float32(1) if inside and usable[row, column] else np.float32(0)
+    yy = np.float32(y) + half
+    b0, b1, b2 = t[0, 1] * yy + t[0, 2], t[1, 1] * yy + t[1, 2], t[2, 1] * yy + t[2, 2]
+    for x in range(width):
+        xx = np.float32(x) + half
+        z = depth[y, x] * factor
+        there = z * (t[2, 0] * xx + b2) + s[2]
+        over = np.float32(1) / max(there, np.float32(1e-6))
+        u = (z * (t[0, 0] * xx + b0) + s[0]) * over - half
+        v = (z * (t[1, 0] * xx + b1) + s[1]) * over - half
+        inside = there > 1e-6 and u >= 0 and v >= 0 and u <= limit_x and v <= limit_y
+        u = min(max(u, np.float32(0)), limit_x)
+        v = min(max(v, np.float32(0)), limit_y)
+        column, row = int(u), int(v)
+        a, b = u - np.float32(column), v - np.float32(row)
+        top = image[row, column] + a * (image[row, column + 1] - image[row, column])
+        low = image[row + 1, column] + a * (image[row + 1, column + 1] - image[row + 1, column])
+        warped[x + RADIUS] = top + b * (low - top)
+        seen[x] = np.float32(1) if inside and usable[row, column] else np.float32(0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def sweep(image, images, usable, others, turns, shifts, depth, factors, volume):
-    """Fill volume (h x w x D) with costs, 0 (agrees) to about 1, of the depths depth * factors (D).
+def _window_means(image):
+    """Mean and variance (h x w each) of the window around each pixel, cut at the borders, and its area."""
+    height, width = image.shape
+    mean, variance, area = np.empty_like(image), np.empty_like(image), np.empty_like(image)
+    for y in range(height):
+        for x in range(width):
+            total, square, count = np.float32(0), np.float32(0), np.float32(0)
+            for row in range(max(y - RADIUS, 0), min(y + RADIUS + 1, height)):
+                for column in range(max(x - RADIUS, 0), min(x + RADIUS + 1, width)):
+                    value = image[row, column]
+                    total += value
+                    square += value * value
+                    count += np.float32(1)
+            mean[y, x], area[y, x] = total / count, count
+            variance[y, x] = max(square / count - (total / count) ** 2, np.float32(0))
+    return mean, variance, area
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def sweep(image, images, usable, others, turns, shifts, depth, sigma, offsets, volume):
+    """Fill volume (h x w x D) with costs, 0 (agrees) to about 1, of the depths depth * exp(offsets) (D offsets).
 
     The cost of one neighbour is 1 minus the zero-mean normalised cross-correlation of the windows, which exposure does
-    not change, halved; where the window has no texture, all costs tend to 0.5. The better half of the neighbours
-    counts, because the others may be occluded. image: h x w. images, usable: T x h x w (usable bool). others: N int64,
-    the neighbours. turns, shifts: N x 3 x 3 and N x 3, see `steady.pixel_maps`. depth: h x w.
+    not change, halved; where the window has no texture, all costs tend to 0.5. The two best neighbours of three or more
+    count, because the others may be occluded. A prior rises with the offset in units of sigma.
+    image: h x w. images, usable: T x h x w (usable bool). others: N int64, the neighbours. turns, shifts: N x 3 x 3 and
+    N x 3, see `steady.pixel_maps`. depth, sigma: h x w.
     """
     height, width = image.shape
     count = len(others)
-    ones = np.ones((height, width), np.float32)
-    area = np.empty((height, width), np.float32)
-    window_sums(ones, area)
-    mean, square = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-    window_sums(image, mean)
-    window_sums(image * image, square)
-    mean /= area
-    variance = square / area - mean * mean
-    warped, seen = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-    sums, squares, products = (
-        np.empty((height, width), np.float32),
-        np.empty((height, width), np.float32),
-        np.empty((height, width), np.float32),
-    )
+    mean, variance, area = _window_means(image)
+    warped = np.zeros(width + 2 * RADIUS, np.float32)
+    padded = np.zeros((height, width + 2 * RADIUS), np.float32)
+    padded[:, RADIUS : RADIUS + width] = image
+    seen = np.empty((WINDOW, width), np.float32)
+    sums = np.empty((3, WINDOW, width), np.float32)
     costs = np.empty((count, height, width), np.float32)
     floor = NOISE * NOISE
-    kept = (count + 1) // 2
-    for d in range(len(factors)):
+    half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
+    for d in range(len(offsets)):
+        factor = np.float32(math.exp(offsets[d]))
         for n in range(count):
-            _warp(images[others[n]], usable[others[n]], turns[n], shifts[n], depth, factors[d], warped, seen)
-            window_sums(warped, sums)
-            window_sums(warped * warped, squares)
-            window_sums(warped * image, products)
-            for y in range(height):
+            turn, shift = turns[n].astype(np.float32), shifts[n].astype(np.float32)
+            sums[:] = zero
+            for y in range(height + RADIUS):
+                slot = y % WINDOW
+                if y < height:
+                    _warp_row(images[others[n]], usable[others[n]], turn, shift, depth, factor, y, warped, seen[slot])
+                    for x in range(width):
+                        total, square, product = zero, zero, zero
+                        for step in range(WINDOW):
+                            value = warped[x + step]
+                            total += value
+                            square += value * value
+                            product += value * padded[y, x + step]
+                        sums[0, slot, x], sums[1, slot, x], sums[2, slot, x] = total, square, product
+                else:
+                    sums[:, slot] = zero
+                middle = y - RADIUS
+                if middle < 0:
+                    continue
                 for x in range(width):
-                    share = np.float32(1) / area[y, x]
-                    other_mean = sums[y, x] * share
-                    other_variance = squares[y, x] * share - other_mean * other_mean
-                    covariance = products[y, x] * share - other_mean * mean[y, x]
-                    alike = covariance / (
-                        math.sqrt(max(variance[y, x], np.float32(0)) * max(other_variance, np.float32(0))) + floor
-                    )
-                    cost = np.float32(0.5) * (np.float32(1) - alike)
-                    costs[n, y, x] = cost if seen[y, x] > 0 else UNSEEN
+                    total, square, product = zero, zero, zero
+                    for step in range(WINDOW):
+                        total += sums[0, step, x]
+                        square += sums[1, step, x]
+                        product += sums[2, step, x]
+                    share = one / area[middle, x]
+                    other_mean = total * share
+                    other_variance = max(square * share - other_mean * other_mean, zero)
+                    covariance = product * share - other_mean * mean[middle, x]
+                    alike = covariance / (math.sqrt(variance[middle, x] * other_variance) + floor)
+                    cost = half * (one - alike)
+                    costs[n, middle, x] = cost if seen[middle % WINDOW, x] > 0 else UNSEEN
         for y in range(height):
             for x in range(width):
-                total = np.float32(0)
-                last = np.float32(-1)
-                taken = 0
-                # selection of the `kept` smallest of a few
-                while taken < kept:
-                    best = np.float32(9)
-                    for n in range(count):
-                        if costs[n, y, x] < best:
-                            best, last = costs[n, y, x], np.float32(n)
-                    costs[int(last), y, x] = np.float32(10)
-                    total += best
-                    taken += 1
-                volume[y, x, d] = total / np.float32(kept)
+                best, second = np.float32(9), np.float32(9)
+                for n in range(count):
+                    cost = costs[n, y, x]
+                    second = min(second, max(cost, best))
+                    best = min(best, cost)
+                away = offsets[d] / sigma[y, x]
+                prior = PRIOR * min(away * away, FARTHEST_PRIOR)
+                volume[y, x, d] = prior + (best if count < 3 else half * (best + second))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
@@ -148,61 +150,43 @@ def aggregate(volume, guide, small, large, total):
     """
     height, width, labels = volume.shape
     total[:] = 0
-    before, now = np.empty((max(height, width), labels), np.float32), np.empty(labels, np.float32)
+    # Two more labels at the ends, which nobody takes, spare the kernel its ends.
+    paths = np.full((2, max(height, width), labels + 2), np.float32(1e9))
     for sign in (1, -1):
         for y in range(height):
             for step in range(width):
                 x = step if sign == 1 else width - 1 - step
-                _relax(
-                    volume[y, x],
-                    before[0],
-                    now,
-                    step == 0,
-                    guide[y, x],
-                    guide[y, x - sign if step else x],
-                    small,
-                    large,
-                )
-                for d in range(labels):
-                    before[0, d] = now[d]
-                    total[y, x, d] += now[d]
+                now, before = paths[step % 2, 0], paths[1 - step % 2, 0]
+                if step == 0:
+                    now[1 : labels + 1] = volume[y, x]
+                    total[y, x] += volume[y, x]
+                else:
+                    _relax(volume[y, x], before, now, total[y, x], abs(guide[y, x] - guide[y, x - sign]), small, large)
     for sign in (1, -1):
         for step in range(height):
             y = step if sign == 1 else height - 1 - step
             for x in range(width):
-                _relax(
-                    volume[y, x],
-                    before[x],
-                    now,
-                    step == 0,
-                    guide[y, x],
-                    guide[y - sign if step else y, x],
-                    small,
-                    large,
-                )
-                for d in range(labels):
-                    before[x, d] = now[d]
-                    total[y, x, d] += now[d]
+                now, before = paths[step % 2, x], paths[1 - step % 2, x]
+                if step == 0:
+                    now[1 : labels + 1] = volume[y, x]
+                    total[y, x] += volume[y, x]
+                else:
+                    _relax(volume[y, x], before, now, total[y, x], abs(guide[y, x] - guide[y - sign, x]), small, large)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _relax(cost, before, now, first, here, there, small, large):
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+def _relax(cost, before, now, total, contrast, small, large):
     labels = len(cost)
-    if first:
-        for d in range(labels):
-            now[d] = cost[d]
-        return
-    jump = max(large / (np.float32(1) + abs(here - there) * np.float32(0.1)), np.float32(1.5) * small)
-    least = before[0]
-    for d in range(1, labels):
+    jump = max(large / (np.float32(1) + contrast * np.float32(0.1)), np.float32(1.5) * small)
+    least = before[1]
+    for d in range(2, labels + 1):
         least = min(least, before[d])
+    limit = least + jump
     for d in range(labels):
-        best = min(before[d], least + jump)
-        if d > 0:
-            best = min(best, before[d - 1] + small)
-        if d + 1 < labels:
-            best = min(best, before[d + 1] + small)
-        now[d] = cost[d] + best - least
+        best = min(min(before[d + 1], limit), min(before[d], before[d + 2]) + small)
+        value = cost[d] + best - least
+        now[d + 1] = value
+        total[d] += value
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
