@@ -36,7 +36,6 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
     client = connection.client()
     shot = state.prepare(scene)
     seen = footage.measure(choice.path)
-    shot.clip.remember(seen)  # a file of an older version does not know it
     camera = given.check(scene) if choice.geometry.camera == "given" else None
     if camera is not None and seen is None:
         raise UserError(

@@ -82,15 +82,6 @@ def estimate(clip: state.ReangleClip) -> str:
     return f"About {duration(seconds)} for {frames} frames of {width} x {height}" if seconds else ""
 
 
-def read_frames(clip: state.ReangleClip, first_frame: int) -> str:
-    """Which scene frames show the clip's frames; "" while its length is unknown."""
-    more = clip.used_frames - 1
-    if more < 0:
-        return ""
-    own = f"the clip's {clip.start} to {clip.start + more}"
-    return f"Read at the scene's frames {first_frame} to {first_frame + more}, for {own}"
-
-
 def _draw_sources(column: UILayout, context: Context, clip: state.ReangleClip) -> None:
     """The sources of camera and depth, each with its settings; one that both read is drawn once."""
     drawn: set[str] = set()
@@ -100,8 +91,6 @@ def _draw_sources(column: UILayout, context: Context, clip: state.ReangleClip) -
             if setting not in drawn and reads(kind, name, setting):
                 _draw_geometry_setting(column, clip, setting)
                 drawn.add(setting)
-        if kind == "camera" and "given" in drawn:
-            paragraph(column, context, read_frames(clip, state.of(context.scene).first_frame), "TIME")
         chosen(column, context, kind, name)
 
 

@@ -16,7 +16,9 @@ from .from_contract import setting_property, settings_of, with_settings
 
 
 def _measure(clip: ReangleClip, _context: Context) -> None:
-    clip.remember(footage.measure(Path(bpy.path.abspath(clip.path))) if clip.path else None)
+    seen = footage.measure(Path(bpy.path.abspath(clip.path))) if clip.path else None
+    clip.measured_frames = seen.frames if seen is not None else 0
+    clip.measured_width, clip.measured_height = (seen.width, seen.height) if seen is not None else (0, 0)
 
 
 @with_settings(GeometrySettings, switches=True)
@@ -59,11 +61,6 @@ class ReangleClip(PropertyGroup):
         description="Set the scene's frame rate, frame range, resolution and view transform to those of the clip",
         default=True,
     )
-
-    def remember(self, seen: footage.Footage | None) -> None:
-        """Keep how long and large the clip is. None: Blender cannot read it."""
-        self.measured_frames = seen.frames if seen is not None else 0
-        self.measured_width, self.measured_height = (seen.width, seen.height) if seen is not None else (0, 0)
 
     @property
     def used_frames(self) -> int:

@@ -20,7 +20,9 @@ WIDTH, HEIGHT = 120, 80
 def truth() -> tuple[np.ndarray, VideoGeometry, CameraPath]:
     rgb, depth, _, K = room(WIDTH, HEIGHT)
     valid = np.ones((1, HEIGHT, WIDTH), bool)
-    geometry = VideoGeometry(depth[None], valid, valid.astype(np.float32), K[None], np.eye(4)[None], "metric", "files")
+    geometry = VideoGeometry(
+        depth[None], valid, valid.astype(np.float32), K[None], np.eye(4)[None], "metric", "files", "files"
+    )
     pose = np.linalg.inv(rigid((0, 6, 0), (-0.4, 0, 0)))
     path = CameraPath(
         name="aside",

@@ -91,8 +91,9 @@ def test_another_clip_or_selection_runs_everything() -> None:
 
 
 def test_preview_settings_run_no_geometry() -> None:
-    after = job(path("a"), preview=PreviewSettings(memory=False))
-    assert changed(job(path("a")), after) == {"Warp a", "Fill a", "Deliver a"}
+    for changes in ({"memory": False}, {"edge_filter": 0.25}, {"confidence_filter": 0.5}):
+        after = job(path("a"), preview=PreviewSettings(**changes))
+        assert changed(job(path("a")), after) == {"Warp a", "Fill a", "Deliver a"}
 
 
 def test_without_cameras_the_job_ends_after_geometry() -> None:

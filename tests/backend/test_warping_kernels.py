@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from reangle.geometry.flying_pixels import flying_pixels
 from reangle.warping.cameras import camera_from_world, target_from_source
-from reangle.warping.mesh import JUMP, mesh_depth
+from reangle.warping.mesh import PLAIN, mesh_depth
 from warping_scene import IDENTITY, intrinsics, noise_depth, rigid, room, unproject
 
 
@@ -165,9 +165,9 @@ def test_flying_pixels_are_removed_and_thin_and_slanted_surfaces_kept() -> None:
 def test_grazing_floor_stays_connected_and_a_step_is_cut() -> None:
     _, depth, _, K = room(160, 120)
     valid = np.ones_like(depth, bool)
-    # The higher camera sees the floor's rows farther apart; nearly all of them differ by more than JUMP.
+    # The higher camera sees the floor's rows farther apart; nearly all of them differ by more than the jump.
     raised = mesh_depth(depth, valid, K, rigid((0, 0, 0), (0, 0.6, 0)), K, 160, 120)
-    assert (depth[92:104, 5] > (1 + JUMP) * depth[93:105, 5]).all()
+    assert (depth[92:104, 5] > (1 + PLAIN.jump) * depth[93:105, 5]).all()
     assert (raised[109:120, 5:50] > 0).all()
     aside = mesh_depth(depth, valid, K, rigid((0, 0, 0), (-0.3, 0, 0)), K, 160, 120)
     assert 50 < (aside[:, 10:140] == 0).sum() < 1500  # the wall beside the ball is uncovered

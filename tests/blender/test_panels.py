@@ -71,13 +71,6 @@ def test_settings_are_drawn_below_the_source_that_reads_them(
     assert drawn.index("depth") < drawn.index("reangle.import_clip")
 
 
-def test_a_given_camera_says_at_which_frames_it_is_read(reangle: Reangle) -> None:
-    shot = reangle("state").of(bpy.context.scene)
-    shot.clip.camera, shot.clip.start, shot.clip.measured_frames, shot.first_frame = "given", 10, 49, 101
-    drawn = " ".join(drawn_by(reangle("panels.clip").REANGLE_PT_clip))
-    assert "Read at the scene's frames 101 to 139, for the clip's 10 to 48" in drawn
-
-
 def test_notes_on_the_geometry_wrap_below_the_clip(reangle: Reangle) -> None:
     scene, panel = bpy.context.scene, reangle("panels.clip").REANGLE_PT_geometry
     assert not panel.poll(bpy.context)

@@ -14,7 +14,9 @@ from scipy.ndimage import distance_transform_edt
 from reangle.contract import CameraPath
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.mesh import mesh_depth
+from reangle.warping.filters import left_out
+from reangle.warping.mesh import UNCUT, mesh_depth
+from reangle.warping.surface import DEFAULT_EDGE_FILTER
 from reangle.warping.video import Warper
 
 TRUE_EDGE = 0.02
@@ -42,13 +44,20 @@ class Tears(NamedTuple):
 
 
 def torn_share(
-    frames: np.ndarray, geometry: VideoGeometry, truth: VideoGeometry, path: CameraPath, numbers: Sequence[int]
+    frames: np.ndarray,
+    geometry: VideoGeometry,
+    truth: VideoGeometry,
+    path: CameraPath,
+    numbers: Sequence[int],
+    edge_filter: float = DEFAULT_EDGE_FILTER,
+    confidence_filter: float = 0.0,
 ) -> Tears:
     """Tears of a clip's warp to a camera path, over the path's frames `numbers` together.
 
     frames: T x H x W x 3 uint8. geometry: what is judged; of it only depth, valid and confidence count: K and cameras
     are the truth's, and each frame's depth is scaled to the truth by one factor. truth: all pixels that are valid in
-    it are judged; its maps have the frames' size. Memory is not used.
+    it are judged; its maps have the frames' size. edge_filter, confidence_filter: as in `contract.PreviewSettings`.
+    Memory is not used.
     """
     height, width = frames.shape[1:3]
     if truth.depth.shape[1:] != (height, width):
@@ -65,7 +74,7 @@ def torn_share(
         world_from_camera=truth.world_from_camera,
         dynamic=None,
     )
-    warper = Warper(frames, scaled, None)
+    warper = Warper(frames, left_out(scaled, edge_filter, confidence_filter), None, edge_filter)
     counts = np.zeros(6)
     for n in numbers:
         counts += _count(warper, truth, path.frames[n], *(np.asarray(m)[n] for m in (path.K, path.world_from_camera)))
@@ -92,7 +101,7 @@ def _count(warper: Warper, truth: VideoGeometry, t: int, K: np.ndarray, world_fr
     counts = []
     for depth in (warper.surface(t).depth, np.where(truth.valid[t], truth.depth[t], 0)):
         whole = _without_gaps(depth)
-        drawn = mesh_depth(whole, whole > 0, *camera, cut=False)
+        drawn = mesh_depth(whole, whole > 0, *camera, cut=UNCUT)
         judged = _at_cells(smooth, *_source_points(drawn, *back)) & (drawn > 0)
         counts += [(judged & ~warped.visible).sum(), judged.sum()]
     u, v = _source_points(warped.depth, *back)

@@ -16,6 +16,8 @@ import cv2
 import numba
 import numpy as np
 
+from reangle.geometry.noise import noise_of
+
 _KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 REACH = 2
@@ -75,29 +77,12 @@ def sharpen(
     valid = np.require(valid & (depth > 0) & np.isfinite(depth), np.bool_, ("C", "W"))
     image = np.require(image, np.uint8, ("C", "W"))
     inverse = np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
-    ramp = _find_ramps(inverse, np.float32(options.contrast), NOISES * noise_of(inverse))
+    ramp = _find_ramps(inverse, np.float32(options.contrast), NOISES * noise_of(inverse, REACH))
     near, far = _continue_surfaces(inverse, ramp)
     small = cv2.resize(image, depth.shape[::-1], interpolation=cv2.INTER_AREA)
     score = _score(inverse, near, far, image, np.ascontiguousarray(small), _LIKENESS)
     score = cv2.blur(score, (3, 3))
     return _compose(inverse, near, far, np.require(confidence, np.float32, ("C", "W")), score, height, width)
-
-
-def noise_of(inverse: np.ndarray) -> np.float32:
-    """Standard deviation of the noise of 1 / depth: from the median second difference, which planes do not have.
-
-    Over REACH pixels, because neighbours share the noise of a network.
-
-    inverse: h x w float32, 0 where unknown.
-    """
-    bends = []
-    for values in (inverse[::3], inverse[:, ::3].T):
-        before, here, after = values[:, : -2 * REACH], values[:, REACH:-REACH], values[:, 2 * REACH :]
-        known = (before > 0) & (here > 0) & (after > 0)
-        bends.append(np.abs(before - 2 * here + after)[known])
-    bend = np.concatenate(bends)
-    # 0.6745 is the median of |x| for standard deviation 1; a second difference has 1 + 4 + 1 times the variance.
-    return np.float32(np.median(bend) / (0.6745 * 6**0.5)) if len(bend) else np.float32(0)
 
 
 _LIKENESS = np.exp(-((np.arange((3 * 255**2 >> _BINS) + 1) + 0.5) * 2**_BINS) / (2 * COLOUR**2)).astype(np.float32)
@@ -210,13 +195,27 @@ def _continue_surfaces(inverse, ramp):
     return near, far
 
 
-@numba.njit(inline="always")
-def _corner(at, small, large):
-    """First of two neighbours around the middle of pixel `at` of `large`, and the second one's weight."""
-    place = (np.float32(at) + np.float32(0.5)) * np.float32(small) / np.float32(large) - np.float32(0.5)
-    place = min(max(place, np.float32(0)), np.float32(small - 1))
-    first = min(int(place), max(small - 2, 0))
-    return first, place - np.float32(first)
+@numba.njit(**_KERNEL)
+def _corners(small, large):
+    """For each of `large` pixels: the first of its two neighbours among `small` ones, and the second one's weight."""
+    first, weight = np.empty(large, np.int32), np.empty(large, np.float32)
+    for at in range(large):
+        place = (np.float32(at) + np.float32(0.5)) * np.float32(small) / np.float32(large) - np.float32(0.5)
+        place = min(max(place, np.float32(0)), np.float32(small - 1))
+        first[at] = min(int(place), max(small - 2, 0))
+        weight[at] = place - np.float32(first[at])
+    return first, weight
+
+
+@numba.njit(**_KERNEL)
+def _starts(first, weight, small):
+    """First of the large pixels that are nearest to each small one; small + 1 values."""
+    starts = np.full(small + 1, len(first), np.int32)
+    for at in range(len(first) - 1, -1, -1):
+        starts[first[at] + (1 if weight[at] > np.float32(0.5) else 0)] = at
+    for k in range(small - 1, -1, -1):
+        starts[k] = min(starts[k], starts[k + 1])
+    return starts
 
 
 @numba.njit(inline="always")
@@ -243,55 +242,72 @@ def _score(inverse, near, far, image, small, likeness):
     h, w = inverse.shape
     height, width = image.shape[:2]
     score = np.zeros((height, width), np.float32)
-    zero, half = np.float32(0), np.float32(0.5)
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
     falloff = np.empty(2 * WINDOW * WINDOW + 1, np.float32)
     for k in range(falloff.shape[0]):
         falloff[k] = np.exp(-np.float32(k) / (np.float32(2) * SPREAD * SPREAD))
-    for y in range(height):
-        i, fy = _corner(y, h, height)
-        for x in range(width):
-            j, fx = _corner(x, w, width)
-            ci, cj = min(i + (1 if fy > half else 0), h - 1), min(j + (1 if fx > half else 0), w - 1)
+    rows, columns = _corners(h, height), _corners(w, width)
+    tops, lefts = _starts(*rows, h), _starts(*columns, w)
+    most = (2 * WINDOW + 1) ** 2
+    colours, weights = np.empty((2, most, 3), np.int32), np.empty((2, most), np.float32)
+    for ci in range(h):
+        for cj in range(w):
             high, low = near[ci, cj], far[ci, cj]
             climb = high - low
             if not (climb > zero and low > zero):
                 continue
-            red, green, blue = int(image[y, x, 0]), int(image[y, x, 1]), int(image[y, x, 2])
-            alike_near = alike_far = all_near = all_far = zero
+            # The pixels of each surface around; far: side 0, near: side 1.
+            found0, found1, total0, total1 = 0, 0, zero, zero
             for m in range(max(ci - WINDOW, 0), min(ci + WINDOW + 1, h)):
                 for n in range(max(cj - WINDOW, 0), min(cj + WINDOW + 1, w)):
                     share = (inverse[m, n] - low) / climb
-                    if inverse[m, n] <= zero or SIDE < share < np.float32(1) - SIDE:
+                    if inverse[m, n] <= zero or SIDE < share < one - SIDE:
                         continue
-                    r, g, b = red - small[m, n, 0], green - small[m, n, 1], blue - small[m, n, 2]
                     weight = falloff[(m - ci) * (m - ci) + (n - cj) * (n - cj)]
-                    alike = weight * likeness[(r * r + g * g + b * b) >> _BINS]
-                    if share > half:
-                        alike_near += alike
-                        all_near += weight
+                    side, at = (1, found1) if share > half else (0, found0)
+                    weights[side, at] = weight
+                    for c in range(3):
+                        colours[side, at, c] = small[m, n, c]
+                    if side:
+                        found1, total1 = found1 + 1, total1 + weight
                     else:
-                        alike_far += alike
-                        all_far += weight
-            here = _mix(inverse, i, j, fy, fx)
-            odds = PRIOR * (min(max((here - low) / climb, zero), np.float32(1)) - half)
-            if all_near > zero and all_far > zero:
-                odds += np.log((alike_near / all_near + UNLIKE) / (alike_far / all_far + UNLIKE))
-            score[y, x] = odds
+                        found0, total0 = found0 + 1, total0 + weight
+            for y in range(tops[ci], tops[ci + 1]):
+                for x in range(lefts[cj], lefts[cj + 1]):
+                    here = _mix(inverse, rows[0][y], columns[0][x], rows[1][y], columns[1][x])
+                    odds = PRIOR * (min(max((here - low) / climb, zero), one) - half)
+                    if found0 and found1:
+                        red, green, blue = np.int32(image[y, x, 0]), np.int32(image[y, x, 1]), np.int32(image[y, x, 2])
+                        unlike = _alike(red, green, blue, colours[0], weights[0], found0, likeness) / total0
+                        alike = _alike(red, green, blue, colours[1], weights[1], found1, likeness) / total1
+                        odds += np.log((alike + UNLIKE) / (unlike + UNLIKE))
+                    score[y, x] = odds
     return score
+
+
+@numba.njit(inline="always")
+def _alike(red, green, blue, colours, weights, count, likeness):
+    total = np.float32(0)
+    for k in range(count):
+        r, g, b = red - colours[k, 0], green - colours[k, 1], blue - colours[k, 2]
+        total += weights[k] * likeness[(r * r + g * g + b * b) >> np.int32(_BINS)]
+    return total
 
 
 @numba.njit(**_KERNEL)
 def _compose(inverse, near, far, confidence, score, height, width):
+    """Depth, valid and confidence at height x width: each pixel from the layer that its score tells."""
     h, w = inverse.shape
     depth = np.zeros((height, width), np.float32)
     valid = np.zeros((height, width), np.bool_)
     certain = np.zeros((height, width), np.float32)
     zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    rows, columns = _corners(h, height), _corners(w, width)
     for y in range(height):
-        i, fy = _corner(y, h, height)
+        i, fy = rows[0][y], rows[1][y]
         i1 = min(i + 1, h - 1)
         for x in range(width):
-            j, fx = _corner(x, w, width)
+            j, fx = columns[0][x], columns[1][x]
             j1 = min(j + 1, w - 1)
             value = _mix(near if score[y, x] > zero else far, i, j, fy, fx)
             if not value > zero:
@@ -300,8 +316,7 @@ def _compose(inverse, near, far, confidence, score, height, width):
             valid[y, x] = True
             sure = (confidence[i, j] * (one - fx) + confidence[i, j1] * fx) * (one - fy)
             sure += (confidence[i1, j] * (one - fx) + confidence[i1, j1] * fx) * fy
-            high, low = _mix(near, i, j, fy, fx), _mix(far, i, j, fy, fx)
-            if high > low:
+            if near[i, j] > far[i, j] or near[i1, j1] > far[i1, j1]:
                 sure *= half + half * min(abs(score[y, x]) / SURE, one)
             certain[y, x] = sure
     return depth, valid, certain

@@ -8,7 +8,7 @@ import math
 import numba
 import numpy as np
 
-JUMP = np.float32(0.02)
+JUMP = 0.02
 """Least relative step between neighbours in a ramp."""
 LONGEST = 6
 """Most steps in a ramp."""
@@ -16,11 +16,11 @@ RIM = np.float32(0.1)
 """Share of a ramp at either end that belongs to its surface, as the rim of a ball does."""
 
 
-def flying_pixels(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def flying_pixels(depth: np.ndarray, valid: np.ndarray, jump: float = JUMP) -> np.ndarray:
     """Mask of flying pixels, h x w bool. depth: h x w float32; valid: h x w bool.
 
     Estimated and anti-aliased depth ramps from one surface to the other within a few pixels. Along a row or column, a
-    ramp is a run of two to LONGEST steps in one direction, each more than JUMP of the nearer depth, at least twice as
+    ramp is a run of two to LONGEST steps in one direction, each more than `jump` of the nearer depth, at least twice as
     steep (in 1 / depth) as the steps before and after the run. The pixels inside it fly, except near its ends (RIM). A
     thin pole or a gap goes one way and back, and a slanted plane is straight in 1 / depth, so both stay. A steep
     surface of fewer than LONGEST pixels looks like a ramp and is masked, too.
@@ -29,14 +29,14 @@ def flying_pixels(depth: np.ndarray, valid: np.ndarray) -> np.ndarray:
     depth = np.require(depth, np.float32, ("C", "W"))
     valid = np.require(valid, np.bool_, ("C", "W"))
     flying = np.zeros(depth.shape, np.bool_)
-    _mark_ramps(depth, valid, flying)
+    _mark_ramps(depth, valid, np.float32(jump), flying)
     columns = flying.T.copy()
-    _mark_ramps(np.ascontiguousarray(depth.T), np.ascontiguousarray(valid.T), columns)
+    _mark_ramps(np.ascontiguousarray(depth.T), np.ascontiguousarray(valid.T), np.float32(jump), columns)
     return columns.T
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _mark_ramps(depth, valid, flying):
+def _mark_ramps(depth, valid, jump, flying):
     height, width = depth.shape
     calm = np.float32(0.5)
     step = np.empty(width, np.float32)
@@ -53,7 +53,7 @@ def _mark_ramps(depth, valid, flying):
             while end < width - 1:
                 size = step[end] * sign
                 farther = max(depth[i, end], depth[i, end + 1])
-                if not size * farther > JUMP:
+                if not size * farther > jump:
                     break
                 total += size
                 end += 1

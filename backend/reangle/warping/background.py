@@ -48,6 +48,6 @@ def background_views(warper: Warper, path: CameraPath, unknown: Sequence[float])
 
 
 def _view(warper: Warper, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> View:
-    memory = warper.memory or Memory.of_clip(warper.frames, warper.geometry, [frame])
+    memory = warper.memory or Memory.of_clip(warper.frames, warper.geometry, [frame], warper.edge_filter)
     rgb, depth, near = memory.recall(frame, K, world_from_camera, np.ones((height, width), np.bool_))
     return View(rgb, depth, near, K, world_from_camera)

@@ -17,7 +17,7 @@ from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, source_point, to_byte
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate, make_plates, static_pixels
-from reangle.warping.surface import Surface, make_surface
+from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.types import View
 
 MOST_FRAMES = 64
@@ -63,10 +63,17 @@ class Memory:
         self.plates: list[Plate] = []
 
     @classmethod
-    def of_clip(cls, frames: np.ndarray, geometry: VideoGeometry, only: Sequence[int] | None = None) -> Memory:
+    def of_clip(
+        cls,
+        frames: np.ndarray,
+        geometry: VideoGeometry,
+        only: Sequence[int] | None = None,
+        edge_filter: float = DEFAULT_EDGE_FILTER,
+    ) -> Memory:
         """The static pixels of a clip.
 
         frames: T x H x W x 3 uint8. geometry: of the same T frames. only: numbers of the frames to hold, rising.
+        edge_filter: as in `contract.PreviewSettings`.
         """
         count, height, width = frames.shape[:3]
         numbers = np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int))
@@ -74,7 +81,7 @@ class Memory:
         K, world_from_camera = geometry.K_at(width, height)[numbers], geometry.world_from_camera[numbers]
 
         def surface(number: int) -> Surface:
-            return make_surface(geometry.depth[number], geometry.valid[number], width, height)
+            return make_surface(geometry.depth[number], geometry.valid[number], width, height, edge_filter)
 
         def static(index: int) -> np.ndarray:
             dynamic = None if geometry.dynamic is None else geometry.dynamic[numbers[index]]
@@ -85,7 +92,7 @@ class Memory:
             colours = frames if len(numbers) == count else np.ascontiguousarray(frames[numbers])
             memory = cls(numbers, colours, surfaces, K, world_from_camera)
             memory.static = np.stack(list(pool.map(static, range(len(numbers)))))
-        memory.plates = make_plates(memory.depth, memory.static, K, world_from_camera)
+        memory.plates = make_plates(memory.depth, memory.static, K, world_from_camera, edge_filter)
         return memory
 
     @classmethod
@@ -145,8 +152,8 @@ class Memory:
             return recalled
         for plate in self.plates:
             target_from_plate = target_from_source(world_from_camera, plate.world_from_camera)
-            depth = plate.surface.depth
-            drawn = mesh_depth(depth, depth > 0, plate.K, target_from_plate, K, width, height)
+            depth, cut = plate.surface.depth, plate.surface.cut
+            drawn = mesh_depth(depth, depth > 0, plate.K, target_from_plate, K, width, height, cut=cut)
             _nearest_hidden(drawn, limit, own_depth, *own_terms, recalled.depth)
         terms = [
             pixel_transform(K, target_from_source(self.world_from_camera[k], world_from_camera), self.K[k])

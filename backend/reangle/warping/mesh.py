@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth seen from another camera: the depth map as a grid of triangles, cut at depth edges, drawn into the new camera.
 
-Vertices are pixel centres. Two neighbours in a row or column are linked if their depths differ by at most JUMP of the
-nearer one, or if the step continues the slope on both sides (a floor at a grazing angle), up to GRAZING. Four pixels
-linked all round span two triangles. Where a link is missing, and along the border, each pixel is drawn as a flat half
-or quarter cell at its own depth, so that no pixel is lost, however thin, and the surface covers the whole picture.
+Vertices are pixel centres. Two neighbours in a row or column are linked if their depths differ by a small share of the
+nearer one, if the step continues the slope on both sides (a floor at a grazing angle), up to a limit, or if steps of
+its size are everywhere in the map (noise, few bits): see `Cut`. Four pixels linked all round span two triangles. Where
+a link is missing, and along the border, each pixel is drawn as a flat half or quarter cell at its own depth, so that no
+pixel is lost, however thin, and the surface covers the whole picture.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -16,10 +19,27 @@ from reangle.warping.cameras import pixel_transform
 from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.raster import BOTTOM, LEFT, RIGHT, TOP, draw_cells
 
-JUMP = np.float32(0.02)
-"""Largest step between linked neighbours, as a share of the nearer depth, unless a slope continues."""
-GRAZING = np.float32(0.1)
-"""Largest step of a slope that continues, as a share of the nearer depth."""
+
+class Cut(NamedTuple):
+    """Where a surface is cut: the largest steps between linked neighbours.
+
+    jump: in depth, as a share of the nearer depth. grazing: the same, of a slope that continues. roughness: in
+    1 / depth, whatever the slope; `geometry.noise.roughness_of` the map.
+    """
+
+    jump: float = 0.02
+    grazing: float = 0.1
+    roughness: float = 0.0
+
+    @classmethod
+    def of_filter(cls, edge_filter: float, roughness: float) -> Cut:
+        """edge_filter: as in `contract.PreviewSettings`; the plain rule at 0.5, eight times as lenient at 0."""
+        factor = 2.0 ** (3 - 6 * edge_filter)
+        return cls(cls().jump * factor, cls().grazing * factor, roughness * min(factor, 1.0))
+
+
+PLAIN = Cut()
+UNCUT = Cut(jump=float("inf"))
 
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
@@ -35,25 +55,25 @@ def mesh_depth(
     height: int,
     *,
     scale: int = 1,
-    cut: bool = True,
+    cut: Cut = PLAIN,
 ) -> np.ndarray:
     """Planar z in the target camera at scale x scale samples a pixel, 0 where nothing is.
 
     depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x width pixels.
-    target_from_source: 4 x 4, rigid. cut: False links all neighbours, to measure what cutting does.
-    Returns (height * scale) x (width * scale) float32. Runs on the calling thread and releases the interpreter lock.
+    target_from_source: 4 x 4, rigid. Returns (height * scale) x (width * scale) float32. Runs on the calling thread
+    and releases the interpreter lock.
     """
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
     out = np.empty((height * scale, width * scale), np.float32)
     A, b = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
-    cells = _find_cells(depth, valid, JUMP if cut else np.float32(np.inf), GRAZING)
+    cells = _find_cells(depth, valid, *(np.float32(step) for step in cut))
     draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, out)
     _invert(out)
     return out
 
 
 @numba.njit(**KERNEL)
-def _find_cells(depth, valid, jump, grazing):
+def _find_cells(depth, valid, jump, grazing, roughness):
     """Links around each corner (r, c), where the pixels (r - 1, c - 1) to (r, c) meet: (h + 1) x (w + 1) uint8."""
     h, w = depth.shape
     cells = np.zeros((h + 1, w + 1), np.uint8)
@@ -69,9 +89,9 @@ def _find_cells(depth, valid, jump, grazing):
         else:
             after[:] = _ZERO
         for j in range(1, w + 2):
-            across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing)
+            across[j - 1] = _linked(here[j - 1], here[j], here[j + 1], here[j + 2], jump, grazing, roughness)
         for j in range(2, w + 2):
-            down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing)
+            down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing, roughness)
         # Both ends of `across` and `down` lead out of the picture.
         for c in range(w + 1):
             cells[i, c] |= across[c] * np.uint8(BOTTOM)
@@ -88,7 +108,7 @@ def _invert_row(depth, valid, out):
 
 
 @numba.njit(inline="always", error_model="numpy")
-def _linked(before, a, b, after, jump, grazing):
+def _linked(before, a, b, after, jump, grazing, roughness):
     """Whether a and b, each 1 / depth or 0, lie on one surface; before and after are the next ones outwards."""
     step = abs(a - b)
     farther = min(a, b)
@@ -96,7 +116,7 @@ def _linked(before, a, b, after, jump, grazing):
     right = abs(after - b) if after > _ZERO else np.float32(np.inf)
     slope = min(left, right)
     slope = np.float32(2) * slope if slope < np.float32(np.inf) else _ZERO
-    allowed = max(jump * farther, min(slope, grazing * farther))
+    allowed = max(max(jump * farther, min(slope, grazing * farther)), roughness)
     return (farther > _ZERO) & (step <= allowed)
 
 

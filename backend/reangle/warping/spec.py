@@ -5,22 +5,24 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, WarpFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class WarpParams:
-    """path: the new camera. memory: as in `contract.PreviewSettings`."""
+    """path: the new camera. memory, edge_filter, confidence_filter: as in `contract.PreviewSettings`."""
 
     path: CameraPath
-    memory: bool = True
+    memory: bool = PreviewSettings().memory
+    edge_filter: float = PreviewSettings().edge_filter
+    confidence_filter: float = PreviewSettings().confidence_filter
 
 
 WARP = StageSpec(
     kind="warp",
-    version=2,
+    version=3,
     params=WarpParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=WarpFolder,

@@ -20,6 +20,7 @@ from reangle.folders.warp import VIEW_IMAGES
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images
 from reangle.warping.background import background_views
+from reangle.warping.filters import left_out
 from reangle.warping.memory import Memory
 from reangle.warping.spec import WarpContext
 from reangle.warping.types import View
@@ -31,10 +32,11 @@ def warp(context: WarpContext) -> None:
     params, out = context.params, context.out
     path = params.path
     frames = read_images(source_clip(context).frames)
-    geometry = VideoGeometry.load(context.read("geometry", GeometryFolder))
-    check_clip(frames, geometry)
-    memory = Memory.of_clip(frames, geometry) if params.memory else None
-    warper = Warper(frames, geometry, memory)
+    whole = VideoGeometry.load(context.read("geometry", GeometryFolder))
+    check_clip(frames, whole)
+    geometry = left_out(whole, params.edge_filter, params.confidence_filter)
+    memory = Memory.of_clip(frames, geometry, edge_filter=params.edge_filter) if params.memory else None
+    warper = Warper(frames, geometry, memory, params.edge_filter)
     coverage: list[Coverage] = []
     with ExitStack() as stack:
         writers = [stack.enter_context(ImageWriter(folder)) for folder in out.images]

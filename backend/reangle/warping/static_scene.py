@@ -67,10 +67,13 @@ def static_pixels(
     return (cv2.dilate(moving, grow) == 0) & (depth[index] > 0)
 
 
-def make_plates(depth: np.ndarray, static: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -> list[Plate]:
+def make_plates(
+    depth: np.ndarray, static: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, edge_filter: float
+) -> list[Plate]:
     """One plate for each group of pictures that share a view, the most different ones first.
 
-    depth: M x H x W float32. static: M x H x W bool. K: M x 3 x 3. world_from_camera: M x 4 x 4.
+    depth: M x H x W float32. static: M x H x W bool. K: M x 3 x 3. world_from_camera: M x 4 x 4. edge_filter: as in
+    `contract.PreviewSettings`.
     """
     height, width = depth.shape[1:]
     typical = typical_depth(depth)
@@ -93,7 +96,7 @@ def make_plates(depth: np.ndarray, static: np.ndarray, K: np.ndarray, world_from
     plates = []
     for choice in chosen:
         median = _median_static(depth, static, np.array(groups[choice]))
-        plates.append(Plate(make_surface(median, median > 0, width, height), *firsts[choice]))
+        plates.append(Plate(make_surface(median, median > 0, width, height, edge_filter), *firsts[choice]))
     return plates
 
 

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from reangle.contract import PreviewSettings
+from reangle.geometry.noise import roughness_of
 from reangle.warping.kernels import KERNEL, writable
+from reangle.warping.mesh import Cut
 
 EDGE_TOLERANCE = 0.015
 """Neighbours are linked if the slope on one side predicts the other's inverse depth within this share of it."""
 
 FOOTPRINT = 3
 """Pixels from a depth edge within which a pixel is rough."""
+
+
+DEFAULT_EDGE_FILTER = PreviewSettings().edge_filter
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,24 +33,33 @@ class Surface:
     depth: H x W float32, planar z, 0 where there is no point.
     rough: H x W uint8, distance in pixels (1 to FOOTPRINT) to the nearest depth edge; 0 if it is farther away.
     near: H x W bool, rough pixels on the nearer side of their edge.
+    cut: where the surface is cut.
     """
 
     depth: np.ndarray
     rough: np.ndarray
     near: np.ndarray
+    cut: Cut
 
 
-def make_surface(depth: np.ndarray, valid: np.ndarray, width: int, height: int) -> Surface:
-    """The surface at height x width pixels. depth: h x w float32. valid: h x w bool."""
+def make_surface(
+    depth: np.ndarray, valid: np.ndarray, width: int, height: int, edge_filter: float = DEFAULT_EDGE_FILTER
+) -> Surface:
+    """The surface at height x width pixels.
+
+    depth: h x w float32. valid: h x w bool. edge_filter: as in `contract.PreviewSettings`.
+    """
     inverse = np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
-    right, down = _links(inverse)
+    roughness = roughness_of(inverse)
+    right, down = _links(inverse, roughness)
     if depth.shape != (height, width):
         inverse = _resize(inverse, right, down, height, width)
-        right, down = _links(inverse)
+        roughness = roughness_of(inverse)
+        right, down = _links(inverse, roughness)
         depth = reciprocal(inverse)
     else:
         depth = writable(np.where(valid, depth, 0), np.float32)
-    return Surface(depth, *_roughness(inverse, right, down))
+    return Surface(depth, *_near_edges(inverse, right, down), Cut.of_filter(edge_filter, float(roughness)))
 
 
 def reciprocal(values: np.ndarray) -> np.ndarray:
@@ -53,7 +68,7 @@ def reciprocal(values: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(**KERNEL)
-def _links(inverse):
+def _links(inverse, roughness):
     """H x W uint8 each: 1 if the pixel is linked to the one to the right, and to the one below."""
     height, width = inverse.shape
     right = np.zeros((height, width), np.uint8)
@@ -66,26 +81,26 @@ def _links(inverse):
             if x + 1 < width and inverse[y, x + 1] > 0:
                 before = inverse[y, x - 1] if x > 0 else np.float32(0)
                 after = inverse[y, x + 2] if x + 2 < width else np.float32(0)
-                right[y, x] = _linked(before, w, inverse[y, x + 1], after)
+                right[y, x] = _linked(before, w, inverse[y, x + 1], after, roughness)
             if y + 1 < height and inverse[y + 1, x] > 0:
                 before = inverse[y - 1, x] if y > 0 else np.float32(0)
                 after = inverse[y + 2, x] if y + 2 < height else np.float32(0)
-                down[y, x] = _linked(before, w, inverse[y + 1, x], after)
+                down[y, x] = _linked(before, w, inverse[y + 1, x], after, roughness)
     return right, down
 
 
 @numba.njit(inline="always")
-def _linked(before, w0, w1, after):
+def _linked(before, w0, w1, after, roughness):
     error = abs(w1 - w0)
     if before > 0:
         error = min(error, abs(w1 - 2 * w0 + before))
     if after > 0:
         error = min(error, abs(w0 - 2 * w1 + after))
-    return error <= EDGE_TOLERANCE * max(w0, w1)
+    return error <= max(EDGE_TOLERANCE * max(w0, w1), roughness)
 
 
 @numba.njit(**KERNEL)
-def _roughness(inverse, right, down):
+def _near_edges(inverse, right, down):
     height, width = inverse.shape
     rough = np.zeros((height, width), np.uint8)
     near = np.zeros((height, width), np.bool_)

@@ -17,7 +17,7 @@ from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
 from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate
-from reangle.warping.surface import Surface, make_surface
+from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.types import WarpedFrame
 
 SEEN = 0.3
@@ -34,13 +34,21 @@ class Warper:
     """Warps single frames of one clip to cameras.
 
     frames: T x H x W x 3 uint8. geometry: of the same T frames; its maps may be of another size.
-    memory: the clip's, or None to warp each frame without the others.
+    memory: the clip's, or None to warp each frame without the others. edge_filter: as in `contract.PreviewSettings`;
+    the memory has its own.
     """
 
-    def __init__(self, frames: np.ndarray, geometry: VideoGeometry, memory: Memory | None) -> None:
+    def __init__(
+        self,
+        frames: np.ndarray,
+        geometry: VideoGeometry,
+        memory: Memory | None,
+        edge_filter: float = DEFAULT_EDGE_FILTER,
+    ) -> None:
         self.frames = frames
         self.geometry = geometry
         self.memory = memory
+        self.edge_filter = edge_filter
         self.height, self.width = frames.shape[1:3]
         self.K = geometry.K_at(self.width, self.height)
 
@@ -71,7 +79,8 @@ class Warper:
         """The surface of frame `frame`, at the frames' size."""
         if self.memory is not None and (surface := self.memory.surface_of(frame)) is not None:
             return surface
-        return make_surface(self.geometry.depth[frame], self.geometry.valid[frame], self.width, self.height)
+        maps = self.geometry.depth[frame], self.geometry.valid[frame]
+        return make_surface(*maps, self.width, self.height, self.edge_filter)
 
     def _look_up(
         self, frame: int, surface: Surface, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
@@ -81,7 +90,15 @@ class Warper:
         source_camera = self.geometry.world_from_camera[frame]
         forward = target_from_source(world_from_camera, source_camera)
         samples = mesh_depth(
-            surface.depth, surface.depth > 0, self.K[frame], forward, K, width, height, scale=SAMPLES_PER_SIDE
+            surface.depth,
+            surface.depth > 0,
+            self.K[frame],
+            forward,
+            K,
+            width,
+            height,
+            scale=SAMPLES_PER_SIDE,
+            cut=surface.cut,
         )
         back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
         return look_up(rgb, surface, samples, *back)

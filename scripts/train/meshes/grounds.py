@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from scripts.train.meshes.looks import ANY, any_look, leaf_look
-from scripts.train.meshes.stage import Look, Place, Stage, colour, triple, tumbled
+from scripts.train.meshes.stage import Look, Place, Stage, colour, tumbled
 from scripts.train.meshes.things import Area, Points, litter, put_cable, put_person, put_standing
 
 
@@ -145,7 +145,7 @@ def put_plant(stage: Stage, area: Area) -> Points:
     if group == "tree":
         which = int(rng.integers(len(stage.library.mesh_groups["trunk"])))
         bark = np.array([0.16, 0.1, 0.06]) * rng.uniform(0.5, 2.5)
-        look = Look(triple(bark), stage.texture("ground", "planks"), 0.4)
+        look = Look((float(bark[0]), float(bark[1]), float(bark[2])), stage.texture("ground", "planks"), 0.4)
         stage.put(stage.mesh("trunk", which), at, scale, yaw, look)
         if rng.random() < 0.8:
             stage.put(stage.mesh("crown", which), at, scale, yaw, leaf_look(stage))

@@ -17,7 +17,6 @@ import hashlib
 import io
 import lzma
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,16 +207,14 @@ def _skies(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
             match = re.search(rb"base64,([A-Za-z0-9+/=]+)", data)
             if match is None:
                 continue
-            data = base64.b64decode(match[1])
-            name = f"{path.name.split('.')[0]} (@pmndrs/assets, from Poly Haven)"
+            path = Path("/tmp") / path.stem
+            path.write_bytes(base64.b64decode(match[1]))
+            name = f"{path.stem} (@pmndrs/assets, from Poly Haven)"
         else:
             name = f"{path.stem} (Blender's studio lights, from Poly Haven)"
-        with tempfile.NamedTemporaryFile(suffix=".exr") as copy:
-            copy.write(data)
-            copy.flush()
-            with OpenEXR.File(copy.name) as file:
-                channels = file.channels()
-                image = channels["RGB" if "RGB" in channels else "RGBA"].pixels[..., :3].astype(np.float32)
+        with OpenEXR.File(str(path)) as file:
+            channels = file.channels()
+            image = channels["RGB" if "RGB" in channels else "RGBA"].pixels[..., :3].astype(np.float32)
         yield name, np.clip(np.nan_to_num(image, posinf=3e4), 0, 3e4)
 
 

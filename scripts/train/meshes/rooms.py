@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from scripts.train.meshes.looks import FLOORS, WALLS, any_look, own_look, shape_look
-from scripts.train.meshes.stage import TURNED_TEXTURE, Look, Place, Stage, colour, triple
+from scripts.train.meshes.stage import TURNED_TEXTURE, Look, Place, Stage, colour
 from scripts.train.meshes.things import (
     Area,
     Points,
@@ -64,7 +64,7 @@ def table_top(stage: Stage) -> Place:
     top = rng.uniform(0.55, 0.95)
     half_x, half_z = rng.uniform(0.4, 1.0), rng.uniform(0.3, 0.6)
     look = Look(
-        triple(np.minimum(2 * np.array(colour(rng, 0.2)), 1.2)) if rng.random() < 0.3 else (1.0, 1.0, 1.0),
+        tuple(min(2 * c, 1.2) for c in colour(rng, 0.2)) if rng.random() < 0.3 else (1.0, 1.0, 1.0),  # type: ignore[arg-type]
         stage.texture(*(("photo",) if rng.random() < 0.3 else (*FLOORS, "stripes"))),
         float(rng.uniform(0.25, 1.5)),
         mirror=float(rng.choice([0, 0, 0.03, 0.06, 0.25])),

@@ -144,12 +144,8 @@ def colour(rng: np.random.Generator, low: float = 0.05, high: float = 0.9) -> tu
     """A linear colour: mostly quiet, at times strong."""
     grey = rng.uniform(low**0.5, high**0.5) ** 2
     spread = rng.normal(0, 0.6 if rng.random() < 0.35 else 0.12, 3)
-    return triple(np.clip(grey * np.exp(spread), 0.01, 0.95))
-
-
-def triple(values: np.ndarray) -> tuple[float, float, float]:
-    first, second, third = values.tolist()
-    return first, second, third
+    red, green, blue = np.clip(grey * np.exp(spread), 0.01, 0.95)
+    return float(red), float(green), float(blue)
 
 
 def tumbled(rng: np.random.Generator) -> np.ndarray:
