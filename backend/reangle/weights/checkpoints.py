@@ -33,11 +33,14 @@ class Kind:
 
 
 DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"),))
+DEPTH_ANYTHING_3 = Kind(
+    "depth-anything-3", "geometry", config=(("model_name", None), ("config", None), ("model_type", ""))
+)
 MINI_GLPN = Kind("mini-depth", "depth", config=(("model_type", "glpn"), ("reangle", None)))
 DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, MINI_GLPN, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
+KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_GLPN, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,26 @@ DEPTH_ANYTHING_LARGE = Checkpoint(
     files=_DEPTH_ANYTHING_FILES,
 )
 
+DEPTH_ANYTHING_3_SMALL = Checkpoint(
+    "DA3-SMALL",
+    DEPTH_ANYTHING_3,
+    "Depth Anything 3 Small",
+    APACHE_2,
+    size=137_000_000,
+    hub="depth-anything/DA3-SMALL",
+    files=("config.json", "model.safetensors"),
+)
+
+DEPTH_ANYTHING_3_BASE = Checkpoint(
+    "DA3-BASE",
+    DEPTH_ANYTHING_3,
+    "Depth Anything 3 Base",
+    APACHE_2,
+    size=541_000_000,
+    hub="depth-anything/DA3-BASE",
+    files=("config.json", "model.safetensors"),
+)
+
 COGVIDEOX_5B = Checkpoint(
     "CogVideoX-5b-I2V",
     COGVIDEOX_I2V,
@@ -224,5 +247,7 @@ CHECKPOINTS = (
     DEPTH_ANYTHING_SMALL,
     DEPTH_ANYTHING_BASE,
     DEPTH_ANYTHING_LARGE,
+    DEPTH_ANYTHING_3_SMALL,
+    DEPTH_ANYTHING_3_BASE,
 )
 """In the order in which `reangle models list` shows them."""
