@@ -6,7 +6,8 @@
     python3.11 scripts/bench/geometry.py --only filmed --filmed DIR
 
 Each method runs as in a job, stage by stage in processes of their own. Where the truth is known, depth is scaled to it
-by one factor per clip; constant, plane and blurred truth are geometries with the true camera that learn nothing.
+by one factor per clip; `controls` are geometries with the true camera that learn nothing: a constant, a plane through
+the true ground, and the truth blurred.
 
 AbsRel: mean relative error of depth. edge F1: of depth edges within 3 px of the true ones. flicker: change of a static
 point's depth from frame to frame. torn, stretched: of smooth true surface that a view from 12 degrees beside shows, the
@@ -43,7 +44,8 @@ from reangle.runtime.store import Store
 
 TRUE_FILES = "files/files"
 GROUPS = ("sample", "held-out", "filmed", "clip")
-METHODS = ("auto/auto", TRUE_FILES)
+CONTROLS = "controls"
+METHODS = (CONTROLS, "auto/auto", TRUE_FILES)
 QUICK_SCENES, QUICK_FRAMES = (0, 2, 3), 13
 
 Row = dict[str, float]
@@ -70,7 +72,7 @@ COLUMNS: tuple[tuple[str, str, float, int], ...] = (
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure depth and source cameras.")
     parser.add_argument("--only", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP", help=", ".join(GROUPS))
-    help_methods = f"CAMERA/DEPTH or CAMERA/DEPTH@CHECKPOINT (default: {' '.join(METHODS)})"
+    help_methods = f"{CONTROLS}, CAMERA/DEPTH or CAMERA/DEPTH@CHECKPOINT (default: {' '.join(METHODS)})"
     parser.add_argument("--methods", nargs="+", default=METHODS, metavar="METHOD", help=help_methods)
     parser.add_argument("--scenes", type=int, default=HELD_OUT, metavar="N", help="held-out scenes (default: all 24)")
     parser.add_argument("--quick", action="store_true", help="3 scenes, and 13 frames of the sample")
@@ -135,11 +137,11 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
             run = run_geometry(clip.name, selection, settings_of(TRUE_FILES, clip, store), store)
             static = clip.static(run.geometry.depth.shape)
             truth = Truth.of(run.geometry, static, clip.world_from_first, run.frames())
-            for name, geometry in controls(truth).items():
-                rows[name] = judge_depth(geometry, truth)
+            if CONTROLS in methods:
+                rows |= {name: judge_depth(geometry, truth) for name, geometry in controls(truth).items()}
         tracks: np.ndarray | None = None
         for method in methods:
-            if "files" in method and truth is None:
+            if method == CONTROLS or ("files" in method and truth is None):
                 continue
             try:
                 run = run_geometry(clip.name, selection, settings_of(method, clip, store), store)
