@@ -149,12 +149,13 @@ def measure(clip: BenchClip, methods: Sequence[str]) -> dict[str, Row]:
                 print(f"{clip.name}, {method}: {error.message}", file=sys.stderr, flush=True)
                 continue
             if truth is not None:
-                figures = judge(run.geometry, truth)
+                figures = judge(run.geometry, truth, run.motion())
             else:
                 frames = run.frames()
                 if tracks is None:
                     tracks = followed_points(iter(frames))
                 figures = judge_unknown(run.geometry, tracks, frames.shape[2], frames.shape[1])
+                print(f"{clip.name}, {method}: the camera is {run.motion()}", file=sys.stderr)
             rows[method] = figures | costs(run)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in rows[method].items())
             print(f"{clip.name}, {method}: {shown}", file=sys.stderr, flush=True)

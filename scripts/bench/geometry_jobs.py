@@ -17,8 +17,9 @@ import numpy as np
 from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, PreviewSettings, new_job_id
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
-from reangle.geometry.spec import GEOMETRY
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, WarpFolder
+from reangle.geometry.clip_camera import ClipCamera, Motion
+from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
 from reangle.media.write import read_images
@@ -52,8 +53,13 @@ class GeometryRun:
     costs: dict[str, StageCost]
 
     def frames(self) -> np.ndarray:
-        """The decoded clip, T x H x W x 3 uint8."""
-        return read_images(DecodedClip(self.done[DECODE.id()].folder).frames)
+        """The clip that the geometry describes, T x H x W x 3 uint8."""
+        decoded = DecodedClip(self.done[DECODE.id()].folder)
+        return read_images(CameraFolder(self.done[CAMERA.id()].folder).clip(decoded).frames)
+
+    def motion(self) -> Motion:
+        """What the camera is said to do."""
+        return ClipCamera.load(CameraFolder(self.done[CAMERA.id()].folder)).motion
 
 
 def run_geometry(title: str, clip: Clip, settings: GeometrySettings, store: Store) -> GeometryRun:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# pyright: reportMissingImports=false
 """Depth Anything 3 from a tiny checkpoint that is laid out like the published ones."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reangle.contract import SourceCamera, from_data
 from reangle.errors import UserError
 from reangle.folders import DecodedClip
 from reangle.geometry.clip_camera import ClipCamera
@@ -20,7 +22,7 @@ from reangle.weights.checkpoints import DEPTH_ANYTHING_3
 from reangle.weights.registry import kind_of
 from safetensors.torch import load_file, save_file
 
-from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
+from tests.backend.tiny_checkpoints import decoded_clip, run_geometry, textured_frames
 
 WIDE = 48
 
@@ -126,6 +128,28 @@ def test_the_network_is_told_the_cameras(checkpoint: Path, tmp_path: Path) -> No
     assert np.allclose(provide(footage, larger, context).inverse, known, rtol=1e-4)
     turned = ClipCamera(**{**vars(camera), "K": camera.K * [[2], [2], [1]]})
     assert not np.allclose(provide(footage, turned, context).inverse, known, rtol=1e-4)
+
+
+@pytest.mark.parametrize("camera", ["still", "given"])
+def test_it_gives_the_geometry_of_a_clip(camera: str, checkpoint: Path, tmp_path: Path) -> None:
+    clip = decoded_clip(tmp_path / "decoded", textured_frames(3, 60, 100))
+    _, known = clip_and_camera(tmp_path, 3)
+    path = {"width": 100, "height": 60, "K": known.K.tolist(), "world_from_camera": known.world_from_camera.tolist()}
+    geometry = run_geometry(
+        clip,
+        tmp_path / "out",
+        camera=camera,
+        depth="depth-anything-3",
+        checkpoint=str(checkpoint),
+        given=from_data(SourceCamera, path) if camera == "given" else None,
+    )
+    assert (geometry.depth.shape, geometry.depth_from, geometry.camera_from) == (
+        (3, 60, 100),
+        "depth-anything-3",
+        camera,
+    )
+    assert geometry.valid.any()
+    assert "Apache-2.0" in geometry.licence
 
 
 def test_other_and_damaged_checkpoints_are_refused(checkpoint: Path) -> None:

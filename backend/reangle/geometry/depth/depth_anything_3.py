@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from reangle.errors import UserError
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.depth.monocular import DEVIATION, MEAN, input_size
+from reangle.geometry.depth.monocular_network import DEVIATION, MEAN, input_size
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import FrameDepth
 from reangle.weights.registry import licence_of, name_of

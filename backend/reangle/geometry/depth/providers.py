@@ -38,6 +38,17 @@ DEPTHS = (
         ),
     ),
     ProviderSpec(
+        name="depth-anything-3",
+        number=4,
+        label="Depth Anything 3",
+        help="Sharp depth that follows the camera, by weights that you install",
+        run="reangle.geometry.depth.depth_anything_3:provide",
+        settings=("checkpoint",),
+        cost=Cost(once=10, frame=5, megapixel=0.3),
+        packages=("torch", "depth_anything_3"),
+        checkpoints=(checkpoints.DEPTH_ANYTHING_3_SMALL, checkpoints.DEPTH_ANYTHING_3_BASE),
+    ),
+    ProviderSpec(
         name="dust3r",
         number=1,
         label="DUSt3R",
@@ -61,7 +72,7 @@ DEPTHS = (
 )
 """In the order in which they are listed. Number 5 is "auto"."""
 
-BEST_FIRST = ("depth-anything", "mini")
+BEST_FIRST = ("depth-anything-3", "depth-anything", "mini")
 """Which of them `auto` prefers."""
 
 
