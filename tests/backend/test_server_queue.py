@@ -91,7 +91,7 @@ class Queue(RuleBasedStateMachine):
     @rule(job=running, stage=st.sampled_from(["decode", "geometry"]), progress=st.floats(0, 1))
     def work(self, job: str, stage: str, progress: float) -> None:
         if self.states[job] == "running":
-            self.database.begin_stage(job, stage, progress, cached=False)
+            self.database.begin_stage(job, stage, progress, 5.0, cached=False)
             self.database.report_progress(job, stage, progress, None)
             self.database.add_note(job, stage, "the same note")
             self.database.add_result(job, stage, "ab" * 32)

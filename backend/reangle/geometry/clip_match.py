@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from reangle.errors import UserError
+from reangle.geometry.clip_camera import Motion
 from reangle.geometry.footage import Footage
 
 
@@ -72,7 +73,7 @@ def for_each_frame(values: np.ndarray, footage: Footage) -> np.ndarray:
     return np.broadcast_to(values[:1], (footage.count, *values.shape[1:]))
 
 
-def motion_of(world_from_camera: np.ndarray) -> str:
+def motion_of(world_from_camera: np.ndarray) -> Motion:
     """ "still", "turning" or "moving" of a path, T x 4 x 4; a shift of rounding size is none."""
     first = world_from_camera[0]
     size = max(1.0, float(np.abs(first[:3, 3]).max()))

@@ -75,7 +75,7 @@ def _write(footage: Footage, camera: ClipCamera, context: DepthContext) -> None:
             licence="; ".join(licences),
             notes=(*camera.notes, *notes),
         )
-    save_cloud(VideoGeometry.load(context.out), footage, context.out)
+    save_cloud(VideoGeometry.load(context.out, mapped=True), footage, context.out)
     for note in notes:
         context.report(1.0, note)
 

@@ -63,9 +63,10 @@ class VideoGeometry:
             raise ValueError(f"scale must be one of {SCALE_KINDS}, not {self.scale!r}")
         if not (np.isfinite(self.K).all() and np.isfinite(self.world_from_camera).all()):
             raise ValueError("K and world_from_camera must be finite")
-        seen = self.depth[self.valid]
-        if not (np.isfinite(seen).all() and (seen > 0).all()):
-            raise ValueError("depth must be finite and above zero wherever it is valid")
+        for depth, valid in zip(self.depth, self.valid, strict=True):
+            seen = depth[valid]
+            if not (np.isfinite(seen).all() and (seen > 0).all()):
+                raise ValueError("depth must be finite and above zero wherever it is valid")
 
     @property
     def frame_count(self) -> int:
@@ -106,12 +107,15 @@ class VideoGeometry:
         )
 
     @classmethod
-    def load(cls, folder: GeometryFolder) -> VideoGeometry:
-        """Read what `save` wrote. Raises UserError if a file is missing or damaged."""
+    def load(cls, folder: GeometryFolder, *, mapped: bool = False) -> VideoGeometry:
+        """Read what `save` wrote. mapped: leave the arrays on disk, for one look at each frame.
+
+        Raises UserError if a file is missing or damaged.
+        """
         try:
             metadata = folder.metadata()
             arrays = {
-                name: np.load(folder.array(name), allow_pickle=False)
+                name: np.load(folder.array(name), mmap_mode="r" if mapped else None, allow_pickle=False)
                 for name in ARRAYS
                 if name != "dynamic" or folder.array(name).exists()
             }

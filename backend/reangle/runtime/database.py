@@ -225,10 +225,12 @@ class JobDatabase(JobReader):
             db.execute("UPDATE jobs SET state = 'queued', eta_s = NULL WHERE id = ?", (job_id,))
             self._append(db, job_id, type="state", state="queued")
 
-    def begin_stage(self, job_id: str, stage: str, progress: float, *, cached: bool) -> None:
+    def begin_stage(self, job_id: str, stage: str, progress: float, eta_s: float | None, *, cached: bool) -> None:
         with self._write() as db:
-            db.execute("UPDATE jobs SET stage = ?, progress = ? WHERE id = ?", (stage, progress, job_id))
-            self._append(db, job_id, type="stage", stage=stage, cached=cached, progress=progress)
+            db.execute(
+                "UPDATE jobs SET stage = ?, progress = ?, eta_s = ? WHERE id = ?", (stage, progress, eta_s, job_id)
+            )
+            self._append(db, job_id, type="stage", stage=stage, cached=cached, progress=progress, eta_s=eta_s)
 
     def report_progress(
         self, job_id: str, stage: str, progress: float, eta_s: float | None, message: str | None = None

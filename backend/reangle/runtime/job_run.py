@@ -85,7 +85,8 @@ class JobRun:
             artifact = self._store.sound_artifact(key)
             cached = artifact is not None
             progress.begin()
-            self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=cached)
+            eta_s = progress.eta_s(stage, 1.0 if cached else 0.0)
+            self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), eta_s, cached=cached)
             if stage.note:
                 self._database.add_note(self._request.id, stage.title, stage.note)
             if artifact is None:
@@ -100,7 +101,7 @@ class JobRun:
     def _hash_weights(self, stage: PlannedStage, progress: Progress, log: StageLog) -> str:
         """Read the stage's weights in a stage process. They are so large that the backend itself must not."""
         logger.info("Reading the weights %s", stage.checkpoint)
-        self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), cached=False)
+        self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), None, cached=False)
         with self._only_one(stage.checkpoint):
             known = self._weights.known_hash(stage.checkpoint)
             return known or self._run_process({"hash": True}, stage, progress, log)["hash"]

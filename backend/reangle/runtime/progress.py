@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from reangle.runtime.stage import PlannedStage
 
 MIN_WORKED = 0.01
-"""Share of the uncached work after which a pace is estimated; before, start-up time would dominate it."""
+"""Share of the uncached work after which a pace is measured; before, start-up time would dominate it."""
 MIN_OF_STAGE = 0.05
 """Share of a stage after which its speed replaces the estimate for its kind."""
 
@@ -19,7 +19,8 @@ class Progress:
     """Progress and time left of a plan, by the stages' weights.
 
     Seconds per unit of weight are measured for each kind of stage as the job runs; until a kind is measured, the mean
-    over all work stands in. Cached stages take no time and are left out of the measurement.
+    over all work stands in, and before that the plan's weights, which are seconds. Cached stages take no time and are
+    left out of the measurement.
     """
 
     def __init__(self, stages: Sequence[PlannedStage], clock: Callable[[], float] = time.monotonic) -> None:
@@ -49,19 +50,18 @@ class Progress:
         """0 to 1 over the whole job, while this stage is at `fraction`."""
         return min((self._done + stage.weight * fraction) / self._total, 1.0)
 
-    def eta_s(self, stage: PlannedStage, fraction: float) -> float | None:
-        """Seconds until the end while this stage is at `fraction`; None while too little is measured."""
+    def eta_s(self, stage: PlannedStage, fraction: float) -> float:
+        """Seconds until the end while this stage is at `fraction`; by the plan's own until enough is measured."""
         seconds, worked = self._seconds.copy(), self._worked.copy()
         seconds[stage.spec.kind] += self._clock() - self._started
         worked[stage.spec.kind] += stage.weight * fraction
         work = sum(worked.values())
-        if work < MIN_WORKED * (self._total - self._cached):
-            return None
-        pace = sum(seconds.values()) / work
+        enough = work >= MIN_WORKED * (self._total - self._cached) and work > 0
+        pace = sum(seconds.values()) / work if enough else 1.0
 
         def left(other: PlannedStage) -> float:
             kind = other.spec.kind
-            measured = worked[kind] > MIN_OF_STAGE * other.weight
+            measured = enough and worked[kind] > MIN_OF_STAGE * other.weight
             rest = 1 - fraction if other is stage else 1.0
             return other.weight * rest * (seconds[kind] / worked[kind] if measured else pace)
 

@@ -113,7 +113,7 @@ class JobStatus:
 class JobEvent:
     """One entry of a job's history. n counts from 1 within the job, without gaps. time: Unix time.
 
-    state: `state` is set. stage: `stage` starts or, with `cached`, was done before.
+    state: `state` is set. stage: `stage` starts, with `eta_s`, or, with `cached`, was done before.
     progress: `stage` with `progress` and `eta_s`, or, while a model trains, with `loss`, `message` (step, speed and
     time left) and now and then `picture`: a PNG in base 64 of the current output above its target.
     note: `message` for the user. result: `name` was published. error: `error` is set.

@@ -73,7 +73,7 @@ def _read_depths(
         return depth[part], notes
     # Open only the files that are used.
     part, notes = used_part(len(chosen), footage, start, "depth maps")
-    depth = np.zeros(0, np.float32)
+    depth = np.zeros((0, 0, 0), np.float32)
     for index, (name, path) in enumerate(chosen[part]):
         depth_map = read_depth(name, path, png)
         if len(depth_map) != 1:
@@ -84,7 +84,8 @@ def _read_depths(
         if not index:
             depth = np.empty((len(chosen[part]), *depth_map.shape[1:]), np.float32)
         if depth_map.shape[1:] != depth.shape[1:]:
-            (height, width), (first_height, first_width) = depth_map.shape[1:], depth.shape[1:]
+            _, height, width = depth_map.shape
+            _, first_height, first_width = depth.shape
             raise UserError(
                 f"{name} is {width} x {height}, but the depth maps before it are {first_width} x {first_height}.",
                 advice="Render all depth maps at one size.",
