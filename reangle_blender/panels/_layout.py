@@ -48,16 +48,19 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
 
 
 def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str) -> None:
-    """Licence of a chosen engine, source or suite, what "auto" would take, and why it cannot run."""
+    """What matters of a chosen engine, source or suite: its licence, what "auto" would take, and why it cannot run.
+
+    The menu's tooltip has the licence of every source.
+    """
     choice = choices.find(kind, name)
     if choice is None:
         if choices.reported(kind):
             paragraph(layout, context, f"{choices.NOT_OFFERED}.", "ERROR")
         return
-    if choice.licence and kind != "engine":
+    if choice.licence and (kind == "suite" or not choice.commercial_ok):
         paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
     if name == choices.AUTO and choice.available:
-        paragraph(layout, context, choice.message, "INFO")
+        paragraph(layout, context, choice.message.partition(". ")[0], "INFO")
     if not choice.available:
         problem(layout, context, choice.message, choice.advice)
 

@@ -58,18 +58,23 @@ class REANGLE_PT_geometry(SidebarPanel, Panel):
     def draw(self, context: Context) -> None:
         shot = state.of(context.scene)
         job = shot.jobs.get(shot.shot)
-        lines = shot.about.splitlines() + (job.notes.splitlines() if job is not None and job.loaded else [])
-        for line in dict.fromkeys(lines):
-            icon = next((icon for start, icon in _LINE_ICONS.items() if line.startswith(start)), "DOT")
-            paragraph(self.layout, context, line, icon)
+        notes = job.notes.splitlines() if job is not None and job.loaded else []
+        for line in sorted(dict.fromkeys([*shot.about.splitlines(), *notes]), key=_subject):
+            paragraph(self.layout, context, line, list(_ICONS.values())[_subject(line)])
 
 
-_LINE_ICONS = {
+_ICONS = {
     "Camera: ": "OUTLINER_OB_CAMERA",
     "Lens: ": "CAMERA_DATA",
     "Depth: ": "MOD_DISPLACE",
     "Unit: ": "EMPTY_AXIS",
+    "": "DOT",
 }
+"""Starts of the lines about camera and depth, in the order in which they are shown."""
+
+
+def _subject(line: str) -> int:
+    return next(number for number, start in enumerate(_ICONS) if line.startswith(start))
 
 
 def estimate(clip: state.ReangleClip) -> str:

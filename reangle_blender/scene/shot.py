@@ -107,7 +107,7 @@ def about_lines(about: About | None) -> list[str]:
     unit = "that of your scene" if about.camera == "given" else _UNITS.get(about.scale, "")
     facts = {
         "Camera": ", ".join(filter(None, (_label("camera", about.camera), _MOTIONS.get(about.motion, about.motion)))),
-        "Lens": lens,
+        "Lens": "" if any(note.startswith("Lens: ") for note in about.notes) else lens,
         "Depth": _label("depth", about.depth),
         "Unit": unit,
     }

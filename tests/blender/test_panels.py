@@ -79,11 +79,12 @@ def test_notes_on_the_geometry_wrap_below_the_clip(reangle: Reangle) -> None:
     facts = ["Camera: Solve, moves", "Lens: 50.0 degrees wide", "Depth: Mini", "Unit: metre"]
     shot.about, shot.shot = "\n".join([*facts, note]), "1" * 32
     job = shot.jobs.add()
-    job.name, job.loaded, job.notes = shot.shot, True, f"{note}\nThe scene had 24 frames per second."
+    reason = "Camera: solved from the clip."
+    job.name, job.loaded, job.notes = shot.shot, True, f"{note}\nThe scene had 24 frames per second.\n{reason}"
     assert panel.poll(bpy.context)
     lines = drawn_by(panel)
-    assert lines[:4] == facts
-    assert " ".join(lines[4:]) == f"{note} The scene had 24 frames per second."
+    assert lines[:4] == [facts[0], reason, *facts[1:3]]
+    assert " ".join(lines[4:]) == f"{note} {facts[3]} The scene had 24 frames per second."
     assert max(map(len, lines)) < 45
 
 
