@@ -56,6 +56,14 @@ def test_without_an_edge_in_the_picture_the_step_is_in_the_middle_of_the_ramp_an
     assert confidence[:, :50].min() == 1
 
 
+def test_a_low_step_is_sharpened_only_where_the_picture_has_an_edge() -> None:
+    left = np.tile(np.arange(WIDTH) < 72, (HEIGHT, 1))
+    depth = estimated(np.where(left, 4.4, 5).astype(np.float32))
+    steps = [np.diff(sharpened(depth, picture(left, contrast))[0][60]).max() for contrast in (80, 0)]
+    assert steps[0] > 0.4
+    assert steps[1] < 0.2
+
+
 def test_a_thin_pole_survives() -> None:
     pole = np.zeros((HEIGHT, WIDTH), bool)
     pole[:, 90:94] = True

@@ -36,7 +36,10 @@ SIDE = np.float32(0.3)
 """Share of a ramp's climb at either end that belongs to the surface there."""
 
 COLOUR = 18.0
-"""Standard deviation in grey levels within which two colours are alike (Euclidean in RGB)."""
+"""Distance in grey levels (Euclidean in RGB) at which two colours are alike by 0.41, about as a Gaussian falls."""
+
+SEPARATE = np.float32(0.7)
+"""Standard deviations between the mean colours of two sides that have different colours."""
 
 UNLIKE = np.float32(0.02)
 """Likeness of colours that have nothing in common, so that one odd pixel does not decide."""
@@ -47,15 +50,19 @@ PRIOR = np.float32(6)
 SURE = np.float32(1.5)
 """Log odds from which a pixel's layer is certain."""
 
-_BINS = 5
-"""Squared distances of colours are looked up in steps of 2^_BINS."""
+F = np.float32
 
 
 @dataclass(frozen=True)
 class SharpenOptions:
-    """contrast: smallest relative gap in depth that is an edge, 0 to 1."""
+    """Smallest relative gap in depth that is an edge, 0 to 1.
+
+    contrast: where the picture has an edge, too. unseen: where both sides have the same colours: a network's own
+    unevenness is more likely there.
+    """
 
     contrast: float = 0.06
+    unseen: float = 0.2
 
 
 def sharpen(
@@ -79,13 +86,11 @@ def sharpen(
     inverse = np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid)
     ramp = _find_ramps(inverse, np.float32(options.contrast), NOISES * noise_of(inverse, REACH))
     near, far = _continue_surfaces(inverse, ramp)
-    small = cv2.resize(image, depth.shape[::-1], interpolation=cv2.INTER_AREA)
-    score = _score(inverse, near, far, image, np.ascontiguousarray(small), _LIKENESS)
+    small = np.ascontiguousarray(cv2.resize(image, depth.shape[::-1], interpolation=cv2.INTER_AREA))
+    near, far = _keep_seen(inverse, near, far, small, np.float32(options.unseen))
+    score = _score(inverse, near, far, image, small)
     score = cv2.blur(score, (3, 3))
     return _compose(inverse, near, far, np.require(confidence, np.float32, ("C", "W")), score, height, width)
-
-
-_LIKENESS = np.exp(-((np.arange((3 * 255**2 >> _BINS) + 1) + 0.5) * 2**_BINS) / (2 * COLOUR**2)).astype(np.float32)
 
 
 @numba.njit(inline="always")
@@ -196,6 +201,45 @@ def _continue_surfaces(inverse, ramp):
 
 
 @numba.njit(**_KERNEL)
+def _keep_seen(inverse, near, far, small, unseen):
+    """`near` and `far`, made equal on ramps of less than `unseen` whose two sides have the same colours.
+
+    They have if the means are less than SEPARATE standard deviations apart.
+    """
+    h, w = inverse.shape
+    kept_near, kept_far = near.copy(), far.copy()
+    zero, one, half = np.float32(0), np.float32(1), np.float32(0.5)
+    count, mean, square = np.empty(2, np.float32), np.empty((2, 3), np.float32), np.empty((2, 3), np.float32)
+    for i in range(h):
+        for j in range(w):
+            high, low = near[i, j], far[i, j]
+            climb = high - low
+            if not (climb > zero and low > zero) or climb >= unseen * high:
+                continue
+            count[:], mean[:], square[:] = zero, zero, zero
+            for y in range(max(i - WINDOW, 0), min(i + WINDOW + 1, h)):
+                for x in range(max(j - WINDOW, 0), min(j + WINDOW + 1, w)):
+                    share = (inverse[y, x] - low) / climb
+                    if inverse[y, x] <= zero or SIDE < share < one - SIDE:
+                        continue
+                    side = 1 if share > half else 0
+                    count[side] += one
+                    for c in range(3):
+                        value = np.float32(small[y, x, c])
+                        mean[side, c] += value
+                        square[side, c] += value * value
+            apart, spread = zero, np.float32(COLOUR * COLOUR)
+            if min(count[0], count[1]) > zero:
+                for c in range(3):
+                    m0, m1 = mean[0, c] / count[0], mean[1, c] / count[1]
+                    apart += (m0 - m1) * (m0 - m1)
+                    spread += half * (square[0, c] / count[0] - m0 * m0 + square[1, c] / count[1] - m1 * m1)
+            if apart < SEPARATE * SEPARATE * spread:
+                kept_near[i, j] = kept_far[i, j] = inverse[i, j]
+    return kept_near, kept_far
+
+
+@numba.njit(**_KERNEL)
 def _corners(small, large):
     """For each of `large` pixels: the first of its two neighbours among `small` ones, and the second one's weight."""
     first, weight = np.empty(large, np.int32), np.empty(large, np.float32)
@@ -237,7 +281,7 @@ def _mix(values, i, j, fy, fx):
 
 
 @numba.njit(**_KERNEL)
-def _score(inverse, near, far, image, small, likeness):
+def _score(inverse, near, far, image, small):
     """H x W float32: log odds that a pixel shows the nearer of two surfaces; 0 away from ramps."""
     h, w = inverse.shape
     height, width = image.shape[:2]
@@ -249,7 +293,7 @@ def _score(inverse, near, far, image, small, likeness):
     rows, columns = _corners(h, height), _corners(w, width)
     tops, lefts = _starts(*rows, h), _starts(*columns, w)
     most = (2 * WINDOW + 1) ** 2
-    colours, weights = np.empty((2, most, 3), np.int32), np.empty((2, most), np.float32)
+    samples = np.empty((2, 4, most), np.float32)
     for ci in range(h):
         for cj in range(w):
             high, low = near[ci, cj], far[ci, cj]
@@ -265,9 +309,9 @@ def _score(inverse, near, far, image, small, likeness):
                         continue
                     weight = falloff[(m - ci) * (m - ci) + (n - cj) * (n - cj)]
                     side, at = (1, found1) if share > half else (0, found0)
-                    weights[side, at] = weight
                     for c in range(3):
-                        colours[side, at, c] = small[m, n, c]
+                        samples[side, c, at] = small[m, n, c]
+                    samples[side, 3, at] = weight
                     if side:
                         found1, total1 = found1 + 1, total1 + weight
                     else:
@@ -277,20 +321,23 @@ def _score(inverse, near, far, image, small, likeness):
                     here = _mix(inverse, rows[0][y], columns[0][x], rows[1][y], columns[1][x])
                     odds = PRIOR * (min(max((here - low) / climb, zero), one) - half)
                     if found0 and found1:
-                        red, green, blue = np.int32(image[y, x, 0]), np.int32(image[y, x, 1]), np.int32(image[y, x, 2])
-                        unlike = _alike(red, green, blue, colours[0], weights[0], found0, likeness) / total0
-                        alike = _alike(red, green, blue, colours[1], weights[1], found1, likeness) / total1
-                        odds += np.log((alike + UNLIKE) / (unlike + UNLIKE))
+                        red, green, blue = F(image[y, x, 0]), F(image[y, x, 1]), F(image[y, x, 2])
+                        as_far = _alike(red, green, blue, samples[0], found0) / total0
+                        as_near = _alike(red, green, blue, samples[1], found1) / total1
+                        odds += np.log((as_near + UNLIKE) / (as_far + UNLIKE))
                     score[y, x] = odds
     return score
 
 
-@numba.njit(inline="always")
-def _alike(red, green, blue, colours, weights, count, likeness):
-    total = np.float32(0)
+@numba.njit(**_KERNEL, fastmath={"reassoc", "contract"})
+def _alike(red, green, blue, samples, count):
+    """Sum of the weights of `count` samples, each by how alike its colour is. samples: red, green, blue, weight."""
+    total, one = np.float32(0), np.float32(1)
     for k in range(count):
-        r, g, b = red - colours[k, 0], green - colours[k, 1], blue - colours[k, 2]
-        total += weights[k] * likeness[(r * r + g * g + b * b) >> np.int32(_BINS)]
+        r, g, b = red - samples[0, k], green - samples[1, k], blue - samples[2, k]
+        likeness = one / (one + (r * r + g * g + b * b) * np.float32(0.25 / COLOUR**2))
+        likeness *= likeness
+        total += samples[3, k] * likeness * likeness
     return total
 
 
