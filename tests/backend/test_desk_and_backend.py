@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reangle.geometry.camera.providers import CAMERAS
+from reangle.geometry.depth.providers import DEPTHS
 
 from reangle_blender.core import backend_process
 from reangle_blender.core.client import Client, RefusedError
@@ -156,8 +158,8 @@ def test_failures_and_cancellation_reach_the_client(desk: Desk) -> None:
 def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
     capabilities = desk.client.capabilities()
     cameras, depths = capabilities.camera_providers, capabilities.depth_providers
-    assert [camera.name for camera in cameras] == ["auto", "solve", "still", "dust3r", "files", "given"]
-    assert [depth.name for depth in depths] == ["auto", "mini", "depth-anything", "dust3r", "files"]
+    assert [camera.name for camera in cameras] == ["auto", *(spec.name for spec in CAMERAS)]
+    assert [depth.name for depth in depths] == ["auto", *(spec.name for spec in DEPTHS)]
     assert all(provider.available or provider.advice for provider in (*cameras, *depths))
     assert {camera.name for camera in cameras if not camera.commercial_ok} == {"dust3r"}
     assert all(provider.estimate_s(100, 1280, 720) > 0 for provider in (*cameras, *depths))

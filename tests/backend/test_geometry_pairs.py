@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reangle.contract import FileRef, GeometrySettings, JobRequest, SourceCamera, from_data
+from reangle.contract import Clip, FileRef, GeometrySettings, JobRequest, SourceCamera, from_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import DecodedClip, GeometryFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder
 from reangle.geometry import availability
 from reangle.geometry.choose import camera_weights, choose, depth_weights
 from reangle.geometry.clip_camera import ClipCamera, SparsePoints
@@ -22,7 +22,11 @@ from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.geometry.spec import GlanceParams
 from reangle.geometry.stage import glance
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.write import write_mp4
+from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import StageContext
+from reangle.runtime.store import Store
+from reangle.weights.installed import InstalledWeights
 
 from tests.backend.tiny_checkpoints import (
     decoded_clip,
@@ -106,6 +110,31 @@ def test_a_glance_is_the_first_frame_alone(weights: dict[str, str], tmp_path: Pa
     assert (geometry.frame_count, geometry.camera_from, geometry.K[0, 0, 0]) == (1, "still", pytest.approx(WIDTH / 2))
     with np.load(out.cloud) as cloud:
         assert len(cloud["rgb"]) == 1
+
+
+def test_an_import_runs_from_the_movie_to_every_published_result(weights: dict[str, str], tmp_path: Path) -> None:
+    write_mp4(tmp_path / "clip.mp4", textured_frames(COUNT, HEIGHT, WIDTH, 2), 24)
+    store = Store(tmp_path / "data")
+    request = JobRequest(
+        id="0" * 32,
+        clip=Clip(files=(store.add_file(tmp_path / "clip.mp4"),)),
+        geometry=GeometrySettings(depth="depth-anything", checkpoint=weights["depth-anything"]),
+    )
+    told: list[str] = []
+    stages = plan_job(request, store.root)
+    done = run_plan(
+        stages,
+        store,
+        InstalledWeights(store.root),
+        lambda stage, fraction, message, cached: told.append(message),
+    )
+    published = {stage.publishes: done[stage.id].folder for stage in stages}
+    assert list(published) == ["source", "glance", "camera", "geometry"]
+    assert VideoGeometry.load(GeometryFolder(published["glance"])).frame_count == 1
+    geometry = VideoGeometry.load(GeometryFolder(published["geometry"]))
+    assert (geometry.frame_count, geometry.camera_from) == (COUNT, "solve")
+    assert ClipCamera.load(CameraFolder(published["camera"])).frame_count == COUNT
+    assert any("solved from the clip" in message for message in told)
 
 
 def test_a_given_camera_must_cover_the_clip(files: list[Path], tmp_path: Path) -> None:

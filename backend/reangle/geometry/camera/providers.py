@@ -18,7 +18,7 @@ CAMERAS = (
         help="Lens and path from points that are followed through the clip; what moves is left out",
         run="reangle.geometry.camera.solved:provide",
         settings=("horizontal_fov_deg",),
-        cost=Cost(once=8, frame=0.5, megapixel=0.2),
+        cost=Cost(once=5, frame=0.25, megapixel=0.1),
         packages=("pycolmap",),
     ),
     ProviderSpec(
