@@ -95,7 +95,15 @@ def test_scale_shift_and_bend_of_each_frame_are_recovered_from_points(shifted: b
     world = run(prediction(scene, bend=0.15, shifted=shifted), camera_of(scene, "moving", points_of(scene)))
     assert np.median(errors(world, scene)) < 0.01
     assert np.percentile(errors(world, scene), 95) < 0.05
-    assert np.median(world.confidence) > 0.6
+
+
+def test_confidence_is_low_where_no_points_are() -> None:
+    scene = make_scene(arc(8), COUNT)
+    points = points_of(scene, 3)
+    left = points.uv[:, 0] < WIDTH / 2
+    half = replace(points, frame=points.frame[left], point=points.point[left], uv=points.uv[left])
+    confidence = run(prediction(scene), camera_of(scene, "moving", half)).confidence
+    assert np.median(confidence[:, :, : WIDTH // 3]) > 1.5 * np.median(confidence[:, :, -WIDTH // 3 :])
 
 
 def test_points_of_one_surface_do_not_bend_the_surface_behind_it() -> None:

@@ -19,8 +19,11 @@ points if a frame has POINTS of them; less with fewer points."""
 POINTS = 1000
 TOLERANCE = (0.4, 0.3, 0.2, 0.15, 0.12, 0.1)
 """Difference of log depth from which a point loses influence, in each round of reweighting."""
-UNSUPPORTED = 0.15
-"""Assumed standard deviation of log depth where there are no points."""
+UNSUPPORTED, DOUBT = 0.2, 4.0
+"""Assumed standard deviation of log depth where there are no points, and how many points it outweighs. With them the
+errors stated on the sample are about the true ones."""
+NEIGHBOURS = np.array([0.25, 0.75, 1, 0.75, 0.25])
+"""How much the points around a node's neighbours tell of its own error."""
 LONGEST = 96
 """Most nodes over time; in longer clips a node stands for several frames."""
 
@@ -104,15 +107,16 @@ def fit_field(samples: Sequence[Samples], aspect: float) -> Field:
         residual = matrix @ nodes - correction
         factor = weight / (1 + (residual / tolerance) ** 2)
     support, squares = (_around((matrix.T @ one).reshape(shape)) for one in (weight, factor * residual**2))
-    # Few points say little of their own error: UNSUPPORTED counts as one more.
-    error = np.sqrt((squares + UNSUPPORTED**2) / (support + 1))
+    error = np.sqrt((squares + DOUBT * UNSUPPORTED**2) / (support + DOUBT))
     return Field(nodes.reshape(shape), error, nearest, farthest, len(samples))
 
 
 def _around(nodes: np.ndarray) -> np.ndarray:
     """Sums of nodes and, with less weight, of the neighbours that stiffness ties to them."""
-    for axis in range(nodes.ndim):
-        nodes = convolve1d(nodes, np.array([0.25, 0.75, 1, 0.75, 0.25]), axis=axis, mode="constant")
+    # The same points are seen in frame after frame and tell their error only once.
+    nodes = convolve1d(nodes, NEIGHBOURS / NEIGHBOURS.sum(), axis=0, mode="nearest")
+    for axis in (1, 2, 3):
+        nodes = convolve1d(nodes, NEIGHBOURS, axis=axis, mode="constant")
     return nodes
 
 
