@@ -159,6 +159,23 @@ def test_geometry_and_warp_commands_stop_after_their_stage(place: Path, capsys: 
     assert not (warped / "frames").exists()
 
 
+@pytest.mark.parametrize("name", ["given", "files"])
+def test_a_camera_may_have_a_file_of_its_own(place: Path, name: str) -> None:
+    """The folder of depth maps has a camera, too, which is then left out."""
+    K = [[40.0, 0, WIDTH / 2], [0, 40.0, HEIGHT / 2], [0, 0, 1]]
+    camera = {"width": WIDTH, "height": HEIGHT, "K": [K], "world_from_camera": [np.eye(4).tolist()]}
+    (place / "camera.json").write_text(json.dumps(camera), encoding="utf-8")
+    (place / "depth" / "other.json").write_text(
+        json.dumps({**camera, "K": [np.diag([9.0, 9, 1]).tolist()]}), encoding="utf-8"
+    )
+    arguments = ["geometry", "--clip", place / "clip.mp4", "--data", place / "data", "--out", place / "out"]
+    arguments += ["--camera", f"{name}:{place / 'camera.json'}", "--depth", f"files:{place / 'depth'}"]
+    assert main([str(argument) for argument in arguments]) == 0
+    about = json.loads((place / "out" / "geometry" / "geometry.json").read_text(encoding="utf-8"))
+    assert (about["camera_from"], about["depth_from"], about["K"][0]) == (name, "files", K)
+    assert (place / "out" / "camera" / "camera.json").is_file()
+
+
 @pytest.mark.parametrize("provider", ["dust3r", "depth-anything"])
 def test_missing_weights_end_the_run_at_once_with_advice(place: Path, provider: str) -> None:
     done = reangle(

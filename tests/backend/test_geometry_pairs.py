@@ -247,6 +247,7 @@ def test_auto_takes_the_best_weights_for_commercial_work_and_no_others(weights: 
     assert picked(still, tmp_path) == ("still", "mini")
     install("Depth-Anything-V2-Large-hf")
     assert picked(still, tmp_path) == ("still", "mini"), "CC BY-NC"
+    assert choose(still, tmp_path).depth_note
     install(SMALL)
     choice = choose(still, tmp_path)
     assert (choice.depth.name, "Depth Anything V2 Small" in choice.depth_note) == ("depth-anything", True)

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from reangle.errors import UserError
-from reangle.folders import DecodedClip, GeometryFolder, ResultFolder, WarpFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, ResultFolder, WarpFolder
 from reangle.runtime.data_folder import disk_errors
 from reangle.runtime.store import Artifact
 
@@ -46,6 +46,7 @@ def _is_result(folder: Path) -> bool:
     """Whether the folder is the result of an earlier run."""
     marks = (
         ResultFolder(folder).manifest_file,
+        CameraFolder(folder).metadata_file,
         GeometryFolder(folder).metadata_file,
         WarpFolder(folder).metadata_file,
         DecodedClip(folder).metadata_file,

@@ -19,7 +19,7 @@ from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
 from reangle.folders import DecodedClip, GeometryFolder
-from reangle.geometry.spec import GEOMETRY, GLANCE
+from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
 from reangle.runtime.data_folder import data_folder
@@ -32,14 +32,15 @@ from reangle.weights.installed import InstalledWeights
 
 
 def geometry(options: Namespace, output: Output) -> int:
-    """Decode the clip and estimate depth and cameras; leaves OUT/source and OUT/geometry."""
+    """Decode the clip and find its camera and depth; leaves OUT/source, OUT/camera and OUT/geometry."""
     out = Path(options.out).expanduser()
-    check_target(out / "source")
-    check_target(out / "geometry")
+    parts = ((DECODE, "source"), (CAMERA, "camera"), (GEOMETRY, "geometry"))
+    for _, name in parts:
+        check_target(out / name)
     store = Store(data_of(options))
     request = _request(options, store)
     done = run_stages(output, "Geometry", geometry_stages(request, store), store)
-    for spec, name in ((DECODE, "source"), (GEOMETRY, "geometry")):
+    for spec, name in parts:
         export(done[spec.id()], out / name)
         output.result(name, out / name)
     output.done()

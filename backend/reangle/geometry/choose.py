@@ -93,7 +93,8 @@ def _depth(settings: GeometrySettings, data: Path) -> tuple[ProviderSpec, str]:
         known = first_installed(spec, data)
         if known is not None and known.licence.commercial_ok and can_run(spec):
             return spec, f"Depth: {known.title}, the best installed weights that may be used commercially."
-    return depth_named(BEST_FIRST[-1]), ""
+    last = depth_named(BEST_FIRST[-1])
+    return last, f"Depth: {last.label}, since no better weights are installed that may be used commercially."
 
 
 def _check(settings: GeometrySettings, camera: ProviderSpec, depth: ProviderSpec) -> None:
