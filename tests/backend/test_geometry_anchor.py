@@ -192,3 +192,14 @@ def test_tracks_are_triangulated_with_a_given_camera(tmp_path: Path) -> None:
     z = np.einsum("mi,mi->m", camera_from_world[:, 2, :3], points.xyz[points.point]) + camera_from_world[:, 2, 3]
     assert np.median(np.abs(z / true - 1)) < 0.02
     assert len(triangulate(textured_footage(scene, tmp_path / "still"), camera_of(scene, "still"))) == 0
+
+
+def test_without_measured_points_depth_is_usable_and_a_note_says_so(tmp_path: Path) -> None:
+    scene = make_scene(arc(8), COUNT)
+    plain = textured_footage(scene, tmp_path, plain_beyond=-np.inf)
+    world = run(prediction(scene, shifted=True), camera_of(scene, "moving"), plain)
+    assert np.isfinite(world.depth).all()
+    assert (world.depth > 0).all()
+    assert any("scale is assumed" in note for note in world.notes)
+    nothing = replace(prediction(scene), inverse=np.zeros_like(scene.depth))
+    assert np.isfinite(run(nothing, camera_of(scene, "moving", points_of(scene)), plain).depth).all()

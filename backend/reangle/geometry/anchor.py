@@ -59,23 +59,28 @@ def anchor(depth: FrameDepth, camera: ClipCamera, footage: Footage, report: Repo
         if len(camera.points) == 0:
             report(0.0, "")
             camera = replace(camera, points=triangulate(footage, camera))
-        points = depths_in_frames(camera)
+        points = _on_depth(depths_in_frames(camera), depth)
         enough = np.mean([len(one) >= LEAST_POINTS for one in points])
         if enough < LEAST_FRAMES_FITTED:
             points = []
             notes = (*notes, "Depth: the camera's motion measures too few points of the scene; the scale is assumed.")
     report(0.3, "")
-    fitted = _fit_to_points(depth, points, known_moving(depth, camera)) if points else _fit_to_each_other(depth, camera)
+    fitted = _fit_to_points(depth, points, known_moving(depth, camera)) if points else None
+    # Nothing ties the unit of depth to the path of a camera that moves without points, so frames cannot be compared.
+    comparable = fitted is not None or camera.motion != "moving"
+    fitted = fitted or _fit_to_each_other(depth, camera)
     report(0.6, "")
     K, world_from_camera = camera.K_at(width, height), camera.world_from_camera
     moving = known_moving(depth, camera)
     if moving is None:
-        moving = moving_pixels(fitted.depth, valid, K, world_from_camera)
+        moving = moving_pixels(fitted.depth, valid, K, world_from_camera) if comparable else np.zeros(valid.shape, bool)
     # Depth bleeds over a mover's outline.
     near_mover = np.stack([cv2.dilate(one.astype(np.uint8), np.ones((3, 3), np.uint8)) for one in moving]) > 0
     usable = valid & ~near_mover
-    moves = camera.motion == "moving"
-    steady, disagreement = steady_static(fitted.depth, usable, K, world_from_camera, moving_camera=moves)
+    steady, disagreement = fitted.depth, np.zeros_like(fitted.depth)
+    if comparable:
+        moves = camera.motion == "moving"
+        steady, disagreement = steady_static(fitted.depth, usable, K, world_from_camera, moving_camera=moves)
     report(0.9, "")
     steady = follow_ground(steady, moving, usable)
     confidence = confidence_of(np.hypot(fitted.sigma, disagreement)) * depth.confidence
@@ -131,15 +136,11 @@ def _fit_to_each_other(depth: FrameDepth, camera: ClipCamera) -> _Fitted:
 
 def _fit_to_points(depth: FrameDepth, points: list[PointDepths], moving: np.ndarray | None) -> _Fitted:
     """Scale (and shift) of each frame, then a smooth field, from the points' depths; `moving` pixels do not count."""
-    at_points = [_inverse_at(depth, frame, one) for frame, one in enumerate(points)]
     if moving is not None:
-        at_points = [
-            np.where(_nearest(moving[frame], one), np.nan, values)
-            for frame, (one, values) in enumerate(zip(points, at_points, strict=True))
-        ]
-    usable = [np.isfinite(values) & (values > 0) for values in at_points]
-    points = [one.subset(mask) for one, mask in zip(points, usable, strict=True)]
-    at_points = [values[mask] for values, mask in zip(at_points, usable, strict=True)]
+        still = [one.subset(~_nearest(mask, one)) for mask, one in zip(moving, points, strict=True)]
+        # Masks that cover all points are wrong.
+        points = still if any(len(one) >= LEAST_POINTS for one in still) else points
+    at_points = [_inverse_at(depth, frame, one) for frame, one in enumerate(points)]
     scale, shift = _frame_fits(points, at_points, shifts=depth.ambiguity == "scale-shift")
     least = 1 / (FARTHEST * float(np.percentile(np.concatenate([one.depth for one in points]), 95)))
     samples = []
@@ -155,6 +156,12 @@ def _fit_to_points(depth: FrameDepth, points: list[PointDepths], moving: np.ndar
         correction, sigma[frame] = field.at(frame, log_depth)
         result[frame] = np.exp(log_depth + correction)
     return _Fitted(result, sigma)
+
+
+def _on_depth(points: list[PointDepths], depth: FrameDepth) -> list[PointDepths]:
+    """The points where the provider has depth."""
+    at_points = [_inverse_at(depth, frame, one) for frame, one in enumerate(points)]
+    return [one.subset(np.isfinite(values) & (values > 0)) for one, values in zip(points, at_points, strict=True)]
 
 
 def _inverse_at(depth: FrameDepth, frame: int, points: PointDepths) -> np.ndarray:
