@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -85,12 +84,10 @@ def _without_distortion(depth: ExactDepth, camera: ClipCamera) -> ExactDepth:
     if camera.distortion is None:
         return depth
     height, width = depth.depth.shape[1:]
-    distortion, K = (
-        at_size(camera.distortion, (camera.width, camera.height), (width, height)),
-        camera.K_at(width, height),
-    )
+    distortion = at_size(camera.distortion, (camera.width, camera.height), (width, height))
+    K = camera.K_at(width, height)[0]
     straight = np.stack(
-        [undistorted(np.ascontiguousarray(one), distortion, K[0], cv2.INTER_NEAREST) for one in depth.depth]
+        [undistorted(np.ascontiguousarray(one), distortion, K, cv2.INTER_NEAREST) for one in depth.depth]
     )
     return replace(depth, depth=straight, valid=straight > 0)
 
@@ -117,6 +114,6 @@ def _resized(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
 
 
-def _part(context: DepthContext, start: float, share: float) -> Any:
+def _part(context: DepthContext, start: float, share: float) -> Callable[[float, str], None]:
     """A report for a part of the stage that begins at `start` and takes `share` of it."""
     return lambda fraction, message: context.report(start + share * fraction, message)
