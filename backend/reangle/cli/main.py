@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
             choices=["auto", *(spec.name for spec in specs if spec.name != "given")],
             help=f"files (default) for the true {name}, or a provider that estimates it",
         )
-    evaluate.add_argument("--geometry", metavar="FROM", help="both at once, as before version 0.3")
+    evaluate.add_argument("--geometry", metavar="FROM", help="both at once, as in version 0.1")
     evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
     evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
     _add_engine_options(evaluate)
@@ -168,7 +168,7 @@ def _add_geometry_options(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--geometry",
         metavar="FROM",
-        help="both at once, as before version 0.3: files:DIR, mini, dust3r or depth-anything",
+        help="both at once, as in version 0.1: files:DIR, mini, dust3r or depth-anything",
     )
 
 
