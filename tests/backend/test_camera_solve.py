@@ -128,6 +128,14 @@ def test_the_artists_lens_is_held() -> None:
     assert camera.lens_source == "set"
 
 
+def test_a_lens_that_a_small_shift_cannot_tell_stays_near_its_prior() -> None:
+    prior = FocalPrior(fov_of(1.3 * FOCAL, WIDTH))
+    camera = camera_from_tracks(tracks_of(path(0.3, 0.12), noise=0.15), prior)
+    assert camera.motion == "moving"
+    assert camera.K[0, 0, 0] == pytest.approx(1.3 * FOCAL, rel=0.1)
+    assert camera.lens_source == "assumed"
+
+
 def test_points_project_to_where_the_frames_see_them() -> None:
     camera = camera_from_tracks(tracks_of(path(6, 0.8), movers=60), FocalPrior())
     points = camera.points

@@ -63,11 +63,12 @@ class Solution:
     xyz: np.ndarray
 
     def residuals(self, tracks: Tracks) -> np.ndarray:
-        """m x 2, in pixels: projection less observation; a large number behind the camera."""
+        """m x 2, in pixels: weighted projection less observation; a large number behind the camera."""
         inside = np.einsum("mij,mj->mi", self.R[tracks.frame], self.xyz[tracks.track]) + self.t[tracks.frame]
         ahead = inside[:, 2] > 1e-9
         straight = inside[:, :2] / np.where(ahead, inside[:, 2], 1)[:, None]
-        return np.where(ahead[:, None], self.lens.bend(straight) - tracks.uv, 1e3)
+        away = np.einsum("mij,mj->mi", tracks.weights[tracks.track], self.lens.bend(straight) - tracks.uv)
+        return np.where(ahead[:, None], away, 1e3)
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def adjust(solution: Solution, tracks: Tracks, freedom: Freedom) -> Adjusted:
     cost = _cost(solution, tracks, freedom)
     system = None
     for _ in range(freedom.iterations):
-        system = accumulate(*_arrays(solution), tracks.frame, tracks.uv, starts, freedom.scale, damping)
+        system = accumulate(*_arrays(solution), tracks.frame, tracks.uv, tracks.weights, starts, freedom.scale, damping)
         H, g, inverse, right, W, WL = system
         _add_priors(H, g, solution.lens, freedom)
         reduced = H[np.ix_(used, used)]
@@ -152,7 +153,7 @@ def _arrays(solution: Solution) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 def _cost(solution: Solution, tracks: Tracks, freedom: Freedom) -> float:
     lens = solution.lens
-    cost = float(robust_cost(*_arrays(solution), tracks.frame, tracks.track, tracks.uv, freedom.scale))
+    cost = float(robust_cost(*_arrays(solution), tracks.frame, tracks.track, tracks.uv, tracks.weights, freedom.scale))
     if freedom.focal_sigma:
         cost += (np.log(lens.focal / freedom.focal_prior) / freedom.focal_sigma) ** 2
     if freedom.bend_sigma:
@@ -189,7 +190,7 @@ def _moved(solution: Solution, step: np.ndarray, point_step: np.ndarray) -> Solu
 def _focal_sigma(solution: Solution, tracks: Tracks, freedom: Freedom, used: np.ndarray, starts: np.ndarray) -> float:
     if not freedom.focal_sigma:
         return 0.0
-    H, g, *_ = accumulate(*_arrays(solution), tracks.frame, tracks.uv, starts, freedom.scale, 1e-9)
+    H, g, *_ = accumulate(*_arrays(solution), tracks.frame, tracks.uv, tracks.weights, starts, freedom.scale, 1e-9)
     _add_priors(H, g, solution.lens, freedom)
     reduced = H[np.ix_(used, used)]
     # The scale of the scene is free: a little damping keeps the system regular and leaves the focal length alone.

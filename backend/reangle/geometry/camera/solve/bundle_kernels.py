@@ -2,7 +2,7 @@
 """Loops of the bundle adjustment over observations, which are sorted by point.
 
 Unknowns: for each camera a small rotation and a shift after its pose; the logarithm of the focal length, k1 and k2; and
-each point. `lens` is focal, k1, k2 and the principal point.
+each point. `lens` is focal, k1, k2 and the principal point; `weights` are symmetric, one for each point.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 @numba.njit(**KERNEL)
-def robust_cost(R, t, xyz, lens, frame, track, uv, scale):
+def robust_cost(R, t, xyz, lens, frame, track, uv, weights, scale):
     """Sum of log(1 + r^2 / scale^2) over the observations (Cauchy)."""
     focal, k1, k2, cx, cy = lens
     total = 0.0
@@ -30,14 +30,16 @@ def robust_cost(R, t, xyz, lens, frame, track, uv, scale):
         y /= z
         square = x * x + y * y
         bend = 1 + k1 * square + k2 * square * square
-        rx = focal * bend * x + cx - uv[m, 0]
-        ry = focal * bend * y + cy - uv[m, 1]
+        du = focal * bend * x + cx - uv[m, 0]
+        dv = focal * bend * y + cy - uv[m, 1]
+        rx = weights[p, 0, 0] * du + weights[p, 0, 1] * dv
+        ry = weights[p, 1, 0] * du + weights[p, 1, 1] * dv
         total += np.log(1 + (rx * rx + ry * ry) / scale**2)
     return total
 
 
 @numba.njit(**KERNEL)
-def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
+def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
     """The reduced normal equations, and what `point_steps` needs.
 
     Returns H and g over cameras and lens; for each point the inverse of its damped block and its gradient; for each
@@ -60,6 +62,7 @@ def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
     for p in range(points):
         V = np.zeros((3, 3))
         first, last = starts[p], starts[p + 1]
+        s00, s01, s11 = weights[p, 0, 0], weights[p, 0, 1], weights[p, 1, 1]
         for m in range(first, last):
             i = frame[m]
             X = R[i, 0, 0] * xyz[p, 0] + R[i, 0, 1] * xyz[p, 1] + R[i, 0, 2] * xyz[p, 2] + t[i, 0]
@@ -71,16 +74,16 @@ def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
             square = x * x + y * y
             bend = 1 + k1 * square + k2 * square * square
             slope = k1 + 2 * k2 * square
-            r[0] = focal * bend * x + cx - uv[m, 0]
-            r[1] = focal * bend * y + cy - uv[m, 1]
+            du = focal * bend * x + cx - uv[m, 0]
+            dv = focal * bend * y + cy - uv[m, 1]
+            r[0], r[1] = s00 * du + s01 * dv, s01 * du + s11 * dv
             weight = 1 / (scale**2 + r[0] * r[0] + r[1] * r[1])
-            xx, xy, yy = (
-                focal * (bend + 2 * slope * x * x),
-                2 * focal * slope * x * y,
-                focal * (bend + 2 * slope * y * y),
-            )
-            P[0, 0], P[0, 1], P[0, 2] = xx / Z, xy / Z, -(xx * x + xy * y) / Z
-            P[1, 0], P[1, 1], P[1, 2] = xy / Z, yy / Z, -(xy * x + yy * y) / Z
+            xx = focal * (bend + 2 * slope * x * x)
+            xy = 2 * focal * slope * x * y
+            yy = focal * (bend + 2 * slope * y * y)
+            ux, uy, vx, vy = s00 * xx + s01 * xy, s00 * xy + s01 * yy, s01 * xx + s11 * xy, s01 * xy + s11 * yy
+            P[0, 0], P[0, 1], P[0, 2] = ux / Z, uy / Z, -(ux * x + uy * y) / Z
+            P[1, 0], P[1, 1], P[1, 2] = vx / Z, vy / Z, -(vx * x + vy * y) / Z
             for a in range(2):
                 Jc[a, 0] = P[a, 2] * Y - P[a, 1] * Z
                 Jc[a, 1] = P[a, 0] * Z - P[a, 2] * X
@@ -88,9 +91,10 @@ def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
                 for b in range(3):
                     Jc[a, 3 + b] = P[a, b]
                     Jx[a, b] = P[a, 0] * R[i, 0, b] + P[a, 1] * R[i, 1, b] + P[a, 2] * R[i, 2, b]
-            Jl[0, 0], Jl[1, 0] = focal * bend * x, focal * bend * y
-            Jl[0, 1], Jl[1, 1] = focal * square * x, focal * square * y
-            Jl[0, 2], Jl[1, 2] = focal * square * square * x, focal * square * square * y
+            wx, wy = focal * (s00 * x + s01 * y), focal * (s01 * x + s11 * y)
+            Jl[0, 0], Jl[1, 0] = bend * wx, bend * wy
+            Jl[0, 1], Jl[1, 1] = square * wx, square * wy
+            Jl[0, 2], Jl[1, 2] = square * square * wx, square * square * wy
             for a in range(2):
                 for b in range(6):
                     wb = weight * Jc[a, b]
@@ -106,10 +110,10 @@ def accumulate(R, t, xyz, lens, frame, uv, starts, scale, damping):
                     for c in range(3):
                         H[L + b, L + c] += wb * Jl[a, c]
                         WL[p, b, c] += wb * Jx[a, c]
-                    wx = weight * Jx[a, b]
-                    right[p, b] += wx * r[a]
+                    wj = weight * Jx[a, b]
+                    right[p, b] += wj * r[a]
                     for c in range(3):
-                        V[b, c] += wx * Jx[a, c]
+                        V[b, c] += wj * Jx[a, c]
         # A direction has no depth: the damping's share of the trace keeps its block regular.
         ridge = (damping + 1e-12) * (V[0, 0] + V[1, 1] + V[2, 2]) + 1e-30
         for b in range(3):

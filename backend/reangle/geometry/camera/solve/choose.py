@@ -29,9 +29,15 @@ CLEARLY_TURNING = 0.9
 ALSO_TURNING = 0.7
 """Share of what a path explains that a turning camera must explain too, to be preferred: a path has more freedom, and
 can explain a thing that moves before a background without parallax."""
+PATH_GAIN = 0.15
+"""A path that explains so much more of the picture is preferred all the same."""
 GOOD_PATH = 0.85
 """Agreement at which no other pair of frames is tried."""
 FIRST_FRAMES, FIRST_TRACKS = 16, 700
+CORRELATED = 10.0
+"""How much less certain a solved focal length is than it would be if all observations were independent: tracks slip
+along edges in the same way for many frames. By solved lenses of scenes whose truth is known.
+"""
 NOISE_PX = 0.3
 AGREES_PX = 1.0
 """Both for frames 720 pixels wide."""
@@ -43,7 +49,7 @@ class Solved:
 
     stands, moves: N bool, tracks that do and that clearly do not agree with it; the rest is uncertain.
     share: of the picture whose tracks it explains. focal_sigma: standard deviation of the logarithm of the focal length
-    by the data; 0 if it was held. angle: N, in degrees, between the rays of each track.
+    by the tracks and the prior; 0 if it was held. angle: N, in degrees, between the rays of each track.
     """
 
     motion: Motion
@@ -65,7 +71,7 @@ def choose(tracks: Tracks, prior: FocalPrior) -> Solved | None:
     still, near = stands_still(tracks, scale)
     if still:
         return _still(tracks, lens, near)
-    freedom = Freedom(focal, focal_sigma=0 if prior.held else prior.sigma, scale=NOISE_PX * scale)
+    freedom = Freedom(focal, focal_sigma=0 if prior.held else prior.sigma / CORRELATED, scale=NOISE_PX * scale)
     turning = _turning(tracks, lens, freedom, scale)
     if turning.share >= CLEARLY_TURNING:
         return turning
@@ -74,7 +80,8 @@ def choose(tracks: Tracks, prior: FocalPrior) -> Solved | None:
         return turning
     both = tracks.only_tracks(path.stands)
     agrees = np.linalg.norm(turning.solution.residuals(both), axis=1) < AGREES_PX * scale
-    return turning if share_over_picture(both, agrees) >= ALSO_TURNING else path
+    also_turning = share_over_picture(both, agrees) >= ALSO_TURNING and path.share - turning.share < PATH_GAIN
+    return turning if also_turning else path
 
 
 def _still(tracks: Tracks, lens: Lens, near: np.ndarray) -> Solved:
@@ -160,4 +167,6 @@ def _judged(
     seen = np.maximum(tracks.lengths, 1)
     near = np.bincount(tracks.track, weights=agrees, minlength=tracks.count) / seen
     far = np.bincount(tracks.track, weights=away > 2.5 * AGREES_PX * scale, minlength=tracks.count) / seen
-    return Solved(motion, solution, near >= 0.8, far >= 0.3, share_over_picture(tracks, agrees), focal_sigma, angle)
+    return Solved(
+        motion, solution, near >= 0.8, far >= 0.3, share_over_picture(tracks, agrees), focal_sigma * CORRELATED, angle
+    )

@@ -20,6 +20,9 @@ MAX_WIDTH = 960
 CORNERS = 1800
 WINDOW = (17, 17)
 LEVELS = 3
+ROUND_CORNER = 0.3
+"""Ratio of the structure tensor's eigenvalues from which on a corner is certain in all directions."""
+EDGE_POWER = 1.0
 _LK = {"winSize": WINDOW, "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.005)}
 
 
@@ -68,6 +71,7 @@ class _Following:
         self.previous: np.ndarray | None = None
         self.index = -1
         self.seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.weights: list[np.ndarray] = []
 
     def advance(self, image: np.ndarray, index: int) -> None:
         """Take the next frame and follow all points into it."""
@@ -103,6 +107,7 @@ class _Following:
         self.anchor = np.concatenate([self.anchor, np.full(len(new), self.index)])
         self.anchors[self.index] = self.image
         self.seen.append((np.full(len(new), self.index), numbers, new))
+        self.weights.append(_weights(self.image, new))
 
     def tracks(self, footage: Footage) -> Tracks:
         if not self.seen:
@@ -127,6 +132,7 @@ class _Following:
             frames=footage.count,
             width=footage.width,
             height=footage.height,
+            weights=np.concatenate(self.weights)[long],
         )
 
     def _keep(self, good: np.ndarray, points: np.ndarray) -> None:
@@ -168,3 +174,17 @@ def _both_ways(
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(second, first, there, there.copy(), maxLevel=LEVELS, **_LK)
     good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.linalg.norm(back - points, axis=1) < least)
     return there, good
+
+
+def _weights(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Symmetric weights (n x 2 x 2) of the residuals at corners: 1 across the strongest edge, less along it."""
+    tensor = cv2.cornerEigenValsAndVecs(image, WINDOW[0], 3)
+    most = np.array(image.shape[::-1]) - 1
+    column, row = np.clip(np.round(points), 0, most).astype(np.intp).T
+    here = tensor[row, column].astype(np.float64)
+    size = np.abs(here[:, :2])
+    across = np.where((size[:, :1] >= size[:, 1:]), here[:, 2:4], here[:, 4:6])
+    ratio = size.min(axis=1) / np.maximum(size.max(axis=1), 1e-12)
+    along = np.clip((ratio / ROUND_CORNER) ** EDGE_POWER, 0.05, 1)[:, None, None]
+    outer = across[:, :, None] * across[:, None, :]
+    return outer + along * (np.eye(2) - outer)

@@ -24,6 +24,8 @@ MEDIAN_DEPTH = 4.0
 LEAST_ANGLE_DEG = 0.4
 """Least angle between the rays of a point, for its depth to be known."""
 LEAST_SHARE = 0.5
+TOLD = 0.5
+"""The clip tells the lens if it leaves less than this share of the prior's uncertainty."""
 
 
 def solve_camera(footage: Footage, prior: FocalPrior, report: Callable[[float, str], None]) -> ClipCamera:
@@ -61,7 +63,7 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
             world_from_camera[:, :3, 3] *= unit
             points = SparsePoints(points.xyz * unit, points.error, points.frame, points.point, points.uv)
     fov = fov_of(lens.focal, tracks.width)
-    solved_lens = solved.focal_sigma > 0 and motion != "still"
+    solved_lens = motion != "still" and 0 < solved.focal_sigma < TOLD * prior.sigma
     return ClipCamera(
         K=np.tile(lens.K, (tracks.frames, 1, 1)),
         world_from_camera=world_from_camera,
@@ -114,12 +116,14 @@ def _in_first_camera(solved: Solved) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _points(solved: Solved, tracks: Tracks, xyz: np.ndarray) -> SparsePoints:
-    away = np.linalg.norm(solved.solution.residuals(tracks), axis=1)
+    # Along an edge a point may be far from its track and yet agree with it: its depth is then not known.
+    plain = replace(tracks, weights=np.tile(np.eye(2), (tracks.count, 1, 1)))
+    away = np.linalg.norm(solved.solution.residuals(plain), axis=1)
     keep = solved.stands & (solved.angle > LEAST_ANGLE_DEG)
     used = keep[tracks.track] & (away < 2.0 * tracks.width / 720)
     seen = np.bincount(tracks.track[used], minlength=tracks.count)
     square = np.bincount(tracks.track[used], weights=away[used] ** 2, minlength=tracks.count)
-    keep &= seen >= 2
+    keep &= (seen >= 2) & (seen >= 0.5 * tracks.lengths)
     used &= keep[tracks.track]
     number = np.cumsum(keep) - 1
     return SparsePoints(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,11 +13,13 @@ class Tracks:
     """m observations of N tracks in T frames, sorted by track, then by frame.
 
     frame, track: m int64. uv: m x 2 float64, pixels of width x height frames, pixel centres at +0.5.
+    weights: N x 2 x 2 float64: a residual r of a track counts as `weights @ r`. Along an edge a track is uncertain.
     """
 
     frame: np.ndarray
     track: np.ndarray
     uv: np.ndarray
+    weights: np.ndarray
     frames: int
     count: int
     width: int
@@ -25,15 +27,24 @@ class Tracks:
 
     @classmethod
     def of(
-        cls, frame: np.ndarray, track: np.ndarray, uv: np.ndarray, *, frames: int, width: int, height: int
+        cls,
+        frame: np.ndarray,
+        track: np.ndarray,
+        uv: np.ndarray,
+        *,
+        frames: int,
+        width: int,
+        height: int,
+        weights: np.ndarray | None = None,
     ) -> Tracks:
-        """Sort observations in any order; tracks are numbered from 0."""
+        """Sort observations in any order; tracks are numbered from 0. weights: None for equal ones."""
         order = np.lexsort((frame, track))
         count = int(track.max()) + 1 if len(track) else 0
         return cls(
             np.asarray(frame, np.int64)[order],
             np.asarray(track, np.int64)[order],
             np.asarray(uv, np.float64).reshape(-1, 2)[order],
+            np.tile(np.eye(2), (count, 1, 1)) if weights is None else weights,
             frames,
             count,
             width,
@@ -51,9 +62,7 @@ class Tracks:
 
     def only(self, keep: np.ndarray) -> Tracks:
         """The observations of a mask of m; the tracks keep their numbers."""
-        return Tracks(
-            self.frame[keep], self.track[keep], self.uv[keep], self.frames, self.count, self.width, self.height
-        )
+        return replace(self, frame=self.frame[keep], track=self.track[keep], uv=self.uv[keep])
 
     def only_tracks(self, keep: np.ndarray) -> Tracks:
         """The tracks of a mask of N, which keep their numbers."""
@@ -65,7 +74,7 @@ class Tracks:
         place[chosen] = np.arange(len(chosen))
         inside = self.only(place[self.frame] >= 0)
         inside = inside.only_tracks(inside.lengths >= least)
-        return Tracks(place[inside.frame], inside.track, inside.uv, len(chosen), self.count, self.width, self.height)
+        return replace(inside, frame=place[inside.frame], frames=len(chosen))
 
     def spread(self, most: int) -> np.ndarray:
         """A mask of N with at most `most` tracks: the longest of each cell of a grid, evenly over the picture.
@@ -107,7 +116,7 @@ class Tracks:
 def no_tracks(frames: int, width: int, height: int) -> Tracks:
     """Of a clip in which nothing can be followed."""
     nothing = np.zeros(0, np.int64)
-    return Tracks(nothing, nothing, np.zeros((0, 2)), frames, 0, width, height)
+    return Tracks.of(nothing, nothing, np.zeros((0, 2)), frames=frames, width=width, height=height)
 
 
 def share_over_picture(tracks: Tracks, agrees: np.ndarray) -> float:

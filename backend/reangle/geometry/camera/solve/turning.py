@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from reangle.geometry.camera.solve.bundle import Adjusted, Freedom, Lens, Solution, adjust
@@ -26,15 +28,7 @@ def stands_still(tracks: Tracks, scale: float) -> tuple[bool, np.ndarray]:
     for reference in range(0, tracks.frames - 1, step):
         for index in range(reference + 1, min(tracks.frames, reference + 2 * step + 1)):
             number, before, after = tracks.common(reference, index)
-            here = Tracks(
-                np.zeros(len(number), np.int64),
-                number,
-                before,
-                1,
-                tracks.count,
-                tracks.width,
-                tracks.height,
-            )
+            here = replace(tracks, frame=np.zeros(len(number), np.int64), track=number, uv=before, frames=1)
             near = np.linalg.norm(after - before, axis=1) < STILL_PX * scale
             shares.append(share_over_picture(here, near))
     still = bool(shares) and float(np.quantile(shares, 0.05)) >= STILL_SHARE
