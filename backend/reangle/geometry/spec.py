@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=2,
+    version=3,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),
