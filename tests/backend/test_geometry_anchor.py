@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from reangle.folders import ClipMetadata, DecodedClip
 from reangle.geometry.anchor import anchor
+from reangle.geometry.anchor_field import Samples, fit_field
 from reangle.geometry.anchor_points import triangulate
 from reangle.geometry.clip_camera import ClipCamera, Motion, SparsePoints
 from reangle.geometry.footage import Footage
@@ -203,3 +204,13 @@ def test_without_measured_points_depth_is_usable_and_a_note_says_so(tmp_path: Pa
     assert any("scale is assumed" in note for note in world.notes)
     nothing = replace(prediction(scene), inverse=np.zeros_like(scene.depth))
     assert np.isfinite(run(nothing, camera_of(scene, "moving", points_of(scene)), plain).depth).all()
+
+
+def test_wrong_points_alone_in_a_corner_do_not_bend_the_field() -> None:
+    chance = np.random.default_rng(0)
+    uv = np.concatenate([chance.uniform(0, 0.5, (400, 2)), chance.uniform(0.9, 1, (12, 2))])
+    correction = np.concatenate([chance.normal(0, 0.03, 400), np.full(12, -1.7)])
+    field = fit_field([Samples(uv, np.zeros(412), correction, np.ones(412))] * 2, aspect=1.5)
+    corrections, error = field.at(0, np.zeros((20, 30)))
+    assert abs(corrections[-1, -1]) < 0.1
+    assert error[-1, -1] > 2 * error[2, 2]

@@ -11,6 +11,8 @@ import scipy.sparse as sparse
 from scipy.ndimage import convolve1d, map_coordinates
 from scipy.sparse.linalg import cg
 
+from reangle.geometry.robust import spread
+
 COLUMNS, ROWS, LAYERS = 24, 16, 6
 """Nodes of the field along the longer and shorter side of the picture, and over log depth."""
 ACROSS, BETWEEN_LAYERS, OVER_TIME = 0.01, 0.01, 0.5
@@ -24,6 +26,8 @@ UNSUPPORTED, DOUBT = 0.2, 4.0
 errors stated on the sample are about the true ones."""
 NEIGHBOURS = np.array([0.25, 0.75, 1, 0.75, 0.25])
 """How much the points around a node's neighbours tell of its own error."""
+OUTLIER, LEAST_OUTLIER = 6.0, 0.3
+"""Points whose correction is farther from the clip's median than so many spreads, and than this, do not count."""
 LONGEST = 96
 """Most nodes over time; in longer clips a node stands for several frames."""
 
@@ -94,6 +98,9 @@ def fit_field(samples: Sequence[Samples], aspect: float) -> Field:
     )
     correction = np.concatenate([one.correction for one in samples])
     weight = np.concatenate([one.weight for one in samples])
+    # Where wrong points are alone, no neighbour shows that they are wrong.
+    off = correction - np.median(correction)
+    weight = np.where(np.abs(off) > max(OUTLIER * spread(off), LEAST_OUTLIER), 0, weight)
     size = int(np.prod(shape))
     density = float(weight.sum()) / (POINTS * shape[0])
     smoothness = density * _smoothness(shape) + 1e-6 * sparse.identity(size)
