@@ -69,7 +69,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, metavar="X", help="default: the recipe's")
     args = parser.parse_args()
     recipe = RECIPES.get(args.suite, Recipe())
-    recipe = replace(recipe, shared_steps=args.shared or recipe.shared_steps, rate=args.rate or recipe.rate)
+    shared = recipe.shared_steps if args.shared is None else args.shared
+    recipe = replace(recipe, shared_steps=shared, rate=args.rate or recipe.rate)
     measured: dict[str, list[tuple[float, float]]] = {}
     for seed in range(args.scenes):
         with tempfile.TemporaryDirectory() as work:
@@ -127,13 +128,14 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
 
         return measure
 
-    learn(
-        model,
-        shared,
-        replace(settings, steps=recipe.shared_steps),
-        work / "shared",
-        measuring("{} steps shared by all cameras", truths),
-    )
+    if recipe.shared_steps:
+        learn(
+            model,
+            shared,
+            replace(settings, steps=recipe.shared_steps),
+            work / "shared",
+            measuring("{} steps shared by all cameras", truths),
+        )
     base = {name: weights.clone() for name, weights in adapter_weights(model.transformer).items()}
     for index, (warp, truth) in enumerate(zip(warps, truths, strict=True)):
         put_adapter_weights(model.transformer, base)

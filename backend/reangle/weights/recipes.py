@@ -38,8 +38,8 @@ class Pace:
 
 RECIPES = {
     "mini": Recipe(
-        shared_steps=60,
-        path_steps=100,
+        shared_steps=0,
+        path_steps=60,
         rank=32,
         alpha=32.0,
         rate=3e-3,
