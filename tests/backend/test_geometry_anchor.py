@@ -214,3 +214,20 @@ def test_wrong_points_alone_in_a_corner_do_not_bend_the_field() -> None:
     corrections, error = field.at(0, np.zeros((20, 30)))
     assert abs(corrections[-1, -1]) < 0.1
     assert error[-1, -1] > 2 * error[2, 2]
+
+
+def test_noisy_points_do_not_bend_depth_that_is_right() -> None:
+    random = np.random.default_rng(0)
+
+    def frame(bend: float) -> Samples:
+        uv = random.random((200, 2))
+        correction = bend * np.sin(3 * uv[:, 0]) + random.normal(0, 0.1, 200)
+        return Samples(uv, random.uniform(0, 1, 200), correction, np.ones(200))
+
+    def spread_of(bend: float) -> float:
+        field = fit_field([frame(bend) for _ in range(COUNT)], 1.5)
+        seen = np.stack([field.at(index, np.full((16, 24), 0.5))[0] for index in range(COUNT)])
+        return float(seen.std())
+
+    assert spread_of(0.0) < 0.01
+    assert spread_of(0.5) > 0.1

@@ -19,8 +19,17 @@ ACROSS, BETWEEN_LAYERS, OVER_TIME = 0.01, 0.01, 0.5
 """Stiffness between neighbouring nodes in the picture, between layers and between frames, beside the weight of the
 points if a frame has POINTS of them; less with fewer points."""
 POINTS = 1000
-TOLERANCE = (0.4, 0.3, 0.2, 0.15, 0.12, 0.1)
-"""Difference of log depth from which a point loses influence, in each round of reweighting."""
+ROUNDS = ((0.4, 30.0), (0.3, 10.0), (0.2, 3.0), (0.15, 1.0), (0.12, 1.0), (0.1, 1.0))
+"""In each round of reweighting: the difference of log depth from which a point loses influence, and how many times as
+stiff the field is. A stiff field cannot follow a few wrong points into a corner that has no others."""
+STIFFER = (1.0, 10.0, 100.0)
+"""The field may be this many times as stiff."""
+GAIN = 0.97
+"""A less stiff field must bring the error at points left out below this share of a stiffer one's."""
+LARGEST = 0.3
+"""Errors of log depth at points left out count at most this much."""
+BLOCKS, LEFT_OUT = 6, 4
+"""To choose the stiffness, one of LEFT_OUT blocks of BLOCKS x BLOCKS in the picture is left out, in every frame."""
 UNSUPPORTED, DOUBT = 0.2, 4.0
 """Assumed standard deviation of log depth where there are no points, and how many points it outweighs. With them the
 errors stated on the sample are about the true ones."""
@@ -71,51 +80,91 @@ class Field:
 
 
 def fit_field(samples: Sequence[Samples], aspect: float) -> Field:
-    """The field closest to the samples of T frames; membrane with Cauchy weights. aspect: width / height.
+    """The field closest to the samples of T frames; membrane with robust weights. aspect: width / height.
 
     The depth axis (as in a bilateral grid: Chen, Paris and Durand 2007) keeps the points of one surface from pulling at
-    another one beside it. Raises ValueError if there are no samples.
+    another one beside it. The stiffness is the one that predicts points best that were left out; a network whose depth
+    is already right needs no bending. Raises ValueError if there are no samples.
     """
-    depths = np.concatenate([one.log_depth for one in samples])
-    if not len(depths):
-        raise ValueError("a field needs points")
-    nearest, farthest = np.percentile(depths, (2, 98))
-    farthest = max(farthest, nearest + 0.2)
-    columns, rows = (COLUMNS, ROWS) if aspect >= 1 else (ROWS, COLUMNS)
-    shape = (min(len(samples), LONGEST), LAYERS, rows, columns)
-    matrix = sparse.csr_matrix(
-        sparse.vstack(
-            [
-                _weights(
-                    shape,
-                    _coordinates(
-                        shape, len(samples), frame, one.uv[:, 0], one.uv[:, 1], one.log_depth, nearest, farthest
-                    ),
-                )
-                for frame, one in enumerate(samples)
-            ]
-        )
+    points = _Points.of(samples, aspect)
+    chosen, least = STIFFER[-1], np.inf
+    for stiffer in reversed(STIFFER):
+        error = points.error_where_left_out(stiffer)
+        if error < GAIN * least:
+            chosen, least = stiffer, error
+    nodes, residual, factor = points.solve(np.ones(len(points.weight), bool), chosen)
+    support, squares = (
+        _around((points.matrix.T @ one).reshape(points.shape)) for one in (points.weight, factor * residual**2)
     )
-    correction = np.concatenate([one.correction for one in samples])
-    weight = np.concatenate([one.weight for one in samples])
-    # Where wrong points are alone, no neighbour shows that they are wrong.
-    off = correction - np.median(correction)
-    weight = np.where(np.abs(off) > max(OUTLIER * spread(off), LEAST_OUTLIER), 0, weight)
-    size = int(np.prod(shape))
-    density = float(weight.sum()) / (POINTS * shape[0])
-    smoothness = density * _smoothness(shape) + 1e-6 * sparse.identity(size)
-    nodes = np.zeros(size)
-    factor = weight
-    residual = correction
-    for tolerance in TOLERANCE:
-        normal = (matrix.T @ sparse.diags(factor) @ matrix + smoothness).tocsr()
-        scale = sparse.diags(1 / normal.diagonal())
-        nodes = cg(normal, matrix.T @ (factor * correction), x0=nodes, rtol=1e-4, maxiter=300, M=scale)[0]
-        residual = matrix @ nodes - correction
-        factor = weight / (1 + (residual / tolerance) ** 2)
-    support, squares = (_around((matrix.T @ one).reshape(shape)) for one in (weight, factor * residual**2))
     error = np.sqrt((squares + DOUBT * UNSUPPORTED**2) / (support + DOUBT))
-    return Field(nodes.reshape(shape), error, nearest, farthest, len(samples))
+    return Field(nodes.reshape(points.shape), error, points.nearest, points.farthest, len(samples))
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """All samples as one linear system: matrix @ nodes = correction. block: of each point, for leaving some out."""
+
+    shape: tuple[int, int, int, int]
+    nearest: float
+    farthest: float
+    matrix: sparse.csr_matrix
+    correction: np.ndarray
+    weight: np.ndarray
+    block: np.ndarray
+    smoothness: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, samples: Sequence[Samples], aspect: float) -> _Points:
+        depths = np.concatenate([one.log_depth for one in samples])
+        if not len(depths):
+            raise ValueError("a field needs points")
+        nearest, farthest = np.percentile(depths, (2, 98))
+        farthest = max(farthest, nearest + 0.2)
+        columns, rows = (COLUMNS, ROWS) if aspect >= 1 else (ROWS, COLUMNS)
+        shape = (min(len(samples), LONGEST), LAYERS, rows, columns)
+        positions = [
+            _coordinates(shape, len(samples), frame, one.uv[:, 0], one.uv[:, 1], one.log_depth, nearest, farthest)
+            for frame, one in enumerate(samples)
+        ]
+        correction = np.concatenate([one.correction for one in samples])
+        weight = np.concatenate([one.weight for one in samples])
+        # Where wrong points are alone, no neighbour shows that they are wrong.
+        off = correction - np.median(correction)
+        weight = np.where(np.abs(off) > max(OUTLIER * spread(off), LEAST_OUTLIER), 0, weight)
+        density = float(weight.sum()) / (POINTS * shape[0])
+        column, row = np.minimum(np.concatenate([one.uv for one in samples]) * BLOCKS, BLOCKS - 1).astype(np.int64).T
+        return cls(
+            shape,
+            float(nearest),
+            float(farthest),
+            sparse.csr_matrix(sparse.vstack([_weights(shape, one) for one in positions])),
+            correction,
+            weight,
+            (column + 2 * row) % LEFT_OUT,
+            density * _smoothness(shape),
+        )
+
+    def solve(self, use: np.ndarray, stiffer: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nodes, and residual and influence of each point. use: n bool, the points that count."""
+        matrix, correction, weight = self.matrix, self.correction, self.weight * use
+        size = int(np.prod(self.shape))
+        nodes, factor, residual = np.zeros(size), weight, correction
+        for tolerance, stiffness in ROUNDS:
+            normal = matrix.T @ sparse.diags(factor) @ matrix
+            normal = (normal + stiffness * stiffer * self.smoothness + 1e-6 * sparse.identity(size)).tocsr()
+            scale = sparse.diags(1 / normal.diagonal())
+            nodes = cg(normal, matrix.T @ (factor * correction), x0=nodes, rtol=1e-4, maxiter=300, M=scale)[0]
+            residual = matrix @ nodes - correction
+            factor = weight / (1 + (residual / tolerance) ** 2) ** 2
+        return nodes, residual, factor
+
+    def error_where_left_out(self, stiffer: float) -> float:
+        """Mean error, wrong points cut short, at a block of points that the field has not seen."""
+        left_out = self.block == 0
+        if not left_out.any() or left_out.all():
+            return 0.0
+        residual = self.solve(~left_out, stiffer)[1][left_out]
+        return float(np.average(np.minimum(np.abs(residual), LARGEST), weights=self.weight[left_out] + 1e-9))
 
 
 def _around(nodes: np.ndarray) -> np.ndarray:
