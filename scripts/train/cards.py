@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
     enter("backend")
 
+from reangle.weights.eight_bits import SCALE
 from safetensors import safe_open
 
 from scripts.environments import REPOSITORY
@@ -75,7 +76,8 @@ def _weights() -> dict[str, str]:
         if not (SUITE / path).exists():
             continue
         with safe_open(SUITE / path, "pt") as file:
-            counts[key] = f"{sum(file.get_tensor(name).numel() for name in file.keys()) / 1e6:.1f}"  # noqa: SIM118
+            names = [name for name in file.keys() if not name.endswith(SCALE)]  # noqa: SIM118
+            counts[key] = f"{sum(file.get_tensor(name).numel() for name in names) / 1e6:.1f}"
     return counts
 
 

@@ -31,10 +31,8 @@ class HeldOut:
     depth: list[Tensor]
 
     @classmethod
-    def load(cls, path: Path | None, device: torch.device) -> list[HeldOut]:
-        """From a .npz with NAME_rgb (n x h x w x 3 uint8) and NAME_depth (n x h x w); an empty list for no file."""
-        if path is None:
-            return []
+    def load(cls, path: Path, device: torch.device) -> list[HeldOut]:
+        """From a .npz with NAME_rgb (n x h x w x 3 uint8) and NAME_depth (n x h x w)."""
         with np.load(path) as file:
             names = [key.removesuffix("_rgb") for key in file if key.endswith("_rgb")]
             return [cls.of(name, file[f"{name}_rgb"], file[f"{name}_depth"], device) for name in names]

@@ -7,7 +7,6 @@ scenes of `scripts/train/meshes`, rendered on the training device.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +22,15 @@ from scripts.train.pool import FIRST_SEED
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.raycast import render
 
-HEIGHT, WIDTH = 320, 512
+HEIGHT, WIDTH = 192, 288
 """Size of stored pictures."""
 FIELDS: dict[str, Field] = {"rgb": ((HEIGHT, WIDTH, 3), "uint8"), "depth": ((HEIGHT, WIDTH), "float16")}
 """Colours, and planar z in metres: 0 in the sky."""
-MESH_BATCH = 16
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Height and width of a training batch, multiples of 32."""
+    """Height and width of a training batch, multiples of 16."""
 
     height: int
     width: int
@@ -52,35 +50,22 @@ def solids(seed: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 class MeshPictures:
-    """A feed of pictures of fresh mesh scenes, which a thread renders on the training device.
+    """A feed of pictures of fresh mesh scenes, rendered on the training device between the steps.
 
-    workers: processes that draw scenes; 0 for drawing in the thread. views: pictures of each scene.
+    each: pictures a step. workers: processes that draw scenes; 0 for drawing them between the steps, too.
     """
 
-    def __init__(self, store: Store, assets: Path, seed: int, workers: int, views: int) -> None:
-        self.store, self._error = store, None
+    def __init__(self, store: Store, assets: Path, seed: int, workers: int, each: int) -> None:
+        self.store, self._each = store, each
         self._stream = SceneStream(assets, seed, store.arrays["rgb"].device, workers)
-        self._going = True
-        self._thread = threading.Thread(target=self._run, args=(views,), daemon=True)
-        self._thread.start()
 
     def refresh(self) -> None:
-        if self._error is not None:
-            raise RuntimeError("Mesh scenes cannot be rendered any more.") from self._error
+        seen = self._stream.batch(self._each, HEIGHT, WIDTH)
+        depth = torch.where(seen.sky, torch.zeros_like(seen.depth), seen.depth)
+        self.store.add({"rgb": seen.rgb[:, 0] * 255 + 0.5, "depth": depth[:, 0]})
 
     def stop(self) -> None:
-        self._going = False
-        self._thread.join()
         self._stream.close()
-
-    def _run(self, views: int) -> None:
-        try:
-            while self._going:
-                seen = self._stream.batch(MESH_BATCH, HEIGHT, WIDTH, views)
-                depth = torch.where(seen.sky, torch.zeros_like(seen.depth), seen.depth)
-                self.store.add({"rgb": (seen.rgb * 255 + 0.5).flatten(0, 1), "depth": depth.flatten(0, 1)})
-        except Exception as error:  # raised again in the thread that trains
-            self._error = error
 
 
 def crops(store: Store, count: int, shape: Shape, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

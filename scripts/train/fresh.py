@@ -76,11 +76,12 @@ def wait_for(feed: Feed, count: int) -> None:
 class Makers:
     """A feed from processes, each of which runs `make` with its own seed on one CPU thread.
 
-    make must be a function of a module, or a partial of one, because new processes import it.
+    make must be a function of a module, or a partial of one, because new processes import it. at_once: how many
+    samples a step moves into the store, about.
     """
 
-    def __init__(self, make: Make, store: Store, processes: int, seed: int) -> None:
-        self.store = store
+    def __init__(self, make: Make, store: Store, processes: int, seed: int, at_once: int = 32) -> None:
+        self.store, self._at_once = store, at_once
         size = sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in store.fields.values())
         folder = _shared_memory(size * RING * processes)
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -99,9 +100,8 @@ class Makers:
             os.environ.clear()
             os.environ.update(before)
 
-    def refresh(self, most: int = 128) -> None:
-        """Move finished samples into the store, at most about `most`."""
-        left = most
+    def refresh(self) -> None:
+        left = self._at_once
         for ring in sorted(self._rings, key=lambda ring: -ring.waiting):
             count = min(ring.waiting, left)
             while count > 0:
@@ -111,7 +111,7 @@ class Makers:
                 self.store.add(part)
                 ring.counters[1] += some
                 count, left = count - some, left - some
-        if left == most and not any(process.is_alive() for process in self._processes):
+        if left == self._at_once and not any(process.is_alive() for process in self._processes):
             raise RuntimeError("All processes that make training samples have stopped; their errors are above.")
 
     def stop(self) -> None:

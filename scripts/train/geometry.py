@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the mini geometry network: DUSt3R's class on pairs of frames of generated scenes.
+"""Train the mini geometry network, which is like DUSt3R, on pairs of frames of generated scenes.
 
     python3.11 scripts/train/geometry.py --minutes 60
 
@@ -8,7 +8,7 @@ camera; a moving object is placed where it is in its own frame (as in MonST3R, I
 
 Each pair shows a new scene, rendered by worker processes. With a fixed pool of 1,600 scenes the network overfitted: a
 mean relative error of 0.06 on the pool and of 0.11 on other scenes. Two runs with the same seed differ, because the
-pairs arrive in a different order. `OUT/average` holds the moving average in half precision, as it ships.
+pairs arrive in a different order. `OUT/average` holds the moving average, as it ships.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
@@ -28,7 +27,7 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from reangle.geometry.depth.dust3r_network import network_class
+from reangle.geometry.depth.two_view_network import TwoViewConfig, TwoViewNetwork
 
 from scripts.environments import REPOSITORY
 from scripts.train.fresh import Field, Makers, Store, wait_for
@@ -44,55 +43,19 @@ FIELDS: dict[str, Field] = {"rgb": ((2, HEIGHT, WIDTH, 3), "uint8"), "points": (
 """Colours of a pair, and points in metres in its first camera."""
 
 
-def network() -> Any:
+def network() -> TwoViewNetwork:
     """The untrained network, at the size that ships."""
-    infinity = float("inf")
-    return network_class()(
-        output_mode="pts3d",
-        head_type="linear",
-        depth_mode=("exp", -infinity, infinity),
-        conf_mode=("exp", 1, infinity),
-        pos_embed="RoPE100",
-        img_size=(HEIGHT, WIDTH),
-        enc_embed_dim=160,
-        enc_depth=5,
-        enc_num_heads=4,
-        dec_embed_dim=128,
-        dec_depth=3,
-        dec_num_heads=4,
-        landscape_only=False,
-        patch_embed_cls="PatchEmbedDust3R",
+    return TwoViewNetwork(
+        TwoViewConfig(
+            img_size=(HEIGHT, WIDTH),
+            enc_embed_dim=256,
+            enc_depth=6,
+            enc_num_heads=4,
+            dec_embed_dim=192,
+            dec_depth=4,
+            dec_num_heads=4,
+        )
     )
-
-
-def prepare_for_training(model: Any) -> Any:
-    """The same network, faster: rotary positions come from one table, and its blocks are compiled."""
-
-    class Rotary(torch.nn.Module):
-        """RoPE in two dimensions (Heo et al., ECCV 2024), base 100: half of the channels for y, half for x."""
-
-        tables: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}  # noqa: RUF012
-
-        def forward(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-            cos, sin = self.tables[tokens.shape[2], tokens.shape[3]]
-            a, b, c, d = tokens.chunk(4, dim=-1)
-            turned = torch.cat((-b, a, -d, c), dim=-1)
-            return tokens * cos.to(tokens) + turned * sin.to(tokens)
-
-    for height in set(HEIGHTS):
-        rows, columns = torch.meshgrid(torch.arange(height // 16), torch.arange(WIDTH // 16), indexing="ij")
-        for channels in (model.enc_embed_dim // 4, model.dec_embed_dim // 4):
-            rates = 100.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))
-            y, x = (place.reshape(-1, 1) * rates for place in (rows, columns))
-            angles = torch.cat((y, y, x, x), dim=1)
-            device = next(model.parameters()).device
-            Rotary.tables[len(angles), channels] = (angles.cos().to(device), angles.sin().to(device))
-    for module in model.modules():
-        if hasattr(module, "rope"):
-            module.rope = Rotary()
-    for block in (*model.enc_blocks, *model.dec_blocks, *model.dec_blocks2):
-        block.compile(dynamic=False)
-    return model
 
 
 def pairs(seed: int) -> Iterator[dict[str, np.ndarray]]:
@@ -132,15 +95,15 @@ def main() -> int:
     torch.manual_seed(args.seed)
 
     def export(run: Run) -> None:
-        plain = network()
-        plain.load_state_dict(run.averages["model"].state_dict())
-        plain.to(torch.float16).save_pretrained(args.out / "average")
+        run.averages["model"].save(args.out / "average")
 
     run = Run(args, {"model": network()}, after_save=export)
     store = Store(FIELDS, args.capacity, run.device)
     makers = Makers(pairs, store, args.workers, args.seed)
     wait_for(makers, args.batch)
-    model = prepare_for_training(run.modules["model"])
+    model = run.modules["model"]
+    for block in (*model.enc_blocks, *model.dec_blocks, *model.dec_blocks2):
+        block.compile(dynamic=False)
     compiled_loss = torch.compile(confidence_loss, dynamic=False)
 
     def batch(rng: np.random.Generator) -> tuple[torch.Tensor, ...]:
@@ -177,18 +140,11 @@ def main() -> int:
     return 0
 
 
-def predict(net: Any, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def predict(net: TwoViewNetwork, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Points n x 2 x h x w x 3 in the first camera, and confidences n x 2 x h x w, of pairs n x 2 x 3 x h x w."""
-    shape = torch.tensor([images.shape[-2:]] * len(images))
-    # Distinct instances, because DUSt3R encodes only half of a batch that lists each pair in both orders.
-    first, second = net(
-        *(
-            {"img": images[:, k], "true_shape": shape, "instance": [f"{k} {n}" for n in range(len(images))]}
-            for k in (0, 1)
-        )
-    )
-    points = torch.stack([first["pts3d"], second["pts3d_in_other_view"]], 1)
-    return points.float(), torch.stack([first["conf"], second["conf"]], 1).float()
+    first, second = net.encode(images.flatten(0, 1)).unflatten(0, images.shape[:2]).unbind(1)
+    (points, confidence), (others, trust) = net.decode(first, second, *images.shape[-2:])
+    return torch.stack([points, others], 1), torch.stack([confidence, trust], 1)
 
 
 def camera_points(depth: np.ndarray, K: np.ndarray, height: int, flip: bool) -> np.ndarray:

@@ -23,6 +23,8 @@ from torch import nn
 SAVE_EVERY_S = 60.0
 LOG_EVERY_S = 20.0
 SAMPLE_EVERY_S = 300.0
+SKIPPED_MOST = 20
+"""A step whose gradient is not finite is skipped; as many in a row end the run."""
 
 
 def arguments(description: str, *, batch: int, rate: float, out: Path) -> argparse.ArgumentParser:
@@ -43,6 +45,7 @@ class Run:
     """One training run, which trains all `modules` together.
 
     Mixed precision: `with run.autocast():`. Weights stay float32. The result is the moving average of all weights.
+    rates: factor on the learning rate of each parameter, by its name; then AdamW trains all of them, without Muon.
     after_save: called whenever a checkpoint has been written.
     """
 
@@ -53,6 +56,7 @@ class Run:
         *,
         ema: float = 0.999,
         decay: float = 0.02,
+        rates: Callable[[str], float] | None = None,
         after_save: Callable[[Run], None] = lambda run: None,
     ) -> None:
         if args.threads:
@@ -64,7 +68,10 @@ class Run:
         if args.start_from:
             for name, module in self.modules.items():
                 module.load_state_dict(load_average(self.averages[name], args.start_from, name).state_dict())
-        self.optimizers, self._kernels = _optimizers(self.modules.values(), args.rate, decay)
+        if rates:
+            self.optimizers, self._kernels = [_adam(self.modules.values(), args.rate, decay, rates)], []
+        else:
+            self.optimizers, self._kernels = _optimizers(self.modules.values(), args.rate, decay)
         self.step, self.seconds = 0, 0.0
         self.rng = np.random.default_rng(args.seed)
         torch.manual_seed(args.seed)
@@ -93,10 +100,11 @@ class Run:
         """Train until the budget is used up. loss_of: draws a batch; returns the loss and figures for the log."""
         last_save = last_log = last_sample = time.perf_counter()
         before = time.perf_counter()
+        skipped = 0
         while self.progress < 1:
             groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
             for group in groups:
-                group["lr"] = self.args.rate * _schedule(self.progress, self.step)
+                group["lr"] = self.args.rate * group.get("factor", 1.0) * _schedule(self.progress, self.step)
             loss, figures = loss_of(self.rng)
             if not torch.isfinite(loss):
                 raise SystemExit(f"The loss is {loss.item()} at step {self.step}: lower --rate.")
@@ -105,8 +113,12 @@ class Run:
                 if kernel.grad is not None:
                     matrix.grad, kernel.grad = _as_matrix(kernel.grad), None
             norm = nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], 1.0)
+            skipped = 0 if torch.isfinite(norm) else skipped + 1
+            if skipped == SKIPPED_MOST:
+                where = f"at step {self.step}, {self._first_bad()} first"
+                raise SystemExit(f"{skipped} gradients in a row are not finite {where}: lower --rate.")
             for optimizer in self.optimizers:
-                if torch.isfinite(norm):
+                if not skipped:
                     optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
             self.step += 1
@@ -129,6 +141,14 @@ class Run:
         if sample:
             with torch.no_grad():
                 sample(self.folder / "sample_last.png")
+
+    def _first_bad(self) -> str:
+        """Name of the first parameter whose gradient is not finite."""
+        for module in self.modules.values():
+            for name, weights in module.named_parameters():
+                if weights.grad is not None and not torch.isfinite(weights.grad).all():
+                    return name
+        return "a kernel"
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -194,6 +214,21 @@ def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
     state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
     module.load_state_dict(state["averages"][name])
     return module.eval()
+
+
+def _adam(
+    modules: Iterable[nn.Module], rate: float, decay: float, rates: Callable[[str], float]
+) -> torch.optim.Optimizer:
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for module in modules:
+        for name, weights in module.named_parameters():
+            if weights.requires_grad:
+                groups.setdefault((rates(name), decay if weights.ndim > 1 else 0.0), []).append(weights)
+    return torch.optim.AdamW(
+        [{"params": group, "factor": factor, "weight_decay": some} for (factor, some), group in groups.items()],
+        lr=rate,
+        betas=(0.9, 0.97),
+    )
 
 
 def _optimizers(

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copy trained weights into the package, in half precision, and list their hashes and sizes.
+"""Copy trained weights into the package and list their hashes and sizes.
 
-    python3.11 scripts/train/ship.py [geometry video image]
+Matrices of geometry and depth are stored in eight bits, all other weights in half precision.
+
+    python3.11 scripts/train/ship.py [geometry depth video image]
 
 Reads the moving averages of the runs in out/train. `cards.py` writes the model cards beside the weights.
 """
@@ -22,14 +24,17 @@ if __name__ == "__main__":
 
 import torch
 from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
+from reangle.geometry.depth.monocular_network import save_ours
+from reangle.geometry.depth.two_view_network import TwoViewNetwork
 from reangle.weights.identity import file_hash
+from transformers import DepthAnythingForDepthEstimation
 
 from scripts.environments import REPOSITORY
-from scripts.train import geometry, image, image_autoencoder, video, video_autoencoder
+from scripts.train import depth, geometry, image, image_autoencoder, video, video_autoencoder
 from scripts.train.harness import load_average
 
 SUITE = REPOSITORY / "backend" / "reangle" / "weights" / "mini"
-ROLES = ("geometry", "video", "image")
+ROLES = ("geometry", "depth", "video", "image")
 LIMIT = 48 * 2**20
 CARD = "README.md"
 
@@ -46,7 +51,7 @@ def main() -> int:
 
 def ship(role: str) -> None:
     """Replace the weights of one role; keep its card. If the run cannot be loaded, keep everything."""
-    trained = {"geometry": _geometry, "video": _video, "image": _image}[role]()
+    trained = {"geometry": _geometry, "depth": _depth, "video": _video, "image": _image}[role]()
     folder = SUITE / role
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
@@ -54,12 +59,21 @@ def ship(role: str) -> None:
             shutil.rmtree(path)
         elif path.name != CARD:
             path.unlink()
-    trained.to(torch.float16).save_pretrained(folder)
+    if isinstance(trained, TwoViewNetwork):
+        trained.save(folder)
+    elif isinstance(trained, DepthAnythingForDepthEstimation):
+        save_ours(trained, folder, depth.LONGEST_SIDE, depth.MULTIPLE)
+    else:
+        trained.to(torch.float16).save_pretrained(folder)
     print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
 
 
 def _geometry() -> torch.nn.Module:
     return load_average(geometry.network(), geometry.OUT, "model")
+
+
+def _depth() -> torch.nn.Module:
+    return load_average(depth.in_logs(depth.network()), depth.OUT, "model")
 
 
 def _video() -> CogVideoXImageToVideoPipeline:

@@ -171,7 +171,7 @@ def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
     mini = capabilities.suite("mini")
     assert mini is not None
     assert {part.role: part.installed for part in mini.parts} == {"geometry": True, "video": True, "image": True}
-    assert (mini.size > 0, mini.commercial_ok) == (True, False)
+    assert (mini.size > 0, mini.commercial_ok) == (True, True)
     rank = settings["reangle"]["rank"]
     assert (rank.type, rank.optional, rank.minimum, rank.maximum, rank.suggested) == ("int", True, 1, 1024, 128)
     assert {move.name: (move.unit, move.default) for move in capabilities.moves}["dolly-in"] == ("percent", 20)

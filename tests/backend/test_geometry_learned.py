@@ -14,8 +14,9 @@ from reangle.errors import UserError
 from reangle.folders import GeometryFolder
 from reangle.geometry.depth.disparity import default_range
 from reangle.geometry.depth.dust3r import NetworkView
-from reangle.geometry.depth.dust3r_network import Dust3rNetwork
+from reangle.geometry.depth.dust3r_network import Dust3rNetwork, network_class
 from reangle.geometry.depth.monocular import Monocular
+from reangle.geometry.depth.two_view_network import TwoViewNetwork
 from safetensors.torch import load_file, save_file
 
 from tests.backend.tiny_checkpoints import decoded_clip, run_geometry, save_depth_anything, save_dust3r, textured_frames
@@ -31,8 +32,11 @@ def depth_anything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_depth_anything(tmp_path_factory.mktemp("weights") / "tiny-depth-anything")
 
 
-def test_encoding_each_frame_once_equals_the_plain_network(dust3r: Path) -> None:
-    network = Dust3rNetwork.load(dust3r, "cpu")
+@pytest.mark.parametrize("code", ["ours", "DUSt3R's"])
+def test_encoding_each_frame_once_equals_the_plain_network(code: str, dust3r: Path) -> None:
+    plain = network_class().from_pretrained(str(dust3r), landscape_only=False, patch_embed_cls="PatchEmbedDust3R")
+    network = Dust3rNetwork.load(dust3r, "cpu") if code == "ours" else Dust3rNetwork(plain, "cpu")
+    assert isinstance(network.model, TwoViewNetwork) == (code == "ours")
     images = list(np.random.default_rng(0).integers(0, 255, (3, 48, 64, 3)).astype(np.uint8))
     encoded = network.encode(images)
     pairs = [(0, 1), (1, 0), (2, 1)]
@@ -44,11 +48,28 @@ def test_encoding_each_frame_once_equals_the_plain_network(dust3r: Path) -> None
 
     for (i, j), output in zip(pairs, outputs, strict=True):
         with torch.no_grad():
-            first, second = network.model(view(i), view(j))
+            first, second = plain(view(i), view(j))
         expected = first["pts3d"], first["conf"], second["pts3d_in_other_view"], second["conf"]
         got = output.first_map, output.first_confidence, output.second_map, output.second_confidence
         for one, other in zip(got, expected, strict=True):
             np.testing.assert_allclose(one, other[0].numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_eight_bits_change_little_and_need_their_scales(dust3r: Path, tmp_path: Path) -> None:
+    whole = Dust3rNetwork.load(dust3r, "cpu")
+    whole.model.save(tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_size < 0.3 * (dust3r / "model.safetensors").stat().st_size
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    maps = []
+    for network in (whole, Dust3rNetwork.load(tmp_path, "cpu")):
+        (tokens,) = network.encode([image])
+        maps.append(next(iter(network.decode([(tokens, tokens)], 48, 64))).first_map)
+    assert np.linalg.norm(maps[1] - maps[0]) < 0.05 * np.linalg.norm(maps[0])
+    weights = load_file(tmp_path / "model.safetensors")
+    kept = {name: value for name, value in weights.items() if not name.endswith("fc1.weight_scale")}
+    save_file(kept, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"lacks \d+ weights, .*fc1.weight_scale"):
+        Dust3rNetwork.load(tmp_path, "cpu")
 
 
 @pytest.mark.parametrize(("width", "height"), [(720, 480), (481, 853), (64, 64), (1920, 803)])

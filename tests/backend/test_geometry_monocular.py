@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,24 +49,38 @@ def test_a_frame_does_not_depend_on_its_batch(mini: Path, tmp_path: Path) -> Non
 
 def test_missing_weights_and_unknown_classes_are_refused(mini: Path, tmp_path: Path) -> None:
     weights = load_file(mini / "model.safetensors")
-    dropped = sorted(weights)[0]
-    save_file({name: value for name, value in weights.items() if name != dropped}, mini / "model.safetensors")
-    with pytest.raises(UserError, match=f"lacks 1 weights, {dropped} first"):
-        Monocular.load(mini, "cpu")
+    for dropped in ("backbone.norm.bias", "head.conv1.weight_scale"):
+        kept = {name: value for name, value in weights.items() if name != dropped}
+        save_file(kept, mini / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(UserError, match=f"lacks 1 weights, {dropped} first"):
+            Monocular.load(mini, "cpu")
     config = json.loads((mini / "config.json").read_text())
     for change, message in (
-        ({"model_type": "dpt"}, "class 'dpt' is none of"),
-        ({"reangle": None}, "does not say what its output means"),
+        ({"model_type": "dpt"}, "class is 'dpt' instead of"),
         ({"reangle": {**config["reangle"], "ambiguity": "any"}}, "ambiguity 'any' is unknown"),
+        ({"reangle": {"ambiguity": "scale"}}, "longest_side"),
     ):
         (mini / "config.json").write_text(json.dumps({**config, **change}))
+        save_file(weights, mini / "model.safetensors", metadata={"format": "pt"})
         with pytest.raises(UserError, match=message):
             Monocular.load(mini, "cpu")
 
 
-def test_half_precision_on_disk_runs_in_single_precision(mini: Path) -> None:
-    assert load_file(mini / "model.safetensors")["head.head.0.weight"].dtype == torch.float16
+def test_eight_bits_on_disk_run_in_single_precision(mini: Path) -> None:
+    assert load_file(mini / "model.safetensors")["head.conv1.weight"].dtype == torch.int8
     assert {weights.dtype for weights in Monocular.load(mini, "cpu").model.parameters()} == {torch.float32}
+
+
+def test_no_patch_of_the_picture_is_lost(mini: Path) -> None:
+    """transformers' neck drops a class token, which this backbone has dropped already."""
+    network = Monocular.load(mini, "cpu")
+    seen: dict[str, Any] = {}
+    model: Any = network.model
+    model.backbone.register_forward_hook(lambda _, inputs, output: seen.update(backbone=output.feature_maps))
+    model.neck.reassemble_stage.register_forward_pre_hook(lambda _, inputs: seen.update(neck=inputs[0]))
+    network.inverse_depth([np.zeros((96, 96, 3), np.uint8)])
+    for mine, theirs in zip(seen["neck"], seen["backbone"], strict=True):
+        assert torch.equal(mine[:, 1:], theirs)
 
 
 def test_the_head_leaves_mixed_precision() -> None:

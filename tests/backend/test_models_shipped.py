@@ -60,7 +60,7 @@ def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path)
         assert find_checkpoint(name, tmp_path) == mini / role
     assert [kind_of(mini / role) for role in ("geometry", "video", "image")] == [DUST3R, COGVIDEOX_I2V, FLUX_FILL]
     assert licence_of(str(mini / "video")) == "Apache-2.0"
-    assert "DUSt3R's code, CC BY-NC-SA 4.0" in licence_of(str(mini / "geometry"))
+    assert licence_of(str(mini / "geometry")) == "Apache-2.0"
 
 
 def test_a_folder_of_the_same_name_does_not_replace_shipped_weights(
@@ -77,7 +77,7 @@ def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
     geometry = run_geometry(clip, tmp_path / "out", depth="mini", checkpoint=stage.checkpoint)
     assert (geometry.depth_from, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
-    assert geometry.licence == "Apache-2.0, but needs DUSt3R's code, CC BY-NC-SA 4.0, not for commercial work"
+    assert geometry.licence == "Apache-2.0"
     assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence"]
     assert "small network" in geometry.notes[2]
     assert GeometryFolder(tmp_path / "out").cloud.is_file()

@@ -6,11 +6,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from reangle.geometry.depth.monocular_network import HeadInFloat32, Monocular
+from reangle.geometry.depth.dust3r_network import Dust3rNetwork
+from reangle.geometry.depth.monocular_network import DEVIATION, MEAN, Monocular, save_ours
+from reangle.weights.checkpoints import MINI_GEOMETRY
+from reangle.weights.shipped import shipped_folder
 from torch import nn
 
 from scripts.train import depth, depth_pictures
@@ -28,27 +32,35 @@ def stepped(rows: int = 48, columns: int = 64) -> torch.Tensor:
     return z[None]
 
 
-def test_loss_ignores_the_factor_and_how_far_the_sky_is() -> None:
+def test_loss_ignores_the_factor_and_bounds_the_sky() -> None:
     truth = stepped()
-    exact = -(truth.clamp_min(1e-3) * 3).log()
-    exact[truth == 0] = -20.0
-    loss, error = depth.depth_loss(exact, truth)
-    assert float(loss) == pytest.approx(0, abs=1e-5)
-    assert float(error) == pytest.approx(0, abs=1e-5)
-    farther = exact.clone()
-    farther[truth == 0] = -30.0
-    assert float(depth.depth_loss(farther, truth)[0]) == pytest.approx(0, abs=1e-5)
-    nearer = exact.clone()
-    nearer[truth == 0] = -1.0
-    assert float(depth.depth_loss(nearer, truth)[0]) > 0.1
+    exact = -(truth.clamp_min(1e-3)).log()
+    middle = float(exact[truth > 0].median())
+
+    def losses(sky_times: float) -> tuple[float, float]:
+        prediction = torch.where(truth > 0, exact, torch.tensor(middle - np.log(sky_times), dtype=torch.float32))
+        loss, error = depth.depth_loss(prediction - np.log(3.0), truth)
+        return float(loss), float(error)
+
+    for times in (10.0, 40.0):
+        assert losses(times) == (pytest.approx(0, abs=1e-5), pytest.approx(0, abs=1e-5))
+    for times in (1.0, 1e4):
+        assert losses(times)[0] > 0.1
+
+
+def test_loss_holds_the_level_that_no_picture_tells() -> None:
+    truth = stepped()
+    exact = torch.where(truth > 0, -(truth.clamp_min(1e-3)).log(), torch.tensor(-4.0))
+    assert float(depth.depth_loss(exact - 500, truth)[0]) > 10
+    assert float(depth.depth_loss(exact + 500, truth)[0]) > 10
 
 
 def test_loss_prefers_a_sharp_edge_to_a_blurred_one() -> None:
     truth = stepped()
     exact = -(truth.clamp_min(1e-3)).log()
-    exact[truth == 0] = -20.0
+    exact[truth == 0] = -4.0
     blurred = nn.functional.avg_pool2d(exact[None], 5, stride=1, padding=2, count_include_pad=False)[0]
-    blurred[truth == 0] = -20.0
+    blurred[truth == 0] = -4.0
     plain, edges = (float(depth.depth_loss(blurred, truth, edges=share)[0]) for share in (0.0, 0.5))
     assert plain > 0.005
     assert edges > 2 * plain
@@ -111,16 +123,49 @@ def test_samples_of_other_processes_arrive_complete_and_the_newest_stay() -> Non
         wait_for(makers, 700)
 
 
-def test_saved_network_sees_what_the_trained_one_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoder_starts_as_the_geometry_networks() -> None:
+    """Without a class token and with positions in the same unit, both encoders give the same tokens."""
+    model: Any = depth.network().eval()
+    depth.start_from_pairs(model, shipped_folder(MINI_GEOMETRY))
+    theirs: Any = Dust3rNetwork.load(shipped_folder(MINI_GEOMETRY), "cpu").model
+    picture = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(4.0), torch.arange(6.0), indexing="ij")
+    places = torch.stack((rows, columns), -1).flatten(0, 1)
+    angles = (places[:, :, None] * model.backbone.rope_embeddings.inv_freq).flatten(1, 2).tile(2)
+    mean, deviation = (torch.from_numpy(values).view(1, 3, 1, 1) for values in (MEAN, DEVIATION))
+    with torch.no_grad():
+        tokens = model.backbone.embeddings((picture - mean) / deviation)[:, 1:]
+        for layer in model.backbone.model.layer[: depth.TAKEN]:
+            tokens = layer(tokens, position_embeddings=(angles.cos(), angles.sin()))
+        expected = theirs.encode(picture * 2 - 1)
+    torch.testing.assert_close(model.backbone.norm(tokens), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_saved_network_sees_what_the_trained_one_saw(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = depth.glpn().eval()
-    model.head = HeadInFloat32(model.head)
-    monkeypatch.setattr(depth, "INPUT", {"longest_side": 64, "multiple": 32})
-    depth.save_average(model, tmp_path)
+    model = depth.in_logs(depth.network()).eval()
+    save_ours(model, tmp_path, 64, 16)
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
     with torch.no_grad():
         expected = depth.log_inverse_depth(model, torch.from_numpy(picture).permute(2, 0, 1)[None] / 255).exp()
+    assert float(expected.log().std()) > 0.02
     seen = Monocular.load(tmp_path, "cpu").inverse_depth([picture])
-    np.testing.assert_allclose(seen, expected.numpy(), rtol=0.02)
-    size = (tmp_path / "model.safetensors").stat().st_size
-    assert size < 12e6
+    np.testing.assert_allclose(seen, expected.numpy(), rtol=0.05)
+    assert (tmp_path / "model.safetensors").stat().st_size < 7e6
+
+
+def test_thirty_steps_on_one_batch_halve_the_loss() -> None:
+    torch.manual_seed(0)
+    model = depth.network()
+    depth.start_from_pairs(model, shipped_folder(MINI_GEOMETRY))
+    model = depth.in_logs(model).train()
+    rgb, truth = depth_pictures.crops(FilledStore(), 2, depth_pictures.Shape(48, 64), np.random.default_rng(0))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(30):
+        loss, _ = depth.depth_loss(depth.log_inverse_depth(model, rgb), truth)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]

@@ -115,21 +115,33 @@ def save_depth_anything(folder: Path) -> Path:
 
 
 def save_mini_depth(folder: Path) -> Path:
-    """The class of the mini depth network, whose input is 96 pixels long, in half precision."""
+    """A twin of the mini depth network, whose input is 96 pixels long."""
     import torch
-    from transformers import GLPNConfig, GLPNForDepthEstimation
+    from reangle.geometry.depth.monocular_network import save_ours
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DINOv3ViTConfig
 
     torch.manual_seed(0)
-    config = GLPNConfig(
-        hidden_sizes=[8, 8, 16, 16],
-        depths=[1, 1, 1, 1],
-        num_attention_heads=[1, 1, 2, 2],
-        decoder_hidden_size=16,
+    backbone = DINOv3ViTConfig(
+        patch_size=16,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=96,
+        out_indices=[1, 2, 3, 4],  # pyright: ignore[reportCallIssue]
+        reshape_hidden_states=False,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=32,
+        patch_size=16,
+        neck_hidden_sizes=[16, 16, 16, 16],
+        fusion_hidden_size=16,
+        head_hidden_size=8,
+        depth_estimation_type="metric",
         max_depth=1,
     )
-    model: Any = GLPNForDepthEstimation(config)
-    model.config.reangle = {"output": "inverse-depth", "ambiguity": "scale", "longest_side": 96, "multiple": 32}
-    model.to(torch.float16).save_pretrained(folder)
+    save_ours(DepthAnythingForDepthEstimation(config), folder, 96, 16)
     return folder
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from reangle.weights.licences import APACHE_2, APACHE_2_ON_DUST3R, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
+from reangle.weights.licences import APACHE_2, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
-Role = Literal["geometry", "depth", "video", "image"]
+Role = Literal["geometry", "video", "image"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Kind:
         )
 
 
-DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"),))
+DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"), ("reangle", "")))
 DEPTH_ANYTHING_3 = Kind(
     "depth-anything-3", "geometry", config=(("model_name", None), ("config", None), ("model_type", ""))
 )
-MINI_GLPN = Kind("mini-depth", "depth", config=(("model_type", "glpn"), ("reangle", None)))
+MINI_MONOCULAR = Kind("mini-depth", "geometry", config=(("model_type", "depth_anything"), ("reangle", None)))
 DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_GLPN, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
+KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,11 @@ MINI_GEOMETRY = Checkpoint(
     "mini-geometry",
     DUST3R,
     "Reangle mini geometry",
-    APACHE_2_ON_DUST3R,
+    APACHE_2,
     shipped="mini/geometry",
     limits="This is a small network of 10 million weights, trained on generated scenes: the layout of rooms, "
     "grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or depth "
     "from files give more.",
-)
-
-MINI_DEPTH = Checkpoint(
-    "mini-depth",
-    MINI_GLPN,
-    "Reangle mini depth",
-    APACHE_2,
-    shipped="mini/depth",
-    limits="This is a small network of 6 million weights, trained on rendered scenes: big things and their edges are "
-    "about right, fine relief is not. Depth Anything gives more.",
 )
 
 MINI_VIDEO = Checkpoint(

@@ -10,7 +10,6 @@ from reangle.weights.checkpoints import Checkpoint, Role
 
 WITHOUT: dict[Role, str] = {
     "geometry": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
-    "depth": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
     "video": "Without it, the engine `preview` works, which needs no weights",
     "image": "Without it, the engine `preview` works, which needs no weights",
 }

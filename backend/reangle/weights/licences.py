@@ -30,6 +30,4 @@ CC_BY_NC = Licence("CC BY-NC 4.0", NOT_COMMERCIAL)
 CC_BY_NC_SA = Licence("CC BY-NC-SA 4.0", NOT_COMMERCIAL)
 COGVIDEOX = Licence("CogVideoX License", "commercial work only after registering with its makers")
 FLUX_DEV = Licence("FLUX.1 [dev] Non-Commercial License", NOT_COMMERCIAL)
-APACHE_2_ON_DUST3R = Licence("Apache-2.0", f"but needs DUSt3R's code, {CC_BY_NC_SA.terms}")
-"""Our weights for DUSt3R's network: free weights, but restricted code."""
 OWN_FILES = Licence("your own")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks that see the depth of single pictures: the mini depth network and Depth Anything.
 
-Both are classes of transformers. What their output means depends on the training: Depth Anything gives inverse depth
-up to a factor and an offset per picture, the mini network up to a factor alone. The latter says so in `config.json`:
-`"reangle": {"output": "inverse-depth", "ambiguity": "scale", "longest_side": 512, "multiple": 32}`.
+Both are transformers' class for Depth Anything. What their output means depends on the training: Depth Anything gives
+inverse depth up to a factor and an offset per picture, the mini network up to a factor alone. The latter says so in
+`config.json`: `"reangle": {"output": "inverse-depth", "ambiguity": "scale", "longest_side": 512, "multiple": 16}`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,24 @@ from typing import Any, Literal, cast
 import cv2
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import (
-    DepthAnythingForDepthEstimation,
-    DPTImageProcessorPil,
-    GLPNForDepthEstimation,
-    PreTrainedModel,
-)
+from torch.nn import functional
+from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, DPTImageProcessorPil
 
 from reangle.errors import UserError
+from reangle.weights import eight_bits
 
-CLASSES: dict[str, type[PreTrainedModel]] = {
-    "depth_anything": DepthAnythingForDepthEstimation,
-    "glpn": GLPNForDepthEstimation,
-}
-"""By `model_type` in `config.json`. No other class is ever loaded."""
+CLASS = "depth_anything"
+"""`model_type` in config.json. No other class is ever loaded."""
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 """Of the mini network's input channels, in 0..1: ImageNet's."""
 
 _OUR_KEY = "reangle"
+_WITHOUT_CLASS_TOKEN = "dinov3_vit"
+_WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,23 +48,14 @@ class Monocular:
 
     @classmethod
     def load(cls, folder: Path, device: str) -> Monocular:
-        """Raises UserError if the checkpoint is damaged, lacks weights or has a class that is not in CLASSES."""
+        """Raises UserError if the checkpoint is damaged, lacks weights or is of another class."""
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            kind = CLASSES.get(config.get("model_type"))
-            if kind is None:
-                raise ValueError(f"its class {config.get('model_type')!r} is none of {', '.join(CLASSES)}")
+            if config.get("model_type") != CLASS:
+                raise ValueError(f"its class is {config.get('model_type')!r} instead of {CLASS!r}")
             ours = config.get(_OUR_KEY)
-            if (ours is None) != (kind is DepthAnythingForDepthEstimation):
-                raise ValueError("its config.json does not say what its output means")
-            # Half precision on disk; half precision on a CPU is slow and loses fine steps of depth.
-            model, report = cast(
-                "tuple[PreTrainedModel, dict[str, Any]]",
-                kind.from_pretrained(
-                    folder, use_safetensors=True, local_files_only=True, output_loading_info=True, dtype=torch.float32
-                ),
-            )
-            prepare = _resizing(**_input_of(ours)) if ours else _processing(folder)
+            model, missing = _ours(folder) if ours else _published(folder)
+            prepare = _resizing(int(ours["longest_side"]), int(ours["multiple"])) if ours else _processing(folder)
             ambiguity = ours["ambiguity"] if ours else "scale-shift"
             if ambiguity not in ("scale", "scale-shift"):
                 raise ValueError(f"its ambiguity {ambiguity!r} is unknown")
@@ -77,15 +65,12 @@ class Monocular:
                 f"The depth checkpoint {folder} cannot be loaded: {reason}.",
                 advice="Copy all its files again.",
             ) from error
-        # transformers fills missing weights with random numbers and only warns.
-        if report["missing_keys"]:
-            first = sorted(report["missing_keys"])[0]
+        if missing:
             raise UserError(
-                f"The depth checkpoint {folder} lacks {len(report['missing_keys'])} weights, {first} first.",
+                f"The depth checkpoint {folder} lacks {len(missing)} weights, {missing[0]} first.",
                 advice="Copy its model.safetensors again.",
             )
-        cast("Any", model).head = HeadInFloat32(cast("nn.Module", model.head))
-        return cls(model.eval().to(device), prepare, ambiguity, device)
+        return cls(ready(model).eval().to(device), prepare, ambiguity, device)
 
     @torch.inference_mode()
     def inverse_depth(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -105,8 +90,29 @@ class HeadInFloat32(nn.Module):
 
     def forward(self, hidden_states: Sequence[Tensor], *sizes: int) -> Tensor:
         with torch.autocast(hidden_states[-1].device.type, enabled=False):
-            # These heads read the last map only.
+            # The head reads the last map only.
             return self.head([hidden_states[-1].float()], *sizes)
+
+
+def ready(model: DepthAnythingForDepthEstimation) -> DepthAnythingForDepthEstimation:
+    """The same network, whose head runs in single precision and whose neck fits its backbone."""
+    if model.config.backbone_config.model_type == _WITHOUT_CLASS_TOKEN:
+        model.neck.register_forward_pre_hook(_with_class_token)
+    cast("Any", model).head = HeadInFloat32(model.head)
+    return model
+
+
+def save_ours(model: DepthAnythingForDepthEstimation, folder: Path, longest_side: int, multiple: int) -> None:
+    """Write config.json and model.safetensors of a network whose output is inverse depth up to one factor a picture.
+
+    longest_side: of the frames that it will be given, in pixels; multiple: of which both their sides are.
+    """
+    meaning = {"output": "inverse-depth", "ambiguity": "scale", "longest_side": longest_side, "multiple": multiple}
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {**model.config.to_dict(), _OUR_KEY: meaning}
+    (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    state = {name.replace("head.head.", "head.", 1): values for name, values in model.state_dict().items()}
+    save_file(eight_bits.pack(state), folder / _WEIGHTS, metadata={"format": "pt"})
 
 
 def input_size(height: int, width: int, longest_side: int, multiple: int) -> tuple[int, int]:
@@ -118,15 +124,38 @@ def input_size(height: int, width: int, longest_side: int, multiple: int) -> tup
     )
 
 
-def _input_of(ours: dict[str, Any]) -> dict[str, int]:
-    return {name: int(ours[name]) for name in ("longest_side", "multiple")}
+def _ours(folder: Path) -> tuple[DepthAnythingForDepthEstimation, list[str]]:
+    """The network and the names of weights that the checkpoint lacks."""
+    config = DepthAnythingConfig.from_pretrained(folder, local_files_only=True)
+    model = DepthAnythingForDepthEstimation(config)
+    with safe_open(folder / _WEIGHTS, "pt") as file:
+        names = {name: name for name in model.state_dict()}
+        missing = eight_bits.missing(file, names)
+        if not missing:
+            model.load_state_dict(eight_bits.read(file, names))
+    return model, missing
+
+
+def _published(folder: Path) -> tuple[DepthAnythingForDepthEstimation, list[str]]:
+    """As `_ours`. transformers fills missing weights with random numbers and only warns."""
+    model, report = cast(
+        "tuple[DepthAnythingForDepthEstimation, dict[str, Any]]",
+        DepthAnythingForDepthEstimation.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        ),
+    )
+    return model, sorted(report["missing_keys"])
+
+
+def _with_class_token(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A token in front of each feature map: the neck drops the class token, which this backbone has dropped itself."""
+    return (tuple(functional.pad(tokens, (0, 0, 1, 0)) for tokens in inputs[0]), *inputs[1:])
 
 
 def _resizing(longest_side: int, multiple: int) -> Callable[[Sequence[np.ndarray]], Tensor]:
     def prepare(images: Sequence[np.ndarray]) -> Tensor:
         height, width = input_size(*images[0].shape[:2], longest_side, multiple)
-        smaller = width < images[0].shape[1]
-        how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+        how = cv2.INTER_AREA if width < images[0].shape[1] else cv2.INTER_LINEAR
         shown = np.stack([cv2.resize(image, (width, height), interpolation=how) for image in images])
         values = (shown.astype(np.float32) / 255 - MEAN) / DEVIATION
         return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

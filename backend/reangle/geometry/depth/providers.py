@@ -19,7 +19,7 @@ DEPTHS = (
         help="Depth of each frame by small weights that come with the backend: no fine relief",
         run="reangle.geometry.depth.dust3r:provide",
         cost=Cost(once=8, frame=0.6, megapixel=0.3),
-        packages=("torch", "mini_dust3r"),
+        packages=("torch",),
         checkpoints=(checkpoints.MINI_GEOMETRY,),
     ),
     ProviderSpec(
