@@ -40,9 +40,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, metavar="FILE", help="a movie of yours (default: the sample)")
     parser.add_argument(
         "--geometry",
-        default="mini",
+        default="auto",
         metavar="HOW",
-        help=f"{GEOMETRIES}; mini is the default, and files alone the sample's true depth",
+        help=f"{GEOMETRIES}; auto is the default, and files alone the sample's true depth",
     )
     parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
     parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")

@@ -172,7 +172,7 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
     done = run("demo.py", "--sample", small_sample, "--size", "96x64", "--out", out, checkout=checkout)
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert report["geometry"] == "mini"
+    assert report["geometry"] == "auto"
     # The limits of the network are printed and kept in the report.
     for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
         assert note in report["geometry_notes"]
