@@ -118,7 +118,8 @@ def start_from_pairs(model: DepthAnythingForDepthEstimation, folder: Path) -> No
     quarter = WIDTH // HEADS // 4
     order = torch.arange(WIDTH).view(HEADS, 4, quarter)[:, [0, 2, 1, 3]].flatten()
     mean, deviation = torch.from_numpy(MEAN), torch.from_numpy(DEVIATION)
-    kernel, bias = theirs.patch_embed.proj.weight, theirs.patch_embed.proj.bias
+    patches = theirs.patch_embed["proj"]
+    kernel, bias = patches.weight, patches.bias
     # Theirs sees colours in -1..1, this one divided by ImageNet's deviation.
     mine.embeddings.patch_embeddings.weight.copy_(kernel * (2 * deviation).view(1, 3, 1, 1))
     mine.embeddings.patch_embeddings.bias.copy_(bias + (kernel * (2 * mean - 1).view(1, 3, 1, 1)).sum((1, 2, 3)))

@@ -50,7 +50,7 @@ class Dust3rNetwork:
     """
 
     def __init__(self, model: TwoViewNetwork | Any, device: str) -> None:
-        self.model = model.eval().requires_grad_(False).to(device)
+        self.model: Any = model.eval().requires_grad_(False).to(device)
         self.device = torch.device(device)
 
     @classmethod
@@ -102,10 +102,11 @@ class Dust3rNetwork:
             with self._autocast():
                 outputs = self.model.decode(sides[0][0], sides[1][0], height, width)
         else:
-            outputs = self._decode_with_package(*sides, height, width)
+            outputs = self._decode_with_package(sides[0], sides[1], height, width)
         maps = [[part.float().cpu().numpy() for part in output] for output in outputs]
         for index in range(len(pairs)):
-            yield PairOutput(*(part[index] for output in maps for part in output))
+            (first_map, first_confidence), (second_map, second_confidence) = maps
+            yield PairOutput(first_map[index], first_confidence[index], second_map[index], second_confidence[index])
 
     def _decode_with_package(
         self, first: list[torch.Tensor], second: list[torch.Tensor], height: int, width: int

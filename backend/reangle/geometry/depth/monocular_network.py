@@ -70,7 +70,8 @@ class Monocular:
                 f"The depth checkpoint {folder} lacks {len(missing)} weights, {missing[0]} first.",
                 advice="Copy its model.safetensors again.",
             )
-        return cls(ready(model).eval().to(device), prepare, ambiguity, device)
+        network: Any = ready(model).eval()
+        return cls(network.to(device), prepare, ambiguity, device)
 
     @torch.inference_mode()
     def inverse_depth(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,7 +97,7 @@ class HeadInFloat32(nn.Module):
 
 def ready(model: DepthAnythingForDepthEstimation) -> DepthAnythingForDepthEstimation:
     """The same network, whose head runs in single precision and whose neck fits its backbone."""
-    if model.config.backbone_config.model_type == _WITHOUT_CLASS_TOKEN:
+    if cast("Any", model.config.backbone_config).model_type == _WITHOUT_CLASS_TOKEN:
         model.neck.register_forward_pre_hook(_with_class_token)
     cast("Any", model).head = HeadInFloat32(model.head)
     return model
@@ -154,8 +155,9 @@ def _with_class_token(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _resizing(longest_side: int, multiple: int) -> Callable[[Sequence[np.ndarray]], Tensor]:
     def prepare(images: Sequence[np.ndarray]) -> Tensor:
-        height, width = input_size(*images[0].shape[:2], longest_side, multiple)
-        how = cv2.INTER_AREA if width < images[0].shape[1] else cv2.INTER_LINEAR
+        given_height, given_width = images[0].shape[:2]
+        height, width = input_size(given_height, given_width, longest_side, multiple)
+        how = cv2.INTER_AREA if width < given_width else cv2.INTER_LINEAR
         shown = np.stack([cv2.resize(image, (width, height), interpolation=how) for image in images])
         values = (shown.astype(np.float32) / 255 - MEAN) / DEVIATION
         return torch.from_numpy(values).permute(0, 3, 1, 2).contiguous()

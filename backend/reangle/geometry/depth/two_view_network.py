@@ -67,8 +67,7 @@ class TwoViewNetwork(nn.Module):
         super().__init__()
         self.config = config
         width, half = config.enc_embed_dim, config.dec_embed_dim
-        self.patch_embed = nn.Module()
-        self.patch_embed.proj = nn.Conv2d(3, width, PATCH, PATCH)
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, PATCH, PATCH)})
         self.enc_blocks = nn.ModuleList(_Block(width, config.enc_num_heads) for _ in range(config.enc_depth))
         self.enc_norm = nn.LayerNorm(width, EPSILON)
         self.decoder_embed = nn.Linear(width, half)
@@ -82,7 +81,7 @@ class TwoViewNetwork(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Tokens, n x tokens x channels, of pictures n x 3 x h x w in [-1, 1], sides multiples of PATCH."""
         rows, columns = (side // PATCH for side in images.shape[-2:])
-        tokens = self.patch_embed.proj(images).flatten(2).transpose(1, 2)
+        tokens = self.patch_embed["proj"](images).flatten(2).transpose(1, 2)
         for block in self.enc_blocks:
             tokens = block(tokens, rows, columns)
         return self.enc_norm(tokens)
