@@ -173,7 +173,12 @@ class Demo:
         name, _, folder = self.chosen.geometry.partition(":")
         camera, _, depth = name.rpartition("+")
         if not camera:
-            camera, depth = self.module("core.contract.migration").camera_and_depth(depth)
+            migration = self.module("core.contract.migration")
+            beside = (
+                [one.name for one in Path(folder).iterdir()] if folder and Path(folder).is_dir() else ["camera.json"]
+            )
+            has_camera = any(map(migration.is_camera_file, beside))
+            camera, depth = migration.camera_and_depth(depth, camera_file=has_camera)
         try:
             clip.camera, clip.depth = camera, depth
         except TypeError:

@@ -186,6 +186,13 @@ def test_a_request_of_version_2_keeps_its_geometry(old: dict[str, Any], camera: 
         read_request(json.dumps({**request_values(), "contract": 2, "geometry": {**old, "guess": 1}}))
 
 
+@pytest.mark.parametrize(("names", "camera"), [(("1.exr",), "still"), (("1.exr", "camera.json"), "files")])
+def test_depth_maps_of_version_2_without_a_camera_file_stand_still(names: tuple[str, ...], camera: str) -> None:
+    files = [{"name": name, "sha256": f"{index:064x}", "size": 1} for index, name in enumerate(names)]
+    old = {"provider": "files", "files": files}
+    assert read_request(json.dumps({**request_values(), "contract": 2, "geometry": old})).geometry.camera == camera
+
+
 def test_a_given_camera_is_checked_like_a_path() -> None:
     values = given_values()
     values["K"][1][0][0] = -5.0

@@ -174,7 +174,7 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["geometry"] == "auto"
     # The limits of the network are printed and kept in the report.
-    for note in (MINI.geometry.limits, f"Licence: {MINI.geometry.terms}."):
+    for note in (MINI.geometry.limits, f"Licence of the depth: {MINI.geometry.terms}."):
         assert note in report["geometry_notes"]
         assert note in done.stdout
     assert report["engine"] == "reangle"

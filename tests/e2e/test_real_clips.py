@@ -77,7 +77,7 @@ def test_run_with_the_shipped_weights_succeeds(tmp_path: Path, clip: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "small network" in done.stdout + done.stderr
-    assert "CC BY-NC-SA 4.0" in done.stdout + done.stderr
+    assert "Licence of the depth: Apache-2.0" in done.stdout + done.stderr
     result = tmp_path / "out" / "orbit-left-8"
     assert read_images(result / "frames").shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert (read_images(result / "visibility") > 0).mean() > 0.6

@@ -15,7 +15,7 @@ from reangle.contract.moves import Move
 from reangle.errors import UserError
 from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
 from reangle.geometry.file_folders import collect_camera_files, collect_geometry_files
-from reangle.geometry.file_kinds import is_depth_map
+from reangle.geometry.file_kinds import is_camera_file, is_depth_map
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
 from reangle.warping.moves import parse_move
@@ -69,7 +69,9 @@ def camera_and_depth_options(options: Namespace, default: str = AUTO) -> tuple[s
             advice="Leave --geometry out.",
         )
     name, colon, place = options.geometry.partition(":")
-    camera, depth = camera_and_depth(name)
+    beside = collect_geometry_files(Path(place).expanduser()) if name == "files" and place else []
+    has_camera = not beside or any(is_camera_file(path.name) for path in beside)
+    camera, depth = camera_and_depth(name, camera_file=has_camera)
     return camera, f"{depth}{colon}{place}"
 
 

@@ -6,12 +6,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 
-def camera_and_depth(provider: str, *, use_dust3r: bool = True) -> tuple[str, str]:
+def camera_and_depth(provider: str, *, use_dust3r: bool = True, camera_file: bool = True) -> tuple[str, str]:
     """The camera and the depth that replace a provider of version 2; an unknown name is kept as the depth.
 
     use_dust3r: as in its settings, for `depth-anything`: without DUSt3R's weights it meant nothing, so `auto` follows.
+    camera_file: whether there is one beside the depth maps; without one, version 2 took the camera for a still one.
     """
-    if provider in ("files", "dust3r"):
+    if provider == "files":
+        return "files" if camera_file else "still", provider
+    if provider == "dust3r":
         return provider, provider
     return ("still" if provider == "depth-anything" and not use_dust3r else "auto"), provider
 
@@ -22,8 +25,22 @@ def migrated_geometry(settings: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(provider, str):
         return settings
     kept = {name: value for name, value in settings.items() if name not in ("provider", "use_dust3r")}
-    camera, depth = camera_and_depth(provider, use_dust3r=settings.get("use_dust3r") is not False)
+    camera, depth = camera_and_depth(
+        provider, use_dust3r=settings.get("use_dust3r") is not False, camera_file=_names_a_camera(settings.get("files"))
+    )
     return {**kept, "camera": camera, "depth": depth}
+
+
+def is_camera_file(name: str) -> bool:
+    """Whether a file beside depth maps is a camera: JSON, or a part of COLMAP's model in text form."""
+    return name.lower().endswith(".json") or name.lower() in ("cameras.txt", "images.txt")
+
+
+def _names_a_camera(files: object) -> bool:
+    if not isinstance(files, list) or not files:
+        return True
+    names = [cast("dict[str, Any]", one).get("name") for one in cast("list[Any]", files) if isinstance(one, dict)]
+    return any(is_camera_file(name) for name in names if isinstance(name, str))
 
 
 def migrated(request: dict[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def _infos(
         licence=auto.licence,
         commercial_ok=auto.commercial_ok,
         available=auto.available,
-        message=note or auto.message,
+        message=(note or auto.message) if auto.available else auto.message,
         advice=auto.advice,
         settings=settings,
         seconds=auto.seconds,
