@@ -23,7 +23,7 @@ MEDIAN_DEPTH = 4.0
 """A solved world has no unit: its points are this far from the first camera, by their median."""
 LEAST_ANGLE_DEG = 0.4
 """Least angle between the rays of a point, for its depth to be known."""
-LEAST_SHARE = 0.5
+LEAST_SHARE = 0.65
 TOLD = 0.5
 """The clip tells the lens if it leaves less than this share of the prior's uncertainty."""
 
