@@ -126,7 +126,7 @@ def test_wrong_cameras_and_trembling_depth_are_seen() -> None:
     # Points shift by 80 px * 0.4 m / 4 m over the clip.
     assert landing_px(tracks, geometry(depth, still), WIDTH, HEIGHT) > 1
     assert camera_px(tracks, K, still) > 1
-    trembling = depth * np.float32([1, 1.1, 1, 1.1, 1])[:, None, None]
+    trembling = depth * np.array([1, 1.1, 1, 1.1, 1], np.float32)[:, None, None]
     assert flicker(tracks, geometry(trembling, poses), WIDTH, HEIGHT) == pytest.approx(0.1, abs=0.01)
     assert camera_px(tracks, K, poses) < 1e-6
 

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from reangle.contract import CameraPath
-from reangle.evaluation.tears import Tears, torn_share
-from reangle.geometry.video_geometry import VideoGeometry
+from reangle.evaluation.tears import torn_share
+from reangle.geometry.video_geometry import VideoGeometry, matrix_rows
 from warping_scene import rigid, room
 
 WIDTH, HEIGHT = 120, 80
@@ -24,14 +25,16 @@ def truth() -> tuple[np.ndarray, VideoGeometry, CameraPath]:
         depth[None], valid, valid.astype(np.float32), K[None], np.eye(4)[None], "metric", "files", "files"
     )
     pose = np.linalg.inv(rigid((0, 6, 0), (-0.4, 0, 0)))
+    poses: Any = matrix_rows(pose[None])
+    lens: Any = matrix_rows(K[None])
     path = CameraPath(
         name="aside",
         fps=12,
         width=WIDTH,
         height=HEIGHT,
         frames=(0,),
-        world_from_camera=(tuple(map(tuple, pose.tolist())),),
-        K=(tuple(map(tuple, K.tolist())),),
+        world_from_camera=poses,
+        K=lens,
     )
     return rgb[None], geometry, path
 
@@ -39,7 +42,7 @@ def truth() -> tuple[np.ndarray, VideoGeometry, CameraPath]:
 def test_true_depth_at_any_scale_is_whole(truth) -> None:
     rgb, geometry, path = truth
     tears = torn_share(rgb, replace(geometry, depth=3 * geometry.depth), geometry, path, [0])
-    assert tears == Tears(pytest.approx(0, abs=2e-3), pytest.approx(0, abs=2e-3), pytest.approx(0, abs=2e-3))
+    assert max(tears) < 2e-3
 
 
 def test_blocks_of_depth_are_torn_and_blurred_edges_stretched(truth) -> None:

@@ -139,23 +139,23 @@ def test_acknowledged_job_survives_a_killed_backend(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("run", RUNS)
-def test_cancel_ends_the_stage_process_and_its_children_at_every_stage(backend: Backend, run: str) -> None:
-    stages = stages_of(backend)
-    orders = (f"hold-{run}", "children", *(["stubborn"] if run in ("decode", "warp") else []))
-    before = len(stages.started(run))
-    stages.order(*orders)
-    job = backend.submit("left", clip=b"canceled", title=run)
-    start = stages.wait_started(run, before + 1)
-    began = time.monotonic()
-    assert backend.ask("POST", f"/v1/jobs/{job}/cancel").status_code == 200
-    status = backend.finish(job)
-    assert status["state"] == "canceled"
-    assert time.monotonic() - began < 10
-    assert not alive(start["pid"])
-    assert not alive(start["child"])
-    stages.release(*orders)
-    assert backend.ask("POST", f"/v1/jobs/{job}/cancel").json() == status
-    assert final_states(backend, job) == ["canceled"]
+def test_cancel_ends_the_stage_process_and_its_children_at_every_stage(tmp_path: Path, run: str) -> None:
+    with serving(tmp_path) as backend:
+        stages = stages_of(backend)
+        orders = (f"hold-{run}", "children", *(["stubborn"] if run in ("decode", "warp") else []))
+        stages.order(*orders)
+        job = backend.submit("left")
+        start = stages.wait_started(run)
+        began = time.monotonic()
+        assert backend.ask("POST", f"/v1/jobs/{job}/cancel").status_code == 200
+        status = backend.finish(job)
+        assert status["state"] == "canceled"
+        assert time.monotonic() - began < 10
+        assert not alive(start["pid"])
+        assert not alive(start["child"])
+        stages.release(*orders)
+        assert backend.ask("POST", f"/v1/jobs/{job}/cancel").json() == status
+        assert final_states(backend, job) == ["canceled"]
 
 
 def test_cancel_of_a_queued_job_is_immediate_and_keeps_the_running_one(backend: Backend) -> None:
@@ -211,7 +211,8 @@ def test_two_clients_share_stages_but_not_jobs(tmp_path: Path) -> None:
         assert [start["run"] for start in stages.started()] == ["decode", *RUNS]
         for job in (waiting, third):
             assert {event["job"] for event in backend.events(job)} == {job}
-            assert len(backend.get(f"/v1/jobs/{job}/results")) == 3
+            results = [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")]
+            assert results == ["source", "camera", "geometry", "cameras/left"]
 
 
 def test_second_backend_on_a_folder_refuses_until_the_first_ends(tmp_path: Path) -> None:
@@ -315,7 +316,7 @@ def test_full_disk_is_reported_and_leaves_no_unfinished_output(tmp_path: Path) -
             assert status["state"] == "failed"
             assert "full" in status["error"]["message"] or "No space" in status["error"]["message"]
             assert status["error"]["advice"]
-            assert [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")] == ["source"]
+            assert [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")] == ["source", "camera"]
             assert not list((backend.data / "tmp").iterdir())
             digest = "ab" * 32
             answer = backend.ask("PUT", f"/v1/blobs/{digest}", data=bytes(8 << 20))
@@ -356,9 +357,9 @@ def test_frames_are_counted_if_the_container_reports_zero(workshop: Backend, tmp
     job = workshop.submit(clip=movie.read_bytes(), depth=depth.read_bytes())
     status = workshop.finish(job)
     assert status["state"] == "done", status
-    source, geometry = workshop.get(f"/v1/jobs/{job}/results")
-    assert len([file for file in source["files"] if file["path"].startswith("frames/")]) == 4
-    assert "cloud.npz" in [file["path"] for file in geometry["files"]]
+    results = {result["name"]: result["files"] for result in workshop.get(f"/v1/jobs/{job}/results")}
+    assert len([file for file in results["source"] if file["path"].startswith("frames/")]) == 4
+    assert "cloud.npz" in [file["path"] for file in results["geometry"]]
 
 
 @posix

@@ -93,8 +93,10 @@ def test_dust3r_runs_once_for_camera_and_depth(dust3r: Path, tmp_path: Path, mon
     loaded: list[Path] = []
     load = Dust3rNetwork.load
     monkeypatch.setattr(Dust3rNetwork, "load", lambda folder, device: loaded.append(folder) or load(folder, device))
-    both = {"checkpoint": str(dust3r), "camera_checkpoint": str(dust3r)}
-    geometry = run_geometry(clip, tmp_path / "out", camera="dust3r", depth="dust3r", **both)
+    weights = str(dust3r)
+    geometry = run_geometry(
+        clip, tmp_path / "out", camera="dust3r", depth="dust3r", checkpoint=weights, camera_checkpoint=weights
+    )
     assert loaded == [dust3r]
     assert (geometry.camera_from, geometry.depth_from, geometry.scale) == ("dust3r", "dust3r", "relative")
     assert geometry.depth.shape == (4, 50, 74)
@@ -109,8 +111,11 @@ def test_dust3r_runs_once_for_camera_and_depth(dust3r: Path, tmp_path: Path, mon
 
 def test_dust3r_keeps_a_given_field_of_view(dust3r: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(2, 48, 64))
-    both = {"checkpoint": str(dust3r), "camera_checkpoint": str(dust3r)}
-    geometry = run_geometry(clip, tmp_path / "out", camera="dust3r", depth="dust3r", horizontal_fov_deg=90.0, **both)
+    weights = str(dust3r)
+    geometry = run_geometry(
+        clip, tmp_path / "out", camera="dust3r", depth="dust3r", horizontal_fov_deg=90.0,
+        checkpoint=weights, camera_checkpoint=weights,
+    )  # fmt: skip
     assert geometry.K_at(64, 48)[0, 0, 0] == pytest.approx(32)
 
 

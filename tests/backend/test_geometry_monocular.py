@@ -84,8 +84,11 @@ def test_no_patch_of_the_picture_is_lost(mini: Path) -> None:
 
 
 def test_the_head_leaves_mixed_precision() -> None:
-    head = HeadInFloat32(torch.nn.ModuleList([torch.nn.Linear(4, 4)]))
-    head.head.forward = lambda maps: head.head[0](maps[0])  # ty: ignore
+    class Head(torch.nn.Linear):
+        def forward(self, input: Any) -> torch.Tensor:
+            return super().forward(input[0])
+
+    head = HeadInFloat32(Head(4, 4))
     with torch.autocast("cpu", torch.bfloat16):
         assert head([torch.ones(1, 4, dtype=torch.bfloat16)]).dtype == torch.float32
 

@@ -19,6 +19,7 @@ from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.finishing.composite import composite
 from reangle.folders import (
+    CameraFolder,
     DecodedClip,
     FilledFolder,
     GeneratedFolder,
@@ -78,7 +79,11 @@ class Desk:
         unfinished = self.unfinished(out.path.name).path
         for folder in (out.path, unfinished):
             folder.mkdir(exist_ok=True)
-        clip = {"decode": DecodedClip(self.folder / "decode"), "geometry": GeometryFolder(self.folder / "geometry")}
+        clip: dict[str, StageFolder] = {
+            "decode": DecodedClip(self.folder / "decode"),
+            "camera": CameraFolder(self.folder / "camera"),
+            "geometry": GeometryFolder(self.folder / "geometry"),
+        }
         return StageContext(
             params=params,
             out=out,

@@ -91,8 +91,12 @@ def test_another_clip_or_selection_runs_everything() -> None:
 
 
 def test_preview_settings_run_no_geometry() -> None:
-    for changes in ({"memory": False}, {"edge_filter": 0.25}, {"confidence_filter": 0.5}):
-        after = job(path("a"), preview=PreviewSettings(**changes))
+    for preview in (
+        PreviewSettings(memory=False),
+        PreviewSettings(edge_filter=0.25),
+        PreviewSettings(confidence_filter=0.5),
+    ):
+        after = job(path("a"), preview=preview)
         assert changed(job(path("a")), after) == {"Warp a", "Fill a", "Deliver a"}
 
 

@@ -74,6 +74,7 @@ def _read_depths(
     # Open only the files that are used.
     part, notes = used_part(len(chosen), footage, start, "depth maps")
     depth = np.zeros((0, 0, 0), np.float32)
+    first_height = first_width = 0
     for index, (name, path) in enumerate(chosen[part]):
         depth_map = read_depth(name, path, png)
         if len(depth_map) != 1:
@@ -81,11 +82,11 @@ def _read_depths(
                 f"{name} holds {len(depth_map)} frames, and there are {len(chosen)} depth files.",
                 advice="Use one file for all frames, or one frame in each file.",
             )
+        _, height, width = depth_map.shape
         if not index:
-            depth = np.empty((len(chosen[part]), *depth_map.shape[1:]), np.float32)
-        if depth_map.shape[1:] != depth.shape[1:]:
-            _, height, width = depth_map.shape
-            _, first_height, first_width = depth.shape
+            first_height, first_width = height, width
+            depth = np.empty((len(chosen[part]), height, width), np.float32)
+        if (height, width) != (first_height, first_width):
             raise UserError(
                 f"{name} is {width} x {height}, but the depth maps before it are {first_width} x {first_height}.",
                 advice="Render all depth maps at one size.",

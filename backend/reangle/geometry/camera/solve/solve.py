@@ -89,7 +89,7 @@ def _straight(solved: Solved, tracks: Tracks) -> tuple[Solved, Tracks, Distortio
     K = K_without_distortion(distortion, tracks.width, tracks.height)
     plain = Lens(float(K[0, 0]), lens.centre_x, lens.centre_y)
     uv = straightened(tracks.uv, distortion, K, tracks.width, tracks.height)
-    inside = ((uv > 0) & (uv < (tracks.width, tracks.height))).all(axis=1)
+    inside = np.logical_and.reduce((uv > 0) & (uv < (tracks.width, tracks.height)), axis=1)
     straight = replace(tracks, uv=uv).only(inside)
     return replace(solved, solution=replace(solved.solution, lens=plain)), straight, distortion
 
