@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from geometry_figures import ground_plane
 from mini_data import Shot, points_of, sample_geometry, write_decoded
 from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation
@@ -75,22 +76,3 @@ def _judge(
     row["path"] = float(np.sqrt((apart**2).mean()) / length) if moving and length > 0.05 else np.nan
     row["still"] = np.nan if moving else float(np.allclose(poses, np.eye(4)))
     return row
-
-
-def ground_plane(depth: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Depth of a plane through the true ground, for every pixel: inverse depth is affine in the image.
-
-    Fitted to the true ground pixels of each frame, so it is an upper bound for estimates of a ground plane. Above the
-    horizon, the depth is that of the clip's farthest 2 %.
-    """
-    rows, columns = np.mgrid[0 : depth.shape[1], 0 : depth.shape[2]] + 0.5
-    design = np.stack([columns, rows, np.ones_like(rows)], axis=-1)
-    far = np.percentile(depth, 98)
-    planes = []
-    for one, ground in zip(depth, floor, strict=True):
-        if ground.sum() < 50:
-            planes.append(np.full_like(one, np.median(one)))
-            continue
-        fit = np.linalg.lstsq(design[ground], 1 / one[ground], rcond=None)[0]
-        planes.append(1 / np.maximum(design @ fit, 1 / far))
-    return np.stack(planes).astype(np.float32)
