@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pycolmap
 import pytest
 from reangle.errors import UserError
 from reangle.folders import Distortion
+from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
 from reangle.geometry.file_folders import collect_camera_files
 from reangle.geometry.undistortion import K_without_distortion, bent, straightened, undistorted

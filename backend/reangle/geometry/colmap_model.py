@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pycolmap
 from scipy.spatial.transform import Rotation, Slerp
 
 from reangle.errors import UserError
 from reangle.folders import Distortion
 from reangle.geometry.camera_files import CameraTrack, natural_key
+from reangle.geometry.colmap import pycolmap
 from reangle.geometry.undistortion import K_without_distortion
 
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")

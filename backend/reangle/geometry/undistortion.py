@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import pycolmap
 
 from reangle.errors import UserError
 from reangle.folders import Distortion
+from reangle.geometry.colmap import pycolmap
 
 _WIDEST = 3.0
 """Frames without distortion reach at most this far from the axis, as the tangent of the angle."""

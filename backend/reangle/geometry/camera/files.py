@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 import numpy as np
-import pycolmap
 
 from reangle.errors import UserError
 from reangle.folders import Distortion
@@ -15,6 +14,7 @@ from reangle.geometry.camera.still import still_camera
 from reangle.geometry.camera_files import CameraTrack, read_camera_json, relative_to_first
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.clip_match import K_of_frames, for_each_frame, motion_of, used_area, used_part
+from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
 from reangle.geometry.file_kinds import COLMAP_FILES
 from reangle.geometry.footage import Footage

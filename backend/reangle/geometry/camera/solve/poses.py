@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pycolmap
 from scipy.spatial.transform import Rotation
 
 from reangle.geometry.camera.solve.bundle import Lens
 from reangle.geometry.camera.solve.tracks import Tracks
+from reangle.geometry.colmap import pycolmap
 
 SEED = 7
 
