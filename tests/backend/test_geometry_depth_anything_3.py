@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# pyright: reportMissingImports=false
 """Depth Anything 3 from a tiny checkpoint that is laid out like the published ones."""
 
 from __future__ import annotations
@@ -15,78 +14,20 @@ from reangle.contract import SourceCamera, from_data
 from reangle.errors import UserError
 from reangle.folders import DecodedClip
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.depth import depth_anything_3
-from reangle.geometry.depth.depth_anything_3 import UNUSED, load_network, normalised_poses, provide
+from reangle.geometry.depth.depth_anything_3 import load_network, normalised_poses, provide
 from reangle.geometry.footage import Footage
 from reangle.weights.checkpoints import DEPTH_ANYTHING_3
 from reangle.weights.registry import kind_of
 from safetensors.torch import load_file, save_file
 
 from tests.backend.tiny_checkpoints import decoded_clip, run_geometry, textured_frames
-
-WIDE = 48
-
-
-def config() -> dict[str, Any]:
-    """The published config.json of DA3-SMALL with smaller numbers."""
-
-    def part(module: str, name: str) -> dict[str, str]:
-        return {"path": f"depth_anything_3.model.{module}", "name": name, "args": "as_params"}
-
-    return {
-        "model_name": "da3-small",
-        "config": {
-            "__object__": part("da3", "DepthAnything3Net"),
-            "net": {
-                "__object__": part("dinov2.dinov2", "DinoV2"),
-                "name": "vits",
-                "out_layers": [5, 7, 9, 11],
-                "alt_start": 4,
-                "qknorm_start": 4,
-                "rope_start": 4,
-                "cat_token": True,
-            },
-            "head": {
-                "__object__": part("dualdpt", "DualDPT"),
-                "dim_in": 2 * WIDE,
-                "output_dim": 2,
-                "features": 16,
-                "out_channels": [8, 8, 16, 16],
-            },
-            "cam_enc": {"__object__": part("cam_enc", "CameraEnc"), "dim_out": WIDE},
-            "cam_dec": {"__object__": part("cam_dec", "CameraDec"), "dim_in": 2 * WIDE},
-        },
-    }
+from tests.backend.tiny_depth_anything_3 import config, narrow, save_depth_anything_3
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The backbone is named by its size alone, so a narrow one takes the small one's place."""
-    package = pytest.importorskip("depth_anything_3", reason="the optional package depth-anything-3 is not installed")
-    assert package
-    from depth_anything_3.model.dinov2 import dinov2
-    from depth_anything_3.model.dinov2.vision_transformer import DinoVisionTransformer
-
-    def narrow(**settings: Any) -> DinoVisionTransformer:
-        return DinoVisionTransformer(embed_dim=WIDE, depth=12, num_heads=3, mlp_ratio=2, **settings)
-
-    monkeypatch.setattr(dinov2, "vit_small", narrow)
-    monkeypatch.setattr(depth_anything_3, "LONGEST_SIDE", 84)
-    folder = tmp_path / "DA3-SMALL"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(config()))
-    torch.manual_seed(0)
-    parts = {name: depth_anything_3._part(config()["config"][name], known, name)
-             for name, known in depth_anything_3.PARTS.items()}  # fmt: skip
-    network = depth_anything_3._class(depth_anything_3.NETWORK)(**parts)
-    # As published: without the layer norms of the coarser rays.
-    kept = {name: value for name, value in network.state_dict().items() if not name.endswith(tuple(MISSING))}
-    assert len(network.state_dict()) - len(kept) == len(MISSING)
-    save_file({f"model.{name}": value.contiguous() for name, value in kept.items()}, folder / "model.safetensors")
-    return folder
-
-
-MISSING = [f"{UNUSED}{level}.2.{kind}" for level in (1, 2, 3) for kind in ("weight", "bias")]
+    narrow(monkeypatch)
+    return save_depth_anything_3(tmp_path / "DA3-SMALL")
 
 
 class Context:

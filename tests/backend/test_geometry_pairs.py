@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +36,24 @@ from tests.backend.tiny_checkpoints import (
     save_dust3r,
     textured_frames,
 )
+from tests.backend.tiny_depth_anything_3 import narrow, save_depth_anything_3
 
 WIDTH, HEIGHT, COUNT = 72, 48, 3
 SMALL = "Depth-Anything-V2-Small-hf"
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     folder = tmp_path_factory.mktemp("weights")
     dust3r = str(save_dust3r(folder / "dust3r"))
-    return {"dust3r": dust3r, "mini": dust3r, "depth-anything": str(save_depth_anything(folder / SMALL))}
+    with pytest.MonkeyPatch.context() as patch:
+        narrow(patch)
+        yield {
+            "dust3r": dust3r,
+            "mini": dust3r,
+            "depth-anything": str(save_depth_anything(folder / SMALL)),
+            "depth-anything-3": str(save_depth_anything_3(folder / "DA3-SMALL")),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +75,7 @@ def given_camera(count: int = COUNT) -> SourceCamera:
 
 
 @pytest.mark.parametrize("camera", ["still", "dust3r", "files", "given"])
-@pytest.mark.parametrize("depth", ["mini", "depth-anything", "dust3r", "files"])
+@pytest.mark.parametrize("depth", ["mini", "depth-anything", "depth-anything-3", "dust3r", "files"])
 def test_every_pair_gives_geometry(
     camera: str, depth: str, weights: dict[str, str], files: list[Path], tmp_path: Path
 ) -> None:

@@ -5,7 +5,8 @@ _EXTRAS = {
     # Not for commercial work.
     "mini_dust3r": 'Run `pip install "reangle[dust3r]"`, then `pip install --no-deps mini-dust3r==0.1.2`.',
     "depth_anything_3": (
-        'Run `pip install "reangle[depth-anything-3]"`, then `pip install --no-deps depth-anything-3==0.1.1`.'
+        'Run `pip install "reangle[depth-anything-3]"`, then '
+        "`pip install --no-deps --ignore-requires-python depth-anything-3==0.1.1`."
     ),
     "bitsandbytes": 'Run `pip install "reangle[quantised]"`.',
 }
