@@ -173,11 +173,11 @@ class Demo:
         name, _, folder = self.chosen.geometry.partition(":")
         camera, _, depth = name.rpartition("+")
         if not camera:
-            migration = self.module("core.contract.migration")
+            migration, kinds = self.module("core.contract.migration"), self.module("core.contract.file_kinds")
             beside = (
                 [one.name for one in Path(folder).iterdir()] if folder and Path(folder).is_dir() else ["camera.json"]
             )
-            has_camera = any(map(migration.is_camera_file, beside))
+            has_camera = any(map(kinds.is_camera_file, beside))
             camera, depth = migration.camera_and_depth(depth, camera_file=has_camera)
         try:
             clip.camera, clip.depth = camera, depth

@@ -12,16 +12,13 @@ from pathlib import Path
 
 from ..core.client import Client, RefusedError
 from ..core.contract import Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
+from ..core.contract.file_kinds import is_camera_file, is_depth_map
 from ..core.contract.migration import migrated_geometry
 from ..core.contract.wire import parse
 from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp"}
-DEPTH_SUFFIXES = {".exr", ".png", ".npz", ".npy"}
-COLMAP_FILES = {
-    f"{name}{end}" for name in ("cameras", "images", "points3d", "rigs", "frames") for end in (".txt", ".bin")
-}
 
 
 @dataclass(frozen=True)
@@ -112,8 +109,8 @@ def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Pa
             advice=f"Choose the folder with {wanted} of this clip.",
         )
     files = sorted((item for item in folder.iterdir() if item.is_file()), key=lambda item: natural_key(item.name))
-    cameras = [item for item in files if item.suffix.lower() == ".json" or item.name.lower() in COLMAP_FILES]
-    maps = [item for item in files if item.suffix.lower() in DEPTH_SUFFIXES]
+    cameras = [item for item in files if is_camera_file(item.name)]
+    maps = [item for item in files if is_depth_map(item.name)]
     if depth and not maps:
         raise UserError(
             f"There are no depth maps in {folder}.", advice="Choose a folder with EXR, 16-bit PNG or npz depth."

@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from reangle.cli.settings import settings_of
 from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, SourceCamera, from_json
+from reangle.contract.file_kinds import is_camera_file, is_depth_map
 from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
 from reangle.errors import UserError
 from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
 from reangle.geometry.file_folders import collect_camera_files, collect_geometry_files
-from reangle.geometry.file_kinds import is_camera_file, is_depth_map
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
 from reangle.warping.moves import parse_move

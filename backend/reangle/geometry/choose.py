@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reangle.contract import FileRef, GeometrySettings
+from reangle.contract.file_kinds import is_camera_file, is_depth_map
 from reangle.errors import UserError
 from reangle.geometry.availability import can_run, first_installed, fits, weights_of
 from reangle.geometry.camera.providers import camera_named
 from reangle.geometry.depth.providers import BEST_FIRST, DEPTHS, depth_named
-from reangle.geometry.file_kinds import is_camera_file, is_depth_map
 from reangle.geometry.provider import ProviderSpec
 from reangle.weights.registry import find_checkpoint
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reangle.contract.file_kinds import COLMAP_FILES
 from reangle.errors import UserError
 from reangle.geometry.camera_files import natural_key
-from reangle.geometry.file_kinds import COLMAP_FILES
 
 
 def collect_geometry_files(folder: Path) -> list[Path]:

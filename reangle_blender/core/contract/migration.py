@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from .file_kinds import is_camera_file
+
 
 def camera_and_depth(provider: str, *, use_dust3r: bool = True, camera_file: bool = True) -> tuple[str, str]:
     """The camera and the depth that replace a provider of version 2; an unknown name is kept as the depth.
@@ -30,11 +32,6 @@ def migrated_geometry(settings: dict[str, Any]) -> dict[str, Any]:
         provider, use_dust3r=settings.get("use_dust3r") is not False, camera_file=_names_a_camera(settings.get("files"))
     )
     return {**kept, "camera": camera, "depth": depth}
-
-
-def is_camera_file(name: str) -> bool:
-    """Whether a file beside depth maps is a camera: JSON, or a part of COLMAP's model in text form."""
-    return name.lower().endswith(".json") or name.lower() in ("cameras.txt", "images.txt")
 
 
 def _names_a_camera(files: object) -> bool:

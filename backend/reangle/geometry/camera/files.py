@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
+from reangle.contract.file_kinds import COLMAP_FILES
 from reangle.errors import UserError
 from reangle.folders import Distortion
 from reangle.geometry.camera.still import still_camera
@@ -16,7 +17,6 @@ from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.clip_match import K_of_frames, for_each_frame, motion_of, used_area, used_part
 from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
-from reangle.geometry.file_kinds import COLMAP_FILES
 from reangle.geometry.footage import Footage
 from reangle.geometry.spec import CameraContext
 from reangle.weights.licences import OWN_FILES

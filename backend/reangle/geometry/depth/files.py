@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from reangle.contract.file_kinds import is_depth_map
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
 from reangle.geometry.camera_files import PLAIN_PNG, PngDepth, natural_key
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.clip_match import for_each_frame, same_shape, used_area, used_part
 from reangle.geometry.depth.depth_maps import read_depth
-from reangle.geometry.file_kinds import is_depth_map
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import ExactDepth
 from reangle.geometry.spec import DepthContext
