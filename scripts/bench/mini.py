@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure quality and speed of the shipped small weights, and of baselines without learning.
+"""Measure quality and speed of the shipped small weights for video and images, and of baselines without learning.
 
-    python3.11 scripts/bench/mini.py [--scenes 24] [--only geometry vae fill video]
+    python3.11 scripts/bench/mini.py [--scenes 24] [--only vae fill video]
 
 On generated scenes of seeds that training never uses, and on the Blender sample. Weights are opened as in the product:
-from the package, with verified hashes, in float32 on the CPU.
+from the package, with verified hashes, in float32 on the CPU. Those for depth are measured by geometry.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from mini_data import (
     psnr,
     sample_shot,
 )
-from mini_geometry import judge_clip, judge_sample
 from reangle.generation.window import generate_latents
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
@@ -49,7 +48,7 @@ from scripts.train.disocclusion import disocclusion
 
 STEPS = 20
 GUIDANCE = 1.5
-PARTS = ("geometry", "vae", "fill", "video")
+PARTS = ("vae", "fill", "video")
 
 Rows = dict[str, list[dict[str, float]]]
 
@@ -67,8 +66,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         decoded = decode_sample(Path(folder) / "sample")
         sample = sample_shot(decoded)
-        if "geometry" in args.only:
-            figures |= geometry(shots, decoded, Path(folder))
         if {"vae", "video"} & set(args.only):
             figures |= autoencoder(shots, sample) if "vae" in args.only else {}
             figures |= video(shots, sample, args.pictures) if "video" in args.only else {}
@@ -77,31 +74,6 @@ def main() -> int:
     known = {key: round(value, 4) for key, value in figures.items() if np.isfinite(value)}
     print(json.dumps({"bench": "mini", "figures": known}))
     return 0
-
-
-def geometry(shots: Sequence[Shot], decoded: Path, folder: Path) -> dict[str, float]:
-    rows = [judge_clip(shot, folder) for shot in shots]
-    means = {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]}
-    seconds = float(np.median([row["25_s"] for row in rows]))
-    sample = judge_sample(decoded)
-    print(f"\nGeometry, {len(rows)} held-out clips of {FRAMES} frames, and the sample's 49")
-    print(f"{'':26}{'learned':>9}{'constant':>10}{'plane':>8}{'sample':>9}{'constant':>10}{'plane':>8}")
-    for key, words in (("abs_rel", "AbsRel"), ("delta", "delta < 1.25")):
-        cells = [part[name] for part in (means, sample) for name in (key, f"{key}_constant", f"{key}_plane")]
-        print(f"{words:26}{cells[0]:9.3f}{cells[1]:10.3f}{cells[2]:8.3f}{cells[3]:9.3f}{cells[4]:10.3f}{cells[5]:8.3f}")
-    for key, words in (
-        ("focal", "focal error, share"),
-        ("rotation", "rotation error, deg"),
-        ("path", "path error, share"),
-        ("still", "still cameras detected"),
-    ):
-        print(f"{words:26}{means[key]:9.3f}{'':18}{sample[key]:9.3f}")
-    print(f"{FRAMES} frames: {seconds:.1f} s")
-    return {
-        **{f"geometry_{key}": value for key, value in means.items()},
-        **{f"geometry_sample_{key}": value for key, value in sample.items()},
-        "geometry_25_s": seconds,
-    }
 
 
 def autoencoder(shots: Sequence[Shot], sample: Shot) -> dict[str, float]:

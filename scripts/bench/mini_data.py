@@ -10,10 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from reangle.contract import CameraPath, from_json
-from reangle.folders import CameraFolder, ClipMetadata, DecodedClip, GeometryFolder
-from reangle.geometry.availability import weights_of
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder
 from reangle.geometry.camera.stage import find_camera
-from reangle.geometry.depth.providers import depth_named
 from reangle.geometry.spec import CameraParams, GeometryParams
 from reangle.geometry.stage import estimate
 from reangle.geometry.video_geometry import VideoGeometry
@@ -21,7 +19,7 @@ from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
 from reangle.media.spec import DecodeParams
 from reangle.media.stage import decode
-from reangle.media.write import read_images, write_images
+from reangle.media.write import read_images
 from reangle.runtime.stage import StageContext
 
 from scripts.train.scenes.draw import draw_scene
@@ -48,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Shot:
-    """A clip with the truth. rgb: T x h x w x 3; depth: T x h x w planar z; floor: T x h x w, pixels of the ground.
+    """A clip with the truth. rgb: T x h x w x 3; depth: T x h x w planar z.
 
     world_from_camera: T x 4 x 4. targets: pictures from other cameras.
     """
@@ -58,7 +56,6 @@ class Shot:
     caption: str
     rgb: np.ndarray
     depth: np.ndarray
-    floor: np.ndarray
     K: np.ndarray
     world_from_camera: np.ndarray
     moving_camera: bool
@@ -75,14 +72,12 @@ def held_out(seed: int) -> Shot:
         view = camera.cropped(HEIGHT)
         picture = render(scene, view, [frame]).rgb[0]
         targets.append(Target(frame, view.K[frame], view.world_from_camera[frame], picture))
-    height = points_of(seen.depth, source.K, source.world_from_camera)[..., 1]
     return Shot(
         name=f"scene {seed}",
         prompt=scene.prompt,
         caption=scene.caption,
         rgb=seen.rgb,
         depth=seen.depth,
-        floor=(seen.objects == 0) & (np.abs(height) < 1e-2),
         K=source.K,
         world_from_camera=source.world_from_camera,
         moving_camera=scene.camera_words != "static",
@@ -90,34 +85,18 @@ def held_out(seed: int) -> Shot:
     )
 
 
-def points_of(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray) -> np.ndarray:
-    """World points of all pixels: T x h x w x 3."""
-    rows, columns = np.mgrid[0 : depth.shape[1], 0 : depth.shape[2]] + 0.5
-    rays = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ np.linalg.inv(K).transpose(0, 2, 1)[:, None]
-    points = rays * depth[..., None]
-    R, t = world_from_camera[:, :3, :3], world_from_camera[:, :3, 3]
-    return points @ R.transpose(0, 2, 1)[:, None] + t[:, None, None]
-
-
-def sample_geometry(decoded: Path, depth: str) -> VideoGeometry:
-    """The decoded sample's geometry: its files (the truth), or a solved camera and a provider's depth."""
-    files = {}
-    if depth == "files":
-        files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
+def true_geometry(decoded: Path) -> VideoGeometry:
+    """The decoded sample's true depth and camera, from its files."""
+    files = {"geometry": tuple((path.name, path) for path in sorted((SAMPLE / "depth").iterdir()))}
     with tempfile.TemporaryDirectory() as temporary:
         camera, geometry = CameraFolder(Path(temporary) / "camera"), GeometryFolder(Path(temporary) / "geometry")
         camera.path.mkdir()
         geometry.path.mkdir()
         clip = {"decode": DecodedClip(decoded)}
-        source = "files" if depth == "files" else "solve"
-        find_camera(StageContext(params=CameraParams(camera=source), out=camera, inputs=clip, files=files))
+        find_camera(StageContext(params=CameraParams(camera="files"), out=camera, inputs=clip, files=files))
         estimate(
             StageContext(
-                params=GeometryParams(depth=depth),
-                out=geometry,
-                inputs={**clip, "camera": camera},
-                files=files,
-                checkpoint=weights_of(depth_named(depth), None, Path()),
+                params=GeometryParams(depth="files"), out=geometry, inputs={**clip, "camera": camera}, files=files
             )
         )
         return VideoGeometry.load(geometry)
@@ -130,17 +109,9 @@ def decode_sample(folder: Path) -> Path:
     return folder
 
 
-def write_decoded(shot: Shot, folder: Path) -> Path:
-    """Write a generated clip in the form of the first stage's output."""
-    clip = DecodedClip(folder)
-    write_images(clip.frames, shot.rgb)
-    clip.write_metadata(ClipMetadata(fps=12, frames=len(shot.rgb), width=WIDTH, height=HEIGHT))
-    return folder
-
-
 def sample_shot(decoded: Path) -> Shot:
     """Every second frame of the sample at the suite's working size, with true renders of both demo cameras."""
-    truth = sample_geometry(decoded, "files")
+    truth = true_geometry(decoded)
     frames = read_images(DecodedClip(decoded).frames)
     frame_ids = np.arange(0, 2 * FRAMES, 2)
     tall = round(frames.shape[1] * WIDTH / frames.shape[2])
@@ -163,7 +134,6 @@ def sample_shot(decoded: Path) -> Shot:
         caption=SAMPLE_PROMPT.split(", ", 1)[1],
         rgb=at_working_size(frames[frame_ids]),
         depth=depth[:, top : top + HEIGHT],
-        floor=np.zeros((FRAMES, HEIGHT, WIDTH), bool),
         K=K[frame_ids],
         world_from_camera=truth.world_from_camera[frame_ids],
         moving_camera=True,

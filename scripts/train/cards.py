@@ -90,16 +90,7 @@ def _verdicts(figures: Mapping[str, float]) -> dict[str, str]:
             return f"**Too weak to help yet:** {-gain:.1f} dB below {what}."
         return f"{gain:.1f} dB above {what}."
 
-    def share(rival: str) -> str:
-        return f"{figures['geometry_abs_rel'] / figures[f'geometry_abs_rel_{rival}']:.0%} of the {rival}'s"
-
     words = {}
-    if "geometry_abs_rel" in figures:
-        words["geometry_verdict"] = (
-            f"The error on held-out clips is {share('constant')} and {share('plane')}; the aim was half. Large "
-            "shapes and the layout are right; patches of 16 pixels show, thin objects blur into the background, and "
-            "camera motion is approximate."
-        )
     if "video_psnr" in figures:
         rival = against(figures["video_psnr"], figures["video_psnr_repeat"], "repeating the first frame")
         sharp = "reaches" if figures["vae_psnr"] >= 30 else "stays below"
