@@ -26,7 +26,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.engines.plan import plan_job
 from reangle.evaluation.request import true_depth_request
 from reangle.evaluation.truth import TrueScene
@@ -96,7 +96,9 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     scene = TrueScene.open(work / "scene")
     run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     done = run(plan_job(true_depth_request(scene, store), store.root))
-    warper, fps = warper_of(DecodedClip(done[DECODE.id()].folder), GeometryFolder(done[GEOMETRY.id()].folder))
+    warper, fps = warper_of(
+        DecodedClip(done[DECODE.id()].folder), GeometryFolder(done[GEOMETRY.id()].folder), PreviewSettings()
+    )
 
     def clips(paths: list[CameraPath]) -> list[TrainingClip]:
         view = ModelView.of(width, height, width, height)

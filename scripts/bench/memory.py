@@ -42,9 +42,7 @@ FPS = Fraction(24)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure the peak memory of camera and depth.")
-    parser.add_argument(
-        "--methods", nargs="+", metavar="METHOD", help="as those of geometry.py (default: solve with all)"
-    )
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help="as in geometry.py (default: solve with all)")
     parser.add_argument("--frames", type=int, default=145, metavar="N")
     parser.add_argument("--width", type=int, default=1280, metavar="PX")
     parser.add_argument("--height", type=int, default=720, metavar="PX")

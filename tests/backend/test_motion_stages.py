@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from preview_scene import BOX, MOVER, WALL, camera, film, make_path
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.errors import UserError
 from reangle.finishing.composite import composite
 from reangle.folders import (
@@ -30,6 +30,7 @@ from reangle.folders import (
 )
 from reangle.generation.spec import GenerateParams
 from reangle.generation.stage import generate
+from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images
 from reangle.motion.dataset import MOVES
 from reangle.motion.preview_image import fit_colours
@@ -207,6 +208,23 @@ def test_training_without_warps_and_without_masks(desk: Desk) -> None:
         for masked in (True, False)
     )
     assert open_.losses[0] > 1.05 * masked.losses[0]
+
+
+def test_what_the_filters_leave_out_is_not_learned(desk: Desk) -> None:
+    whole = VideoGeometry.load(GeometryFolder(desk.folder / "geometry"))
+    confidence = np.ones_like(whole.depth)
+    confidence[..., :48] = 0.2
+    doubtful = GeometryFolder(desk.folder / "doubtful")
+    doubtful.path.mkdir()
+    replace(whole, confidence=confidence).save(doubtful)
+    alone = replace(SHARED, learning=replace(LEARNING, steps=1), warps=False)
+
+    def coverage(confidence_filter: float) -> float:
+        params = replace(alone, preview=PreviewSettings(confidence_filter=confidence_filter))
+        return desk.learn(f"filter {confidence_filter}", params, geometry=doubtful).record().clips[0].coverage
+
+    assert coverage(0.1) == 1
+    assert coverage(0.3) == pytest.approx(0.5, abs=0.05)
 
 
 class KilledError(Exception):

@@ -210,6 +210,13 @@ def test_changed_sampling_settings_do_not_train_again(video: str) -> None:
     assert changed(before, learning(path("a"), video=video, seed=1)) == everything
 
 
+@pytest.mark.parametrize("preview", [PreviewSettings(confidence_filter=0.5), PreviewSettings(edge_filter=1.0)])
+def test_a_changed_filter_trains_again(preview: PreviewSettings, video: str) -> None:
+    before = learning(path("a"), video=video)
+    everything = {"Warp a", "Fill a", "Learn", "Learn a", "Generate a", "Finish a", "Deliver a"}
+    assert changed(before, replace(before, preview=preview)) == everything
+
+
 def test_phases_without_steps_are_left_out(video: str) -> None:
     stages = {stage.title: stage for stage in plan_job(learning(path("a"), video=video, path_steps=0), Path("x"))}
     assert "Learn a" not in stages

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from preview_scene import WALL, film
+from reangle.contract import PreviewSettings
+from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.warping.filters import left_out
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.surface import make_surface
+from reangle.warping.video import Warper
 from warping_scene import intrinsics, rigid, unproject
 
 WIDTH, HEIGHT = 120, 90
@@ -74,6 +80,13 @@ def test_the_edge_filter_leaves_out_ramps_only_above_its_default() -> None:
     assert left_out(geometry, 0.5, 0.0) is geometry
     valid = left_out(geometry, 0.75, 0.0).valid
     np.testing.assert_array_equal(np.flatnonzero(~valid.all(axis=(0, 1))), [60, 61, 62])
+
+
+def test_filters_that_leave_nothing_are_named() -> None:
+    frames, geometry = film((WALL,), 2)
+    doubtful = replace(geometry, confidence=np.full_like(geometry.depth, 0.4))
+    with pytest.raises(UserError, match="filters leave out all"):
+        Warper.of_clip(frames, doubtful, PreviewSettings(confidence_filter=0.5))
 
 
 def test_the_confidence_filter_leaves_out_less_certain_points() -> None:

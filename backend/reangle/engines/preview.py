@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reangle.contract import CameraPath, JobRequest, to_data
+from reangle.contract import CameraPath, JobRequest
 from reangle.finishing.spec import FILL, FillParams
 from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
@@ -30,7 +30,7 @@ def preview_stages(request: JobRequest, path: CameraPath) -> list[PlannedStage]:
         PlannedStage(
             spec=WARP,
             camera=camera,
-            params=WarpParams(path=unnamed(path), **to_data(request.preview)),
+            params=WarpParams(path=unnamed(path), preview=request.preview),
             inputs=clip_inputs(),
             weight=6,
         ),

@@ -82,6 +82,7 @@ def _learn(
         camera=path.name if path else "",
         params=LearnParams(
             path=unnamed(path) if path else None,
+            preview=request.preview,
             caption=request.reangle.caption,
             learning=LearningSettings(
                 steps=steps, rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate, seed=request.seed % 2**32
@@ -105,6 +106,7 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
         camera=path.name,
         params=GenerateParams(
             path=unnamed(path),
+            preview=request.preview,
             caption=request.reangle.caption,
             sampling=SamplingSettings(recipe.sampling_steps, recipe.guidance, recipe.dynamic_guidance),
             warp_guidance=recipe.warp_guidance,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeneratedFolder, GeometryFolder, LoraFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 from reangle.video_models.settings import SamplingSettings
@@ -13,11 +13,12 @@ from reangle.video_models.settings import SamplingSettings
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GenerateParams:
-    """path: the new camera. caption: what the clip shows. warp_guidance: share of the sampling steps, from the noisy
-    end, in which seen latents are replaced with the warp's, 0 to 1.
+    """path: the new camera. preview: as in stage `learn`. caption: what the clip shows. warp_guidance: share of the
+    sampling steps, from the noisy end, in which seen latents are replaced with the warp's, 0 to 1.
     """
 
     path: CameraPath
+    preview: PreviewSettings = PreviewSettings()
     caption: str = ""
     sampling: SamplingSettings = SamplingSettings()
     warp_guidance: float = 0.0

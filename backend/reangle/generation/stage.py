@@ -40,7 +40,7 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
         model.load_lora(learned)
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
-    warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder))
+    warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
     clips = list(training_clips(warper, [path], view, windows, params.caption))
     seed, strength = params.seed, params.warp_guidance
     guided = strength > 0

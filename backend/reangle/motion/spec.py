@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, LoraFolder
 from reangle.motion.settings import LearningSettings
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
@@ -15,11 +15,12 @@ from reangle.runtime.stage import STRICT, StageContext, StageSpec
 class LearnParams:
     """path: the camera whose warp is learned from, or None for the clip itself and its warps to preset moves.
 
-    caption: what the clip shows. warps: whether the preset moves are used. masked: whether the loss ignores what was
-    not seen.
+    preview: how the clip is warped, as the artist sees it in stage `warp`. caption: what the clip shows. warps: whether
+    the preset moves are used. masked: whether the loss ignores what was not seen.
     """
 
     path: CameraPath | None = None
+    preview: PreviewSettings = PreviewSettings()
     caption: str = ""
     learning: LearningSettings = LearningSettings()
     warps: bool = True

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reangle.contract import PreviewSettings
 from reangle.errors import UserError
 from reangle.folders import (
     DecodedClip,
@@ -39,8 +40,7 @@ from reangle.video_models.memory import Tier
 from reangle.video_models.model_view import ModelView
 from reangle.video_models.registry import video_model_class
 from reangle.video_models.windows import plan_windows
-from reangle.warping.memory import Memory
-from reangle.warping.video import Warper, check_clip
+from reangle.warping.video import Warper
 from reangle.weights.registry import kind_of, licence_of, name_of
 
 WARPING = 0.25
@@ -143,7 +143,7 @@ def _examples(
 
 def _clips(context: LearnContext, model: VideoModel) -> list[TrainingClip]:
     params = context.params
-    warper, fps = warper_of(source_clip(context), context.read("geometry", GeometryFolder))
+    warper, fps = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
     if params.path is not None:
         paths = [params.path]
     else:
@@ -159,12 +159,10 @@ def _clips(context: LearnContext, model: VideoModel) -> list[TrainingClip]:
     return clips
 
 
-def warper_of(clip: DecodedClip, geometry_folder: GeometryFolder) -> tuple[Warper, float]:
+def warper_of(clip: DecodedClip, geometry_folder: GeometryFolder, settings: PreviewSettings) -> tuple[Warper, float]:
     """What warps the clip, and the clip's frames per second."""
-    frames = read_images(clip.frames)
-    geometry = VideoGeometry.load(geometry_folder)
-    check_clip(frames, geometry)
-    return Warper(frames, geometry, Memory.of_clip(frames, geometry)), clip.metadata().fps
+    warper = Warper.of_clip(read_images(clip.frames), VideoGeometry.load(geometry_folder), settings)
+    return warper, clip.metadata().fps
 
 
 def _progress_message(progress: Progress, steps: int) -> str:

@@ -12,12 +12,10 @@ from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class WarpParams:
-    """path: the new camera. memory, edge_filter, confidence_filter: as in `contract.PreviewSettings`."""
+    """path: the new camera. preview: how the clip is warped."""
 
     path: CameraPath
-    memory: bool = PreviewSettings().memory
-    edge_filter: float = PreviewSettings().edge_filter
-    confidence_filter: float = PreviewSettings().confidence_filter
+    preview: PreviewSettings = PreviewSettings()
 
 
 WARP = StageSpec(

@@ -20,23 +20,17 @@ from reangle.folders.warp import VIEW_IMAGES
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images
 from reangle.warping.background import background_views
-from reangle.warping.filters import left_out
-from reangle.warping.memory import Memory
 from reangle.warping.spec import WarpContext
 from reangle.warping.types import View
-from reangle.warping.video import Warper, check_clip, warp_frames
+from reangle.warping.video import Warper, warp_frames
 
 
 def warp(context: WarpContext) -> None:
     """Write the warped frames, their masks and depth, and views of the static scene from which holes are filled."""
     params, out = context.params, context.out
     path = params.path
-    frames = read_images(source_clip(context).frames)
-    whole = VideoGeometry.load(context.read("geometry", GeometryFolder))
-    check_clip(frames, whole)
-    geometry = left_out(whole, params.edge_filter, params.confidence_filter)
-    memory = Memory.of_clip(frames, geometry, edge_filter=params.edge_filter) if params.memory else None
-    warper = Warper(frames, geometry, memory, params.edge_filter)
+    geometry = VideoGeometry.load(context.read("geometry", GeometryFolder))
+    warper = Warper.of_clip(read_images(source_clip(context).frames), geometry, params.preview)
     coverage: list[Coverage] = []
     with ExitStack() as stack:
         writers = [stack.enter_context(ImageWriter(folder)) for folder in out.images]

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from reangle.contract import CameraPath
+from reangle.contract import CameraPath, PreviewSettings
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.parallel import in_order
 from reangle.warping.cameras import pixel_transform, target_from_source
+from reangle.warping.filters import left_out
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
 from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth
@@ -51,6 +52,21 @@ class Warper:
         self.edge_filter = edge_filter
         self.height, self.width = frames.shape[1:3]
         self.K = geometry.K_at(self.width, self.height)
+
+    @classmethod
+    def of_clip(cls, frames: np.ndarray, geometry: VideoGeometry, settings: PreviewSettings) -> Warper:
+        """What warps a clip as the artist has set it; arrays as above.
+
+        Raises UserError if the geometry has another number of frames, or if the filters leave nothing of it.
+        """
+        check_clip(frames, geometry)
+        kept = left_out(geometry, settings.edge_filter, settings.confidence_filter)
+        if geometry.valid.any() and not kept.valid.any():
+            raise UserError(
+                "The filters leave out all of the clip's depth.", advice="Lower the confidence or the edge filter."
+            )
+        memory = Memory.of_clip(frames, kept, edge_filter=settings.edge_filter) if settings.memory else None
+        return cls(frames, kept, memory, settings.edge_filter)
 
     def warp(self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> WarpedFrame:
         """Frame `frame` of the clip from a camera of width x height pixels."""
