@@ -44,7 +44,7 @@ class GeometryParams:
 
 GLANCE = StageSpec(
     kind="glance",
-    version=2,
+    version=3,
     params=GlanceParams,
     reads={"decode": DecodedClip},
     writes=GeometryFolder,
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=6,
+    version=7,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),

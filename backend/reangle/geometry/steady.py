@@ -103,6 +103,7 @@ def steady_static(
     """
     count = len(depth)
     result, disagreement = depth.copy(), np.zeros_like(depth)
+    inverse = np.divide(1, depth, out=np.zeros_like(depth), where=usable & (depth > 0))
     common = np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int))
     for i in range(count):
         if moving_camera:
@@ -111,74 +112,99 @@ def steady_static(
             others = common.tolist()
         maps = [pixel_maps(K, world_from_camera, i, k) for k in others]
         _median_of_frames(
-            depth,
-            usable,
+            inverse,
             i,
             np.array(others),
-            np.stack([turn for turn, _ in maps]),
-            np.stack([shift for _, shift in maps]),
+            np.stack([turn for turn, _ in maps]).astype(np.float32),
+            np.stack([shift for _, shift in maps]).astype(np.float32),
             result[i],
             disagreement[i],
         )
     return result, disagreement
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", parallel=True)
-def _median_of_frames(depth, usable, i, others, turns, shifts, result, disagreement):
+_KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+@numba.njit(**_KERNEL, parallel=True)
+def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
+    """See `steady_static`. inverse: T x h x w, 1 / depth, 0 where not usable. turns, shifts: see `pixel_maps`.
+
+    Frames are compared by depth expected / depth seen, whose order is that of log depth turned round, so only the
+    quartiles need a logarithm. A row is done at once: whole rows are compared and exchanged when sorting.
+    """
     height, width = result.shape
+    count = len(others)
+    lowest, highest = np.float32(math.exp(-SAME_SURFACE)), np.float32(math.exp(SAME_SURFACE))
     for row in numba.prange(height):
-        steps = np.empty(len(others) + 1, np.float64)
+        there, u, v = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+        ratios, found = np.empty((count, width), np.float32), np.zeros(width, np.int64)
+        for n in range(count):
+            _project_row(inverse[i, row], row, turns[n], shifts[n], there, u, v)
+            seen, ratio = inverse[others[n]], ratios[n]
+            for column in range(width):
+                value = np.float32(np.inf)
+                if there[column] > 0 and u[column] >= 0 and v[column] >= 0 and u[column] < width and v[column] < height:
+                    close = _lookup(seen, u[column], v[column]) * there[column]
+                    if lowest < close < highest:
+                        value = close
+                        found[column] += 1
+                ratio[column] = value
+        for last in range(count - 1, 0, -1):
+            for n in range(last):
+                _exchange(ratios[n], ratios[n + 1])
         for column in range(width):
-            if not usable[i, row, column]:
+            most = found[column] - 1
+            if most < 0:
                 continue
-            z = depth[i, row, column]
-            x, y = column + 0.5, row + 0.5
-            found = 0
-            for n in range(len(others)):
-                there = z * (turns[n, 2, 0] * x + turns[n, 2, 1] * y + turns[n, 2, 2]) + shifts[n, 2]
-                if there <= 1e-6:
-                    continue
-                u = (z * (turns[n, 0, 0] * x + turns[n, 0, 1] * y + turns[n, 0, 2]) + shifts[n, 0]) / there
-                v = (z * (turns[n, 1, 0] * x + turns[n, 1, 1] * y + turns[n, 1, 2]) + shifts[n, 1]) / there
-                if not (0 <= u < width and 0 <= v < height):
-                    continue
-                seen = _lookup(depth, usable, others[n], u, v)
-                if seen <= 0:
-                    continue
-                step = math.log(seen / there)
-                if abs(step) < SAME_SURFACE:
-                    # insertion keeps the steps sorted
-                    place = found
-                    while place > 0 and steps[place - 1] > step:
-                        steps[place] = steps[place - 1]
-                        place -= 1
-                    steps[place] = step
-                    found += 1
-            if found == 0:
-                continue
-            middle = (steps[(found - 1) // 2] + steps[found // 2]) / 2
-            result[row, column] = z * math.exp(middle)
-            disagreement[row, column] = (steps[(3 * found) // 4 if found > 1 else 0] - steps[found // 4]) / 1.35
+            middle = ratios[most // 2, column] * ratios[(most + 1) // 2, column]
+            result[row, column] = np.float32(1) / (inverse[i, row, column] * math.sqrt(middle))
+            if most > 0:
+                low, high = most - (3 * (most + 1)) // 4, most - (most + 1) // 4
+                disagreement[row, column] = math.log(ratios[high, column] / ratios[low, column]) / np.float32(1.35)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _lookup(depth, usable, k, u, v):
-    """Depth of frame k at a pixel position: bilinear on a surface, nearest at an edge; 0 where it is not usable."""
-    height, width = depth.shape[1:]
-    nearest_row, nearest_column = int(v), int(u)
-    if not usable[k, nearest_row, nearest_column]:
-        return 0.0
-    nearest = float(depth[k, nearest_row, nearest_column])
-    left = min(max(math.floor(u - 0.5), 0), width - 2)
-    top = min(max(math.floor(v - 0.5), 0), height - 2)
-    a, b = min(max(u - 0.5 - left, 0.0), 1.0), min(max(v - 0.5 - top, 0.0), 1.0)
-    total = 0.0
-    for down in range(2):
-        for right in range(2):
-            if not usable[k, top + down, left + right]:
-                return nearest
-            z = float(depth[k, top + down, left + right])
-            if not 0.95 * nearest < z < 1.05 * nearest:
-                return nearest
-            total += (b if down else 1 - b) * (a if right else 1 - a) / z
-    return 1 / total
+@numba.njit(**_KERNEL)
+def _project_row(inverse, row, turn, shift, there, u, v):
+    """Where another frame sees the row's pixels, and their depth there, 0 if it cannot. inverse: w, 1 / depth."""
+    half, zero, one, least = np.float32(0.5), np.float32(0), np.float32(1), np.float32(1e-6)
+    y = np.float32(row) + half
+    b0, b1, b2 = turn[0, 1] * y + turn[0, 2], turn[1, 1] * y + turn[1, 2], turn[2, 1] * y + turn[2, 2]
+    a0, a1, a2, s0, s1, s2 = turn[0, 0], turn[1, 0], turn[2, 0], shift[0], shift[1], shift[2]
+    for column in range(len(inverse)):
+        x = np.float32(column) + half
+        # In units of the pixel's own depth.
+        k = inverse[column]
+        z = a2 * x + b2 + k * s2
+        ahead = k > zero and z > least * k
+        over = one / z if ahead else zero
+        u[column] = (a0 * x + b0 + k * s0) * over
+        v[column] = (a1 * x + b1 + k * s1) * over
+        there[column] = z / k if ahead else zero
+
+
+@numba.njit(**_KERNEL)
+def _exchange(first, second):
+    """Put the smaller values first."""
+    for column in range(len(first)):
+        a, b = first[column], second[column]
+        first[column], second[column] = (a, b) if a < b else (b, a)
+
+
+@numba.njit(**_KERNEL, inline="always")
+def _lookup(inverse, u, v):
+    """1 / depth of a frame (h x w) at a position: bilinear on a surface, nearest at an edge; 0 where not usable."""
+    height, width = inverse.shape
+    half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
+    nearest = inverse[int(v), int(u)]
+    left = min(max(int(u + half) - 1, 0), width - 2)
+    top = min(max(int(v + half) - 1, 0), height - 2)
+    a = min(max(u - half - np.float32(left), zero), one)
+    b = min(max(v - half - np.float32(top), zero), one)
+    c00, c01 = inverse[top, left], inverse[top, left + 1]
+    c10, c11 = inverse[top + 1, left], inverse[top + 1, left + 1]
+    farthest, closest = min(min(c00, c01), min(c10, c11)), max(max(c00, c01), max(c10, c11))
+    if farthest * np.float32(1.05) > nearest > closest * np.float32(0.95):
+        above, below = c00 + a * (c01 - c00), c10 + a * (c11 - c10)
+        return above + b * (below - above)
+    return nearest
