@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import pytest
+from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
 from reangle.geometry.camera.solve.choose import choose
+from reangle.geometry.camera.solve.poses import triangulate
 from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
 from reangle.geometry.camera.solve.solve import camera_from_tracks, solve_camera
 from reangle.geometry.camera.solve.tracks import Tracks
@@ -65,6 +67,29 @@ def test_a_still_camera_is_found_still_although_things_move() -> None:
     assert camera.motion == "still"
     assert np.array_equal(camera.world_from_camera, np.tile(np.eye(4), (FRAMES, 1, 1)))
     assert camera.lens_source == "assumed"
+
+
+def test_a_still_camera_is_found_still_although_half_of_the_picture_moves() -> None:
+    tracks = tracks_of(path(0, 0))
+    start = tracks.uv[tracks.starts(tracks.count)[:-1]]
+    driven = (start[:, 0] < 0.5 * WIDTH)[tracks.track]
+    drift = np.stack([2.0 * tracks.frame, 0.3 * tracks.frame], axis=1)
+    camera = camera_from_tracks(replace(tracks, uv=tracks.uv + drift * driven[:, None]), FocalPrior())
+    assert camera.motion == "still"
+
+
+def test_the_adjustment_follows_the_valley_between_turn_and_shift() -> None:
+    truth = path(0, 0.1)
+    tracks = tracks_of(truth)
+    exact = np.linalg.inv(truth)
+    # Wrongly turned cameras with the points that fit them best, as a first guess leaves them.
+    turn = Rotation.from_rotvec(np.radians(2) * np.linspace(0, 1, FRAMES)[:, None] * [0, 1, 0]).as_matrix()
+    R, t = turn @ exact[:, :3, :3], np.einsum("tij,tj->ti", turn, exact[:, :3, 3])
+    lens = Lens(FOCAL, WIDTH / 2, HEIGHT / 2)
+    start = Solution(lens, R, t, triangulate(lens, R, t, tracks, 100.0)[0])
+    found = adjust(start, tracks, Freedom(FOCAL, iterations=12)).solution
+    off = Rotation.from_matrix(found.R.transpose(0, 2, 1) @ exact[:, :3, :3]).magnitude()
+    assert np.degrees(off.max()) < 0.03
 
 
 def test_a_camera_that_only_turns_gets_no_translation_and_its_lens() -> None:

@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=3,
+    version=4,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),

@@ -15,8 +15,11 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.transform import Rotation
 
-from reangle.geometry.camera.solve.bundle_kernels import accumulate, point_steps, robust_cost
+from reangle.geometry.camera.solve.bundle_kernels import accumulate, point_steps, robust_cost, settle_points
 from reangle.geometry.camera.solve.tracks import Tracks
+
+SETTLING_STEPS = 3
+"""Steps of each point by itself after a step of cameras and points together."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class Freedom:
     bend_sigma: float = 0.0
     scale: float = 0.5
     iterations: int = 20
+    least_gain: float = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +136,13 @@ def adjust(solution: Solution, tracks: Tracks, freedom: Freedom) -> Adjusted:
             damping *= 10
             continue
         moved = _moved(solution, step, point_steps(step, tracks.frame, starts, inverse, right, W, WL))
+        if not freedom.turning:
+            moved = _settled(moved, tracks, freedom, starts)
         new_cost = _cost(moved, tracks, freedom)
         if np.isfinite(new_cost) and new_cost < cost:
             gain = (cost - new_cost) / cost
             solution, cost, damping = moved, new_cost, max(damping / 5, 1e-9)
-            if gain < 1e-4:
+            if gain < freedom.least_gain:
                 break
         else:
             damping *= 6
@@ -149,6 +155,19 @@ def _arrays(solution: Solution) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
     lens = solution.lens
     values = np.array([lens.focal, lens.k1, lens.k2, lens.centre_x, lens.centre_y])
     return solution.R, solution.t, solution.xyz, values
+
+
+def _settled(solution: Solution, tracks: Tracks, freedom: Freedom, starts: np.ndarray) -> Solution:
+    """The points at their best for these cameras.
+
+    Depth is far from linear where parallax is small; without this the cameras creep along the valley in which a turn
+    makes up for a shift, and stop short of its end.
+    """
+    R, t, xyz, lens = _arrays(solution)
+    settled = settle_points(
+        R, t, xyz, lens, tracks.frame, tracks.uv, tracks.weights, starts, freedom.scale, SETTLING_STEPS
+    )
+    return replace(solution, xyz=settled)
 
 
 def _cost(solution: Solution, tracks: Tracks, freedom: Freedom) -> float:

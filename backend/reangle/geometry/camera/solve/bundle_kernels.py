@@ -163,3 +163,68 @@ def point_steps(step, frame, starts, inverse, right, W, WL):
             for b in range(3):
                 out[p, b] -= inverse[p, b, c] * total
     return out
+
+
+@numba.njit(**KERNEL)
+def settle_points(R, t, xyz, lens, frame, uv, weights, starts, scale, steps):
+    """Each point moved to a lower robust cost by Levenberg-Marquardt steps of its own, with the cameras held: N x 3.
+
+    Points with a single observation stay where they are.
+    """
+    focal, k1, k2, cx, cy = lens
+    settled = xyz.copy()
+    V, best_V = np.zeros((3, 3)), np.zeros((3, 3))
+    g, best_g = np.zeros(3), np.zeros(3)
+    P, J = np.zeros((2, 3)), np.zeros((2, 3))
+    X = np.zeros(3)
+    for p in range(starts.shape[0] - 1):
+        first, last = starts[p], starts[p + 1]
+        if last - first < 2:
+            continue
+        s00, s01, s11 = weights[p, 0, 0], weights[p, 0, 1], weights[p, 1, 1]
+        damping, least = 1e-4, np.inf
+        trial = xyz[p].copy()
+        for _ in range(steps + 1):
+            V[:], g[:], cost = 0, 0, 0.0
+            for m in range(first, last):
+                i = frame[m]
+                for a in range(3):
+                    X[a] = R[i, a, 0] * trial[0] + R[i, a, 1] * trial[1] + R[i, a, 2] * trial[2] + t[i, a]
+                if X[2] <= 1e-9:
+                    cost += np.log(1 + 1e6 / scale**2)
+                    continue
+                x, y, Z = X[0] / X[2], X[1] / X[2], X[2]
+                square = x * x + y * y
+                bend = 1 + k1 * square + k2 * square * square
+                slope = k1 + 2 * k2 * square
+                du = focal * bend * x + cx - uv[m, 0]
+                dv = focal * bend * y + cy - uv[m, 1]
+                rx, ry = s00 * du + s01 * dv, s01 * du + s11 * dv
+                away = rx * rx + ry * ry
+                cost += np.log(1 + away / scale**2)
+                weight = 1 / (scale**2 + away)
+                xx = focal * (bend + 2 * slope * x * x)
+                xy = 2 * focal * slope * x * y
+                yy = focal * (bend + 2 * slope * y * y)
+                ux, uy, vx, vy = s00 * xx + s01 * xy, s00 * xy + s01 * yy, s01 * xx + s11 * xy, s01 * xy + s11 * yy
+                P[0, 0], P[0, 1], P[0, 2] = ux / Z, uy / Z, -(ux * x + uy * y) / Z
+                P[1, 0], P[1, 1], P[1, 2] = vx / Z, vy / Z, -(vx * x + vy * y) / Z
+                for a, r in ((0, rx), (1, ry)):
+                    for c in range(3):
+                        J[a, c] = P[a, 0] * R[i, 0, c] + P[a, 1] * R[i, 1, c] + P[a, 2] * R[i, 2, c]
+                    for c in range(3):
+                        g[c] += weight * J[a, c] * r
+                        for d in range(3):
+                            V[c, d] += weight * J[a, c] * J[a, d]
+            if cost < least:
+                least = cost
+                settled[p], best_V[:], best_g[:] = trial, V, g
+                damping /= 5
+            else:
+                damping *= 20
+            V[:] = best_V
+            ridge = 1e-3 * damping * (V[0, 0] + V[1, 1] + V[2, 2]) + 1e-30
+            for a in range(3):
+                V[a, a] += damping * V[a, a] + ridge
+            trial = settled[p] - np.linalg.solve(V, best_g)
+    return settled

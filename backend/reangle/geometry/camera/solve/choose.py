@@ -38,9 +38,14 @@ CORRELATED = 10.0
 """How much less certain a solved focal length is than it would be if all observations were independent: tracks slip
 along edges in the same way for many frames. By solved lenses of scenes whose truth is known.
 """
-NOISE_PX = 0.3
+NOISE_PX, LEAST_NOISE_PX = 0.3, 0.1
 AGREES_PX = 1.0
-"""Both for frames 720 pixels wide."""
+"""All for frames 720 pixels wide."""
+NOISE_SPREAD = 2.0
+"""In the last round residuals count little from this many times their median on, so that slips of the trackers, which
+are larger, do not turn the camera."""
+LAST_ITERATIONS, LAST_GAIN = 60, 1e-5
+"""The last two rounds go on for longer: small parallax leaves a flat valley between a turn and a shift."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +146,11 @@ def _refined(solution: Solution, tracks: Tracks, freedom: Freedom, scale: float)
         solution = replace(solution, lens=bent)
         first_freedom = freedom = replace(freedom, bend_sigma=BEND_SIGMA)
     first = _adjusted(solution, tracks, everything, first_freedom, scale)
+    freedom = replace(freedom, iterations=LAST_ITERATIONS, least_gain=LAST_GAIN)
     second = _adjusted(first.solution, tracks, ~first.moves, freedom, scale)
+    away = np.linalg.norm(second.solution.residuals(tracks.only_tracks(second.stands)), axis=1)
+    noise = float(np.median(away)) if len(away) else NOISE_PX * scale
+    freedom = replace(freedom, scale=float(np.clip(NOISE_SPREAD * noise, LEAST_NOISE_PX * scale, NOISE_PX * scale)))
     return _adjusted(second.solution, tracks, ~second.moves, freedom, scale)
 
 
