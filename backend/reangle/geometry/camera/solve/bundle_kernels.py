@@ -59,6 +59,8 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
     P = np.zeros((2, 3))
     r = np.zeros(2)
     WV = np.zeros((6, 3))
+    # A point's W as three rows over all cameras, so that rows of H are updated along their length.
+    rows = np.zeros((3, 6 * cameras))
     for p in range(points):
         V = np.zeros((3, 3))
         first, last = starts[p], starts[p + 1]
@@ -121,6 +123,10 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
         inverse[p] = np.linalg.inv(V)
         Q = inverse[p]
         for m in range(first, last):
+            for b in range(6):
+                for c in range(3):
+                    rows[c, 6 * frame[m] + b] = W[m, b, c]
+        for m in range(first, last):
             i = frame[m]
             for b in range(6):
                 for c in range(3):
@@ -128,11 +134,12 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
                 g[6 * i + b] -= WV[b, 0] * right[p, 0] + WV[b, 1] * right[p, 1] + WV[b, 2] * right[p, 2]
                 for c in range(3):
                     H[6 * i + b, L + c] -= WV[b, 0] * WL[p, c, 0] + WV[b, 1] * WL[p, c, 1] + WV[b, 2] * WL[p, c, 2]
-            for n in range(m, last):
-                k = frame[n]
-                for b in range(6):
-                    for c in range(6):
-                        H[6 * i + b, 6 * k + c] -= WV[b, 0] * W[n, c, 0] + WV[b, 1] * W[n, c, 1] + WV[b, 2] * W[n, c, 2]
+            start, end = 6 * i, 6 * frame[last - 1] + 6
+            first_row, second_row, third_row = rows[0, start:end], rows[1, start:end], rows[2, start:end]
+            for b in range(6):
+                _subtract(H[start + b, start:end], WV[b, 0], first_row, WV[b, 1], second_row, WV[b, 2], third_row)
+        for m in range(first, last):
+            rows[:, 6 * frame[m] : 6 * frame[m] + 6] = 0
         for b in range(3):
             for c in range(3):
                 WV[b, c] = WL[p, b, 0] * Q[0, c] + WL[p, b, 1] * Q[1, c] + WL[p, b, 2] * Q[2, c]
@@ -144,6 +151,12 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
         for b in range(a):
             H[a, b] = H[b, a]
     return H, g, inverse, right, W, WL
+
+
+@numba.njit(**KERNEL, fastmath={"contract"})
+def _subtract(row, a, first, b, second, c, third):
+    for k in range(len(first)):
+        row[k] -= a * first[k] + b * second[k] + c * third[k]
 
 
 @numba.njit(**KERNEL)
