@@ -115,7 +115,13 @@ def about_lines(about: About | None) -> list[str]:
 
 
 _MOTIONS = {"still": "stands still", "turning": "turns on the spot", "moving": "moves"}
-_LENS_SOURCES = {"set": "as you set it", "files": "as given", "assumed": "assumed", "solved": "solved"}
+_LENS_SOURCES = {
+    "set": "as you set it",
+    "files": "as given",
+    "metadata": "by the clip's metadata",
+    "assumed": "assumed",
+    "solved": "solved",
+}
 _UNITS = {"metric": "metre", "relative": "arbitrary"}
 
 

@@ -59,9 +59,11 @@ def write_movie(
     source: str = "rgb24",
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
+    metadata: dict[str, str] | None = None,
 ) -> Path:
     """Write a movie packet by packet; times are in 1/1000 s."""
     with av.open(str(path), "w", options=container or {}) as output:
+        output.metadata.update(metadata or {})
         stream = output.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames[0].shape[:2]

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from reangle.folders import ClipMetadata, DecodedClip
 from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
 from reangle.geometry.camera.solve.choose import choose
 from reangle.geometry.camera.solve.poses import triangulate
@@ -15,7 +17,10 @@ from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
 from reangle.geometry.camera.solve.solve import camera_from_tracks, solve_camera
 from reangle.geometry.camera.solve.tracks import Tracks
 from reangle.geometry.clip_camera import ClipCamera
+from reangle.geometry.footage import Footage
 from scipy.spatial.transform import Rotation
+
+from tests.backend.tiny_checkpoints import decoded_clip
 
 WIDTH, HEIGHT, FOCAL, FRAMES = 640, 400, 560.0, 20
 K = np.array([[FOCAL, 0, WIDTH / 2], [0, FOCAL, HEIGHT / 2], [0, 0, 1]])
@@ -147,10 +152,30 @@ def test_what_moves_is_masked_where_it_is() -> None:
 
 
 def test_the_artists_lens_is_held() -> None:
-    prior = FocalPrior.from_settings(fov_of(1.1 * FOCAL, WIDTH))
+    prior = FocalPrior(fov_of(1.1 * FOCAL, WIDTH), "set")
     camera = camera_from_tracks(tracks_of(path(6, 0.8)), prior)
     assert camera.K[0, 0, 0] == pytest.approx(1.1 * FOCAL)
     assert camera.lens_source == "set"
+
+
+def test_the_clips_metadata_are_the_prior_of_its_own_frames() -> None:
+    whole = ClipMetadata(fps=24, frames=2, width=960, height=540, source_width=1920, source_height=1080, focal_35mm=24)
+    assert FocalPrior.of_clip(whole, None).focal(960) == pytest.approx(24 / 36 * 960)
+    upright = replace(whole, width=270, height=480, source_width=1080, source_height=1920)
+    assert FocalPrior.of_clip(upright, None).focal(270) == pytest.approx(24 / 36 * 480)
+    square = replace(whole, width=540, source_crop=(420.0, 0.0, 1080.0, 1080.0))
+    assert FocalPrior.of_clip(square, None).focal(540) == pytest.approx(24 / 36 * 960)
+    assert FocalPrior.of_clip(whole, 50.0).held
+    assert FocalPrior.of_clip(replace(whole, focal_35mm=None), None) == FocalPrior()
+
+
+def test_a_lens_by_metadata_is_used_and_noted(tmp_path: Path) -> None:
+    clip = decoded_clip(tmp_path / "clip", [np.zeros((48, 72, 3), np.uint8)] * 2, focal_35mm=30)
+    footage = Footage.open(DecodedClip(clip))
+    camera = solve_camera(footage, FocalPrior.of_clip(footage.metadata, None), lambda share, doing: None)
+    assert camera.K[0, 0, 0] == pytest.approx(30 / 36 * 72)
+    assert camera.lens_source == "metadata"
+    assert camera.notes[-1] == "Lens: a horizontal field of view of 61.9 degrees, by the clip's metadata."
 
 
 def test_a_lens_that_a_small_shift_cannot_tell_stays_near_its_prior() -> None:
@@ -205,7 +230,7 @@ class Clip:
 
 def test_a_rendered_clip_is_solved_from_its_pixels() -> None:
     truth = path(4, 0.5)
-    camera = solve_camera(rendered(truth), FocalPrior.from_settings(fov_of(FOCAL, WIDTH)), lambda *_: None)  # pyright: ignore[reportArgumentType]
+    camera = solve_camera(rendered(truth), FocalPrior(fov_of(FOCAL, WIDTH), "set"), lambda *_: None)  # pyright: ignore[reportArgumentType]
     assert camera.motion == "moving"
     assert degrees_off(camera, truth) < 0.2
     assert path_off(camera, truth) < 0.02

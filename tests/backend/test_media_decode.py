@@ -41,6 +41,17 @@ def test_starting_in_the_middle_gives_the_same_frames(tmp_path: Path, suffix: st
     assert [number_of(image) for image in images(info, start)] == list(range(start, 40))
 
 
+@pytest.mark.parametrize("suffix", ["mov", "mp4"])
+@pytest.mark.parametrize(("written", "focal"), [("26", 26.0), ("0", None), ("wide", None)])
+def test_the_focal_length_that_a_phone_wrote_is_kept(
+    tmp_path: Path, suffix: str, written: str, focal: float | None
+) -> None:
+    key = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
+    tags = {"movflags": "use_metadata_tags"}
+    path = write_movie(tmp_path / f"phone.{suffix}", numbered(2), container=tags, metadata={key: written})
+    assert run_stage(tmp_path, path)[1]["focal_35mm"] == focal
+
+
 # Counter-clockwise turns for display; the corner order is top left, top right, bottom left, bottom right.
 @pytest.mark.parametrize(
     ("degrees", "order"), [(0, (0, 1, 2, 3)), (90, (1, 3, 0, 2)), (180, (3, 2, 1, 0)), (-90, (2, 0, 3, 1))]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from PIL import ExifTags, Image
 from reangle.errors import UserError
 from reangle.media.decode import decode_frames, select
 from reangle.media.exr import exr_size, read_exr_depth, write_exr_depth
@@ -39,6 +40,16 @@ def test_png_sequences_8_and_16_bit_grey_and_alpha(tmp_path: Path) -> None:
     assert np.array_equal(frames[1].rgb[..., 0], frames[1].rgb[..., 2])
     assert frames[2].alpha is not None
     assert (frames[2].alpha == 77).all()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_the_focal_length_in_exif_is_kept(tmp_path: Path, suffix: str) -> None:
+    picture, exif = Image.fromarray(quarters(32, 24)), Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 28
+    picture.save(tmp_path / f"lens.{suffix}", exif=exif.tobytes())
+    picture.save(tmp_path / f"plain.{suffix}")
+    assert probe(tmp_path / f"lens.{suffix}").focal_35mm == 28
+    assert probe(tmp_path / f"plain.{suffix}").focal_35mm is None
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32])

@@ -34,7 +34,7 @@ class CameraMetadata:
     motion: Literal["still", "turning", "moving"]
     scale: Literal["metric", "relative"]
     source: str
-    lens_source: Literal["set", "solved", "assumed", "files"]
+    lens_source: Literal["set", "solved", "metadata", "assumed", "files"]
     moving_width: int
     distortion: Distortion | None
     checkpoint: str

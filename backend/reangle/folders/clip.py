@@ -17,7 +17,8 @@ class ClipMetadata:
 
     fps, fps_exact: frames per second, as a number and as a fraction. timestamps: seconds, one per frame.
     width, height, frames: of the decoded pictures; source_*: of the clip as it came; source_crop: left, top, width and
-    height of what was kept of it. start: the first used frame. None is unknown.
+    height of what was kept of it. focal_35mm: the focal length in millimetres that the camera wrote, for a picture
+    36 mm wide. start: the first used frame. None is unknown.
     """
 
     fps: float
@@ -30,6 +31,7 @@ class ClipMetadata:
     source_height: int | None = None
     source_crop: tuple[float, float, float, float] | None = None
     source_frames: int | None = None
+    focal_35mm: float | None = None
     start: int = 0
     frames: int
     has_alpha: bool = False

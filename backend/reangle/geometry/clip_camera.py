@@ -12,7 +12,7 @@ from reangle.errors import UserError
 from reangle.folders import CameraFolder, CameraMetadata, Distortion
 
 Motion = Literal["still", "turning", "moving"]
-LensSource = Literal["set", "solved", "assumed", "files"]
+LensSource = Literal["set", "solved", "metadata", "assumed", "files"]
 
 
 @dataclass(frozen=True, eq=False)

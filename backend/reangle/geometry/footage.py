@@ -76,13 +76,3 @@ def K_from_fov(width: int, height: int, horizontal_fov_deg: float) -> np.ndarray
     """3 x 3 intrinsics with square pixels and a centred principal point."""
     focal = width / 2 / np.tan(np.radians(horizontal_fov_deg) / 2)
     return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]], np.float64)
-
-
-def fov_from_settings(horizontal_fov_deg: float | None) -> tuple[float, str]:
-    """The field of view to use, and a note on its origin."""
-    if horizontal_fov_deg is not None:
-        return horizontal_fov_deg, f"Lens: a horizontal field of view of {horizontal_fov_deg:g} degrees, as set."
-    return DEFAULT_FOV_DEG, (
-        f"Lens: unknown; a horizontal field of view of {DEFAULT_FOV_DEG:g} degrees is assumed. "
-        "Set the field of view if the scene looks too deep or too flat."
-    )

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from reangle.errors import UserError
 from reangle.media.colour import HDR_TRANSFERS, has_alpha, matrix_of
+from reangle.media.lens import focal_of_movie
 from reangle.media.sniff import Kind
 
 MAX_SECONDS = 4 * 3600
@@ -36,7 +37,7 @@ class MovieScan:
     times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks.
     declared_frames: the container's frame count without hidden frames, or None. turn: 2 x 2 part of the display
     matrix. width, height: upright with square pixels. decoder: replaces FFmpeg's choice unless "". counted: times come
-    from counting frames.
+    from counting frames. focal_35mm: as in `ClipInfo`.
     """
 
     times: tuple[Fraction, ...]
@@ -49,6 +50,7 @@ class MovieScan:
     turn: np.ndarray
     decoder: str
     counted: bool
+    focal_35mm: float | None
     notes: tuple[str, ...]
 
 
@@ -67,6 +69,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
             )
         time_base = stream.time_base or Fraction(1, av.time_base)
         declared = stream.frames
+        focal_35mm = focal_of_movie(stream.metadata, container.metadata)
         rate = stream.average_rate or stream.guessed_rate
         sar = stream.sample_aspect_ratio or Fraction(1)
         # FFmpeg's own VP8 and VP9 decoders drop the alpha plane; libvpx decodes it.
@@ -112,6 +115,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         turn=turn,
         decoder=decoder,
         counted=counted,
+        focal_35mm=focal_35mm,
         notes=(*notes, *turn_note, *_colour_notes(first)),
     )
 

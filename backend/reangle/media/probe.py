@@ -15,6 +15,7 @@ import numpy as np
 from reangle.contract import MAX_FRAMES, MAX_SIDE
 from reangle.errors import UserError
 from reangle.media.images import image_size
+from reangle.media.lens import focal_of_image
 from reangle.media.movie import MovieScan, scan_movie
 from reangle.media.sniff import IMAGES, Kind, sniff
 
@@ -32,7 +33,8 @@ class ClipInfo:
 
     width, height: upright, with square pixels. frames: their number. declared_frames: the number in the file's
     header, or None. fps: exact; nominal if `fps_is_variable`. timestamps: seconds from the first frame,
-    one per frame. scan: what a movie needs to be decoded; None for images.
+    one per frame. focal_35mm: the focal length in millimetres that the camera wrote, for a picture 36 mm
+    wide, or None. scan: what a movie needs to be decoded; None for images.
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -45,6 +47,7 @@ class ClipInfo:
     fps_is_variable: bool
     timestamps: np.ndarray
     notes: tuple[str, ...]
+    focal_35mm: float | None = None
     scan: MovieScan | None = None
 
     @property
@@ -115,6 +118,7 @@ def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipI
         fps_is_variable=variable,
         timestamps=seconds,
         notes=tuple(notes),
+        focal_35mm=scan.focal_35mm,
         scan=scan,
     )
 
@@ -165,6 +169,7 @@ def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | No
         fps_is_variable=False,
         timestamps=np.arange(len(files)) / float(rate),
         notes=tuple(notes),
+        focal_35mm=focal_of_image(files[0][1]),
     )
 
 

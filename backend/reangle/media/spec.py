@@ -22,7 +22,7 @@ class DecodeParams:
 
 DECODE = StageSpec(
     kind="decode",
-    version=1,
+    version=2,
     params=DecodeParams,
     files=("clip",),
     writes=DecodedClip,

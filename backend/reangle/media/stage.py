@@ -46,6 +46,7 @@ def decode(context: DecodeContext) -> None:
             source_height=info.height,
             source_crop=chosen.framing.crop,
             source_frames=info.frames,
+            focal_35mm=info.focal_35mm,
             start=chosen.start,
             frames=chosen.count,
             has_alpha=alpha is not None,

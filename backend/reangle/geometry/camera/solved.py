@@ -12,6 +12,6 @@ from reangle.geometry.spec import CameraContext
 
 def provide(footage: Footage, context: CameraContext) -> ClipCamera:
     """See `reangle.geometry.provider.CameraProvider`."""
-    prior = FocalPrior.from_settings(context.params.horizontal_fov_deg)
+    prior = FocalPrior.of_clip(footage.metadata, context.params.horizontal_fov_deg)
     # What is being done is no note for the artist.
     return solve_camera(footage, prior, lambda share, _doing: context.report(share, ""))

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from reangle.geometry.camera.solve.prior import FocalPrior
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.footage import Footage, K_from_fov, fov_from_settings
+from reangle.geometry.footage import Footage, K_from_fov
 from reangle.geometry.spec import CameraContext
 
 
@@ -16,8 +17,12 @@ def provide(footage: Footage, context: CameraContext) -> ClipCamera:
 
 
 def still_camera(footage: Footage, horizontal_fov_deg: float | None, notes: tuple[str, ...] = ()) -> ClipCamera:
-    """The clip's frames seen by one camera. horizontal_fov_deg: None assumes a lens and says so in the notes."""
-    fov, note = fov_from_settings(horizontal_fov_deg)
+    """The clip's frames seen by one camera.
+
+    horizontal_fov_deg: None takes that of the clip's metadata, else assumes a lens; the notes say so.
+    """
+    prior = FocalPrior.of_clip(footage.metadata, horizontal_fov_deg)
+    fov = prior.horizontal_fov_deg
     return ClipCamera(
         K=np.tile(K_from_fov(footage.width, footage.height, fov), (footage.count, 1, 1)),
         world_from_camera=np.tile(np.eye(4), (footage.count, 1, 1)),
@@ -26,6 +31,6 @@ def still_camera(footage: Footage, horizontal_fov_deg: float | None, notes: tupl
         motion="still",
         scale="relative",
         source="still",
-        lens_source="assumed" if horizontal_fov_deg is None else "set",
-        notes=(note, *notes),
+        lens_source=prior.origin,
+        notes=(prior.note(fov), *notes),
     )

@@ -64,6 +64,7 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
             points = SparsePoints(points.xyz * unit, points.error, points.frame, points.point, points.uv)
     fov = fov_of(lens.focal, tracks.width)
     solved_lens = motion != "still" and 0 < solved.focal_sigma < TOLD * prior.sigma
+    lens_note = f"Lens: solved; a horizontal field of view of {fov:.1f} degrees." if solved_lens else prior.note(fov)
     return ClipCamera(
         K=np.tile(lens.K, (tracks.frames, 1, 1)),
         world_from_camera=world_from_camera,
@@ -72,11 +73,11 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
         motion=motion,
         scale="relative",
         source="solve",
-        lens_source="set" if prior.held else "solved" if solved_lens else "assumed",
+        lens_source="solved" if solved_lens else prior.origin,
         points=points,
         moving=moving_masks(tracks, solved.moves, solved.stands),
         distortion=distortion,
-        notes=(*_notes(solved, tracks, points), _lens_note(prior, fov, solved_lens), *_bend_note(distortion, tracks)),
+        notes=(*_notes(solved, tracks, points), lens_note, *_bend_note(distortion, tracks)),
     )
 
 
@@ -148,17 +149,6 @@ def _notes(solved: Solved, tracks: Tracks, points: SparsePoints) -> tuple[str, .
     return (note,)
 
 
-def _lens_note(prior: FocalPrior, fov: float, solved: bool) -> str:
-    if prior.held:
-        return f"Lens: a horizontal field of view of {fov:.3g} degrees, as set."
-    if solved:
-        return f"Lens: solved; a horizontal field of view of {fov:.1f} degrees."
-    return (
-        f"Lens: unknown; a horizontal field of view of {fov:.3g} degrees is assumed. "
-        "Set the field of view if the scene looks too deep or too flat."
-    )
-
-
 def _assumed_still(clip: Tracks, prior: FocalPrior, note: str) -> ClipCamera:
     K = K_from_fov(clip.width, clip.height, prior.horizontal_fov_deg)
     return ClipCamera(
@@ -169,6 +159,6 @@ def _assumed_still(clip: Tracks, prior: FocalPrior, note: str) -> ClipCamera:
         motion="still",
         scale="relative",
         source="solve",
-        lens_source="set" if prior.held else "assumed",
-        notes=(note, _lens_note(prior, prior.horizontal_fov_deg, False)),
+        lens_source=prior.origin,
+        notes=(note, prior.note(prior.horizontal_fov_deg)),
     )
