@@ -20,6 +20,7 @@ from reangle.geometry.depth.providers import DEPTHS
 from reangle.media.write import read_images, write_images, write_mp4
 
 from tests.backend.clips import probe
+from tests.backend.tiny_checkpoints import save_depth_anything, textured_frames
 from tests.backend.tiny_video import tiny_pipeline
 
 REPO = Path(__file__).resolve().parents[2]
@@ -113,6 +114,24 @@ def test_second_camera_reuses_the_learned_motion(place: Path) -> None:
     ran = {event["stage"] for event in events(again.stdout) if event["event"] == "stage" and not event["cached"]}
     steps = ("Warp", "Fill", "Learn", "Generate", "Finish", "Deliver")
     assert ran == {f"{step} orbit-right-8" for step in steps}
+
+
+def test_depth_anything_is_fitted_into_a_solved_world(tmp_path: Path) -> None:
+    """With a twin where the published weights go. A wall that slides past is a camera that turns or moves."""
+    write_mp4(tmp_path / "clip.mp4", textured_frames(COUNT, 96, 128, 3), 25, quality=4)
+    save_depth_anything(tmp_path / "data" / "models" / "Depth-Anything-V2-Small-hf")
+    done = reangle(
+        "run", "--clip", tmp_path / "clip.mp4", "--camera", "solve", "--depth", "depth-anything",
+        "--move", "orbit-left:4", "--data", tmp_path / "data", "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    camera = json.loads(next((tmp_path / "data").glob("artifacts/**/camera.json")).read_text(encoding="utf-8"))
+    assert (camera["source"], camera["motion"] != "still") == ("solve", True)
+    manifest = json.loads((tmp_path / "out" / "orbit-left-4" / "manifest.json").read_text(encoding="utf-8"))
+    geometry = manifest["geometry"]
+    assert (geometry["camera_from"], geometry["depth_from"]) == ("solve", "depth-anything")
+    assert (geometry["checkpoint"], geometry["licence"]) == ("Depth-Anything-V2-Small-hf", "Apache-2.0")
+    assert manifest["coverage"]["visible"] > 0.5
 
 
 def test_images_are_rendered_from_a_saved_camera(place: Path) -> None:
