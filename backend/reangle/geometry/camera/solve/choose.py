@@ -21,7 +21,7 @@ from reangle.geometry.camera.solve.path import agreement, solve_path, starting_p
 from reangle.geometry.camera.solve.poses import triangulate
 from reangle.geometry.camera.solve.prior import FocalPrior
 from reangle.geometry.camera.solve.tracks import Tracks, share_over_picture
-from reangle.geometry.camera.solve.turning import directions, solve_turning, stands_still
+from reangle.geometry.camera.solve.turning import STILL_SHARE, directions, share_that_stands, solve_turning
 from reangle.geometry.clip_camera import Motion
 
 CLEARLY_TURNING = 0.9
@@ -66,15 +66,15 @@ class Solved:
     angle: np.ndarray
 
 
-def choose(tracks: Tracks, prior: FocalPrior) -> Solved | None:
-    """None if there are too few tracks to say anything."""
+def choose(tracks: Tracks, prior: FocalPrior, at_rest: float = 0.0) -> Solved | None:
+    """None if there are too few tracks to say anything. at_rest: share of the picture that is, by whole frames."""
     scale = tracks.width / 720
     focal = prior.focal(tracks.width)
     lens = Lens(focal, tracks.width / 2, tracks.height / 2)
     if tracks.count < 20:
         return None
-    still, near = stands_still(tracks, scale)
-    if still:
+    share, near = share_that_stands(tracks, scale)
+    if max(share, at_rest) >= STILL_SHARE:
         return _still(tracks, lens, near)
     freedom = Freedom(focal, focal_sigma=0 if prior.held else prior.sigma / CORRELATED, scale=NOISE_PX * scale)
     turning = _turning(tracks, lens, freedom, scale)

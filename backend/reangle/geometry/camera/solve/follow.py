@@ -26,14 +26,22 @@ EDGE_POWER = 1.0
 _LK = {"winSize": WINDOW, "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.005)}
 
 
-def follow(footage: Footage, report: Callable[[float, str], None], *, corners: int = CORNERS) -> Tracks:
-    """Tracks of at least three frames through all frames, in pixels of the footage."""
+def follow(
+    footage: Footage,
+    report: Callable[[float, str], None],
+    *,
+    corners: int = CORNERS,
+    look: Callable[[np.ndarray], None] = lambda rgb: None,
+) -> Tracks:
+    """Tracks of at least three frames through all frames, in pixels of the footage. look: is shown each frame."""
     size = working_size(footage.width, footage.height)
     state = _Following(*size)
     every = max(2, min(6, footage.count // 10))
     last = footage.count - 1
     for index in range(footage.count):
-        state.advance(grey(footage.image(index), *size), index)
+        image = footage.image(index)
+        look(image)
+        state.advance(grey(image, *size), index)
         if index % every == 0 and index < last:
             state.find(corners)
         report((index + 1) / footage.count, "Following points")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from reangle.folders import Distortion
+from reangle.geometry.camera.solve.background import SmallFrames, changing, share_at_rest
 from reangle.geometry.camera.solve.bundle import Lens
 from reangle.geometry.camera.solve.choose import Solved, choose
 from reangle.geometry.camera.solve.follow import follow
@@ -36,14 +37,18 @@ def solve_camera(footage: Footage, prior: FocalPrior, report: Callable[[float, s
     if footage.count < 2:
         alone = no_tracks(footage.count, footage.width, footage.height)
         return _assumed_still(alone, prior, "Camera: still, since the clip has one frame.")
-    tracks = follow(footage, lambda share, what: report(0.5 * share, what))
+    small = SmallFrames(footage)
+    tracks = follow(footage, lambda share, what: report(0.5 * share, what), look=small.add)
     report(0.5, "Solving the camera")
-    return camera_from_tracks(tracks, prior)
+    return camera_from_tracks(tracks, prior, small.frames)
 
 
-def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
-    """The camera that these tracks were seen with. As `solve_camera`."""
-    solved = choose(tracks, prior)
+def camera_from_tracks(tracks: Tracks, prior: FocalPrior, frames: np.ndarray | None = None) -> ClipCamera:
+    """The camera that these tracks were seen with. As `solve_camera`.
+
+    frames: of the clip, small: T x h x w x 3 uint8. They tell rest and what moves where there are no tracks.
+    """
+    solved = choose(tracks, prior, 0.0 if frames is None else share_at_rest(frames))
     if solved is None:
         return _assumed_still(
             tracks,
@@ -75,10 +80,17 @@ def camera_from_tracks(tracks: Tracks, prior: FocalPrior) -> ClipCamera:
         source="solve",
         lens_source="solved" if solved_lens else prior.origin,
         points=points,
-        moving=moving_masks(tracks, solved.moves, solved.stands),
+        moving=_moving(solved, tracks, frames if distortion is None else None),
         distortion=distortion,
         notes=(*_notes(solved, tracks, points), lens_note, *_bend_note(distortion, tracks)),
     )
+
+
+def _moving(solved: Solved, tracks: Tracks, frames: np.ndarray | None) -> np.ndarray:
+    """What moves, T x h x w bool: by whole frames if the camera has no parallax, else by tracks."""
+    if frames is None or solved.motion == "moving":
+        return moving_masks(tracks, solved.moves, solved.stands)
+    return changing(frames, solved.solution, tracks.width)
 
 
 def _straight(solved: Solved, tracks: Tracks) -> tuple[Solved, Tracks, Distortion | None]:

@@ -17,11 +17,11 @@ STILL_SHARE = 0.45
 """Least share of the picture that stands still if the camera does. Of cameras that move it is below 0.05."""
 
 
-def stands_still(tracks: Tracks, scale: float) -> tuple[bool, np.ndarray]:
-    """Whether the camera stands still, and the tracks that then do: N bool. scale: width of the frames / 720.
+def share_that_stands(tracks: Tracks, scale: float) -> tuple[float, np.ndarray]:
+    """Share of the picture, 0 to 1, that is where it was, and the tracks that stand if the camera does: N bool.
 
-    Most of the picture must be where it was, in every frame compared with four earlier ones, but for one in twenty
-    (flashes, frames that were not decoded).
+    scale: width of the frames / 720. Every frame is compared with four earlier ones; one comparison in twenty may be
+    worse (flashes, frames that were not decoded).
     """
     shares: list[float] = []
     step = max(1, tracks.frames // 4)
@@ -31,12 +31,12 @@ def stands_still(tracks: Tracks, scale: float) -> tuple[bool, np.ndarray]:
             here = replace(tracks, frame=np.zeros(len(number), np.int64), track=number, uv=before, frames=1)
             near = np.linalg.norm(after - before, axis=1) < STILL_PX * scale
             shares.append(share_over_picture(here, near))
-    still = bool(shares) and float(np.quantile(shares, 0.05)) >= STILL_SHARE
+    share = float(np.quantile(shares, 0.05)) if shares else 0.0
     first = tracks.uv[np.minimum(tracks.starts(tracks.count)[:-1], max(0, len(tracks.uv) - 1))]
     away = np.linalg.norm(tracks.uv - first[tracks.track], axis=1)
     farthest = np.zeros(tracks.count)
     np.maximum.at(farthest, tracks.track, away)
-    return still, farthest < 2 * STILL_PX * scale
+    return share, farthest < 2 * STILL_PX * scale
 
 
 def turn_along(tracks: Tracks, lens: Lens, scale: float) -> np.ndarray:
