@@ -3,7 +3,8 @@
 
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 
-CONFIG: archive, data, results, clip, depth, out, fps; optional moves and pause.
+CONFIG: archive, data, results, clip, depth, out, fps; optional sources (of camera and depth; files), moves, view,
+distance, and learn (whether to render with the engine `reangle`, too).
 Writes `out/report.json` and screenshots.
 """
 
@@ -19,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -27,7 +29,7 @@ CONFIG = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding=
 OUT = Path(CONFIG["out"])
 Steps = Iterator[float]
 
-report: dict[str, object] = {"clicked": [], "error": ""}
+report: dict[str, Any] = {"clicked": [], "bounds": {}, "error": ""}
 
 
 def view3d() -> tuple[bpy.types.Window, bpy.types.Area, bpy.types.Region]:
@@ -46,9 +48,20 @@ def wait(condition, seconds: float = 900.0) -> Steps:
         yield 0.1
 
 
-def screenshot(name: str) -> Steps:
-    """A screenshot, taken by the X server if possible: Blender's own is black with software GL."""
+def screenshot(name: str, *areas: bpy.types.Area) -> Steps:
+    """A screenshot, taken by the X server if possible: Blender's own is black with software GL.
+
+    areas: whose bounds are reported: left, top, right, bottom of all of them together.
+    """
     yield 0.5
+    if areas:
+        height = bpy.context.window_manager.windows[0].height
+        report["bounds"][name] = [
+            min(area.x for area in areas),
+            height - max(area.y + area.height for area in areas),
+            max(area.x + area.width for area in areas),
+            height - min(area.y for area in areas),
+        ]
     path = str(OUT / f"{name}.png")
     if shutil.which("import") and os.environ.get("DISPLAY"):
         subprocess.run(["import", "-window", "root", path], check=True)
@@ -185,7 +198,7 @@ def whole_job() -> Steps:
     yield from wait(lambda: connection.now.state == "on", 60)
     clip = known.clip
     clip.path, clip.sequence_fps = CONFIG["clip"], CONFIG["fps"]
-    clip.camera = clip.depth = "files"
+    clip.camera = clip.depth = CONFIG.get("sources", "files")
     clip.geometry_folder = CONFIG["depth"]
     yield from click("reangle.import_clip", lambda: len(known.jobs) == 1)
     yield from wait(lambda: known.jobs and known.jobs[0].is_final)
@@ -204,7 +217,7 @@ def whole_job() -> Steps:
     report["cameras"] = [item.name for item in scene.objects if item.type == "CAMERA"]
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
     yield from open_first_panel()
-    yield from screenshot("3_cameras")
+    yield from screenshot("3_cameras", view3d()[1])
 
     yield from click("reangle.render", lambda: len(known.jobs) == 2)
     yield from screenshot("4_rendering")
@@ -239,7 +252,8 @@ def whole_job() -> Steps:
         seconds.append(time.perf_counter() - started)
     report["frame_seconds"] = sorted(seconds)[len(seconds) // 2]
     report["points"] = len(scene.reangle.cloud.data.vertices)
-    yield from learned_render()
+    if CONFIG.get("learn", True):
+        yield from learned_render()
     yield from screenshots_of_results(scene)
 
 
@@ -301,7 +315,7 @@ def screenshots_of_results(scene: bpy.types.Scene) -> Steps:
         with bpy.context.temp_override(window=window, area=item, region=region):
             operator()
         yield 0.5
-    yield from screenshot("6_editing")
+    yield from screenshot("6_editing", *halves, lower)
 
 
 steps = whole_job()
