@@ -6,6 +6,7 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,16 @@ def _srgb_to_linear() -> np.ndarray:
 
 
 _LINEAR = _srgb_to_linear()
+
+
+class Filters(NamedTuple):
+    """Which points are shown; edge, confidence: as in `contract.PreviewSettings`."""
+
+    edge: float
+    confidence: float
+
+
+UNFILTERED = Filters(0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +54,9 @@ class Cloud:
     """Depth and colour of T frames.
 
     depth: T x h x w float32, planar z, 0 where there is no point. rgb: T x h x w x 3 uint8. K: T x 3 x 3 of h x w.
-    world_from_camera: T x 4 x 4, OpenCV axes. dynamic: T x h x w bool.
+    world_from_camera: T x 4 x 4, OpenCV axes. dynamic: T x h x w bool. confidence: T x h x w uint8, of 255. edges:
+    T x h x w uint8, bit i set where the edge filter of edge_levels[i] leaves the point out. Clouds of older backends
+    lack these three: no filter leaves out anything.
     """
 
     depth: np.ndarray
@@ -51,6 +64,9 @@ class Cloud:
     K: np.ndarray
     world_from_camera: np.ndarray
     dynamic: np.ndarray
+    confidence: np.ndarray | None = None
+    edges: np.ndarray | None = None
+    edge_levels: np.ndarray | None = None
 
     @classmethod
     def load(cls, path: Path) -> Cloud:
@@ -63,6 +79,7 @@ class Cloud:
                     K=arrays["K"].astype(np.float64),
                     world_from_camera=arrays["world_from_camera"].astype(np.float64),
                     dynamic=arrays["dynamic"].astype(bool, copy=False),
+                    **{name: arrays[name] for name in ("confidence", "edges", "edge_levels") if name in arrays},
                 )
             cloud._check()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -76,6 +93,7 @@ class Cloud:
         if len(shape) != 3:
             raise ValueError(f"depth has the shape {shape}, expected frames x height x width")
         expected = {"rgb": (*shape, 3), "K": (shape[0], 3, 3), "world_from_camera": (shape[0], 4, 4), "dynamic": shape}
+        expected |= {name: shape for name in ("confidence", "edges") if getattr(self, name) is not None}
         for name, wanted in expected.items():
             if getattr(self, name).shape != wanted:
                 raise ValueError(f"{name} has the shape {getattr(self, name).shape}, expected {wanted}")
@@ -123,12 +141,23 @@ class Cloud:
                 return float(np.median(seen))
         return 1.0
 
-    def frame(self, frame: int, *, pad_to: int = 0) -> CloudFrame:
-        """The points of a frame (0-based).
+    def filtered(self, frame: int, filters: Filters) -> np.ndarray:
+        """The depth of a frame, h x w, with 0 where the filters leave the point out."""
+        depth: np.ndarray = self.depth[frame]
+        if self.confidence is None or self.edges is None or self.edge_levels is None:
+            return depth
+        kept = self.confidence[frame] >= round(255 * filters.confidence)
+        # The level nearest to the filter, half a step below the first one at least.
+        if len(self.edge_levels) > 1 and filters.edge > self.edge_levels[0] - np.diff(self.edge_levels)[0] / 2:
+            kept &= self.edges[frame] >> int(np.abs(self.edge_levels - filters.edge).argmin()) & 1 == 0
+        return np.where(kept, depth, np.float32(0))
+
+    def frame(self, frame: int, *, pad_to: int = 0, filters: Filters = UNFILTERED) -> CloudFrame:
+        """The points of a frame (0-based) that the filters keep.
 
         pad_to: repeat the first point up to this many, so that all frames are alike; without any point, the camera's
         centre is repeated."""
-        depth: np.ndarray = self.depth[frame]
+        depth = self.filtered(frame, filters)
         height, width = len(depth), len(depth[0])
         origin_from_camera = (BLENDER_FROM_CV @ self.world_from_camera[frame])[:3]
         # A pixel's ray is the sum of a column's part and a row's part, so no full-size matrix product is needed.

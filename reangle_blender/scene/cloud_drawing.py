@@ -9,12 +9,12 @@ import bpy
 import numpy as np
 
 from .. import compat, state
-from ..core.cloud import Cloud
+from ..core.cloud import Cloud, Filters
 from . import point_cloud
 
 _handler: Any = None
 _batch: Any = None
-_batch_key: tuple[Cloud, int] | None = None
+_batch_key: tuple[Cloud, int, Filters] | None = None
 
 
 def _draw() -> None:
@@ -30,9 +30,9 @@ def _draw() -> None:
     if item is None or cloud is None or not item.visible_get(viewport=space) or not space.overlay.show_overlays:
         return
     shader = gpu.shader.from_builtin(compat.point_shader_name())
-    key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)))
+    key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)), point_cloud.filters_of(scene))
     if _batch_key != key:
-        points = cloud.frame(key[1])
+        points = cloud.frame(key[1], filters=key[2])
         rgba = np.ones((len(points.rgb), 4), np.float32)
         rgba[:, :3] = points.rgb / np.float32(255)
         _batch = batch_for_shader(shader, "POINTS", {"pos": points.co, "color": rgba})

@@ -15,12 +15,12 @@ import numpy as np
 from bpy.types import Depsgraph, Object, Scene
 
 from .. import state
-from ..core.cloud import Cloud
+from ..core.cloud import Cloud, Filters
 
 COLOR = "Color"
 
 _clouds: dict[str, Cloud] = {}
-_shown: dict[str, int] = {}
+_shown: dict[str, tuple[int, Filters]] = {}
 _pauses = 0
 
 
@@ -45,15 +45,24 @@ def clip_frame(scene: Scene) -> int:
     return int(np.clip(scene.frame_current - shot.first_frame, 0, max(0, shot.shot_frames - 1)))
 
 
-def add_object(name: str, cloud: Cloud, frame: int) -> Object:
-    """A mesh object with as many vertices as the largest frame has points; unused ones lie on the first point."""
+def filters_of(scene: Scene) -> Filters:
+    """What the artist leaves out of the warp, and so of the cloud."""
+    preview = state.of(scene).preview
+    return Filters(preview.edge_filter, preview.confidence_filter)
+
+
+def add_object(name: str, cloud: Cloud, scene: Scene) -> Object:
+    """A mesh object with as many vertices as the largest frame has points; unused ones lie on the first point.
+
+    It shows the scene's current frame, as `replace_points` does.
+    """
     item = bpy.data.objects.new(name, _new_mesh(name, cloud))
     item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
-    _fill(item, cloud, cloud.nearest(frame))
+    _fill(item, cloud, cloud.nearest(clip_frame(scene)), filters_of(scene))
     return item
 
 
-def replace_points(item: Object, cloud: Cloud, frame: int) -> None:
+def replace_points(item: Object, cloud: Cloud, scene: Scene) -> None:
     """Give an existing object the points of another cloud; its materials and modifiers stay."""
     old = item.data
     item.data = _new_mesh(old.name, cloud)
@@ -61,7 +70,7 @@ def replace_points(item: Object, cloud: Cloud, frame: int) -> None:
         item.data.materials.append(material)
     if not old.users:
         bpy.data.meshes.remove(old)
-    _fill(item, cloud, cloud.nearest(frame))
+    _fill(item, cloud, cloud.nearest(clip_frame(scene)), filters_of(scene))
 
 
 def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
@@ -71,10 +80,10 @@ def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
     return mesh
 
 
-def _fill(item: Object, cloud: Cloud, frame: int) -> None:
+def _fill(item: Object, cloud: Cloud, frame: int, filters: Filters) -> None:
     mesh = item.data
     colors = mesh.attributes.get(COLOR)
-    points = cloud.frame(frame, pad_to=len(mesh.vertices))
+    points = cloud.frame(frame, pad_to=len(mesh.vertices), filters=filters)
     if item.mode != "OBJECT" or len(mesh.vertices) != len(points.co) or colors is None:
         return  # the artist has edited it
     mesh.vertices.foreach_set("co", points.co.ravel())
@@ -83,15 +92,15 @@ def _fill(item: Object, cloud: Cloud, frame: int) -> None:
 
 
 def refresh(scene: Scene) -> None:
-    """Update the scene's cloud to the current frame."""
+    """Update the scene's cloud to the current frame and filters."""
     shot = state.of(scene)
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
         return
-    frame = cloud.nearest(clip_frame(scene))
-    if _shown.get(shot.shot) != frame:
-        _fill(item, cloud, frame)
-        _shown[shot.shot] = frame
+    wanted = cloud.nearest(clip_frame(scene)), filters_of(scene)
+    if _shown.get(shot.shot) != wanted:
+        _fill(item, cloud, *wanted)
+        _shown[shot.shot] = wanted
 
 
 @contextmanager

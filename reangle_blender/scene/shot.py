@@ -77,9 +77,9 @@ def build(
         _place(saved.origin, given, unit)
     cloud = state.alive(scene, saved.cloud)
     if cloud is not None and cloud.mode == "OBJECT":
-        point_cloud.replace_points(cloud, shot.cloud, point_cloud.clip_frame(scene))
+        point_cloud.replace_points(cloud, shot.cloud, scene)
     else:
-        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, point_cloud.clip_frame(scene))
+        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, scene)
         collection.objects.link(cloud)
     cloud.parent = saved.origin
     cloud.matrix_parent_inverse.identity()

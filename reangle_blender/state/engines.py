@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bpy.props import BoolProperty, StringProperty
-from bpy.types import PropertyGroup
+from bpy.types import Context, PropertyGroup
 
 from .. import choices
 from ..core.contract import PreviewSettings, ReangleSettings
@@ -12,7 +12,14 @@ from ..core.contract.engines import ENGINES
 from .from_contract import settings_of, values_of, with_settings
 
 
-@with_settings(PreviewSettings)
+def _filters_changed(group: ReanglePreview, _context: Context) -> None:
+    # Imported late: what is in the scene builds on the state.
+    from ..scene import point_cloud
+
+    point_cloud.refresh(group.id_data)
+
+
+@with_settings(PreviewSettings, update=_filters_changed)
 class ReanglePreview(PropertyGroup):
     """Settings of the engine `preview`; the engine `reangle` warps with them, too."""
 

@@ -81,17 +81,19 @@ def switch_of(name: str) -> str:
     return f"use_{name}"
 
 
-def with_settings(cls: type, *, leave_out: Iterable[str] = (), switches: bool = False) -> Callable[[T], T]:
+def with_settings(
+    cls: type, *, leave_out: Iterable[str] = (), switches: bool = False, **overrides: Any
+) -> Callable[[T], T]:
     """Class decorator: adds a property for every setting of the contract's dataclass.
 
-    switches: give each optional number a switch of its own, see `switch_of`.
+    overrides: as in `setting_property`. switches: give each optional number a switch of its own, see `switch_of`.
     """
 
     def add(group: T) -> T:
         for setting in settings_of(cls).values():
             if setting.name in leave_out:
                 continue
-            group.__annotations__[setting.name] = setting_property(cls, setting.name)
+            group.__annotations__[setting.name] = setting_property(cls, setting.name, **overrides)
             if switches and setting.optional and setting.type != "text":
                 group.__annotations__[switch_of(setting.name)] = BoolProperty(
                     name=f"Set {setting.label}", description=_description(setting)

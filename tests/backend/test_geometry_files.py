@@ -274,6 +274,8 @@ def test_the_stage_writes_geometry_and_a_cloud_with_sharp_edges(tmp_path: Path) 
         assert cloud["rgb"].shape == (1, cloud_height, cloud_width, 3)
         assert cloud["rgb"].dtype == np.uint8
         assert cloud["dynamic"].dtype == bool
+        assert (cloud["confidence"] == 255).all()
+        assert not cloud["edges"][cloud["depth"] > 0].any()
         np.testing.assert_allclose(cloud["K"][0, 0], [cloud_width / 2, 0, cloud_width / 2])
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -43,6 +44,22 @@ def test_the_cloud_follows_the_clip(shot: SimpleNamespace) -> None:
     colors = np.empty(4 * len(cloud.data.vertices), np.float32)
     cloud.data.attributes["Color"].data.foreach_get("color", colors)
     assert colors.reshape(-1, 4)[:, 0].std() > 0.1
+
+
+def test_the_cloud_follows_the_filters(shot: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    known, clouds = shot.state.of(scene), shot.reangle("scene.point_cloud")
+    whole = clouds.cloud_of(scene)
+    confidence = np.full(whole.depth.shape, 255, np.uint8)
+    confidence[:, :, : whole.size[0] // 2] = 100
+    clouds.remember(known.shot, replace(whole, confidence=confidence))
+    clouds.refresh(scene)
+    before = cloud_points(known.cloud)
+    known.preview.confidence_filter = 0.5
+    kept = np.unique(cloud_points(known.cloud), axis=0)
+    assert 0.4 * len(before) < len(kept) < 0.6 * len(before)
+    known.preview.confidence_filter = 0.0
+    np.testing.assert_array_equal(cloud_points(known.cloud), before)
 
 
 def test_the_scene_is_matched_to_the_clip(shot: SimpleNamespace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from reangle_blender.core.camera import BLENDER_FROM_CV, project
-from reangle_blender.core.cloud import Cloud
+from reangle_blender.core.cloud import Cloud, Filters
 from reangle_blender.core.errors import UserError
 from reangle_blender.core.keys import rotation_xyz
 
@@ -48,6 +48,24 @@ def test_points_project_to_the_centres_of_their_pixels(tmp_path: Path) -> None:
         assert (points.rgb == given["rgb"][frame][rows, columns]).all()
         assert (points.dynamic == given["dynamic"][frame][rows, columns]).all()
         assert points.co.dtype == np.float32
+
+
+def test_filters_leave_out_uncertain_points_and_ramps() -> None:
+    given = arrays()
+    shape = given["depth"].shape
+    confidence, edges = np.full(shape, 200, np.uint8), np.zeros(shape, np.uint8)
+    confidence[0, 1], edges[0, 2] = 50, 0b10
+    cloud = Cloud(**given, confidence=confidence, edges=edges, edge_levels=np.array([0.6, 0.8, 1.0]))
+
+    def empty_rows(edge: float, confidence: float) -> list[int]:
+        return np.flatnonzero(~cloud.filtered(0, Filters(edge, confidence)).any(axis=1)).tolist()
+
+    assert empty_rows(0.5, 0.0) == empty_rows(0.6, 0.15) == empty_rows(1.0, 0.0) == []
+    assert empty_rows(0.5, 0.3) == [1]
+    assert empty_rows(0.75, 0.3) == [1, 2]
+    assert len(cloud.frame(0, filters=Filters(0.5, 0.3)).co) == 48 - 3 - 8
+    assert len(cloud.frame(0, filters=Filters(0.5, 0.9), pad_to=5).co) == 5
+    assert len(Cloud(**given).frame(0, filters=Filters(1.0, 1.0)).co) == 45, "an older backend's cloud"
 
 
 def test_padding_and_frames_without_points() -> None:

@@ -16,6 +16,11 @@ RIM = np.float32(0.1)
 """Share of a ramp at either end that belongs to its surface, as the rim of a ball does."""
 
 
+def tolerance(edge_filter: float) -> float:
+    """Factor on the steps of a surface that are no edge. edge_filter: as in `contract.PreviewSettings`; 1 at 0.5."""
+    return 2.0 ** (3 - 6 * edge_filter)
+
+
 def flying_pixels(depth: np.ndarray, valid: np.ndarray, jump: float = JUMP) -> np.ndarray:
     """Mask of flying pixels, h x w bool. depth: h x w float32; valid: h x w bool.
 

@@ -44,7 +44,7 @@ class GeometryParams:
 
 GLANCE = StageSpec(
     kind="glance",
-    version=3,
+    version=4,
     params=GlanceParams,
     reads={"decode": DecodedClip},
     writes=GeometryFolder,
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=7,
+    version=8,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),

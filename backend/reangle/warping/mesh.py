@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from reangle.geometry.flying_pixels import tolerance
 from reangle.warping.cameras import pixel_transform
 from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.raster import BOTTOM, LEFT, RIGHT, TOP, draw_cells
@@ -34,7 +35,7 @@ class Cut(NamedTuple):
     @classmethod
     def of_filter(cls, edge_filter: float, roughness: float) -> Cut:
         """edge_filter: as in `contract.PreviewSettings`; the plain rule at 0.5, eight times as lenient at 0."""
-        factor = 2.0 ** (3 - 6 * edge_filter)
+        factor = tolerance(edge_filter)
         return cls(cls().jump * factor, cls().grazing * factor, roughness * min(factor, 1.0))
 
 
