@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from reangle.evaluation.depth import abs_rel, edge_f1
+from reangle.evaluation.movers import mask_scores, point_scores
 from reangle.evaluation.source_camera import focal_error, motion_of, path_error, rotation_error_deg
 from reangle.evaluation.tears import torn_share
 from reangle.evaluation.tracks import camera_px, flicker, landing_px, true_tracks
-from reangle.geometry.clip_camera import Motion
+from reangle.geometry.clip_camera import ClipCamera, Motion
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.warping.moves import move_path, parse_move
 from reangle.warping.surface import make_surface
@@ -27,13 +28,14 @@ SIDE_FRAMES = 3
 class Truth:
     """True geometry of T frames at H x W, and the tracks of static points through it.
 
-    floor: T x H x W bool, pixels of the ground. frames: T x H x W x 3 uint8.
+    floor, moving: T x H x W bool, pixels of the ground, and of what moves. frames: T x H x W x 3 uint8.
     """
 
     geometry: VideoGeometry
     motion: Motion
     tracks: np.ndarray
     floor: np.ndarray
+    moving: np.ndarray
     frames: np.ndarray
 
     @classmethod
@@ -50,7 +52,7 @@ class Truth:
         else:
             floor = height > 0.92 * np.percentile(height, 99)
         motion = motion_of(poses, float(np.median(depth[geometry.valid])))
-        return cls(geometry, motion, true_tracks(depth, geometry.K, poses, static, step=16), floor, frames)
+        return cls(geometry, motion, true_tracks(depth, geometry.K, poses, static, step=16), floor, ~static, frames)
 
 
 def judge(result: VideoGeometry, truth: Truth, motion: Motion | None = None) -> dict[str, float]:
@@ -72,6 +74,17 @@ def judge(result: VideoGeometry, truth: Truth, motion: Motion | None = None) -> 
         figures["rotation"] = rotation_error_deg(result.world_from_camera, true.world_from_camera)
     if truth.motion == "moving":
         figures["path"] = path_error(result.world_from_camera, true.world_from_camera)
+    return figures
+
+
+def judge_movers(result: VideoGeometry, camera: ClipCamera, truth: Truth) -> dict[str, float]:
+    """mover_recall, mover_precision: of the masks of what moves, NaN if nothing does. on_movers, points_off: shares of
+    the points that the camera was solved with.
+    """
+    on_movers, off = point_scores(camera, truth.geometry.depth, truth.moving)
+    figures = {"on_movers": on_movers, "points_off": off}
+    if result.dynamic is not None and truth.moving.any():
+        figures["mover_recall"], figures["mover_precision"] = mask_scores(result.dynamic, truth.moving)
     return figures
 
 

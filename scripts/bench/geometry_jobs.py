@@ -57,9 +57,13 @@ class GeometryRun:
         decoded = DecodedClip(self.done[DECODE.id()].folder)
         return read_images(CameraFolder(self.done[CAMERA.id()].folder).clip(decoded).frames)
 
+    def camera(self) -> ClipCamera:
+        """The camera as the stage `camera` wrote it."""
+        return ClipCamera.load(CameraFolder(self.done[CAMERA.id()].folder))
+
     def motion(self) -> Motion:
         """What the camera is said to do."""
-        return ClipCamera.load(CameraFolder(self.done[CAMERA.id()].folder)).motion
+        return self.camera().motion
 
 
 def run_geometry(title: str, clip: Clip, settings: GeometrySettings, store: Store) -> GeometryRun:

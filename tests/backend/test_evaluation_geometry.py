@@ -7,8 +7,10 @@ import cv2
 import numpy as np
 import pytest
 from reangle.evaluation.depth import abs_rel, depth_edges, edge_f1
+from reangle.evaluation.movers import mask_scores, point_scores
 from reangle.evaluation.source_camera import focal_error, motion_of, path_error, rotation_error_deg, similarity
 from reangle.evaluation.tracks import camera_px, flicker, followed_points, landing_px, true_tracks
+from reangle.geometry.clip_camera import ClipCamera, SparsePoints
 from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation
 
@@ -153,3 +155,23 @@ def test_points_are_followed_in_a_picture_that_shifts() -> None:
     steps = np.diff(tracks, axis=1)
     assert np.nanmedian(steps[..., 0]) == pytest.approx(-3, abs=0.05)
     assert np.nanmedian(np.abs(steps[..., 1])) < 0.05
+
+
+def test_masks_are_scored_over_all_pixels_of_the_clip() -> None:
+    truth = np.zeros((2, 8, 12), bool)
+    truth[:, 2:6, 4:8] = True
+    found = np.zeros((2, 4, 6), bool)
+    found[0, 1:3, 2:6] = True
+    assert mask_scores(found, truth) == (0.5, 0.5)
+    assert np.isnan(mask_scores(np.zeros((2, 4, 6), bool), truth)[1])
+
+
+def test_points_on_movers_and_at_wrong_depth_are_counted() -> None:
+    poses, moving = path((1, 0, 0)), np.zeros((FRAMES, HEIGHT, WIDTH), bool)
+    moving[:, :, :24] = True
+    xyz = np.array([[-2.0, 0, 4], [0.5, 0, 4], [0.6, 0.1, 4], [0.7, 0, 2]])
+    frame, point = (one.ravel() for one in np.mgrid[0:1, 0:4])
+    uv = xyz[:, :2] / xyz[:, 2:] * 80 + (WIDTH / 2, HEIGHT / 2)
+    points = SparsePoints(xyz, np.zeros(4), frame, point, uv)
+    camera = ClipCamera(K, poses, WIDTH, HEIGHT, "moving", "relative", "solve", "set", points)
+    assert point_scores(camera, wall(poses), moving) == (0.25, 0.25)

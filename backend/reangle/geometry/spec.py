@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=4,
+    version=5,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),
