@@ -16,7 +16,7 @@ from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, source_point, to_byte
 from reangle.warping.mesh import mesh_depth
-from reangle.warping.static_scene import Plate, make_plates, static_pixels
+from reangle.warping.static_scene import Plate, Witnesses, make_plates, static_pixels
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.types import View
 
@@ -85,12 +85,13 @@ class Memory:
 
         def static(index: int) -> np.ndarray:
             dynamic = None if geometry.dynamic is None else geometry.dynamic[numbers[index]]
-            return static_pixels(memory.depth, K, world_from_camera, index, dynamic)
+            return static_pixels(memory.depth, witnesses, K, world_from_camera, index, dynamic)
 
         with ThreadPoolExecutor(thread_count()) as pool:
             surfaces = list(pool.map(surface, numbers))
             colours = frames if len(numbers) == count else np.ascontiguousarray(frames[numbers])
             memory = cls(numbers, colours, surfaces, K, world_from_camera)
+            witnesses = Witnesses.of(memory.depth)
             memory.static = np.stack(list(pool.map(static, range(len(numbers)))))
         memory.plates = make_plates(memory.depth, memory.static, K, world_from_camera, edge_filter)
         return memory

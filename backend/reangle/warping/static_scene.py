@@ -39,8 +39,32 @@ class Plate:
     world_from_camera: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Witnesses:
+    """The pictures that each picture is compared with to find what moves.
+
+    numbers: N, of the pictures. nearest: N x H x W float32, the least depth of a pixel and its eight neighbours, 0 if
+    one of them is unknown.
+    """
+
+    numbers: np.ndarray
+    nearest: np.ndarray
+
+    @classmethod
+    def of(cls, depth: np.ndarray) -> Witnesses:
+        """depth: M x H x W float32, 0 where unknown."""
+        count = len(depth)
+        numbers = np.unique(np.linspace(0, count - 1, min(count, WITNESSES)).round().astype(int))
+        return cls(numbers, np.stack([cv2.erode(depth[number], np.ones((3, 3), np.uint8)) for number in numbers]))
+
+
 def static_pixels(
-    depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, index: int, dynamic: np.ndarray | None
+    depth: np.ndarray,
+    witnesses: Witnesses,
+    K: np.ndarray,
+    world_from_camera: np.ndarray,
+    index: int,
+    dynamic: np.ndarray | None,
 ) -> np.ndarray:
     """Pixels of picture `index` with depth that do not move, H x W bool.
 
@@ -48,17 +72,16 @@ def static_pixels(
     depth: M x H x W float32, 0 where unknown. K: M x 3 x 3. world_from_camera: M x 4 x 4. dynamic: the geometry's mask
     of moving pixels, of any size.
     """
-    count, height, width = depth.shape
-    witnesses = np.unique(np.linspace(0, count - 1, min(count, WITNESSES)).round().astype(int))
-    witnesses = witnesses[witnesses != index]
+    height, width = depth.shape[1:]
+    others = np.flatnonzero(witnesses.numbers != index)
     moving = np.zeros((height, width), np.uint8)
-    if len(witnesses):
+    if len(others):
         terms = [
             pixel_transform(K[index], target_from_source(world_from_camera[j], world_from_camera[index]), K[j])
-            for j in witnesses
+            for j in witnesses.numbers[others]
         ]
         A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
-        moving = _seen_through(depth, index, witnesses, A, b)
+        moving = _seen_through(depth, witnesses.nearest, index, witnesses.numbers, others, A, b)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     if dynamic is not None:
         dynamic = cv2.resize(dynamic.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
@@ -123,8 +146,11 @@ def image_shift(
 
 
 @numba.njit(**KERNEL)
-def _seen_through(depths, index, others, A, b):
-    """H x W uint8: 1 where enough of the other pictures see through picture `index` to something farther."""
+def _seen_through(depths, nearest, index, numbers, others, A, b):
+    """H x W uint8: 1 where enough of the other pictures see through picture `index` to something farther.
+
+    nearest, numbers: see `Witnesses`. others: which of them are looked at.
+    """
     _, height, width = depths.shape
     out = np.zeros((height, width), np.uint8)
     for y in range(height):
@@ -138,17 +164,12 @@ def _seen_through(depths, index, others, A, b):
                 if there <= 0 or not (1 <= u < width - 1 and 1 <= v < height - 1):
                     continue
                 i, j = int(u), int(v)
-                nearest, known = np.float32(1e30), True
-                for jj in range(j - 1, j + 2):
-                    for ii in range(i - 1, i + 2):
-                        other = depths[others[n], jj, ii]
-                        known &= other > 0
-                        nearest = min(nearest, other)
-                if not known:
+                around = nearest[others[n], j, i]
+                if around <= 0:
                     continue
-                if nearest > there * (1 + SAME_SURFACE):
+                if around > there * (1 + SAME_SURFACE):
                     through += 1
-                elif abs(depths[others[n], j, i] - there) < SAME_SURFACE * there:
+                elif abs(depths[numbers[others[n]], j, i] - there) < SAME_SURFACE * there:
                     agree += 1
             out[y, x] = through > 0 and through * MOST_AGREEMENT >= agree + through
     return out
