@@ -13,6 +13,7 @@ import torch
 
 from reangle.errors import RunAgainError, UserError
 from reangle.folders import UnfinishedLearning
+from reangle.runtime.allocator import keep_freed_memory
 from reangle.runtime.data_folder import write_atomically
 from reangle.runtime.stage import StageContext
 from reangle.video_models.base import VideoModel
@@ -38,6 +39,8 @@ def in_tier(context: StageContext[Any, Any], model: type[VideoModel], rank: int,
     noted = unfinished.tier_file
     known = noted.exists()
     tier = tier_named(json.loads(noted.read_text(encoding="utf-8"))["tier"]) if known else _choose(context, model, rank)
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     try:
         work(tier)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
