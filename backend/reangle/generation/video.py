@@ -40,8 +40,9 @@ def generate_video(
     first_frame = task.first_frame
     for index, start in enumerate(windows.starts):
         if parts:
-            before = model.decode(parts[-1])
-            first_frame = before[start - windows.starts[index - 1]]
+            # The autoencoder is causal: later latents do not change this frame.
+            place = start - windows.starts[index - 1]
+            first_frame = model.decode(parts[-1][:, : place // windows.group + 1])[place]
         parts.append(
             generate_latents(
                 model,
