@@ -82,6 +82,12 @@ def pair_graph(count: int) -> list[tuple[int, int]]:
     return [pair for first, second in pairs for pair in ((first, second), (second, first))]
 
 
+def neighbour_pairs(count: int) -> list[tuple[int, int]]:
+    """Ordered pairs of each frame and the next one, in both orders; a single frame is paired with itself."""
+    pairs = [(first, first + 1) for first in range(count - 1)] or [(0, 0)]
+    return [pair for first, second in pairs for pair in dict.fromkeys(((first, second), (second, first)))]
+
+
 def batches(pairs: Sequence[tuple[int, int]], size: int) -> list[Sequence[tuple[int, int]]]:
     """The pairs in groups of at most `size`."""
     return [pairs[start : start + size] for start in range(0, len(pairs), size)]

@@ -3,22 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import torch
 
 from reangle.folders import CameraFolder
-from reangle.geometry.alignment import Alignment, align
+from reangle.geometry.alignment import Alignment, align, own_depth_maps
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.depth.dust3r_network import PATCH, Dust3rNetwork
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import FrameDepth
-from reangle.geometry.point_maps import PairMaps, batches, pair_graph
+from reangle.geometry.point_maps import PairMaps, batches, neighbour_pairs, pair_graph
 from reangle.geometry.spec import DepthContext
 from reangle.weights.registry import checkpoint_at, licence_of, name_of
 
@@ -73,12 +73,19 @@ class NetworkView:
 
 
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> FrameDepth:
-    """The depth that the camera was solved with, if DUSt3R solved it with the same weights; else its own, for the
-    camera's lens. See `reangle.geometry.provider.DepthProvider`.
+    """The depth that the camera was solved with, if DUSt3R solved it with the same weights; else its own.
+
+    With solved points, which give each frame its scale, a frame is only paired with its neighbours; else the clip is
+    aligned for the camera's lens. See `reangle.geometry.provider.DepthProvider`.
     """
     folder = context.find("camera", CameraFolder)
     if folder is not None and camera.source == "dust3r" and camera.checkpoint == name_of(context.checkpoint):
         return FrameDepth.load(folder.frame_depth)
+    if camera.motion == "moving" and len(camera.points):
+        maps, _ = _run_network(footage, Path(context.checkpoint), context.report, neighbour_pairs(footage.count))
+        depth, confidence = own_depth_maps(maps, footage.count)
+        valid = np.isfinite(depth) & (depth > 0)
+        return _frame_depth(depth, valid, confidence, context.checkpoint, ambiguity="scale")
     fov = float(np.degrees(2 * np.arctan(camera.width / 2 / camera.K[0, 0, 0])))
     alignment = align_footage(footage, Path(context.checkpoint), context.report, fov)
     return frame_depth_of(alignment, context.checkpoint, "scale")
@@ -86,17 +93,22 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Fram
 
 def frame_depth_of(alignment: Alignment, checkpoint: str, ambiguity: Literal["none", "scale"]) -> FrameDepth:
     """The alignment's depth, with DUSt3R's confidence c >= 1 as 1 - 1 / c."""
+    parts = alignment.depth, alignment.valid, alignment.confidence
+    return _frame_depth(*parts, checkpoint, ambiguity=ambiguity, moving=alignment.dynamic)
+
+
+def _frame_depth(
+    depth: np.ndarray, valid: np.ndarray, confidence: np.ndarray, checkpoint: str, **others: Any
+) -> FrameDepth:
     licence, known = licence_of(checkpoint), checkpoint_at(Path(checkpoint))
-    inverse = np.divide(1, alignment.depth, out=np.zeros_like(alignment.depth), where=alignment.valid)
     return FrameDepth(
-        inverse=inverse,
-        valid=alignment.valid,
-        confidence=(1 - 1 / np.maximum(alignment.confidence, 1)).astype(np.float32),
-        ambiguity=ambiguity,
-        moving=alignment.dynamic,
+        inverse=np.divide(1, depth, out=np.zeros(depth.shape, np.float32), where=valid, casting="same_kind"),
+        valid=valid,
+        confidence=(1 - 1 / np.maximum(confidence, 1)).astype(np.float32),
         checkpoint=name_of(checkpoint),
         licence=licence,
         notes=(*([known.limits] if known and known.limits else []), f"Licence of the depth: {licence}."),
+        **others,
     )
 
 
@@ -107,19 +119,29 @@ def align_footage(
 
     folder: the checkpoint. horizontal_fov_deg: None to estimate the lens.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = Dust3rNetwork.load(folder, device)
-    view = NetworkView.of(footage.width, footage.height, network.longest_side)
-    report(0.02, "")
-    maps = _point_maps(footage, network, view, lambda done: report(0.02 + 0.88 * done, ""))
+    maps, view = _run_network(footage, folder, report, pair_graph(footage.count))
     focal = view.inner_width / 2 / np.tan(np.radians(horizontal_fov_deg) / 2) if horizontal_fov_deg else None
     return align(maps, footage.count, aspect=view.aspect, focal=focal)
 
 
+def _run_network(
+    footage: Footage, folder: Path, report: Callable[[float, str], None], pairs: Sequence[tuple[int, int]]
+) -> tuple[list[PairMaps], NetworkView]:
+    """The point maps of pairs of frames, and the view in which the network saw them."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = Dust3rNetwork.load(folder, device)
+    view = NetworkView.of(footage.width, footage.height, network.longest_side)
+    report(0.02, "")
+    return _point_maps(footage, network, view, pairs, lambda done: report(0.02 + 0.88 * done, "")), view
+
+
 def _point_maps(
-    footage: Footage, network: Dust3rNetwork, view: NetworkView, progress: Callable[[float], None]
+    footage: Footage,
+    network: Dust3rNetwork,
+    view: NetworkView,
+    pairs: Sequence[tuple[int, int]],
+    progress: Callable[[float], None],
 ) -> list[PairMaps]:
-    pairs = pair_graph(footage.count)
     size = BATCH[network.device.type]
     width, height = view.size
     work = footage.count + len(pairs)
