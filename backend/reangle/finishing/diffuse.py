@@ -135,22 +135,30 @@ def _prolong(coarse, open_, values):
 @numba.njit(**KERNEL)
 def _relax(values, given, open_, sweeps, keep, over):
     height, width, channels = values.shape
+    # Open pixels by colour of a chessboard, so that sweeps do not search the picture for them; most of it is known.
+    places = np.empty((2, (height * width + 1) // 2), np.int64)
+    found = np.zeros(2, np.int64)
+    for y in range(height):
+        for x in range(width):
+            if open_[y, x]:
+                colour = (y + x) % 2
+                places[colour, found[colour]] = y * width + x
+                found[colour] += 1
     for sweep in range(2 * sweeps):
-        for y in range(height):
-            for x in range((y + sweep) % 2, width, 2):
-                if not open_[y, x]:
-                    continue
-                count = 0
+        colour = sweep % 2
+        for n in range(found[colour]):
+            y, x = places[colour, n] // width, places[colour, n] % width
+            count = 0
+            for k in range(4):
+                j, i = y + (0, 0, 1, -1)[k], x + (1, -1, 0, 0)[k]
+                if 0 <= j < height and 0 <= i < width and (given[j, i] or open_[j, i]):
+                    count += 1
+            if count == 0:
+                continue
+            for c in range(channels):
+                total = np.float32(0)
                 for k in range(4):
                     j, i = y + (0, 0, 1, -1)[k], x + (1, -1, 0, 0)[k]
                     if 0 <= j < height and 0 <= i < width and (given[j, i] or open_[j, i]):
-                        count += 1
-                if count == 0:
-                    continue
-                for c in range(channels):
-                    total = np.float32(0)
-                    for k in range(4):
-                        j, i = y + (0, 0, 1, -1)[k], x + (1, -1, 0, 0)[k]
-                        if 0 <= j < height and 0 <= i < width and (given[j, i] or open_[j, i]):
-                            total += values[j, i, c]
-                    values[y, x, c] += over * (keep * total / count - values[y, x, c])
+                        total += values[j, i, c]
+                values[y, x, c] += over * (keep * total / count - values[y, x, c])

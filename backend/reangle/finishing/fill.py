@@ -51,7 +51,8 @@ class Filler:
         # The frame's own light at the rim, carried a little way into the hole, hides the seam.
         same = ring & recalled & (np.abs(recalled_depth - depth) < SAME_SURFACE * depth)
         shift = rgb.astype(np.float32) - colour
-        same &= np.abs(shift).max(-1) < MOST_SHIFT
+        # Of the ring alone: a maximum over three channels of the whole picture is slow.
+        same[same] = np.abs(shift[same]).max(-1) < MOST_SHIFT
         filled = colour + fade(shift, same, hole & recalled)
         rest = hole & ~recalled
         if rest.any():
