@@ -39,7 +39,7 @@ class Pace:
 RECIPES = {
     "mini": Recipe(
         shared_steps=0,
-        path_steps=60,
+        path_steps=15,
         rank=32,
         alpha=32.0,
         rate=3e-3,
