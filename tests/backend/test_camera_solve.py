@@ -199,6 +199,31 @@ def test_points_project_to_where_the_frames_see_them() -> None:
     assert off.max() < 3
 
 
+def test_briefly_seen_points_on_a_thing_that_moves_against_the_camera_are_not_handed_on() -> None:
+    truth = path(0, 0.8)
+    tracks = tracks_of(truth)
+    rng = np.random.default_rng(8)
+    # Seen from the camera it is a point at rest at a third of its distance. Its corners are lost after four frames.
+    thing = rng.uniform([-1.5, -1, 6], [1.5, 1, 6.5], (80, 3))
+    frame, track = (one.ravel() for one in np.mgrid[0:4, 0:80])
+    frame = frame + rng.integers(0, FRAMES - 4, 80)[track]
+    local = thing[track] - 3 * truth[frame, :3, 3]
+    uv = FOCAL * local[:, :2] / local[:, 2:] + K[:2, 2] + rng.normal(0, 0.08, (len(frame), 2))
+    both = Tracks.of(
+        np.concatenate([tracks.frame, frame]),
+        np.concatenate([tracks.track, tracks.count + track]),
+        np.concatenate([tracks.uv, uv]),
+        frames=FRAMES,
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    points = camera_from_tracks(both, FocalPrior()).points
+    known = {tuple(one) for one in uv.round(6).tolist()}
+    on_thing = np.array([tuple(one) in known for one in points.uv.round(6).tolist()])
+    assert len(points) > 200
+    assert not on_thing.any()
+
+
 def test_the_same_tracks_give_the_same_camera() -> None:
     tracks = tracks_of(path(6, 0.8), movers=60)
     first, second = (camera_from_tracks(tracks, FocalPrior()) for _ in range(2))

@@ -231,3 +231,18 @@ def test_noisy_points_do_not_bend_depth_that_is_right() -> None:
 
     assert spread_of(0.0) < 0.01
     assert spread_of(0.5) > 0.1
+
+
+def test_briefly_seen_points_far_from_the_networks_depth_do_not_bend_it() -> None:
+    scene = make_scene(arc(8), COUNT)
+    points = points_of(scene, 3)
+    first = points.uv[np.unique(points.point, return_index=True)[1]]
+    # Of a thing that moves along its epipolar lines: a group of points at half of their depth.
+    thing = (np.abs(first - (WIDTH / 4, HEIGHT / 2)) < (10, 8)).all(axis=1)
+    wrong = replace(points, xyz=np.where(thing[:, None], 0.5 * points.xyz, points.xyz))
+    depth = prediction(scene, noise=0.15)
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    around = (np.abs(columns - WIDTH / 4) < 8) & (np.abs(rows - HEIGHT / 2) < 6)
+    for one in (points, wrong):
+        world = run(depth, camera_of(scene, "moving", one))
+        assert np.median((world.depth / scene.depth)[~scene.moving & around]) == pytest.approx(1, abs=0.1)

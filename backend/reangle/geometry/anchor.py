@@ -26,6 +26,9 @@ LEAST_FRAMES_FITTED = 0.3
 """Share of the frames that must have enough points, or the points are not used."""
 TRUSTED_SIGMA = 0.03
 """Standard deviation of a point's log depth at which it counts half."""
+DOUBT, DOUBT_A_FRAME, LEAST_DOUBT = 2.0, 0.1, 0.25
+"""A point does not count if its correction is farther from the clip's median than so many spreads, and so many more for
+each frame that sees it, and than the last."""
 HALF_CONFIDENCE = 0.1
 """Standard deviation of log depth of a pixel whose confidence is 0.5."""
 FARTHEST = 5.0
@@ -148,6 +151,7 @@ def _fit_to_points(depth: FrameDepth, points: list[PointDepths], moving: np.ndar
         log_depth = -np.log(np.maximum(scale[frame] * values + shift[frame], least))
         weight = 1 / (1 + (one.sigma / TRUSTED_SIGMA) ** 2)
         samples.append(Samples(one.uv, log_depth, np.log(one.depth) - log_depth, weight))
+    samples = _believed(samples, points)
     height, width = depth.inverse.shape[1:]
     field = fit_field(samples, width / height)
     result, sigma = np.zeros_like(depth.inverse), np.zeros_like(depth.inverse)
@@ -156,6 +160,22 @@ def _fit_to_points(depth: FrameDepth, points: list[PointDepths], moving: np.ndar
         correction, sigma[frame] = field.at(frame, log_depth)
         result[frame] = np.exp(log_depth + correction)
     return _Fitted(result, sigma)
+
+
+def _believed(samples: list[Samples], points: list[PointDepths]) -> list[Samples]:
+    """The samples without the weight of points that are too far from the network's depth for how briefly they are seen.
+
+    A point on a thing that moves along its epipolar line looks at rest, at a wrong depth, for a while. What has been at
+    rest through many frames is right, and the network wrong.
+    """
+    middle = float(np.median(np.concatenate([one.correction for one in samples])))
+    off = [np.abs(one.correction - middle) for one in samples]
+    usual = spread(np.concatenate(off))
+    believed = []
+    for one, away, seen in zip(samples, off, points, strict=True):
+        limit = np.maximum(usual * (DOUBT + DOUBT_A_FRAME * seen.seen), LEAST_DOUBT)
+        believed.append(replace(one, weight=np.where(away > limit, 0, one.weight)))
+    return believed
 
 
 def _on_depth(points: list[PointDepths], depth: FrameDepth) -> list[PointDepths]:

@@ -32,26 +32,28 @@ class PointDepths:
     """Depths of static points in one frame, n each.
 
     uv: n x 2, share of width and height, 0 to 1. depth: planar z in the frame's camera. sigma: standard deviation of
-    log depth.
+    log depth. seen: in how many frames the point is.
     """
 
     uv: np.ndarray
     depth: np.ndarray
     sigma: np.ndarray
+    seen: np.ndarray
 
     def __len__(self) -> int:
         return len(self.depth)
 
     def subset(self, mask: np.ndarray) -> PointDepths:
-        return PointDepths(self.uv[mask], self.depth[mask], self.sigma[mask])
+        return PointDepths(self.uv[mask], self.depth[mask], self.sigma[mask], self.seen[mask])
 
 
 def depths_in_frames(camera: ClipCamera) -> list[PointDepths]:
     """Depths of the camera's points in each of the frames that see them."""
     points = camera.points
     if len(points) == 0:
-        return [PointDepths(np.zeros((0, 2)), np.zeros(0), np.zeros(0))] * camera.frame_count
+        return [PointDepths(np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros(0))] * camera.frame_count
     covariance = _covariance(points, camera)
+    seen_in = np.bincount(points.point, minlength=len(points))
     lists = []
     for frame in range(camera.frame_count):
         seen = points.frame == frame
@@ -64,7 +66,7 @@ def depths_in_frames(camera: ClipCamera) -> list[PointDepths]:
         uv = points.uv[seen] / (camera.width, camera.height)
         ahead &= ((uv > 0) & (uv < 1)).all(axis=1)
         z = xyz[ahead, 2]
-        lists.append(PointDepths(uv[ahead], z, np.sqrt(np.maximum(variance[ahead], 0)) / z))
+        lists.append(PointDepths(uv[ahead], z, np.sqrt(np.maximum(variance[ahead], 0)) / z, seen_in[index[ahead]]))
     return lists
 
 

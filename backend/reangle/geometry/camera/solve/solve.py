@@ -24,6 +24,10 @@ MEDIAN_DEPTH = 4.0
 """A solved world has no unit: its points are this far from the first camera, by their median."""
 LEAST_ANGLE_DEG = 0.4
 """Least angle between the rays of a point, for its depth to be known."""
+SURE_FRAMES, SURE_PX = 6, 0.8
+"""Points are handed on that so many frames see, and whose error is below this for frames 720 pixels wide."""
+LEAST_SURE = 60
+"""With fewer of them, all points are handed on."""
 LEAST_SHARE = 0.65
 TOLD = 0.5
 """The clip tells the lens if it leaves less than this share of the prior's uncertainty."""
@@ -136,16 +140,33 @@ def _points(solved: Solved, tracks: Tracks, xyz: np.ndarray) -> SparsePoints:
     used = keep[tracks.track] & (away < 2.0 * tracks.width / 720)
     seen = np.bincount(tracks.track[used], minlength=tracks.count)
     square = np.bincount(tracks.track[used], weights=away[used] ** 2, minlength=tracks.count)
+    error = np.sqrt(square / np.maximum(seen, 1))
     keep &= (seen >= 2) & (seen >= 0.5 * tracks.lengths)
+    sure = keep & _sure(seen, error, tracks)
+    if sure.sum() >= LEAST_SURE:
+        keep = sure
     used &= keep[tracks.track]
     number = np.cumsum(keep) - 1
     return SparsePoints(
         xyz[keep],
-        np.sqrt(square[keep] / seen[keep]),
+        error[keep],
         tracks.frame[used],
         number[tracks.track[used]],
         tracks.uv[used],
     )
+
+
+def _sure(seen: np.ndarray, error: np.ndarray, tracks: Tracks) -> np.ndarray:
+    """Points that more than chance makes agree with a camera: N bool. seen: observations. error: root mean square.
+
+    A thing that moves along its epipolar line looks like a point at rest at a wrong depth. Few do for long, and what is
+    seen in three frames nearly always agrees: a point takes up three of six coordinates.
+    """
+    left = np.maximum(2 * seen - 3, 1) / np.maximum(2 * seen, 1)
+    unbiased = error / np.sqrt(left)
+    long = seen >= min(SURE_FRAMES, max(3, tracks.frames // 4))
+    usual = float(np.median(unbiased[long])) if long.any() else 0.0
+    return long & (unbiased < max(SURE_PX * tracks.width / 720, 3 * usual))
 
 
 def _notes(solved: Solved, tracks: Tracks, points: SparsePoints) -> tuple[str, ...]:
