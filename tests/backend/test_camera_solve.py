@@ -12,6 +12,7 @@ import pytest
 from reangle.folders import ClipMetadata, DecodedClip
 from reangle.geometry.camera.solve.bundle import Freedom, Lens, Solution, adjust
 from reangle.geometry.camera.solve.choose import choose
+from reangle.geometry.camera.solve.movers import moving_masks
 from reangle.geometry.camera.solve.poses import triangulate
 from reangle.geometry.camera.solve.prior import FocalPrior, fov_of
 from reangle.geometry.camera.solve.solve import camera_from_tracks, solve_camera
@@ -149,6 +150,21 @@ def test_what_moves_is_masked_where_it_is() -> None:
     u, v = tracks.uv[(tracks.frame == 10) & (tracks.track >= 400)].mean(axis=0)
     assert middle[int(v * middle.shape[0] / HEIGHT), int(u * middle.shape[1] / WIDTH)]
     assert middle.mean() < 0.15
+
+
+def test_a_plain_thing_with_tracks_at_its_sides_only_is_masked_whole() -> None:
+    rng = np.random.default_rng(4)
+    sides = np.concatenate([rng.normal((x, y), 4, (12, 2)) for x in (250, 340) for y in (150, 230)])
+    wall = rng.uniform([0, 0], [WIDTH, HEIGHT], (300, 2))
+    wall = wall[(np.abs(wall - (295, 190)) > (60, 60)).any(axis=1)]
+    uv = np.concatenate([sides, wall])
+    moves = np.arange(len(uv)) < len(sides)
+    tracks = Tracks.of(np.zeros(len(uv)), np.arange(len(uv)), uv, frames=1, width=WIDTH, height=HEIGHT)
+    mask = moving_masks(tracks, moves, ~moves)[0]
+    rows = (np.array([150, 190, 230]) * mask.shape[0] / HEIGHT).astype(int)
+    columns = (np.array([250, 295, 340]) * mask.shape[1] / WIDTH).astype(int)
+    assert mask[np.ix_(rows, columns)].all()
+    assert mask.mean() < 0.1
 
 
 def test_the_artists_lens_is_held() -> None:

@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=6,
+    version=7,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),
