@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from reangle.generation.guide import WarpGuide
+from reangle.generation.video import decode_frames
 from reangle.generation.window import generate_latents
 from reangle.motion.examples import encode_example
 from reangle.video_models.base import VideoModel
@@ -69,3 +70,11 @@ def test_window_has_the_length_and_size_of_the_model(model: VideoModel, frames: 
     pictures = model.decode(latents(model, frames, None))
     assert pictures.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert pictures.dtype == np.uint8
+
+
+def test_frames_do_not_depend_on_latents_that_are_left_out(model: VideoModel, frames: np.ndarray) -> None:
+    window = latents(model, frames, None)
+    several = torch.cat([window, window[:, 1:].flip(1)], dim=1)
+    whole = model.decode(several)
+    for count in (1, 2, model.group + 1, 2 * model.group + 1, len(whole)):
+        assert np.array_equal(decode_frames(model, several, count, model.group), whole[:count])

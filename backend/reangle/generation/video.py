@@ -40,9 +40,8 @@ def generate_video(
     first_frame = task.first_frame
     for index, start in enumerate(windows.starts):
         if parts:
-            # The autoencoder is causal: later latents do not change this frame.
             place = start - windows.starts[index - 1]
-            first_frame = model.decode(parts[-1][:, : place // windows.group + 1])[place]
+            first_frame = decode_frames(model, parts[-1], place + 1, windows.group)[place]
         parts.append(
             generate_latents(
                 model,
@@ -56,4 +55,13 @@ def generate_video(
         )
     whole = join_windows(parts, windows)
     assert (whole.shape[1] - 1) * windows.group + 1 >= windows.count
-    return model.decode(whole)[: windows.count]
+    return decode_frames(model, whole, windows.count, windows.group)
+
+
+def decode_frames(model: VideoModel, latents: torch.Tensor, count: int, group: int) -> np.ndarray:
+    """The first `count` frames of latents, count x H x W x 3 uint8. group: frames of a latent after the first.
+
+    Autoencoders are causal, so later latents are not decoded. CogVideoX's takes the first three, then two at a time.
+    """
+    needed = max(3, (-(-(count - 1) // group) + 1) | 1)
+    return model.decode(latents[:, :needed])[:count]
