@@ -2,7 +2,7 @@
 """Pictures with exact depth for training the depth network.
 
 Two kinds: `solids`, the generated scenes of `scripts/train/scenes`, rendered by processes on a CPU; and `meshes`, the
-scenes of `scripts/train/meshes`, rendered on the training device.
+scenes of `scripts/train/meshes`, rendered on the training device, or by processes where that is the CPU.
 """
 
 from __future__ import annotations
@@ -49,6 +49,19 @@ def solids(seed: int) -> Iterator[dict[str, np.ndarray]]:
         }
 
 
+def meshes(seed: int, assets: Path) -> Iterator[dict[str, np.ndarray]]:
+    """Pictures of new mesh scenes, rendered in this process on the CPU."""
+    stream = SceneStream(assets, seed, "cpu")
+    while True:
+        yield {name: values.numpy() for name, values in _drawn(stream, 1).items()}
+
+
+def _drawn(stream: SceneStream, count: int) -> dict[str, Tensor]:
+    seen = stream.batch(count, HEIGHT, WIDTH)
+    depth = torch.where(seen.sky, torch.zeros_like(seen.depth), seen.depth)
+    return {"rgb": (seen.rgb[:, 0] * 255 + 0.5).to(torch.uint8), "depth": depth[:, 0].half()}
+
+
 class MeshPictures:
     """A feed of pictures of fresh mesh scenes, rendered on the training device between the steps.
 
@@ -60,9 +73,7 @@ class MeshPictures:
         self._stream = SceneStream(assets, seed, store.arrays["rgb"].device, workers)
 
     def refresh(self) -> None:
-        seen = self._stream.batch(self._each, HEIGHT, WIDTH)
-        depth = torch.where(seen.sky, torch.zeros_like(seen.depth), seen.depth)
-        self.store.add({"rgb": seen.rgb[:, 0] * 255 + 0.5, "depth": depth[:, 0]})
+        self.store.add(_drawn(self._stream, self._each))
 
     def stop(self) -> None:
         self._stream.close()

@@ -145,6 +145,9 @@ class _Ring:
 
 def _fill(make: Make, path: Path, fields: Mapping[str, Field], seed: int) -> None:
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        # On a busy machine the training goes first.
+        os.nice(10)
     ring, parent = _Ring(path, fields), os.getppid()
     for samples in make(seed):
         count = len(next(iter(samples.values())))
