@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,7 +69,21 @@ def test_textured_surfaces_get_the_depth_that_the_pictures_agree_on(
     assert np.median(error(wrong, room)[static]) > 0.03
     assert np.median(error(refined, room)[static]) < 0.015
     assert np.median(refined.confidence[static]) > 0.7
-    np.testing.assert_array_equal(refined.depth[wrong.moving], wrong.depth[wrong.moving])
+    # Movers cannot be compared between frames, but are corrected as what is around them.
+    assert np.mean(error(refined, room)[wrong.moving]) < np.mean(error(wrong, room)[wrong.moving])
+
+
+def test_soft_edges_become_sharp_and_what_moves_is_found(room: Scene, wrong: WorldDepth, tmp_path: Path) -> None:
+    soft = np.stack([cv2.GaussianBlur(one, (0, 0), 10) for one in wrong.depth])
+    nothing = replace(wrong, depth=soft, moving=np.zeros_like(wrong.moving))
+    refined = refine(nothing, room, textured_footage(room, tmp_path))
+    off_before, off_after = ((error(one, room) > 0.15)[~wrong.moving].mean() for one in (nothing, refined))
+    assert off_after < 0.7 * off_before
+    both = (refined.moving & wrong.moving).sum()
+    assert both > 0.6 * wrong.moving.sum()
+    middle = slice(2, -2)
+    # Too few frames look at what the first and the last ones show.
+    assert (refined.moving & wrong.moving)[middle].sum() > 0.4 * refined.moving[middle].sum()
 
 
 def test_a_wall_without_texture_keeps_its_depth_and_low_confidence(
@@ -80,7 +95,7 @@ def test_a_wall_without_texture_keeps_its_depth_and_low_confidence(
     inside = np.stack([cv2.erode(one.astype(np.uint8), np.ones((25, 25), np.uint8)) for one in wall]) > 0
     assert inside.sum() > 1000
     change = np.abs(refined.depth / wrong.depth - 1)[inside]
-    assert np.percentile(change, 95) < 0.045
+    assert np.percentile(change, 95) < 0.1
     assert np.percentile(refined.confidence[inside], 95) < 0.65
     assert np.median(error(refined, room)[~inside & ~wrong.moving]) < 0.02
 

@@ -85,7 +85,7 @@ def anchor(depth: FrameDepth, camera: ClipCamera, footage: Footage, report: Repo
         moves = camera.motion == "moving"
         steady, disagreement = steady_static(fitted.depth, usable, K, world_from_camera, moving_camera=moves)
     report(0.9, "")
-    steady = follow_ground(steady, moving, usable)
+    steady = follow_ground(steady, moving, usable, K[:, 0, 0])
     confidence = confidence_of(np.hypot(fitted.sigma, disagreement)) * depth.confidence
     return WorldDepth(
         np.where(valid, steady, 0), valid, np.where(valid, confidence, 0).astype(np.float32), moving, notes

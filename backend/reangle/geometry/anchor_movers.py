@@ -15,7 +15,11 @@ LEAST_AREA = 0.0005
 CONTACT = 0.2
 """Lowest part of a mover, as a share of its height, that may touch the ground."""
 LARGEST_STEP = 0.35
-"""Most difference in log depth between a mover and the ground just below it if it touches the ground."""
+"""Most difference in log depth between a mover and the surface just below it if it touches that."""
+LARGEST_STEP_ON_GROUND = 1.2
+"""The same, if the surface rises as grounds do."""
+GROUND_RISE = 0.6
+"""Growth of a ground's 1 / depth over the picture's height, as a share of itself: a wall's is far less."""
 BAND = 0.05
 """Width of the band of ground around a mover's lowest part, as a share of the picture's height."""
 LARGEST_SMOOTHING = 0.1
@@ -26,8 +30,8 @@ SMOOTHING_FRAMES = 3.0
 
 @dataclass(frozen=True, eq=False)
 class _Blob:
-    """One connected mover in one frame. area: in pixels. middle: median of its log depth. step: log of the ground's
-    depth over its own at its contact; NaN if it does not touch."""
+    """One connected mover in one frame. area: in pixels. middle: median of its log depth, once it is no deeper than it
+    is wide. step: log of the ground's depth over its own at its contact; NaN if it does not touch."""
 
     frame: int
     label: int
@@ -36,17 +40,19 @@ class _Blob:
     step: float
 
 
-def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray) -> np.ndarray:
+def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, focal: np.ndarray) -> np.ndarray:
     """Depth (T x h x w) whose movers meet the ground where they touch it.
 
     A mover keeps its shape: all of its depth in a frame is scaled by one factor, with which its lowest contour gets
-    the depth of the static ground around it. It touches if the two differ by less than LARGEST_STEP and the ground
+    the depth of the static ground around it; but one that touches is no deeper than it is wide: a network that does
+    not see it gives it the background's depth. It touches if the two differ by less than LARGEST_STEP and the ground
     there rises away from the camera, as floors do and walls do not. Movers are followed through time by their overlap,
     and their median depth is smoothed over time, whether they touch or not.
-    moving, usable: T x h x w bool; usable marks static pixels with depth.
+    moving, usable: T x h x w bool; usable marks static pixels with depth. focal: T, in pixels.
     """
     labels, blobs, tracks = [], [], []
     before: dict[int, int] = {}
+    result = depth.copy()
     for frame, mask in enumerate(moving):
         count, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         now: dict[int, int] = {}
@@ -55,7 +61,10 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray) -> 
             if area < LEAST_AREA * mask.size:
                 continue
             step = _contact_step(depth[frame], label == number, usable[frame], stats[number])
-            middle = float(np.median(np.log(np.maximum(depth[frame][label == number], 1e-9))))
+            inside = label == number
+            if np.isfinite(step):
+                result[frame][inside] = _no_deeper(depth[frame], inside, stats[number], step, float(focal[frame]))
+            middle = float(np.median(np.log(np.maximum(result[frame][inside], 1e-9))))
             blobs.append(_Blob(frame, number, area, middle, step))
             track = len(tracks)
             if frame and before:
@@ -70,13 +79,22 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray) -> 
             now[number] = track
         labels.append(label)
         before = now
-    result = depth.copy()
     for track in tracks:
         own = [blobs[index] for index in track]
         for blob, step in zip(own, _smooth(own), strict=True):
             if step:
                 result[blob.frame][labels[blob.frame] == blob.label] *= np.float32(np.exp(step))
     return result
+
+
+def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, step: float, focal: float) -> np.ndarray:
+    """The depth (n) of a mover's pixels, within half of its width from that of its contact, which `step` leads to."""
+    values = depth[inside]
+    top, across, tall = (int(value) for value in stats[1:4])
+    rows = np.nonzero(inside)[0]
+    at_contact = float(np.median(values[rows >= top + tall - 1 - max(2, CONTACT * tall)]))
+    half = 0.5 * across / focal
+    return np.clip(values, at_contact * (1 - half), at_contact * (1 + half))
 
 
 def _smooth(blobs: list[_Blob]) -> np.ndarray:
@@ -136,7 +154,8 @@ def _contact_step(depth: np.ndarray, mask: np.ndarray, usable: np.ndarray, stats
     inside = [np.median(depth[max(top, low - 2) : low + 1, at]) for low, at in zip(bottom, columns, strict=True)]
     steps = np.log(1 / np.maximum(ground, 1e-9) / np.array(inside))
     step = float(np.median(steps[ground > 0])) if (ground > 0).any() else float("nan")
-    return step if abs(step) < LARGEST_STEP else float("nan")
+    rises = plane[1] * height > GROUND_RISE * float(np.median(np.abs(ground)))
+    return step if abs(step) < (LARGEST_STEP_ON_GROUND if rises else LARGEST_STEP) else float("nan")
 
 
 def _plane(columns: np.ndarray, rows: np.ndarray, inverse: np.ndarray) -> np.ndarray | None:

@@ -20,13 +20,13 @@ from reangle.geometry.noise import noise_of
 
 _KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
 
-REACH = 2
+REACH = 3
 """Half the length of a ramp in pixels of the provider's depth: its blur."""
 
-WINDOW = 4
+WINDOW = 6
 """Provider's pixels around a ramp's pixel from which the two surfaces and their colours are taken."""
 
-SPREAD = np.float32(2.5)
+SPREAD = np.float32(3.5)
 """Standard deviation in provider's pixels of the weight of such a pixel."""
 
 NOISES = np.float32(6)
@@ -44,7 +44,7 @@ SEPARATE = np.float32(0.7)
 UNLIKE = np.float32(0.02)
 """Likeness of colours that have nothing in common, so that one odd pixel does not decide."""
 
-PRIOR = np.float32(6)
+PRIOR = np.float32(1)
 """Log odds between the two ends of a ramp before colours are looked at."""
 
 SURE = np.float32(1.5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels of the plane sweep: how well neighbour frames agree with a frame at several depths, and the best depth.
+"""Kernels of the plane sweep: how well neighbour frames agree with a frame on several planes, and the best plane.
 
 Arrays are float32 unless said otherwise, and kernels release the interpreter's lock.
 """
@@ -18,32 +18,36 @@ UNSEEN = np.float32(0.6)
 NOISE = np.float32(2.5)
 """Standard deviation, in grey levels of 255, of a window that tells nothing."""
 
-
 WINDOW = 2 * RADIUS + 1
+SINGLE = np.float32(0.4)
+"""Share of a pixel's own difference in the cost; the rest is its window's, which is blind to where in it an edge is."""
+UNLIKE = np.float32(24)
+"""Difference of a pixel, in grey levels of 255, that costs most."""
 PRIOR = np.float32(0.01)
 """Cost of a depth one standard deviation away from the first one."""
-FARTHEST_PRIOR = np.float32(25)
+FARTHEST_PRIOR = np.float32(4)
 """The prior's cost ends to rise at the square root of this many standard deviations."""
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
-def _warp_row(image, usable, t, s, depth, factor, y, warped, seen):
-    """Row y of a neighbour's image as the frame would see it with its surface at depth * factor; seen: 1 where it does.
+def _warp_row(image, usable, t, s, inverse, offset, y, warped, seen):
+    """Row y of a neighbour's image as the frame would see it at 1 / depth inverse + offset; seen: 1 where it does.
 
     warped has RADIUS more pixels at both ends, which stay 0.
     """
-    height, width = depth.shape
+    height, width = image.shape
     half, limit_x, limit_y = np.float32(0.5), np.float32(width - 1.001), np.float32(height - 1.001)
     yy = np.float32(y) + half
     b0, b1, b2 = t[0, 1] * yy + t[0, 2], t[1, 1] * yy + t[1, 2], t[2, 1] * yy + t[2, 2]
     for x in range(width):
         xx = np.float32(x) + half
-        z = depth[y, x] * factor
-        there = z * (t[2, 0] * xx + b2) + s[2]
+        k = inverse[y, x] + offset
+        # In units of the pixel's own depth.
+        there = t[2, 0] * xx + b2 + k * s[2]
         over = np.float32(1) / max(there, np.float32(1e-6))
-        u = (z * (t[0, 0] * xx + b0) + s[0]) * over - half
-        v = (z * (t[1, 0] * xx + b1) + s[1]) * over - half
-        inside = there > 1e-6 and u >= 0 and v >= 0 and u <= limit_x and v <= limit_y
+        u = (t[0, 0] * xx + b0 + k * s[0]) * over - half
+        v = (t[1, 0] * xx + b1 + k * s[1]) * over - half
+        inside = k > 0 and there > 1e-6 and u >= 0 and v >= 0 and u <= limit_x and v <= limit_y
         u = min(max(u, np.float32(0)), limit_x)
         v = min(max(v, np.float32(0)), limit_y)
         column, row = int(u), int(v)
@@ -55,7 +59,7 @@ def _warp_row(image, usable, t, s, depth, factor, y, warped, seen):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def _window_means(image):
+def window_means(image):
     """Mean and variance (h x w each) of the window around each pixel, cut at the borders, and its area."""
     height, width = image.shape
     mean, variance, area = np.empty_like(image), np.empty_like(image), np.empty_like(image)
@@ -74,35 +78,36 @@ def _window_means(image):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def sweep(image, images, usable, others, turns, shifts, depth, sigma, offsets, volume):
-    """Fill volume (h x w x D) with costs, 0 (agrees) to about 1, of the depths depth * exp(offsets) (D offsets).
+def sweep(image, images, usable, others, turns, shifts, inverse, offsets, expected, sigma, volume):
+    """Fill volume (h x w x D) with costs, 0 (agrees) to about 0.6, of 1 / depth inverse + offsets (h x w and D).
 
-    The cost of one neighbour is 1 minus the zero-mean normalised cross-correlation of the windows, which exposure does
-    not change, halved; where the window has no texture, all costs tend to 0.5. The two best neighbours of three or more
-    count, because the others may be occluded. A prior rises with the offset in units of sigma.
+    The cost of one neighbour mixes 1 minus the zero-mean normalised cross-correlation of the windows, which exposure
+    does not change, halved, with the pixel's own difference from both windows' means; where the window has no texture,
+    all costs tend to 0.3. The two best neighbours of three or more count, because the others may be occluded. A prior
+    rises with the distance from the expected depth.
     image: h x w. images, usable: T x h x w (usable bool). others: N int64, the neighbours. turns, shifts: N x 3 x 3 and
-    N x 3, see `steady.pixel_maps`. depth, sigma: h x w.
+    N x 3, see `steady.pixel_maps`. expected, sigma: h x w, log of 1 / depth and its standard deviation.
     """
     height, width = image.shape
     count = len(others)
-    mean, variance, area = _window_means(image)
+    mean, variance, area = window_means(image)
     warped = np.zeros(width + 2 * RADIUS, np.float32)
     padded = np.zeros((height, width + 2 * RADIUS), np.float32)
     padded[:, RADIUS : RADIUS + width] = image
     seen = np.empty((WINDOW, width), np.float32)
-    sums = np.empty((3, WINDOW, width), np.float32)
+    sums = np.empty((4, WINDOW, width), np.float32)
     costs = np.empty((count, height, width), np.float32)
     floor = NOISE * NOISE
-    half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
+    half, zero, one, least = np.float32(0.5), np.float32(0), np.float32(1), np.float32(1e-9)
     for d in range(len(offsets)):
-        factor = np.float32(math.exp(offsets[d]))
+        offset = offsets[d]
         for n in range(count):
             turn, shift = turns[n].astype(np.float32), shifts[n].astype(np.float32)
             sums[:] = zero
             for y in range(height + RADIUS):
                 slot = y % WINDOW
                 if y < height:
-                    _warp_row(images[others[n]], usable[others[n]], turn, shift, depth, factor, y, warped, seen[slot])
+                    _warp_row(images[others[n]], usable[others[n]], turn, shift, inverse, offset, y, warped, seen[slot])
                     for x in range(width):
                         total, square, product = zero, zero, zero
                         for step in range(WINDOW):
@@ -111,6 +116,7 @@ def sweep(image, images, usable, others, turns, shifts, depth, sigma, offsets, v
                             square += value * value
                             product += value * padded[y, x + step]
                         sums[0, slot, x], sums[1, slot, x], sums[2, slot, x] = total, square, product
+                        sums[3, slot, x] = warped[x + RADIUS]
                 else:
                     sums[:, slot] = zero
                 middle = y - RADIUS
@@ -127,7 +133,9 @@ def sweep(image, images, usable, others, turns, shifts, depth, sigma, offsets, v
                     other_variance = max(square * share - other_mean * other_mean, zero)
                     covariance = product * share - other_mean * mean[middle, x]
                     alike = covariance / (math.sqrt(variance[middle, x] * other_variance) + floor)
-                    cost = half * (one - alike)
+                    apart = abs(sums[3, middle % WINDOW, x] - other_mean - image[middle, x] + mean[middle, x])
+                    apart = min(apart / UNLIKE, one)
+                    cost = half * ((one - SINGLE) * (one - alike) + SINGLE * apart)
                     costs[n, middle, x] = cost if seen[middle % WINDOW, x] > 0 else UNSEEN
         for y in range(height):
             for x in range(width):
@@ -136,7 +144,7 @@ def sweep(image, images, usable, others, turns, shifts, depth, sigma, offsets, v
                     cost = costs[n, y, x]
                     second = min(second, max(cost, best))
                     best = min(best, cost)
-                away = offsets[d] / sigma[y, x]
+                away = (math.log(max(inverse[y, x] + offset, least)) - expected[y, x]) / sigma[y, x]
                 prior = PRIOR * min(away * away, FARTHEST_PRIOR)
                 volume[y, x, d] = prior + (best if count < 3 else half * (best + second))
 
@@ -192,7 +200,7 @@ def _relax(cost, before, now, total, contrast, small, large):
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def best_labels(total, volume, label, cost, margin):
     """The best label of each pixel with a part of a label (a parabola), its cost in the volume, and by how much labels
-    more than one away are worse, all h x w."""
+    more than two away are worse, all h x w."""
     height, width, labels = total.shape
     for y in range(height):
         for x in range(width):
@@ -210,41 +218,57 @@ def best_labels(total, volume, label, cost, margin):
             cost[y, x] = volume[y, x, best]
             second = np.float32(1e9)
             for d in range(labels):
-                if d < best - 1 or d > best + 1:
+                if d < best - 2 or d > best + 2:
                     second = min(second, total[y, x, d])
+            # Four paths were added.
             margin[y, x] = (second - total[y, x, best]) * np.float32(0.25)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
-def spread_values(values, weights, guide, reach, contrast):
-    """Values (h x w) smoothed along the guide's surfaces, weighted; changed in place, like the weights.
+def lowest(volume, shift):
+    """Fill shift (h x w) with where, from -n to n, the cost of volume (h x w x (2 n + 1)) is lowest, by a parabola.
 
-    A recursive domain transform filter (Gastal and Oliveira 2011) of three passes. reach: in pixels. guide: h x w x c,
-    in units of which `contrast` separates surfaces.
+    It is 0 where that is at an end.
     """
-    height, width, channels = guide.shape
+    height, width, labels = volume.shape
+    for y in range(height):
+        for x in range(width):
+            best = 0
+            for d in range(1, labels):
+                if volume[y, x, d] < volume[y, x, best]:
+                    best = d
+            shift[y, x] = np.float32(0)
+            if 0 < best < labels - 1:
+                before, here, after = volume[y, x, best - 1], volume[y, x, best], volume[y, x, best + 1]
+                part = np.float32(0.5) * (before - after) / max(before - 2 * here + after, np.float32(1e-9))
+                shift[y, x] = np.float32(best - labels // 2) + part
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+def spread_values(values, weights, across, down, reach):
+    """Values (h x w) smoothed along surfaces, weighted; changed in place, like the weights: divide one by the other.
+
+    A recursive domain transform filter (Gastal and Oliveira 2011) of three passes. across, down: h x (w - 1) and
+    (h - 1) x w, how far apart neighbours are, in units that separate surfaces. reach: in pixels.
+    """
+    height, width = values.shape
+    one = np.float32(1)
     for y in range(height):
         for x in range(width):
             values[y, x] *= weights[y, x]
     for turn in range(3):
-        decay = -math.sqrt(2.0) / (reach * math.sqrt(3.0) * 2.0 ** (2 - turn) / math.sqrt(4.0**3 - 1))
+        decay = np.float32(-math.sqrt(2.0) / (reach * math.sqrt(3.0) * 2.0 ** (2 - turn) / math.sqrt(4.0**3 - 1)))
         for y in range(height):
             for sign in (1, -1):
                 for step in range(1, width):
                     x = step if sign == 1 else width - 1 - step
-                    apart = 0.0
-                    for c in range(channels):
-                        apart += abs(guide[y, x, c] - guide[y, x - sign, c])
-                    a = np.float32(math.exp(decay * (1 + reach / contrast * apart)))
+                    a = math.exp(decay * (one + reach * across[y, min(x, x - sign)]))
                     values[y, x] += a * (values[y, x - sign] - values[y, x])
                     weights[y, x] += a * (weights[y, x - sign] - weights[y, x])
         for sign in (1, -1):
             for step in range(1, height):
                 y = step if sign == 1 else height - 1 - step
                 for x in range(width):
-                    apart = 0.0
-                    for c in range(channels):
-                        apart += abs(guide[y, x, c] - guide[y - sign, x, c])
-                    a = np.float32(math.exp(decay * (1 + reach / contrast * apart)))
+                    a = math.exp(decay * (one + reach * down[min(y, y - sign), x]))
                     values[y, x] += a * (values[y - sign, x] - values[y, x])
                     weights[y, x] += a * (weights[y - sign, x] - weights[y, x])

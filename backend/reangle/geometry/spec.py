@@ -44,7 +44,7 @@ class GeometryParams:
 
 GLANCE = StageSpec(
     kind="glance",
-    version=4,
+    version=5,
     params=GlanceParams,
     reads={"decode": DecodedClip},
     writes=GeometryFolder,
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=10,
+    version=11,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),

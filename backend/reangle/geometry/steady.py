@@ -140,12 +140,12 @@ def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
         there, u, v = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
         ratios, found = np.empty((count, width), np.float32), np.zeros(width, np.int64)
         for n in range(count):
-            _project_row(inverse[i, row], row, turns[n], shifts[n], there, u, v)
+            project_row(inverse[i, row], row, turns[n], shifts[n], there, u, v)
             seen, ratio = inverse[others[n]], ratios[n]
             for column in range(width):
                 value = np.float32(np.inf)
                 if there[column] > 0 and u[column] >= 0 and v[column] >= 0 and u[column] < width and v[column] < height:
-                    close = _lookup(seen, u[column], v[column]) * there[column]
+                    close = lookup(seen, u[column], v[column]) * there[column]
                     if lowest < close < highest:
                         value = close
                         found[column] += 1
@@ -165,7 +165,7 @@ def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
 
 
 @numba.njit(**_KERNEL)
-def _project_row(inverse, row, turn, shift, there, u, v):
+def project_row(inverse, row, turn, shift, there, u, v):
     """Where another frame sees the row's pixels, and their depth there, 0 if it cannot. inverse: w, 1 / depth."""
     half, zero, one, least = np.float32(0.5), np.float32(0), np.float32(1), np.float32(1e-6)
     y = np.float32(row) + half
@@ -192,7 +192,7 @@ def _exchange(first, second):
 
 
 @numba.njit(**_KERNEL, inline="always")
-def _lookup(inverse, u, v):
+def lookup(inverse, u, v):
     """1 / depth of a frame (h x w) at a position: bilinear on a surface, nearest at an edge; 0 where not usable."""
     height, width = inverse.shape
     half, zero, one = np.float32(0.5), np.float32(0), np.float32(1)
