@@ -42,7 +42,7 @@ class Library:
     """Meshes, textures and skies.
 
     triangles: T x 12, a corner, the material's index as bits, two edges (each padded to four). attributes: T x 9, three
-    packed normals, three uv. nodes: T x 16, see caster.cu. mesh_first: M + 1, first triangle of each mesh. mesh_boxes:
+    packed normals, three uv. nodes: T x 16, see rays.h. mesh_first: M + 1, first triangle of each mesh. mesh_boxes:
     M x 6, low and high corner. supports: M x 4 x 5, y, x0, x1, z0, z1 of surfaces to stand on; zeros for none.
     materials: P x 8, linear colour, shine, texture or -1, whether its texture has holes. texels: RGBA with mip chains;
     textures: N x 2, first texel, log2 of the side. skies: S x h x w x 3, linear, mean luminance about 1.
@@ -292,7 +292,7 @@ def _directions() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _harmonics(skies: np.ndarray) -> np.ndarray:
-    """S x 27 coefficients of the light that a white surface reflects, for the basis in caster.cu.
+    """S x 27 coefficients of the light that a white surface reflects, for the basis in light.h.
 
     Ramamoorthi and Hanrahan, "An efficient representation for irradiance environment maps", 2001.
     """

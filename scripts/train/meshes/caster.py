@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compile caster.cu (and hierarchies.cpp) for the CPU or a GPU, and call it.
+"""Compile caster.cu with its headers (and hierarchies.cpp) for the CPU or a GPU, and call it.
 
 g++ (with OpenMP) builds hierarchies and renders on the CPU; nvcc builds the same source for the GPU. Both libraries are
 plain C interfaces that take pointers, so tensors of torch pass through without a copy.
@@ -25,7 +25,7 @@ import torch
 from scripts.train.meshes.assets import Library
 
 SOURCE = Path(__file__).with_name("caster.cu")
-BUILDER, LAYOUT = Path(__file__).with_name("hierarchies.cpp"), Path(__file__).with_name("layout.h")
+BUILDER = Path(__file__).with_name("hierarchies.cpp")
 INSTANCE, VIEW, GROUND = 32, 64, 16
 """Row lengths, as in layout.h."""
 _LOCKS = {"cpu": threading.Lock(), "cuda": threading.Lock()}
@@ -75,7 +75,7 @@ def _compile(kind: str) -> ctypes.CDLL:
         command = [compiler, "-O3", "-use_fast_math", f"-arch=sm_{major}{minor}", "-shared", "-Xcompiler", "-fPIC"]
         command += [str(SOURCE), "-o"]
     key = hashlib.sha256(
-        b"".join(path.read_bytes() for path in (SOURCE, BUILDER, LAYOUT))
+        b"".join(path.read_bytes() for path in (SOURCE, BUILDER, *sorted(SOURCE.parent.glob("*.h"))))
         + " ".join(command).encode()
         + os.uname().nodename.encode()
     ).hexdigest()
@@ -151,7 +151,7 @@ class Caster:
         self._library = _Library(*(self._kept[name].data_ptr() for name in OF_LIBRARY), width, height)
 
     def cast(self, built: Built, views: np.ndarray, frames: int, height: int, width: int) -> Cast:
-        """Render scenes x frames views (rows of VIEW numbers, see caster.cu)."""
+        """Render scenes x frames views (rows of VIEW numbers, see light.h)."""
         tensors = [self._there(array) for array in (built.nodes, built.rows, built.first, views.astype(np.float32))]
         scenes = _Scenes(*(tensor.data_ptr() for tensor in tensors), frames)
         shape = (len(views), height, width)

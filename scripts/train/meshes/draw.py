@@ -24,7 +24,7 @@ BLUR_SAMPLES = 5
 class Drawn:
     """One scene.
 
-    view: VIEW numbers as in caster.cu, whose lens and pose are still to be set. across: horizontal field of view in
+    view: VIEW numbers as in light.h, whose lens and pose are still to be set. across: horizontal field of view in
     radians. pose: world_from_camera, 4 x 4. shift, turn: from one frame to the next, metres and a rotation vector, in
     the first camera's axes. exposure: brightness to which a picture is brought, and contrast of the tone curve.
     """
@@ -60,7 +60,7 @@ def draw(library: Library, prober: Prober, rng: np.random.Generator, kind: str |
 
 
 def _light(stage: Stage, place: Place, view: np.ndarray) -> None:
-    """A sky, and a sun or a lamp: see the rows of views in caster.cu."""
+    """A sky, and a sun or a lamp: see the rows of views in light.h."""
     rng, library = stage.rng, stage.library
     group = "outdoor" if place.outdoors or place.windows else "room"
     if group not in library.sky_groups or rng.random() < 0.1:

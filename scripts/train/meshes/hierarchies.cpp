@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds bounding volume hierarchies on the CPU, in the layout that caster.cu reads.
+// Builds bounding volume hierarchies on the CPU, in the layout that rays.h reads.
 #include "layout.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What caster.cu and hierarchies.cpp share.
+// What the ray caster and hierarchies.cpp share.
 #pragma once
 
 #include <math.h>

@@ -11,7 +11,7 @@ from scripts.train.meshes.assets import Library
 from scripts.train.meshes.caster import INSTANCE, Built, build_scenes
 
 BOX_MAPPED, TURNED_TEXTURE = 1, 32
-"""Flags of an instance, as in caster.cu."""
+"""Flags of an instance, as in surfaces.h and rays.h."""
 
 
 @dataclass(frozen=True)
