@@ -238,7 +238,7 @@ def test_briefly_seen_points_far_from_the_networks_depth_do_not_bend_it() -> Non
     points = points_of(scene, 3)
     first = points.uv[np.unique(points.point, return_index=True)[1]]
     # Of a thing that moves along its epipolar lines: a group of points at half of their depth.
-    thing = (np.abs(first - (WIDTH / 4, HEIGHT / 2)) < (10, 8)).all(axis=1)
+    thing = np.all(np.abs(first - (WIDTH / 4, HEIGHT / 2)) < (10, 8), axis=1)
     wrong = replace(points, xyz=np.where(thing[:, None], 0.5 * points.xyz, points.xyz))
     depth = prediction(scene, noise=0.15)
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]

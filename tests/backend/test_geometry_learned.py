@@ -106,7 +106,7 @@ def test_dust3r_runs_once_for_camera_and_depth(dust3r: Path, tmp_path: Path, mon
     assert K[0, 0] == pytest.approx(K[1, 1], rel=1e-9)
     np.testing.assert_allclose(K[:2, 2], (37, 25))
     with np.load(GeometryFolder(tmp_path / "out").cloud, allow_pickle=False) as cloud:
-        assert set(cloud.files) == {"depth", "rgb", "K", "world_from_camera", "dynamic"}
+        assert {"depth", "rgb", "K", "world_from_camera", "dynamic"} <= set(cloud.files)
 
 
 def test_dust3r_keeps_a_given_field_of_view(dust3r: Path, tmp_path: Path) -> None:

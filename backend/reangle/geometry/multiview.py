@@ -100,10 +100,12 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
     doubtful = compared & ~agreed
     if doubtful.sum() > MOST_MOVING * max(compared.sum(), 1):
         return None, agreed
-    unsure, doubtful = world.valid & ~agreed, doubtful | world.moving
-    moving = world.moving | np.stack([_movers(*both) for both in zip(unsure, doubtful, strict=True)])
     # What has no texture agrees with anything.
-    sure = agreed & textured & ~moving & np.stack([one.margin > LEAST_MARGIN for one in found])
+    sure = agreed & textured & np.stack([one.margin > LEAST_MARGIN for one in found])
+    known = world.moving & ~sure
+    unsure, doubtful = (world.valid & ~agreed) | known, doubtful | known
+    moving = np.stack([_movers(*both) for both in zip(unsure, doubtful, strict=True)])
+    sure &= ~moving
     offset = np.where(sure, -np.log(np.where(sure, merged, 1) * np.where(world.valid, world.depth, 1)), 0)
     offset = offset.astype(np.float32)
     for frame in range(count):

@@ -36,6 +36,8 @@ SMALL_STEP, LARGE_STEP = np.float32(0.03), np.float32(0.25)
 """Costs of a change between neighbouring pixels: by one plane, by more."""
 TEXTURE = 2 * NOISE
 """Standard deviation, in grey levels of 255, of a window that has texture."""
+RIM = 5
+"""Pixels by which masks of movers, which come from sparse points, may be too wide."""
 COARSE = 12
 """Distance in pixels of the pixels whose parallax chooses neighbours."""
 
@@ -95,7 +97,7 @@ class Search:
     def of(cls, world: WorldDepth, camera: ClipCamera, pictures: Pictures) -> Search | None:
         """None if no frame has neighbours with parallax."""
         count, height, width = world.depth.shape
-        usable = world.valid & ~grown(world.moving)
+        usable = world.valid & ~_cores(world.moving)
         K, world_from_camera = camera.K_at(width, height), camera.world_from_camera
         chosen = [_neighbours(world, usable, K, world_from_camera, frame) for frame in range(count)]
         neighbours, wide = [near for near, _ in chosen], [far for _, far in chosen]
@@ -172,9 +174,10 @@ class Search:
         return volume
 
 
-def grown(masks: np.ndarray) -> np.ndarray:
-    """T x h x w bool, with one more pixel around."""
-    return np.stack([cv2.dilate(one.astype(np.uint8), np.ones((3, 3), np.uint8)) for one in masks]) > 0
+def _cores(masks: np.ndarray) -> np.ndarray:
+    """T x h x w bool, without the RIM along the outline, which is a guess."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1,) * 2)
+    return np.stack([cv2.erode(one.astype(np.uint8), kernel) for one in masks]) > 0
 
 
 def parallax(depth: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, frame: int, other: int) -> np.ndarray:
