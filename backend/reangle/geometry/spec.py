@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=11,
+    version=12,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),
