@@ -100,6 +100,13 @@ def test_a_wall_without_texture_keeps_its_depth_and_low_confidence(
     assert np.median(error(refined, room)[~inside & ~wrong.moving]) < 0.02
 
 
+def test_a_wrong_camera_changes_nothing_and_is_said(room: Scene, wrong: WorldDepth, tmp_path: Path) -> None:
+    backwards = replace(room, world_from_camera=room.world_from_camera[::-1])
+    refined = refine(wrong, backwards, textured_footage(room, tmp_path))
+    np.testing.assert_array_equal(refined.depth, wrong.depth)
+    assert "do not agree" in refined.notes[-1]
+
+
 @pytest.mark.parametrize("motion", ["still", "turning"])
 def test_a_camera_without_parallax_changes_nothing(
     motion: Motion, room: Scene, wrong: WorldDepth, tmp_path: Path

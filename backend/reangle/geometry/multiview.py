@@ -44,13 +44,13 @@ CLOSE = np.float32(0.15)
 """Share of sure pixels around that is close."""
 ANCHOR_WEIGHT = np.float32(0.02)
 """Of the expected depth against that of sure pixels around."""
-
-
 SAME_SURFACE = 3.0
 """Step in planes of the search between pixels of different surfaces."""
 SMOOTH_REACH = np.float32(4)
 """Standard deviation, in pixels, of the smoothing within a surface."""
 UNSURE_WEIGHT = 0.1
+"""Of a pixel that is not sure, against a sure one's, in that smoothing."""
+DISAGREE = "Depth: the frames do not agree on what stands still, so depth is the network's alone."
 
 
 def refine_static(world: WorldDepth, camera: ClipCamera, footage: Footage, report: Report) -> WorldDepth:
@@ -73,7 +73,7 @@ def refine_static(world: WorldDepth, camera: ClipCamera, footage: Footage, repor
         return world
     refined, sure = _agreed(search, report)
     if refined is None:
-        return world
+        return replace(world, notes=(*world.notes, DISAGREE))
     if scale >= 1:
         return refined
     return _enlarged(world, refined, sure, camera, footage)
@@ -105,6 +105,7 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
     known = world.moving & ~sure
     unsure, doubtful = (world.valid & ~agreed) | known, doubtful | known
     moving = np.stack([_movers(*both) for both in zip(unsure, doubtful, strict=True)])
+    moving |= world.moving & ~search.usable
     sure &= ~moving
     offset = np.where(sure, -np.log(np.where(sure, merged, 1) * np.where(world.valid, world.depth, 1)), 0)
     offset = offset.astype(np.float32)
