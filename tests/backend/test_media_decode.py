@@ -112,7 +112,7 @@ def test_pq_is_mapped_to_sdr_with_a_note(tmp_path: Path) -> None:
     picture = np.repeat(np.rint(codes * 65535).astype(np.uint16), 32)[None, :, None].repeat(64, 0).repeat(3, 2)
     path = write_movie(
         tmp_path / "hdr.mp4", [picture], codec="libx265", pixels="yuv420p10le", matrix=9, transfer=16, source="rgb48le",
-        options={"crf": "4", "x265-params": "log-level=error"},
+        options={"crf": "4", "x265-params": "log-level=error:pools=1:frame-threads=1"},
     )  # fmt: skip
     info = probe(path)
     white, grey, black = (int(images(info)[0][32, x].mean()) for x in (16, 48, 80))
