@@ -63,7 +63,7 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, foc
             step = _contact_step(depth[frame], label == number, usable[frame], stats[number])
             inside = label == number
             if np.isfinite(step):
-                result[frame][inside] = _no_deeper(depth[frame], inside, stats[number], step, float(focal[frame]))
+                result[frame][inside] = _no_deeper(depth[frame], inside, stats[number], float(focal[frame]))
             middle = float(np.median(np.log(np.maximum(result[frame][inside], 1e-9))))
             blobs.append(_Blob(frame, number, area, middle, step))
             track = len(tracks)
@@ -87,8 +87,8 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, foc
     return result
 
 
-def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, step: float, focal: float) -> np.ndarray:
-    """The depth (n) of a mover's pixels, within half of its width from that of its contact, which `step` leads to."""
+def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, focal: float) -> np.ndarray:
+    """The depth (n) of a mover's pixels, within half of its width from that of its lowest part."""
     values = depth[inside]
     top, across, tall = (int(value) for value in stats[1:4])
     rows = np.nonzero(inside)[0]

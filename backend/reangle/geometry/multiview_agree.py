@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from reangle.geometry.multiview_search import Search
-from reangle.geometry.steady import NEAR_OFFSETS, lookup, pixel_maps, project_row
+from reangle.geometry.steady import lookup, maps_to, near_frames, project_row
 
 TOLERANCE = 1.0
 """Most difference in 1 / depth at which two frames agree, in steps of the search."""
@@ -28,20 +28,11 @@ def agree(inverse: np.ndarray, search: Search, frame: int) -> tuple[np.ndarray, 
     frame's own is returned.
     """
     count, height, width = inverse.shape
-    others = sorted({frame + sign * step for step in NEAR_OFFSETS for sign in (1, -1)} & set(range(count)))
-    maps = [pixel_maps(search.K, search.world_from_camera, frame, other) for other in others]
+    others = near_frames(frame, count)
+    turns, shifts = maps_to(search.K, search.world_from_camera, frame, others)
     merged, agreeing, looking = (np.empty((height, width), kind) for kind in (np.float32, np.int32, np.int32))
-    _agreeing_frames(
-        inverse,
-        frame,
-        np.array(others),
-        np.stack([turn for turn, _ in maps]).astype(np.float32),
-        np.stack([shift for _, shift in maps]).astype(np.float32),
-        np.float32(TOLERANCE * search.step),
-        merged,
-        agreeing,
-        looking,
-    )
+    tolerance = np.float32(TOLERANCE * search.step)
+    _agreeing_frames(inverse, frame, np.array(others), turns, shifts, tolerance, merged, agreeing, looking)
     least = np.maximum(min(LEAST_FRAMES, len(others)), LEAST_SHARE * looking)
     sure = search.usable[frame] & (agreeing >= least)
     sure &= ~_specks(merged / search.step, sure)

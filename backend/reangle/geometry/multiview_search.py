@@ -13,7 +13,7 @@ from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import WorldDepth
 from reangle.geometry.multiview_sweep import NOISE, aggregate, best_labels, lowest, sweep, window_means
-from reangle.geometry.steady import pixel_maps
+from reangle.geometry.steady import maps_to, pixel_maps
 
 PARALLAX = (5.0, 12.0)
 """Wanted parallax in pixels of the two neighbours before a frame and of the two after it."""
@@ -155,7 +155,7 @@ class Search:
         self, frame: int, others: list[int], inverse: np.ndarray, offsets: np.ndarray, expected: np.ndarray
     ) -> np.ndarray:
         """Costs of 1 / depth inverse + offsets, h x w x D; see `multiview_sweep.sweep`. expected: 1 / depth, h x w."""
-        maps = [pixel_maps(self.K, self.world_from_camera, frame, other) for other in others]
+        turns, shifts = maps_to(self.K, self.world_from_camera, frame, others)
         sigma = sigma_of(self.world.confidence[frame]).astype(np.float32)
         volume = np.empty((*inverse.shape, len(offsets)), np.float32)
         sweep(
@@ -163,8 +163,8 @@ class Search:
             self.pictures.grey,
             self.usable,
             np.array(others),
-            np.stack([turn for turn, _ in maps]),
-            np.stack([shift for _, shift in maps]),
+            turns,
+            shifts,
             inverse,
             offsets,
             np.log(np.maximum(expected, 1e-9)),

@@ -102,7 +102,7 @@ def sweep(image, images, usable, others, turns, shifts, inverse, offsets, expect
     for d in range(len(offsets)):
         offset = offsets[d]
         for n in range(count):
-            turn, shift = turns[n].astype(np.float32), shifts[n].astype(np.float32)
+            turn, shift = turns[n], shifts[n]
             sums[:] = zero
             for y in range(height + RADIUS):
                 slot = y % WINDOW
@@ -197,23 +197,31 @@ def _relax(cost, before, now, total, contrast, small, large):
         total[d] += value
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+def _lowest_label(costs):
+    """The label of the lowest cost, and the part of a label by which a parabola's lowest point is beside it."""
+    labels = len(costs)
+    best = 0
+    for d in range(1, labels):
+        if costs[d] < costs[best]:
+            best = d
+    part = np.float32(0)
+    if 0 < best < labels - 1:
+        before, here, after = costs[best - 1], costs[best], costs[best + 1]
+        bend = before - 2 * here + after
+        if bend > 0:
+            part = np.float32(0.5) * (before - after) / bend
+    return best, part
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def best_labels(total, volume, label, cost, margin):
-    """The best label of each pixel with a part of a label (a parabola), its cost in the volume, and by how much labels
-    more than two away are worse, all h x w."""
+    """The best label of each pixel with a part of a label, its cost in the volume, and by how much labels more than two
+    away are worse, all h x w."""
     height, width, labels = total.shape
     for y in range(height):
         for x in range(width):
-            best = 0
-            for d in range(1, labels):
-                if total[y, x, d] < total[y, x, best]:
-                    best = d
-            part = np.float32(0)
-            if 0 < best < labels - 1:
-                before, here, after = total[y, x, best - 1], total[y, x, best], total[y, x, best + 1]
-                bend = before - 2 * here + after
-                if bend > 0:
-                    part = np.float32(0.5) * (before - after) / bend
+            best, part = _lowest_label(total[y, x])
             label[y, x] = np.float32(best) + part
             cost[y, x] = volume[y, x, best]
             second = np.float32(1e9)
@@ -226,22 +234,14 @@ def best_labels(total, volume, label, cost, margin):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def lowest(volume, shift):
-    """Fill shift (h x w) with where, from -n to n, the cost of volume (h x w x (2 n + 1)) is lowest, by a parabola.
-
-    It is 0 where that is at an end.
-    """
+    """Fill shift (h x w) with where, from -n to n, the cost of volume (h x w x (2 n + 1)) is lowest; with 0 if that is
+    at an end."""
     height, width, labels = volume.shape
     for y in range(height):
         for x in range(width):
-            best = 0
-            for d in range(1, labels):
-                if volume[y, x, d] < volume[y, x, best]:
-                    best = d
-            shift[y, x] = np.float32(0)
-            if 0 < best < labels - 1:
-                before, here, after = volume[y, x, best - 1], volume[y, x, best], volume[y, x, best + 1]
-                part = np.float32(0.5) * (before - after) / max(before - 2 * here + after, np.float32(1e-9))
-                shift[y, x] = np.float32(best - labels // 2) + part
+            best, part = _lowest_label(volume[y, x])
+            inside = 0 < best < labels - 1
+            shift[y, x] = np.float32(best - labels // 2) + part if inside else np.float32(0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)

@@ -34,6 +34,19 @@ def pixel_maps(K: np.ndarray, world_from_camera: np.ndarray, i: int, k: int) -> 
     return K[k] @ k_from_i[:3, :3] @ np.linalg.inv(K[i]), K[k] @ k_from_i[:3, 3]
 
 
+def maps_to(
+    K: np.ndarray, world_from_camera: np.ndarray, i: int, others: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`pixel_maps` from frame i to N others: N x 3 x 3 and N x 3 float32."""
+    turns, shifts = zip(*(pixel_maps(K, world_from_camera, i, k) for k in others), strict=True)
+    return np.stack(turns).astype(np.float32), np.stack(shifts).astype(np.float32)
+
+
+def near_frames(i: int, count: int) -> list[int]:
+    """The frames at NEAR_OFFSETS from frame i, of `count`."""
+    return sorted({i + sign * step for step in NEAR_OFFSETS for sign in (1, -1)} & set(range(count)))
+
+
 def align_turning(
     inverse: np.ndarray, usable: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, *, shifts: bool
 ) -> np.ndarray:
@@ -106,20 +119,9 @@ def steady_static(
     inverse = np.divide(1, depth, out=np.zeros_like(depth), where=usable & (depth > 0))
     common = np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int))
     for i in range(count):
-        if moving_camera:
-            others = sorted({i + sign * step for step in (0, *NEAR_OFFSETS) for sign in (1, -1)} & set(range(count)))
-        else:
-            others = common.tolist()
-        maps = [pixel_maps(K, world_from_camera, i, k) for k in others]
-        _median_of_frames(
-            inverse,
-            i,
-            np.array(others),
-            np.stack([turn for turn, _ in maps]).astype(np.float32),
-            np.stack([shift for _, shift in maps]).astype(np.float32),
-            result[i],
-            disagreement[i],
-        )
+        others = sorted([i, *near_frames(i, count)]) if moving_camera else common.tolist()
+        turns, shifts = maps_to(K, world_from_camera, i, others)
+        _median_of_frames(inverse, i, np.array(others), turns, shifts, result[i], disagreement[i])
     return result, disagreement
 
 

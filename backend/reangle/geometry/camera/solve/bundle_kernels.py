@@ -38,6 +38,28 @@ def robust_cost(R, t, xyz, lens, frame, track, uv, weights, scale):
     return total
 
 
+@numba.njit(**KERNEL, inline="always")
+def _residual(x, y, depth, lens, u, v, s00, s01, s11, P):
+    """The weighted residual of a point seen at x, y (of depth 1), then its factors of bending and the squared distance
+    from the axis. P (2 x 3) is filled with the residual's derivatives by the point in the camera.
+
+    u, v: where it was observed. s00, s01, s11: its weights.
+    """
+    focal, k1, k2, cx, cy = lens
+    square = x * x + y * y
+    bend = 1 + k1 * square + k2 * square * square
+    slope = k1 + 2 * k2 * square
+    du = focal * bend * x + cx - u
+    dv = focal * bend * y + cy - v
+    xx = focal * (bend + 2 * slope * x * x)
+    xy = 2 * focal * slope * x * y
+    yy = focal * (bend + 2 * slope * y * y)
+    ux, uy, vx, vy = s00 * xx + s01 * xy, s00 * xy + s01 * yy, s01 * xx + s11 * xy, s01 * xy + s11 * yy
+    P[0, 0], P[0, 1], P[0, 2] = ux / depth, uy / depth, -(ux * x + uy * y) / depth
+    P[1, 0], P[1, 1], P[1, 2] = vx / depth, vy / depth, -(vx * x + vy * y) / depth
+    return s00 * du + s01 * dv, s01 * du + s11 * dv, bend, square
+
+
 @numba.njit(**KERNEL)
 def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
     """The reduced normal equations, and what `point_steps` needs.
@@ -48,7 +70,7 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
     cameras, points = R.shape[0], starts.shape[0] - 1
     size = 6 * cameras + 3
     L = 6 * cameras
-    focal, k1, k2, cx, cy = lens
+    focal = lens[0]
     H = np.zeros((size, size))
     g = np.zeros(size)
     inverse = np.zeros((points, 3, 3))
@@ -73,19 +95,8 @@ def accumulate(R, t, xyz, lens, frame, uv, weights, starts, scale, damping):
             if Z <= 1e-9:
                 continue
             x, y = X / Z, Y / Z
-            square = x * x + y * y
-            bend = 1 + k1 * square + k2 * square * square
-            slope = k1 + 2 * k2 * square
-            du = focal * bend * x + cx - uv[m, 0]
-            dv = focal * bend * y + cy - uv[m, 1]
-            r[0], r[1] = s00 * du + s01 * dv, s01 * du + s11 * dv
+            r[0], r[1], bend, square = _residual(x, y, Z, lens, uv[m, 0], uv[m, 1], s00, s01, s11, P)
             weight = 1 / (scale**2 + r[0] * r[0] + r[1] * r[1])
-            xx = focal * (bend + 2 * slope * x * x)
-            xy = 2 * focal * slope * x * y
-            yy = focal * (bend + 2 * slope * y * y)
-            ux, uy, vx, vy = s00 * xx + s01 * xy, s00 * xy + s01 * yy, s01 * xx + s11 * xy, s01 * xy + s11 * yy
-            P[0, 0], P[0, 1], P[0, 2] = ux / Z, uy / Z, -(ux * x + uy * y) / Z
-            P[1, 0], P[1, 1], P[1, 2] = vx / Z, vy / Z, -(vx * x + vy * y) / Z
             for a in range(2):
                 Jc[a, 0] = P[a, 2] * Y - P[a, 1] * Z
                 Jc[a, 1] = P[a, 0] * Z - P[a, 2] * X
@@ -184,7 +195,6 @@ def settle_points(R, t, xyz, lens, frame, uv, weights, starts, scale, steps):
 
     Points with a single observation stay where they are.
     """
-    focal, k1, k2, cx, cy = lens
     settled = xyz.copy()
     V, best_V = np.zeros((3, 3)), np.zeros((3, 3))
     g, best_g = np.zeros(3), np.zeros(3)
@@ -207,21 +217,10 @@ def settle_points(R, t, xyz, lens, frame, uv, weights, starts, scale, steps):
                     cost += np.log(1 + 1e6 / scale**2)
                     continue
                 x, y, Z = X[0] / X[2], X[1] / X[2], X[2]
-                square = x * x + y * y
-                bend = 1 + k1 * square + k2 * square * square
-                slope = k1 + 2 * k2 * square
-                du = focal * bend * x + cx - uv[m, 0]
-                dv = focal * bend * y + cy - uv[m, 1]
-                rx, ry = s00 * du + s01 * dv, s01 * du + s11 * dv
+                rx, ry, _, _ = _residual(x, y, Z, lens, uv[m, 0], uv[m, 1], s00, s01, s11, P)
                 away = rx * rx + ry * ry
                 cost += np.log(1 + away / scale**2)
                 weight = 1 / (scale**2 + away)
-                xx = focal * (bend + 2 * slope * x * x)
-                xy = 2 * focal * slope * x * y
-                yy = focal * (bend + 2 * slope * y * y)
-                ux, uy, vx, vy = s00 * xx + s01 * xy, s00 * xy + s01 * yy, s01 * xx + s11 * xy, s01 * xy + s11 * yy
-                P[0, 0], P[0, 1], P[0, 2] = ux / Z, uy / Z, -(ux * x + uy * y) / Z
-                P[1, 0], P[1, 1], P[1, 2] = vx / Z, vy / Z, -(vx * x + vy * y) / Z
                 for a, r in ((0, rx), (1, ry)):
                     for c in range(3):
                         J[a, c] = P[a, 0] * R[i, 0, c] + P[a, 1] * R[i, 1, c] + P[a, 2] * R[i, 2, c]
