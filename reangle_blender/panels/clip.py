@@ -36,7 +36,7 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             size.prop(clip, "height")
         if clip.path and not is_movie(clip.path):
             column.prop(clip, "sequence_fps")
-        _draw_sources(column, context, clip)
+        _draw_sources(column, context, shot)
         column.prop(clip, "match_scene")
         column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
@@ -56,11 +56,15 @@ class REANGLE_PT_geometry(SidebarPanel, Panel):
         return bool(state.of(context.scene).about)
 
     def draw(self, context: Context) -> None:
-        shot = state.of(context.scene)
-        job = shot.jobs.get(shot.shot)
-        notes = job.notes.splitlines() if job is not None and job.loaded else []
-        for line in sorted(dict.fromkeys([*shot.about.splitlines(), *notes]), key=_subject):
+        for line in sorted(_known(state.of(context.scene)), key=_subject):
             paragraph(self.layout, context, line, list(_ICONS.values())[_subject(line)])
+
+
+def _known(shot: state.ReangleScene) -> list[str]:
+    """What is known of the imported clip's camera and depth."""
+    job = shot.jobs.get(shot.shot)
+    notes = job.notes.splitlines() if job is not None and job.loaded else []
+    return list(dict.fromkeys([*shot.about.splitlines(), *notes]))
 
 
 _ICONS = {
@@ -87,8 +91,9 @@ def estimate(clip: state.ReangleClip) -> str:
     return f"About {duration(seconds)} for {frames} frames of {width} x {height}" if seconds else ""
 
 
-def _draw_sources(column: UILayout, context: Context, clip: state.ReangleClip) -> None:
+def _draw_sources(column: UILayout, context: Context, shot: state.ReangleScene) -> None:
     """The sources of camera and depth, each with its settings; one that both read is drawn once."""
+    clip, known = shot.clip, _known(shot)
     drawn: set[str] = set()
     for kind, name in (("camera", clip.camera), ("depth", clip.depth)):
         column.prop(clip, kind)
@@ -96,7 +101,7 @@ def _draw_sources(column: UILayout, context: Context, clip: state.ReangleClip) -
             if setting not in drawn and reads(kind, name, setting):
                 _draw_geometry_setting(column, clip, setting)
                 drawn.add(setting)
-        chosen(column, context, kind, name)
+        chosen(column, context, kind, name, known)
 
 
 def _draw_backend(layout: UILayout, context: Context) -> None:

@@ -88,6 +88,18 @@ def test_notes_on_the_geometry_wrap_below_the_clip(reangle: Reangle) -> None:
     assert max(map(len, lines)) < 45
 
 
+def test_a_reason_that_stands_in_the_notes_is_drawn_once(reangle: Reangle, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "Camera: solved from the clip, since none was given"
+    choices = reangle("choices")
+    auto = SimpleNamespace(licence="", commercial_ok=True, available=True, message=f"{reason}.", advice="", settings=())
+    monkeypatch.setattr(choices, "find", lambda kind, name: auto if kind == "camera" else None)
+    panel = reangle("panels.clip").REANGLE_PT_clip
+    assert reason in " ".join(drawn_by(panel))
+    shot = reangle("state").prepare(bpy.context.scene)
+    shot.about = f"{reason}."
+    assert reason not in " ".join(drawn_by(panel))
+
+
 def test_filters_of_depth_are_drawn_for_both_engines(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
     for engine in ("preview", "reangle"):
