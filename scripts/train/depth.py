@@ -38,6 +38,7 @@ from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, D
 from scripts.environments import REPOSITORY
 from scripts.train.depth_figures import HeldOut, held_out_solids, judge
 from scripts.train.depth_pictures import FIELDS, MeshPictures, Shape, crops, meshes, solids
+from scripts.train.depth_pool import FromFiles
 from scripts.train.fresh import Feed, Makers, Store, wait_for
 from scripts.train.harness import Run, arguments
 from scripts.train.meshes.degrade import degrade
@@ -51,11 +52,9 @@ WIDTH, LAYERS, HEADS, TAKEN = 256, 7, 4, 6
 """Of the encoder. TAKEN: how many layers start as the geometry network's."""
 SKY_TIMES, SKY_RANGE = 8.0, 8.0
 """The sky is between the first and the product of both as many times as far as the picture's median depth."""
-LEVEL, LEVEL_RANGE, LEVEL_SHARE = -2.0, 2.0, 0.05
-"""Mean log inverse depth, which no picture tells, its tolerance, and the weight of what is outside: without it, the
-level drifts to where the sigmoid has no slope."""
-LOWEST = -8.0
-"""Log inverse depth below which a pixel's square costs, too: skies that run away end the training."""
+LEVEL, LEVEL_SHARE = -2.0, 0.2
+"""Mean log inverse depth of a picture's surfaces, which no picture tells, and the weight of its error: without it, the
+level drifts from picture to picture, and takes all of the gradient."""
 START_LOGIT = -2.0
 """Of the output's sigmoid, where nothing is learned yet."""
 MANY_MESHES = 1200
@@ -197,8 +196,8 @@ def depth_loss(prediction: Tensor, depth: Tensor, edges: float = 0.5) -> tuple[T
     for scale in SAME_SCALES:
         some = error[:, ::scale, ::scale]
         steps += [some.diff(dim=axis).abs().mean() for axis in (1, 2)]
-    level = ((prediction.mean((1, 2)) - LEVEL).abs() - LEVEL_RANGE).clamp_min(0).mean()
-    level = level + (LOWEST - prediction).clamp_min(0).square().mean()
+    inside = surface.sum((1, 2)).clamp_min(1)
+    level = ((prediction * surface).sum((1, 2)) / inside - LEVEL).abs().mean()
     loss = size.mean() + edges * torch.stack(steps).sum() + LEVEL_SHARE * level
     return loss, (size * surface).sum().detach() / surface.sum().clamp_min(1)
 
@@ -210,6 +209,9 @@ def main() -> int:
         "--start-from-pairs", type=Path, default=pairs, metavar="DIR", help="geometry network to start as"
     )
     parser.add_argument("--assets", type=Path, metavar="FILE", help="packed meshes; without them only solids are used")
+    parser.add_argument(
+        "--pool", type=Path, metavar="DIR", help="pictures that depth_pool.py rendered, in place of fresh ones"
+    )
     parser.add_argument("--solids", type=float, default=0.4, help="share of pictures of solids beside many meshes")
     parser.add_argument("--workers", type=int, default=1, help="processes that render solids")
     parser.add_argument(
@@ -294,6 +296,9 @@ def _share_of_meshes(feeds: Mapping[str, Feed], solids: float) -> float:
 
 def _feeds(args: argparse.Namespace, device: torch.device) -> dict[str, Feed]:
     """What fills the store of each kind of pictures."""
+    if args.pool:
+        kinds = ("solids", "meshes")
+        return {kind: FromFiles(args.pool, kind, Store(FIELDS, args.capacity, device)) for kind in kinds}
     solid = Makers(solids, Store(FIELDS, args.capacity, device), args.workers, args.seed, at_once=16)
     if not args.assets:
         return {"solids": solid}
