@@ -22,6 +22,8 @@ GROUND_RISE = 0.6
 """Growth of a ground's 1 / depth over the picture's height, as a share of itself: a wall's is far less."""
 BAND = 0.05
 """Width of the band of ground around a mover's lowest part, as a share of the picture's height."""
+NEARER, FARTHER = 0.5, 0.15
+"""How much a mover reaches before and behind its lowest part, as shares of its width."""
 LARGEST_SMOOTHING = 0.1
 """Most that smoothing changes the log depth of a mover that touches nothing."""
 SMOOTHING_FRAMES = 3.0
@@ -88,13 +90,15 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, foc
 
 
 def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, focal: float) -> np.ndarray:
-    """The depth (n) of a mover's pixels, within half of its width from that of its lowest part."""
+    """The depth (n) of a mover's pixels, not far from that of its lowest part: up to half of its width nearer, and less
+    behind it, where the camera does not see.
+    """
     values = depth[inside]
     top, across, tall = (int(value) for value in stats[1:4])
     rows = np.nonzero(inside)[0]
     at_contact = float(np.median(values[rows >= top + tall - 1 - max(2, CONTACT * tall)]))
-    half = 0.5 * across / focal
-    return np.clip(values, at_contact * (1 - half), at_contact * (1 + half))
+    width = across / focal
+    return np.clip(values, at_contact * (1 - NEARER * width), at_contact * (1 + FARTHER * width))
 
 
 def _smooth(blobs: list[_Blob]) -> np.ndarray:

@@ -17,8 +17,10 @@ from reangle.geometry.edges import sharpen
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import WorldDepth
 from reangle.geometry.multiview_agree import agree
+from reangle.geometry.multiview_movers import told_apart, unconfirmed
+from reangle.geometry.multiview_plate import evenly_exposed, plate_of
 from reangle.geometry.multiview_search import Pictures, Search
-from reangle.geometry.multiview_sweep import RADIUS, spread_values
+from reangle.geometry.multiview_sweep import spread_values
 from reangle.geometry.steady import steady_static
 
 Report = Callable[[float, str], None]
@@ -30,12 +32,8 @@ LEAST_MARGIN = 0.05
 """By how much all other depths must cost more."""
 UNLIKE_COST = 0.3
 """Cost from which pictures do not show the same there."""
-LEAST_MOVER = 0.0006
-"""Smallest mover, as a share of the picture."""
 MOST_MOVING = 0.35
 """If more than this share of what is compared does not agree, the camera is wrong."""
-CORE = 5
-"""A mover is at least so many pixels wide."""
 COLOUR, DEPTH = 90.0, 0.15
 """Differences that separate two surfaces where a gap is filled: in grey levels, channels together, and in log depth."""
 LARGEST_SPREAD = 0.2
@@ -46,6 +44,8 @@ ANCHOR_WEIGHT = np.float32(0.02)
 """Of the expected depth against that of sure pixels around."""
 SAME_SURFACE = 3.0
 """Step in planes of the search between pixels of different surfaces."""
+SAME_PLATE = 1.5
+"""The same, between frames that show a pixel of the static scene."""
 SMOOTH_REACH = np.float32(4)
 """Standard deviation, in pixels, of the smoothing within a surface."""
 UNSURE_WEIGHT = 0.1
@@ -104,19 +104,23 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
     sure = agreed & textured & np.stack([one.margin > LEAST_MARGIN for one in found])
     known = world.moving & ~sure
     unsure, doubtful = (world.valid & ~agreed) | known, doubtful | known
-    moving = np.stack([_movers(*both) for both in zip(unsure, doubtful, strict=True)])
+    moving = np.stack([unconfirmed(*both) for both in zip(unsure, doubtful, strict=True)])
     moving |= world.moving & ~search.usable
     sure &= ~moving
     offset = np.where(sure, -np.log(np.where(sure, merged, 1) * np.where(world.valid, world.depth, 1)), 0)
     offset = offset.astype(np.float32)
+    around = np.empty_like(offset)
     for frame in range(count):
-        _fill(offset[frame], sure[frame], moving[frame], search.pictures.colour[frame], world.depth[frame])
+        around[frame] = _fill(offset[frame], sure[frame], search.pictures.colour[frame], world.depth[frame])
     refined = (world.depth * np.exp(offset)).astype(np.float32)
     still = search.usable & ~moving
     for frame in range(count):
         _smooth(refined[frame], still[frame], sure[frame], search.step)
     refined, _ = steady_static(refined, still, search.K, search.world_from_camera, moving_camera=True)
-    refined = follow_ground(refined, moving, sure, search.K[:, 0, 0])
+    moving = _behind_movers(search, refined, still, moving, sure)
+    still = world.valid & ~moving
+    refined = np.where(moving, world.depth * np.exp(around), refined)
+    refined = follow_ground(refined, moving, still, search.K[:, 0, 0])
     before = sigma_of(world.confidence)
     precision = PRECISION / np.maximum(np.stack([one.parallax for one in found]), 0.1)
     confidence = np.where(sure, confidence_of(np.minimum(precision, before)), world.confidence)
@@ -129,23 +133,32 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
     ), sure
 
 
-def _movers(unsure: np.ndarray, doubtful: np.ndarray) -> np.ndarray:
-    """Connected unsure pixels of a frame, h x w bool, that are large and wide enough, and mostly doubtful, to move."""
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (CORE, CORE))
-    core = cv2.morphologyEx(unsure.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    core = cv2.morphologyEx(core, cv2.MORPH_OPEN, kernel)
-    count, label, stats, _ = cv2.connectedComponentsWithStats(core, connectivity=4)
-    textured = np.bincount(label[doubtful], minlength=count)
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = (areas >= LEAST_MOVER * unsure.size) & (textured >= 0.5 * areas)
-    kept[0] = False
-    # Windows of the background reach into a mover.
-    return cv2.dilate(kept[np.asarray(label, np.intp)].astype(np.uint8), np.ones((2 * RADIUS + 1,) * 2, np.uint8)) > 0
+def _behind_movers(
+    search: Search, depth: np.ndarray, still: np.ndarray, moving: np.ndarray, sure: np.ndarray
+) -> np.ndarray:
+    """What moves, T x h x w bool, once each frame is compared with the static scene that other frames show.
+
+    depth (T x h x w, in place) becomes that scene's where `moving` has hidden it by mistake.
+    """
+    inverse = np.divide(1, depth, out=np.zeros_like(depth), where=still & (depth > 0))
+    colour = evenly_exposed(inverse, search.pictures.colour, search.K, search.world_from_camera)
+    tolerance = SAME_PLATE * search.step
+
+    def compare(frame: int) -> np.ndarray:
+        plate = plate_of(frame, inverse, colour, search.K, search.world_from_camera, tolerance)
+        moves = told_apart(colour[frame], plate, moving[frame], sure[frame])
+        shown = moving[frame] & ~moves & plate.known
+        depth[frame][shown] = 1 / plate.inverse[shown]
+        return moves
+
+    with ThreadPoolExecutor(cv2.getNumberOfCPUs()) as pool:
+        return np.stack(list(pool.map(compare, range(len(depth)))))
 
 
-def _fill(offset: np.ndarray, sure: np.ndarray, moving: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> None:
+def _fill(offset: np.ndarray, sure: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """Replace a frame's offsets of log depth (h x w, in place) where it is not sure: by those of sure pixels around of
-    like colour and expected depth; in movers by those of all in a wide neighbourhood, whose expected depth errs alike.
+    like colour and expected depth. Returns the offsets for movers: of all in a wide neighbourhood, whose expected depth
+    errs alike.
     """
     width = offset.shape[1]
     steps = _surface_steps(colour, depth)
@@ -162,7 +175,8 @@ def _fill(offset: np.ndarray, sure: np.ndarray, moving: np.ndarray, colour: np.n
         cv2.GaussianBlur(one, (0, 0), width / 12, borderType=cv2.BORDER_CONSTANT)
         for one in (np.where(small, offset, np.float32(0)), small.astype(np.float32))
     )
-    offset[:] = np.where(sure, offset, np.where(moving, wide / (support + ANCHOR_WEIGHT), still))
+    offset[:] = np.where(sure, offset, still)
+    return wide / (support + ANCHOR_WEIGHT)
 
 
 def _smooth(depth: np.ndarray, still: np.ndarray, sure: np.ndarray, step: float) -> None:

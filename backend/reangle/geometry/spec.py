@@ -44,7 +44,7 @@ class GeometryParams:
 
 GLANCE = StageSpec(
     kind="glance",
-    version=5,
+    version=6,
     params=GlanceParams,
     reads={"decode": DecodedClip},
     writes=GeometryFolder,
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=12,
+    version=13,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),
