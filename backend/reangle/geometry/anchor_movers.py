@@ -24,6 +24,8 @@ BAND = 0.05
 """Width of the band of ground around a mover's lowest part, as a share of the picture's height."""
 NEARER, FARTHER = 0.5, 0.15
 """How much a mover reaches before and behind its lowest part, as shares of its width."""
+HANGS, LEAST_KNOWN = 0.85, 0.3
+"""Most depth of what touches nothing, as a share of the depth of what it hides, if so much of that is known."""
 LARGEST_SMOOTHING = 0.1
 """Most that smoothing changes the log depth of a mover that touches nothing."""
 SMOOTHING_FRAMES = 3.0
@@ -42,7 +44,9 @@ class _Blob:
     step: float
 
 
-def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, focal: np.ndarray) -> np.ndarray:
+def follow_ground(
+    depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, focal: np.ndarray, behind: np.ndarray | None = None
+) -> np.ndarray:
     """Depth (T x h x w) whose movers meet the ground where they touch it.
 
     A mover keeps its shape: all of its depth in a frame is scaled by one factor, with which its lowest contour gets
@@ -66,6 +70,8 @@ def follow_ground(depth: np.ndarray, moving: np.ndarray, usable: np.ndarray, foc
             inside = label == number
             if np.isfinite(step):
                 result[frame][inside] = _no_deeper(depth[frame], inside, stats[number], float(focal[frame]))
+            elif behind is not None and _is_whole(stats[number], mask.shape):
+                result[frame][inside] *= _in_front(depth[frame][inside], behind[frame][inside])
             middle = float(np.median(np.log(np.maximum(result[frame][inside], 1e-9))))
             blobs.append(_Blob(frame, number, area, middle, step))
             track = len(tracks)
@@ -99,6 +105,20 @@ def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, focal: 
     at_contact = float(np.median(values[rows >= top + tall - 1 - max(2, CONTACT * tall)]))
     width = across / focal
     return np.clip(values, at_contact * (1 - NEARER * width), at_contact * (1 + FARTHER * width))
+
+
+def _is_whole(stats: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether all of a mover is in the picture."""
+    left, top, across, tall = (int(value) for value in stats[:4])
+    return left > 0 and top > 0 and left + across < shape[1] and top + tall < shape[0]
+
+
+def _in_front(depth: np.ndarray, behind: np.ndarray) -> np.float32:
+    """Factor that puts a mover, n pixels, in front of what it hides; `behind` is 0 where that is unknown."""
+    known = behind > 0
+    if known.mean() < LEAST_KNOWN:
+        return np.float32(1)
+    return np.float32(min(1.0, HANGS * float(np.median(behind[known])) / float(np.median(depth))))
 
 
 def _smooth(blobs: list[_Blob]) -> np.ndarray:

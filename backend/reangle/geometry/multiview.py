@@ -117,10 +117,10 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
     for frame in range(count):
         _smooth(refined[frame], still[frame], sure[frame], search.step)
     refined, _ = steady_static(refined, still, search.K, search.world_from_camera, moving_camera=True)
-    moving = _behind_movers(search, refined, still, moving, sure)
+    moving, behind = _behind_movers(search, refined, still, moving, sure)
     still = world.valid & ~moving
     refined = np.where(moving, world.depth * np.exp(around), refined)
-    refined = follow_ground(refined, moving, still, search.K[:, 0, 0])
+    refined = follow_ground(refined, moving, still, search.K[:, 0, 0], behind)
     before = sigma_of(world.confidence)
     precision = PRECISION / np.maximum(np.stack([one.parallax for one in found]), 0.1)
     confidence = np.where(sure, confidence_of(np.minimum(precision, before)), world.confidence)
@@ -135,8 +135,9 @@ def _agreed(search: Search, report: Report) -> tuple[WorldDepth | None, np.ndarr
 
 def _behind_movers(
     search: Search, depth: np.ndarray, still: np.ndarray, moving: np.ndarray, sure: np.ndarray
-) -> np.ndarray:
-    """What moves, T x h x w bool, once each frame is compared with the static scene that other frames show.
+) -> tuple[np.ndarray, np.ndarray]:
+    """What moves, T x h x w bool, once each frame is compared with the static scene that other frames show, and that
+    scene's depth, T x h x w float32, 0 where unknown.
 
     depth (T x h x w, in place) becomes that scene's where `moving` has hidden it by mistake.
     """
@@ -144,15 +145,17 @@ def _behind_movers(
     colour = evenly_exposed(inverse, search.pictures.colour, search.K, search.world_from_camera)
     tolerance = SAME_PLATE * search.step
 
-    def compare(frame: int) -> np.ndarray:
+    def compare(frame: int) -> tuple[np.ndarray, np.ndarray]:
         plate = plate_of(frame, inverse, colour, search.K, search.world_from_camera, tolerance)
         moves = told_apart(colour[frame], plate, moving[frame], sure[frame])
         shown = moving[frame] & ~moves & plate.known
-        depth[frame][shown] = 1 / plate.inverse[shown]
-        return moves
+        behind = np.divide(1, plate.inverse, out=np.zeros_like(plate.inverse), where=plate.known)
+        depth[frame][shown] = behind[shown]
+        return moves, behind
 
     with ThreadPoolExecutor(cv2.getNumberOfCPUs()) as pool:
-        return np.stack(list(pool.map(compare, range(len(depth)))))
+        moves, behind = zip(*pool.map(compare, range(len(depth))), strict=True)
+    return np.stack(moves), np.stack(behind)
 
 
 def _fill(offset: np.ndarray, sure: np.ndarray, colour: np.ndarray, depth: np.ndarray) -> np.ndarray:
