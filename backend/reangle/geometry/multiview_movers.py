@@ -15,7 +15,7 @@ CORE = 5
 """A mover is at least so many pixels wide."""
 WINDOW, SMALL_WINDOW = 5, 3
 """Sides in pixels of the windows in which a frame is compared with its plate; the small one along outlines."""
-SAME, DIFFERENT = 3.0, 5.0
+SAME, DIFFERENT = 2.0, 5.0
 """Difference (see `difference`) up to which a frame shows the plate, and above which it shows something else."""
 MISALIGNED = 0.35
 """Contrast of the plate's window, as a share, that a pixel's misalignment explains."""

@@ -13,7 +13,7 @@ from reangle.geometry.steady import pixel_maps, project_row
 
 MOST_FRAMES = 16
 """Most frames, spread over the clip, that a plate is drawn from."""
-LEAST_FRAMES, LEAST_SHARE = 2, 1 / 3
+LEAST_FRAMES, LEAST_SHARE = 2, 0.5
 """How many frames, and which share of those that show a pixel, must agree on the nearest surface there."""
 OFFSETS = (1, 4, 16)
 """Distances in frames of the frames whose exposure is compared."""
