@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reangle.geometry.anchor_movers import HANGS, follow_ground
+from reangle.geometry.mover_labels import label_movers
 from reangle.geometry.multiview_movers import told_apart
 from reangle.geometry.multiview_plate import Plate, evenly_exposed, plate_of
 
@@ -89,3 +90,25 @@ def test_what_hangs_before_a_wall_is_put_in_front_of_it() -> None:
     cut = np.zeros_like(moving)
     cut[0, 76:, 50:70] = True
     np.testing.assert_array_equal(follow_ground(depth, cut, ~cut, focal, depth), depth)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_things_that_run_together_keep_apart(backwards: bool) -> None:
+    """Two squares that meet after six frames; or that were together at first and part."""
+    moving = np.zeros((10, HEIGHT, WIDTH), bool)
+    for frame in range(10):
+        moving[frame, 30:50, 10 + 4 * frame : 30 + 4 * frame] = True
+        moving[frame, 30:50, 86 - 4 * frame : 106 - 4 * frame] = True
+    labels = label_movers(moving[::-1] if backwards else moving)[:: -1 if backwards else 1]
+    assert [len(np.unique(one)) - 1 for one in labels[:9]] == [2] * 9
+    left, right = labels[8][40, 45], labels[8][40, 72]
+    assert left != right
+    assert labels[8][30:50, 42:58].min() == labels[8][30:50, 42:58].max()
+
+
+def test_a_thing_that_was_never_apart_is_one() -> None:
+    moving = np.zeros((6, HEIGHT, WIDTH), bool)
+    moving[:, 30:50, 20:80] = True
+    moving[:, 70:72, 3:5] = True
+    labels = label_movers(moving)
+    assert all(len(np.unique(one)) == 2 for one in labels), "one thing, and a speck that is none"

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from reangle.geometry.mover_labels import ALIKE, label_movers
 from reangle.geometry.robust import MAD_TO_SIGMA
 
-LEAST_AREA = 0.0005
-"""Smallest mover, as a share of the picture."""
 CONTACT = 0.2
 """Lowest part of a mover, as a share of its height, that may touch the ground."""
 LARGEST_STEP = 0.35
@@ -52,40 +51,37 @@ def follow_ground(
     A mover keeps its shape: all of its depth in a frame is scaled by one factor, with which its lowest contour gets
     the depth of the static ground around it; but one that touches is no deeper than it is wide: a network that does
     not see it gives it the background's depth. It touches if the two differ by less than LARGEST_STEP and the ground
-    there rises away from the camera, as floors do and walls do not. Movers are followed through time by their overlap,
-    and their median depth is smoothed over time, whether they touch or not.
-    moving, usable: T x h x w bool; usable marks static pixels with depth. focal: T, in pixels.
+    there rises away from the camera, as floors do and walls do not. What touches nothing is put in front of what it
+    hides. Movers are followed through time by their overlap, and their median depth is smoothed over time.
+    moving, usable: T x h x w bool; usable marks static pixels with depth. focal: T, in pixels. behind: depth of the
+    static scene behind movers, T x h x w, 0 where unknown.
     """
-    labels, blobs, tracks = [], [], []
+    labels, blobs, tracks = label_movers(moving), [], []
     before: dict[int, int] = {}
     result = depth.copy()
-    for frame, mask in enumerate(moving):
-        count, label, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    for frame, label in enumerate(labels):
         now: dict[int, int] = {}
-        for number in range(1, count):
-            area = int(stats[number, cv2.CC_STAT_AREA])
-            if area < LEAST_AREA * mask.size:
-                continue
-            step = _contact_step(depth[frame], label == number, usable[frame], stats[number])
+        for number in (int(one) for one in np.unique(label) if one):
             inside = label == number
+            area, box = int(inside.sum()), _box(inside)
+            step = _contact_step(depth[frame], inside, usable[frame], box)
             if np.isfinite(step):
-                result[frame][inside] = _no_deeper(depth[frame], inside, stats[number], float(focal[frame]))
-            elif behind is not None and _is_whole(stats[number], mask.shape):
+                result[frame][inside] = _no_deeper(depth[frame], inside, box, float(focal[frame]))
+            elif behind is not None and _is_whole(box, inside.shape):
                 result[frame][inside] *= _in_front(depth[frame][inside], behind[frame][inside])
             middle = float(np.median(np.log(np.maximum(result[frame][inside], 1e-9))))
             blobs.append(_Blob(frame, number, area, middle, step))
             track = len(tracks)
             if frame and before:
-                shared = np.bincount(labels[-1][label == number], minlength=max(before) + 1)
+                shared = np.bincount(labels[frame - 1][inside], minlength=max(before) + 1)
                 best = max(before, key=lambda old: shared[old])
-                alike = 0.5 < area / max(int((labels[-1] == best).sum()), 1) < 2
-                if alike and shared[best] > 0.2 * area and before[best] not in now.values():
+                ratio = area / max(int((labels[frame - 1] == best).sum()), 1)
+                if 1 / ALIKE < ratio < ALIKE and shared[best] > 0.2 * area and before[best] not in now.values():
                     track = before[best]
             if track == len(tracks):
                 tracks.append([])
             tracks[track].append(len(blobs) - 1)
             now[number] = track
-        labels.append(label)
         before = now
     for track in tracks:
         own = [blobs[index] for index in track]
@@ -95,21 +91,27 @@ def follow_ground(
     return result
 
 
-def _no_deeper(depth: np.ndarray, inside: np.ndarray, stats: np.ndarray, focal: float) -> np.ndarray:
+def _box(inside: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a mask."""
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
+
+
+def _no_deeper(depth: np.ndarray, inside: np.ndarray, box: tuple[int, int, int, int], focal: float) -> np.ndarray:
     """The depth (n) of a mover's pixels, not far from that of its lowest part: up to half of its width nearer, and less
     behind it, where the camera does not see.
     """
     values = depth[inside]
-    top, across, tall = (int(value) for value in stats[1:4])
+    _, top, across, tall = box
     rows = np.nonzero(inside)[0]
     at_contact = float(np.median(values[rows >= top + tall - 1 - max(2, CONTACT * tall)]))
     width = across / focal
     return np.clip(values, at_contact * (1 - NEARER * width), at_contact * (1 + FARTHER * width))
 
 
-def _is_whole(stats: np.ndarray, shape: tuple[int, ...]) -> bool:
+def _is_whole(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
     """Whether all of a mover is in the picture."""
-    left, top, across, tall = (int(value) for value in stats[:4])
+    left, top, across, tall = box
     return left > 0 and top > 0 and left + across < shape[1] and top + tall < shape[0]
 
 
@@ -149,10 +151,10 @@ def _locally_linear(times: np.ndarray, values: np.ndarray, weights: np.ndarray) 
     return result
 
 
-def _contact_step(depth: np.ndarray, mask: np.ndarray, usable: np.ndarray, stats: np.ndarray) -> float:
+def _contact_step(depth: np.ndarray, mask: np.ndarray, usable: np.ndarray, box: tuple[int, int, int, int]) -> float:
     """Log of the ground's depth over the mover's at its lowest contour; NaN if it does not touch the ground."""
     height = len(depth)
-    left, top, across, tall = (int(value) for value in stats[:4])
+    left, top, across, tall = box
     if top + tall >= height - 1:
         # Its feet are below the picture.
         return float("nan")
