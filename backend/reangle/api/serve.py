@@ -95,7 +95,8 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sends answers at once only if the socket names TCP; else each waits 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     # On Windows SO_REUSEADDR would let two programs share a port; elsewhere it only skips the wait after a restart.
     option = socket.SO_EXCLUSIVEADDRUSE if sys.platform == "win32" else socket.SO_REUSEADDR
     listener.setsockopt(socket.SOL_SOCKET, option, 1)

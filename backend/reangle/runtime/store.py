@@ -164,15 +164,24 @@ class Store:
 
     def artifact(self, key: str) -> Artifact | None:
         """The artifact with this key, or None if there is none that is whole. File contents are not checked here."""
-        folder = self._place(self._artifacts, key)
-        try:
-            about = json.loads((folder / ARTIFACT_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        if about.get("schema") != _SCHEMA:
+        about = self._about(key)
+        if about is None:
             return None
         files = tuple(from_data(ResultFile, file) for file in about["files"])
-        return Artifact(key=key, folder=folder, files=files, about=about["about"])
+        return Artifact(key=key, folder=self._place(self._artifacts, key), files=files, about=about["about"])
+
+    def artifact_file(self, key: str, path: str) -> tuple[Path, ResultFile] | None:
+        """An artifact's folder, and what it lists of one file there; None if it does not list it."""
+        about = self._about(key)
+        listed = next((file for file in about["files"] if file["path"] == path), None) if about else None
+        return (self._place(self._artifacts, key), from_data(ResultFile, listed)) if listed else None
+
+    def _about(self, key: str) -> dict[str, Any] | None:
+        try:
+            about = json.loads((self._place(self._artifacts, key) / ARTIFACT_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return about if about.get("schema") == _SCHEMA else None
 
     def sound_artifact(self, key: str) -> Artifact | None:
         """Like `artifact`, but every file is hashed; a damaged artifact is removed, so that it is made again."""
