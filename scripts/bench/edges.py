@@ -7,6 +7,7 @@ Depth of generated scenes at 720x480 is spoilt as a network spoils it (a third o
 of scale and noise that neighbours share), brought to the frame's size in several ways, and warped to the scene's two
 other cameras. `small` is warped as it is; `linear` interpolates 1 / depth; `sharpened` is the product's. `noisy` and
 `8 bits` are true depth with independent noise, or rounded 1 / depth, at full size: what a file of somebody's may hold.
+`grown` is true depth whose nearer surfaces reach so many pixels too far: what misplaced edges alone cost.
 Torn, unseen and stretched: see `reangle.evaluation.tears`. AbsRel is after one factor per frame.
 """
 
@@ -44,6 +45,9 @@ BYTES = WIDTH * HEIGHT * (3 + 4 + 1 + 4) + WIDTH * HEIGHT // SMALLER**2 * (4 + 1
 
 SPOILT = {"blurred": (1.0, 0.005), "very blurred": (1.6, 0.005), "blurred, noisy": (1.0, 0.015)}
 """Deviation of the blur in small pixels, and of the noise as a share of the median 1 / depth."""
+
+GROWN = (1, 2)
+"""Pixels of the frame's 720."""
 
 Scene = tuple[np.ndarray, VideoGeometry, list[CameraPath]]
 
@@ -108,6 +112,9 @@ def rivals(rgb: np.ndarray, truth: VideoGeometry) -> dict[str, VideoGeometry]:
     rows["8 bits"] = with_depth(
         truth, [np.maximum(np.round(np.minimum(w * k, 255)), 0.5) / k for w, k in zip(inverse, steps, strict=True)]
     )
+    for reach in GROWN:
+        wider = np.ones((2 * reach + 1, 2 * reach + 1))
+        rows[f"grown by {reach}"] = with_depth(truth, [cv2.dilate(w, wider) for w in inverse])
     for name, (blur, amount) in SPOILT.items():
         small = [spoil(w, seed, blur, amount) for seed, w in enumerate(inverse)]
         rows[f"{name}: small"] = with_depth(truth, small)

@@ -11,8 +11,8 @@ import numpy as np
 from reangle.geometry.robust import solve_differences
 from reangle.geometry.steady import pixel_maps, project_row
 
-MOST_FRAMES = 16
-"""Most frames, spread over the clip, that a plate is drawn from."""
+MOST_FRAMES, REACH = 16, 64
+"""Most frames that a plate is drawn from, spread over so many frames around its own: far ones show other places."""
 LEAST_FRAMES, LEAST_SHARE = 2, 0.5
 """How many frames, and which share of those that show a pixel, must agree on the nearest surface there."""
 OFFSETS = (1, 4, 16)
@@ -54,7 +54,9 @@ def plate_of(
     of one surface.
     """
     count, height, width = inverse.shape
-    spread = np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int))
+    first = int(np.clip(frame - REACH // 2, 0, max(0, count - 1 - REACH)))
+    last = min(count - 1, first + REACH)
+    spread = np.unique(np.linspace(first, last, min(last - first + 1, MOST_FRAMES)).round().astype(int))
     others = [int(other) for other in spread if other != frame]
     nearest = np.zeros((len(others), height, width), np.float32)
     seen = np.zeros((len(others), height, width, 3), np.uint8)
