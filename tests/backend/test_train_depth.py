@@ -19,6 +19,7 @@ from torch import nn
 
 from scripts.train import depth, depth_pictures
 from scripts.train.depth_figures import edge_f1, judge
+from scripts.train.depth_pool import IN_A_FILE, FromFiles, write
 from scripts.train.fresh import Makers, Store, wait_for
 
 FIELDS = {"value": ((2,), "int64"), "seed": ((), "int64")}
@@ -170,3 +171,20 @@ def test_thirty_steps_on_one_batch_halve_the_loss() -> None:
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_pictures_rendered_beforehand_are_all_read(tmp_path: Path) -> None:
+    def four_a_time(seed: int) -> Iterator[dict[str, np.ndarray]]:
+        for number in range(1000):
+            rgb = np.full((4, *depth_pictures.FIELDS["rgb"][0]), number + seed, np.uint8)
+            yield {"rgb": rgb, "depth": np.ones((4, *depth_pictures.FIELDS["depth"][0]), np.float16)}
+
+    write(tmp_path, "solids", four_a_time, seed=7, count=IN_A_FILE + 1)
+    (tmp_path / "solids_7_0002.part").write_bytes(b"killed here")
+    feed = FromFiles(tmp_path, "solids", Store(depth_pictures.FIELDS, 3 * IN_A_FILE, "cpu"))
+    for _ in range(3):
+        feed.refresh()
+    assert feed.store.made == 2 * IN_A_FILE
+    assert feed.store.arrays["rgb"][: 2 * IN_A_FILE, 0, 0, 0].tolist() == [7 + n // 4 for n in range(2 * IN_A_FILE)]
+    with pytest.raises(SystemExit, match="depth_pool"):
+        FromFiles(tmp_path, "meshes", Store(depth_pictures.FIELDS, 1, "cpu"))
