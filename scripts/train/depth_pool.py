@@ -28,7 +28,7 @@ import torch
 
 from scripts.environments import REPOSITORY
 from scripts.train.depth_pictures import FIELDS, meshes, solids
-from scripts.train.fresh import Make, Store
+from scripts.train.fresh import Make, Store, one_thread_each
 
 POOL = REPOSITORY / "out" / "train" / "depth-pool"
 IN_A_FILE = 64
@@ -83,18 +83,18 @@ def main() -> int:
     args = parser.parse_args()
     if args.meshes and not args.assets:
         parser.error("--meshes needs --assets, which scripts/train/meshes/pack_assets.py writes")
-    os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    context = multiprocessing.get_context("spawn")
     failed = False
     for kind, make, count in (
         ("meshes", partial(meshes, assets=args.assets), args.meshes),
         ("solids", solids, args.solids),
     ):
-        context = multiprocessing.get_context("spawn")
         seeds = [1000 * args.seed + worker for worker in range(args.workers if count else 0)]
         each = -(-count // args.workers)
         started = [context.Process(target=write, args=(args.out, kind, make, seed, each)) for seed in seeds]
-        for process in started:
-            process.start()
+        with one_thread_each():
+            for process in started:
+                process.start()
         for process in started:
             process.join()
             failed |= process.exitcode != 0

@@ -14,6 +14,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -87,18 +88,13 @@ class Makers:
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._rings = [_Ring(folder / str(index), store.fields) for index in range(processes)]
         context = multiprocessing.get_context("spawn")
-        before = dict(os.environ)
-        os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", MKL_NUM_THREADS="1")
-        try:
+        with one_thread_each():
             self._processes = [
                 context.Process(target=_fill, args=(make, ring.path, store.fields, seed + 7919 * index), daemon=True)
                 for index, ring in enumerate(self._rings)
             ]
             for process in self._processes:
                 process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def refresh(self) -> None:
         left = self._at_once
@@ -141,6 +137,18 @@ class _Ring:
     @property
     def waiting(self) -> int:
         return int(self.counters[0] - self.counters[1])
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes that start meanwhile compute on one thread each."""
+    before = dict(os.environ)
+    os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "NUMBA", "MKL", "OPENBLAS")})
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _fill(make: Make, path: Path, fields: Mapping[str, Field], seed: int) -> None:

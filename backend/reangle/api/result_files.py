@@ -23,8 +23,10 @@ def results_of(database: JobDatabase, store: Store, job_id: str) -> list[Result]
 def find_file(database: JobDatabase, store: Store, job_id: str, address: str) -> tuple[Path, str]:
     """Path and SHA-256 of the file at RESULT/PATH. Raises RefusedError (404), also for a file that is now a link."""
     for name, key in database.results(job_id).items():
-        # Results have hundreds of files, which are asked for one by one: only one list is read for each.
-        found = store.artifact_file(key, address.removeprefix(f"{name}/")) if address.startswith(f"{name}/") else None
+        if not address.startswith(f"{name}/"):
+            # Results have hundreds of files, which are asked for one by one: only one list is read for each.
+            continue
+        found = store.artifact_file(key, address.removeprefix(f"{name}/"))
         if found is None:
             continue
         folder, listed = found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -63,7 +64,7 @@ def follow_ground(
         now: dict[int, int] = {}
         for number in (int(one) for one in np.unique(label) if one):
             inside = label == number
-            area, box = int(inside.sum()), _box(inside)
+            area, box = int(inside.sum()), cv2.boundingRect(inside.astype(np.uint8))
             step = _contact_step(depth[frame], inside, usable[frame], box)
             if np.isfinite(step):
                 result[frame][inside] = _no_deeper(depth[frame], inside, box, float(focal[frame]))
@@ -91,15 +92,9 @@ def follow_ground(
     return result
 
 
-def _box(inside: np.ndarray) -> tuple[int, int, int, int]:
-    """Left, top, width and height of a mask."""
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-    return int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)
-
-
-def _no_deeper(depth: np.ndarray, inside: np.ndarray, box: tuple[int, int, int, int], focal: float) -> np.ndarray:
+def _no_deeper(depth: np.ndarray, inside: np.ndarray, box: Sequence[int], focal: float) -> np.ndarray:
     """The depth (n) of a mover's pixels, not far from that of its lowest part: up to half of its width nearer, and less
-    behind it, where the camera does not see.
+    behind it, where the camera does not see. box: left, top, width and height.
     """
     values = depth[inside]
     _, top, across, tall = box
@@ -109,7 +104,7 @@ def _no_deeper(depth: np.ndarray, inside: np.ndarray, box: tuple[int, int, int, 
     return np.clip(values, at_contact * (1 - NEARER * width), at_contact * (1 + FARTHER * width))
 
 
-def _is_whole(box: tuple[int, int, int, int], shape: tuple[int, ...]) -> bool:
+def _is_whole(box: Sequence[int], shape: tuple[int, ...]) -> bool:
     """Whether all of a mover is in the picture."""
     left, top, across, tall = box
     return left > 0 and top > 0 and left + across < shape[1] and top + tall < shape[0]
@@ -151,7 +146,7 @@ def _locally_linear(times: np.ndarray, values: np.ndarray, weights: np.ndarray) 
     return result
 
 
-def _contact_step(depth: np.ndarray, mask: np.ndarray, usable: np.ndarray, box: tuple[int, int, int, int]) -> float:
+def _contact_step(depth: np.ndarray, mask: np.ndarray, usable: np.ndarray, box: Sequence[int]) -> float:
     """Log of the ground's depth over the mover's at its lowest contour; NaN if it does not touch the ground."""
     height = len(depth)
     left, top, across, tall = box

@@ -40,16 +40,15 @@ def label_movers(moving: np.ndarray) -> list[np.ndarray]:
 
 def _split(labels: list[np.ndarray], order: Iterable[int]) -> None:
     """Split masks, in place, that hold several things of the frame before in `order`."""
-    before: np.ndarray | None = None
+    before = np.zeros_like(labels[0])
     ages: dict[int, int] = {}
     for frame in order:
         label, now = labels[frame], {}
-        least = LEAST_PART * label.size
-        areas = None if before is None else np.bincount(before.ravel())
+        least, areas = LEAST_PART * label.size, np.bincount(before.ravel())
         for number in (int(one) for one in np.unique(label) if one):
             inside = label == number
             area = int(inside.sum())
-            if before is None or areas is None or area < least:
+            if area < least:
                 continue
             shared = np.bincount(before[inside], minlength=len(areas))
             shared[0] = 0

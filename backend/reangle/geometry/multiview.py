@@ -57,9 +57,10 @@ def refine_static(world: WorldDepth, camera: ClipCamera, footage: Footage, repor
     """Depth whose static pixels are where frames agree that they are, if the camera's motion shows parallax.
 
     Every frame is searched over the whole range of depth, with the expected depth as a weak prior (semi-global
-    matching, Hirschmueller 2008). What other frames confirm is kept. What has texture but is not confirmed moves: it
-    keeps its expected depth, set on the ground that it touches. Gaps are filled from sure pixels of like colour.
-    If the depth is smaller than SWEEP_SIDE it is enlarged to it. Confidence (see `anchor`) rises where frames agree.
+    matching, Hirschmueller 2008). What other frames confirm is kept; gaps are filled from sure pixels of like colour.
+    What has texture but is not confirmed, and what differs from the static scene that other frames show, moves: it
+    keeps its expected depth, set on the ground that it touches. If the depth is smaller than SWEEP_SIDE it is enlarged
+    to it. Confidence (see `anchor`) rises where frames agree.
     """
     if camera.motion != "moving" or len(world.depth) < 3:
         return world

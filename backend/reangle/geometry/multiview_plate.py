@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from reangle.geometry.robust import solve_differences
-from reangle.geometry.steady import pixel_maps, project_row
+from reangle.geometry.steady import KERNEL, pixel_maps, pixels_hit, project_row
 
 MOST_FRAMES, REACH = 16, 64
 """Most frames that a plate is drawn from, spread over so many frames around its own: far ones show other places."""
@@ -21,7 +21,6 @@ STRIDE, LEAST_POINTS = 5, 100
 """Pixels from one compared point to the next, and how many points two frames need."""
 DARK, BRIGHT = 16, 240
 """Grey levels beyond which a ratio says nothing."""
-_KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +74,15 @@ def evenly_exposed(inverse: np.ndarray, colour: np.ndarray, K: np.ndarray, world
     """
     count, height, width = inverse.shape
     rows, columns = (part.ravel() for part in np.mgrid[2:height:STRIDE, 2:width:STRIDE])
+    pixels = np.stack([columns + 0.5, rows + 0.5, np.ones(rows.shape)])
     edges, steps = [], []
     for i in range(count):
-        pixels = np.stack([columns + 0.5, rows + 0.5, np.ones(rows.shape)])
         for k in (i + offset for offset in OFFSETS if i + offset < count):
             turn, shift = pixel_maps(K, world_from_camera, i, k)
-            u, v, there = turn @ pixels + shift[:, None] * inverse[i, rows, columns]
-            ahead = there > 1e-6
-            column, row = (np.floor(np.where(ahead, x / np.where(ahead, there, 1), -1)) for x in (u, v))
-            inside = (inverse[i, rows, columns] > 0) & (column >= 0) & (row >= 0) & (column < width) & (row < height)
-            column, row = column[inside].astype(np.intp), row[inside].astype(np.intp)
-            here, seen = colour[i, rows[inside], columns[inside]], colour[k, row, column]
-            lit = (inverse[k, row, column] > 0) & (np.minimum(here, seen).min(-1) > DARK)
-            lit &= np.maximum(here, seen).max(-1) < BRIGHT
+            row, column, inside = pixels_hit(turn @ pixels + shift[:, None] * inverse[i, rows, columns], height, width)
+            both = inside & (inverse[i, rows, columns] > 0) & (inverse[k, row, column] > 0)
+            here, seen = colour[i, rows[both], columns[both]], colour[k, row[both], column[both]]
+            lit = (np.minimum(here, seen).min(-1) > DARK) & (np.maximum(here, seen).max(-1) < BRIGHT)
             if lit.sum() >= LEAST_POINTS:
                 edges.append((i, k))
                 steps.append(np.median(np.log(seen[lit] / here[lit].astype(np.float64)), axis=0))
@@ -105,7 +100,7 @@ def evenly_exposed(inverse: np.ndarray, colour: np.ndarray, K: np.ndarray, world
     )
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _draw(inverse, colour, turn, shift, nearest, seen):
     """Each pixel of one frame where another sees it; the nearest wins."""
     height, width = inverse.shape
@@ -122,7 +117,7 @@ def _draw(inverse, colour, turn, shift, nearest, seen):
                     seen[i, j, channel] = colour[row, column, channel]
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _agree(nearest, seen, tolerance, inverse, colour):
     """The nearest surface on which enough layers agree, and its median colour."""
     count, height, width = nearest.shape

@@ -42,6 +42,17 @@ def maps_to(
     return np.stack(turns).astype(np.float32), np.stack(shifts).astype(np.float32)
 
 
+def pixels_hit(projected: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and column of the pixels that points fall into, and which fall into the picture; 0 for the others.
+
+    projected: 3 x n, see `pixel_maps`.
+    """
+    ahead = projected[2] > 1e-6
+    column, row = np.floor(np.where(ahead, projected[:2] / np.where(ahead, projected[2], 1), -1))
+    inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
+    return np.where(inside, row, 0).astype(np.intp), np.where(inside, column, 0).astype(np.intp), inside
+
+
 def near_frames(i: int, count: int) -> list[int]:
     """The frames at NEAR_OFFSETS from frame i, of `count`."""
     return sorted({i + sign * step for step in NEAR_OFFSETS for sign in (1, -1)} & set(range(count)))
@@ -63,13 +74,10 @@ def align_turning(
     for i in range(count):
         for k in (i + offset for offset in MATCH_OFFSETS if i + offset < count):
             turn, _ = pixel_maps(K, world_from_camera, i, k)
-            u, v, nearer = turn @ pixels
-            ahead = nearer > 1e-6
-            column, row = (np.floor(np.where(ahead, x / np.where(ahead, nearer, 1), -1)) for x in (u, v))
-            inside = ahead & (column >= 0) & (row >= 0) & (column < width) & (row < height)
-            column, row = (np.where(inside, x, 0).astype(np.intp) for x in (column, row))
+            projected = turn @ pixels
+            row, column, inside = pixels_hit(projected, height, width)
             both = inside & usable[i, rows, columns] & usable[k, row, column]
-            looks.append((i, k, rows[both], columns[both], row[both], column[both], nearer[both]))
+            looks.append((i, k, rows[both], columns[both], row[both], column[both], projected[2, both]))
     # The shift's own change by the turn is ignored in the first pass and small in the second.
     for _ in range(2 if shifts else 1):
         matches = [Match(i, k, inverse[i, a, b], inverse[k, c, d] * turned) for i, k, a, b, c, d, turned in looks]
@@ -125,10 +133,10 @@ def steady_static(
     return result, disagreement
 
 
-_KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
-@numba.njit(**_KERNEL, parallel=True)
+@numba.njit(**KERNEL, parallel=True)
 def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
     """See `steady_static`. inverse: T x h x w, 1 / depth, 0 where not usable. turns, shifts: see `pixel_maps`.
 
@@ -166,7 +174,7 @@ def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
                 disagreement[row, column] = math.log(ratios[high, column] / ratios[low, column]) / np.float32(1.35)
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def project_row(inverse, row, turn, shift, there, u, v):
     """Where another frame sees the row's pixels, and their depth there, 0 if it cannot. inverse: w, 1 / depth."""
     half, zero, one, least = np.float32(0.5), np.float32(0), np.float32(1), np.float32(1e-6)
@@ -185,7 +193,7 @@ def project_row(inverse, row, turn, shift, there, u, v):
         there[column] = z / k if ahead else zero
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _exchange(first, second):
     """Put the smaller values first."""
     for column in range(len(first)):
@@ -193,7 +201,7 @@ def _exchange(first, second):
         first[column], second[column] = (a, b) if a < b else (b, a)
 
 
-@numba.njit(**_KERNEL, inline="always")
+@numba.njit(**KERNEL, inline="always")
 def lookup(inverse, u, v):
     """1 / depth of a frame (h x w) at a position: bilinear on a surface, nearest at an edge; 0 where not usable."""
     height, width = inverse.shape

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.train.fresh import one_thread_each
 from scripts.train.meshes.assets import Library, load_library
 from scripts.train.meshes.caster import Built, Caster, Prober, prepare
 from scripts.train.meshes.draw import Drawn, draw
@@ -159,17 +160,12 @@ def _workers(count: int, seed: int, kind: str | None) -> list[_Worker]:
     # Not by fork: this process may hold a GPU and threads.
     context = multiprocessing.get_context("spawn")
     workers = []
-    before = dict(os.environ)
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
-    try:
+    with one_thread_each():
         for index in range(count):
             orders, queue = context.SimpleQueue(), context.Queue(AHEAD)
             process = context.Process(target=_work, args=(orders, queue, [seed, index], kind), daemon=True)
             process.start()
             workers.append(_Worker(process, orders, queue))
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
     return workers
 
 
