@@ -210,7 +210,7 @@ def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
         pen.text((width - MARGIN, MARGIN + 26 * row), name, colour, text, anchor="rm")
     pen.text(
         (left, height - 20),
-        f"loss over {longest} training steps, the last of them each camera's own",
+        f"loss over {longest} training steps, for each camera",
         DIM,
         text,
         anchor="lm",
