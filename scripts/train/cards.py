@@ -50,6 +50,7 @@ def _runs() -> dict[str, str]:
     words = {}
     names = {
         "geometry": "geometry",
+        "depth": "depth",
         "vae": "video_autoencoder",
         "video": "video",
         "ae": "image_autoencoder",
@@ -66,6 +67,7 @@ def _runs() -> dict[str, str]:
 def _weights() -> dict[str, str]:
     places = {
         "geometry_weights": "geometry/model.safetensors",
+        "depth_weights": "depth/model.safetensors",
         "video_weights": "video/transformer/diffusion_pytorch_model.safetensors",
         "vae_weights": "video/vae/diffusion_pytorch_model.safetensors",
         "image_weights": "image/transformer/diffusion_pytorch_model.safetensors",

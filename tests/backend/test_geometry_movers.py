@@ -87,6 +87,10 @@ def test_what_hangs_before_a_wall_is_put_in_front_of_it() -> None:
     near = np.where(moving, np.float32(2), depth)
     # A network that sees it is believed.
     np.testing.assert_array_equal(follow_ground(near, moving, ~moving, focal, depth), near)
+    seen_once = np.where(moving, np.float32(0), depth)
+    seen_once[0, 25, 60] = 30
+    hung = follow_ground(seen_once, moving, ~moving, focal, depth)
+    np.testing.assert_allclose(hung[0, 25, 60], 4 * HANGS, rtol=1e-5)
     cut = np.zeros_like(moving)
     cut[0, 76:, 50:70] = True
     np.testing.assert_array_equal(follow_ground(depth, cut, ~cut, focal, depth), depth)

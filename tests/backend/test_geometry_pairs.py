@@ -27,6 +27,7 @@ from reangle.media.write import write_mp4
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import StageContext
 from reangle.runtime.store import Store
+from reangle.weights.identity import CHECKPOINT_SEPARATOR
 from reangle.weights.installed import InstalledWeights
 
 from tests.backend.tiny_checkpoints import (
@@ -34,6 +35,7 @@ from tests.backend.tiny_checkpoints import (
     run_geometry,
     save_depth_anything,
     save_dust3r,
+    save_mini_depth,
     textured_frames,
 )
 from tests.backend.tiny_depth_anything_3 import narrow, save_depth_anything_3
@@ -50,7 +52,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         narrow(patch)
         yield {
             "dust3r": dust3r,
-            "mini": dust3r,
+            "mini": CHECKPOINT_SEPARATOR.join([str(save_mini_depth(folder / "mini")), dust3r]),
             "depth-anything": str(save_depth_anything(folder / SMALL)),
             "depth-anything-3": str(save_depth_anything_3(folder / "DA3-SMALL")),
         }

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from reangle.geometry.availability import weights_of
+from reangle.geometry.depth.providers import depth_named
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
 from reangle.weights import shipped
+from reangle.weights.checkpoints import CHECKPOINTS
 from reangle.weights.suites import MINI
 from reangle.weights.verify import verify
 
@@ -28,15 +31,15 @@ libraries: Any = diffusers  # its pipelines have wrong annotations
 
 
 def test_all_listed_files_exist_and_are_small_enough(tmp_path: Path) -> None:
-    for known in MINI.checkpoints.values():
+    for known in (one for one in CHECKPOINTS if one.shipped):
         folder = shipped.check_shipped(known)
         card = (folder / "README.md").read_text(encoding="utf-8")
         assert "Apache-2.0" in card
         assert "## Training" in card
-        bench = "geometry" if known is MINI.geometry else "mini"
+        bench = "geometry" if known.kind.role == "geometry" else "mini"
         assert f"scripts/bench/{bench}.py" in card
     assert sum(path.stat().st_size for path in (shipped.PACKAGE / "mini").rglob("*")) <= 48 * 2**20
-    assert all(verdict.ok for verdict in verify("mini", tmp_path))
+    assert all(verdict.ok for verdict in verify(None, tmp_path))
 
 
 def test_geometry_is_better_than_constant_depth() -> None:
@@ -52,7 +55,7 @@ def test_geometry_is_better_than_constant_depth() -> None:
 def _depth(frames: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         clip = decoded_clip(Path(folder) / "clip", list(frames))
-        checkpoint = str(shipped.check_shipped(MINI.geometry))
+        checkpoint = weights_of(depth_named("mini"), None, Path(folder))
         return run_geometry(clip, Path(folder) / "out", depth="mini", checkpoint=checkpoint).depth
 
 

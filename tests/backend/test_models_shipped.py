@@ -23,7 +23,7 @@ from reangle.geometry.spec import GEOMETRY
 from reangle.runtime.execute import run_stage
 from reangle.runtime.store import Store
 from reangle.weights import shipped
-from reangle.weights.checkpoints import COGVIDEOX_I2V, DUST3R, FLUX_FILL
+from reangle.weights.checkpoints import COGVIDEOX_I2V, FLUX_FILL, MINI_MONOCULAR
 from reangle.weights.installed import InstalledWeights
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
 
@@ -56,40 +56,51 @@ def request() -> JobRequest:
 
 
 def test_shipped_weights_are_found_by_suite_and_role(mini: Path, tmp_path: Path) -> None:
-    for name, role in (("mini", "geometry"), ("mini/video", "video"), ("mini-image", "image")):
+    for name, role in (
+        ("mini", "depth"),
+        ("mini/geometry", "depth"),
+        ("mini-geometry", "geometry"),
+        ("mini/video", "video"),
+        ("mini-image", "image"),
+    ):
         assert find_checkpoint(name, tmp_path) == mini / role
-    assert [kind_of(mini / role) for role in ("geometry", "video", "image")] == [DUST3R, COGVIDEOX_I2V, FLUX_FILL]
+    assert [kind_of(mini / role) for role in ("depth", "video", "image")] == [
+        MINI_MONOCULAR,
+        COGVIDEOX_I2V,
+        FLUX_FILL,
+    ]
     assert licence_of(str(mini / "video")) == "Apache-2.0"
-    assert licence_of(str(mini / "geometry")) == "Apache-2.0"
+    assert licence_of(str(mini / "depth")) == "Apache-2.0"
 
 
 def test_a_folder_of_the_same_name_does_not_replace_shipped_weights(
     mini: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(mini / "geometry", tmp_path / "data" / "models" / "mini-geometry")
-    shutil.copytree(mini / "geometry", tmp_path / "mini-geometry")
+    shutil.copytree(mini / "depth", tmp_path / "data" / "models" / "mini-depth")
+    shutil.copytree(mini / "depth", tmp_path / "mini-depth")
     monkeypatch.chdir(tmp_path)
-    assert weights_of(depth_named("mini"), None, tmp_path / "data") == str(mini / "geometry")
+    assert weights_of(depth_named("mini"), None, tmp_path / "data") == f"{mini / 'depth'}\n{mini / 'geometry'}"
 
 
 def test_mini_runs_from_frames_to_geometry(mini: Path, tmp_path: Path) -> None:
     clip = decoded_clip(tmp_path / "clip", textured_frames(3, 48, 64))
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
     geometry = run_geometry(clip, tmp_path / "out", depth="mini", checkpoint=stage.checkpoint)
-    assert (geometry.depth_from, geometry.checkpoint, geometry.scale) == ("mini", "mini-geometry", "relative")
+    assert (geometry.depth_from, geometry.checkpoint, geometry.scale) == ("mini", "mini-depth", "relative")
     assert geometry.licence == "Apache-2.0"
+    assert geometry.depth.std() > 0
     assert [note.split()[0] for note in geometry.notes] == ["Lens:", "Camera:", "This", "Licence"]
-    assert "small network" in geometry.notes[2]
+    assert "small networks" in geometry.notes[2]
     assert GeometryFolder(tmp_path / "out").cloud.is_file()
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
+@pytest.mark.parametrize("name", [f"depth/{WEIGHTS}", "depth/config.json", f"geometry/{WEIGHTS}"])
 def test_changed_weights_are_refused_before_any_work(name: str, mini: Path, tmp_path: Path) -> None:
     assert plan_job(request(), tmp_path)
-    flip_bit(mini / "geometry" / name)
+    flip_bit(mini / name)
     with pytest.raises(UserError) as caught:
         plan_job(request(), tmp_path)
-    assert str(mini / "geometry" / name) in caught.value.message
+    assert str(mini / name) in caught.value.message
     assert "has changed" in caught.value.message
     assert "install_backend.py" in caught.value.advice
     row = status_of(depth_named("mini"), tmp_path)
@@ -98,12 +109,12 @@ def test_changed_weights_are_refused_before_any_work(name: str, mini: Path, tmp_
 
 def test_weights_that_change_after_the_plan_are_not_loaded(mini: Path, tmp_path: Path) -> None:
     (stage,) = (stage for stage in plan_job(request(), tmp_path) if stage.spec is GEOMETRY)
-    flip_bit(mini / "geometry" / WEIGHTS)
+    flip_bit(mini / "depth" / WEIGHTS)
     with pytest.raises(UserError, match="has changed"):
         run_stage(stage, "0" * 64, {}, Store(tmp_path / "data"), InstalledWeights(tmp_path / "data"))
 
 
-@pytest.mark.parametrize("what", ["suite.json", f"geometry/{WEIGHTS}", "geometry", "."])
+@pytest.mark.parametrize("what", ["suite.json", f"depth/{WEIGHTS}", "depth", "."])
 def test_an_incomplete_suite_is_refused(what: str, mini: Path, tmp_path: Path, capsys) -> None:
     place = mini / what
     place.unlink() if place.is_file() else shutil.rmtree(place)
@@ -119,10 +130,10 @@ def test_an_incomplete_suite_is_refused(what: str, mini: Path, tmp_path: Path, c
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"checkpoints": {"geometry": {"files": {}}}}', '{"checkpoints": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"checkpoints": {"depth": {"files": {}}}}', '{"checkpoints": 1}'])
 def test_an_invalid_suite_json_is_refused(text: str, mini: Path, tmp_path: Path) -> None:
     (mini / "suite.json").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"suite\.json .*mini-geometry"):
+    with pytest.raises(UserError, match=r"suite\.json .*mini-depth"):
         find_checkpoint("mini", tmp_path)
 
 
@@ -131,7 +142,7 @@ def test_list_shows_suites_licences_sizes_and_folders(mini: Path, tmp_path: Path
     text = capsys.readouterr().out
     first, second = text.index("Suite mini"), text.index("Suite cogvideox-5b")
     assert first < second < text.index("Geometry alone")
-    assert text[first:second].count("installed: ") == 3
+    assert text[first:second].count("installed: ") == 4
     assert f"installed: {mini / 'video'}" in text[first:second]
     assert "commercial work only after registering" in text[second:]
     (row,) = (row for row in list_checkpoints(tmp_path) if row["name"] == "mini-video")
@@ -142,7 +153,7 @@ def test_list_shows_suites_licences_sizes_and_folders(mini: Path, tmp_path: Path
 def test_verify_reads_files_even_if_their_time_is_unchanged(mini: Path, tmp_path: Path, capsys) -> None:
     assert main(["models", "verify", "--data", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 + 3 + 3
+    assert len(lines) == 2 + 2 + 3 + 3
     assert all(line.startswith("ok ") for line in lines)
     flip_bit(mini / "video" / "transformer" / "diffusion_pytorch_model.safetensors", keep_time=True)
     assert main(["models", "verify", "mini", "--data", str(tmp_path)]) == 2
@@ -160,7 +171,7 @@ def test_verify_reads_files_even_if_their_time_is_unchanged(mini: Path, tmp_path
 
 def test_verify_prints_the_hash_of_other_weights(mini: Path, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "models" / "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
-    shutil.copytree(mini / "geometry", folder)
+    shutil.copytree(mini / "depth", folder)
     for name in ([], ["cogvideox-5b/geometry"], [str(folder)]):
         assert main(["models", "verify", *name, "--data", str(tmp_path)]) == 0
         assert "content hash is " in capsys.readouterr().out
@@ -189,4 +200,4 @@ def test_a_wheel_holds_the_shipped_weights(tmp_path: Path) -> None:
         [sys.executable, "-c", code, tmp_path], cwd=tmp_path / "installed", env={**os.environ, "PYTHONPATH": "."},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert [verdict["ok"] for verdict in json.loads(done.stdout)] == [True] * (2 + 3 + 3)
+    assert [verdict["ok"] for verdict in json.loads(done.stdout)] == [True] * (2 + 2 + 3 + 3)

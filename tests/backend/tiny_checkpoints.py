@@ -50,10 +50,11 @@ def save_dust3r(folder: Path) -> Path:
 def ship_mini(package: Path, *, video_runs: bool = False) -> Path:
     """Write a suite `mini` to `package/mini`, like the shipped one; return its folder.
 
-    Geometry is a network that runs, with `video_runs` video, too. Otherwise video and image have the layout of
-    pipelines without weights.
+    Depth and geometry are networks that run, with `video_runs` video, too. Otherwise video and image have the layout
+    of pipelines without weights.
     """
     folder = package / "mini"
+    save_mini_depth(folder / "depth")
     save_dust3r(folder / "geometry")
     for role, pipeline in (("video", "CogVideoXImageToVideoPipeline"), ("image", "FluxFillPipeline")):
         (folder / role / "transformer").mkdir(parents=True)
@@ -65,7 +66,7 @@ def ship_mini(package: Path, *, video_runs: bool = False) -> Path:
 
         tiny_pipeline().save_pretrained(folder / "video")
     checkpoints = {}
-    for role in ("geometry", "video", "image"):
+    for role in ("depth", "geometry", "video", "image"):
         files = sorted(path for path in (folder / role).rglob("*") if path.is_file())
         checkpoints[role] = {
             "files": {

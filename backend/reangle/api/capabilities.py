@@ -54,7 +54,7 @@ def _part(row: dict[str, object]) -> PartInfo:
 
 
 def _suite(suite: Suite, parts: dict[str, PartInfo]) -> SuiteInfo:
-    own = tuple(parts[checkpoint.name] for checkpoint in suite.checkpoints.values())
+    own = tuple(parts[checkpoint.name] for checkpoint in suite.parts)
     return SuiteInfo(
         name=suite.name,
         label=suite.name,

@@ -111,11 +111,11 @@ def _is_whole(box: Sequence[int], shape: tuple[int, ...]) -> bool:
 
 
 def _in_front(depth: np.ndarray, behind: np.ndarray) -> np.float32:
-    """Factor that puts a mover, n pixels, in front of what it hides; `behind` is 0 where that is unknown."""
-    known = behind > 0
-    if known.mean() < LEAST_KNOWN:
+    """Factor that puts a mover, n pixels, in front of what it hides; both are 0 where they are unknown."""
+    known, has_depth = behind > 0, depth > 0
+    if known.mean() < LEAST_KNOWN or not has_depth.any():
         return np.float32(1)
-    return np.float32(min(1.0, HANGS * float(np.median(behind[known])) / float(np.median(depth))))
+    return np.float32(min(1.0, HANGS * float(np.median(behind[known])) / float(np.median(depth[has_depth]))))
 
 
 def _smooth(blobs: list[_Blob]) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TypedDict
 from reangle.errors import UserError
 from reangle.geometry.provider import ProviderSpec
 from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.identity import CHECKPOINT_SEPARATOR
 from reangle.weights.packages import how_to_install
 from reangle.weights.registry import find_checkpoint, find_installed, kind_of
 
@@ -40,7 +41,8 @@ def status_of(spec: ProviderSpec, data: Path) -> ProviderStatus:
     try:
         check_packages(spec)
         if chosen:
-            find_installed(chosen, data)
+            for known in (chosen, *spec.beside):
+                find_installed(known, data)
             status["message"] = f"{chosen.title} ({licence.terms}). {chosen.limits}".strip()
     except UserError as error:
         status.update(available=False, message=error.message, advice=error.advice)
@@ -64,7 +66,7 @@ def can_run(spec: ProviderSpec) -> bool:
 
 
 def weights_of(spec: ProviderSpec, name_or_path: str | None, data: Path) -> str:
-    """The checkpoint's folder for a stage that runs this provider; "" if it needs none.
+    """The checkpoint of a stage that runs this provider, one folder or several; "" if it needs none.
 
     name_or_path: as the request names it; None for the first that is installed. Raises UserError for packages or
     weights that are missing, wrong or changed.
@@ -78,7 +80,8 @@ def weights_of(spec: ProviderSpec, name_or_path: str | None, data: Path) -> str:
         raise UserError(
             f"{folder} does not hold a checkpoint for {spec.name}.", advice=f"Use one such as {recommended.name}."
         )
-    return str(folder)
+    folders = [folder, *(find_installed(known, data) for known in spec.beside)]
+    return CHECKPOINT_SEPARATOR.join(map(str, folders))
 
 
 def fits(spec: ProviderSpec, folder: Path) -> bool:

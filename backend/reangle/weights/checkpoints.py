@@ -83,15 +83,25 @@ def _shards(stem: str, count: int) -> tuple[str, ...]:
 
 _DEPTH_ANYTHING_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
+MINI_DEPTH = Checkpoint(
+    "mini-depth",
+    MINI_MONOCULAR,
+    "Reangle mini depth",
+    APACHE_2,
+    shipped="mini/depth",
+    limits="This is depth of two small networks, 16 million weights together, trained on generated scenes: the layout "
+    "of rooms, grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or "
+    "depth from files give more.",
+)
+
 MINI_GEOMETRY = Checkpoint(
     "mini-geometry",
     DUST3R,
-    "Reangle mini geometry",
+    "Reangle mini geometry of two views",
     APACHE_2,
     shipped="mini/geometry",
-    limits="This is a small network of 10 million weights, trained on generated scenes: the layout of rooms, "
-    "grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or depth "
-    "from files give more.",
+    limits="This is a small network of 10 million weights, trained on generated scenes, which sees in blocks of 16 "
+    "pixels.",
 )
 
 MINI_VIDEO = Checkpoint(
@@ -228,6 +238,7 @@ FLUX_FILL_DEV = Checkpoint(
 )
 
 CHECKPOINTS = (
+    MINI_DEPTH,
     MINI_GEOMETRY,
     MINI_VIDEO,
     MINI_IMAGE,

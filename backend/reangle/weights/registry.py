@@ -153,10 +153,14 @@ def list_suites(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": suite.name,
             "title": suite.title,
-            "installed": {row["role"]: row["installed"] for row in rows if row["suite"] == suite.name},
+            "installed": _all_installed([row for row in rows if row["suite"] == suite.name]),
         }
         for suite in SUITES
     ]
+
+
+def _all_installed(rows: list[dict[str, Any]]) -> dict[str, bool]:
+    return {row["role"]: all(one["installed"] for one in rows if one["role"] == row["role"]) for row in rows}
 
 
 def kind_of(folder: Path) -> Kind | None:

@@ -10,6 +10,7 @@ from reangle.weights.checkpoints import (
     COGVIDEOX_5B,
     DUST3R_LARGE,
     FLUX_FILL_DEV,
+    MINI_DEPTH,
     MINI_GEOMETRY,
     MINI_IMAGE,
     MINI_VIDEO,
@@ -20,20 +21,28 @@ from reangle.weights.checkpoints import (
 
 @dataclass(frozen=True)
 class Suite:
-    """geometry: depth and cameras of a clip. video: frames from a first frame. image: fills holes of a first frame."""
+    """geometry: depth and cameras of a clip. video: frames from a first frame. image: fills holes of a first frame.
+    beside: what the others run beside them.
+    """
 
     name: str
     title: str
     geometry: Checkpoint
     video: Checkpoint
     image: Checkpoint
+    beside: tuple[Checkpoint, ...] = ()
 
     @property
     def checkpoints(self) -> dict[Role, Checkpoint]:
         return {"geometry": self.geometry, "video": self.video, "image": self.image}
 
+    @property
+    def parts(self) -> tuple[Checkpoint, ...]:
+        """All of its checkpoints."""
+        return (*self.checkpoints.values(), *self.beside)
 
-MINI = Suite("mini", "small weights that come with Reangle", MINI_GEOMETRY, MINI_VIDEO, MINI_IMAGE)
+
+MINI = Suite("mini", "small weights that come with Reangle", MINI_DEPTH, MINI_VIDEO, MINI_IMAGE, (MINI_GEOMETRY,))
 FULL_SIZE = Suite("cogvideox-5b", "published weights of full size", DUST3R_LARGE, COGVIDEOX_5B, FLUX_FILL_DEV)
 
 SUITES = (MINI, FULL_SIZE)
@@ -60,4 +69,4 @@ def known_checkpoint(name: str) -> Checkpoint | None:
 
 def suite_of(known: Checkpoint) -> Suite | None:
     """The suite that a checkpoint belongs to."""
-    return next((suite for suite in SUITES if known in suite.checkpoints.values()), None)
+    return next((suite for suite in SUITES if known in suite.parts), None)

@@ -35,7 +35,7 @@ def verify(name: str | None, data: Path) -> list[Verdict]:
     if name is None:
         return _verify_all([known for known in CHECKPOINTS if locate(known, data)], data)
     if suite := suite_named(name):
-        return _verify_all(suite.checkpoints.values(), data)
+        return _verify_all(suite.parts, data)
     if known := known_checkpoint(name):
         return _verify_known(known, data)
     folder = find_checkpoint(name, data)

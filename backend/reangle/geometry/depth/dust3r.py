@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth providers `dust3r` and `mini`: point maps of pairs of frames, aligned to one world."""
+"""Depth provider `dust3r`: point maps of pairs of frames, aligned to one world."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of the providers `dust3r` and `mini`: point maps of two pictures, both in the first one's camera.
+"""The network of provider `dust3r`: point maps of two pictures, both in the first one's camera.
 
 Checkpoints with a linear head, like the mini one, run on `two_view_network`. Others need DUSt3R's own code (CC BY-NC-SA
 4.0, not for commercial work), and this is the one place that touches it.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth providers that look at each frame alone: `mini` and `depth-anything`."""
+"""Depth provider `depth-anything`, which looks at each frame alone."""
 
 from __future__ import annotations
 
