@@ -26,7 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     data = arguments.data
     try:
-        python = python_of("backend", torch_index=arguments.torch_index)
+        python = python_of("backend", torch_index=arguments.torch_index or torch_index_for_the_card())
         data = (data or default_data_folder(python)).absolute()
         application = install_application(data, python)
         launcher = write_launchers(data, python, application)
@@ -40,6 +40,17 @@ def main() -> int:
     status = subprocess.run([launcher, "doctor"]).returncode
     print(f"\nThe backend is installed in {data}.\nThe add-on finds it there; on the command line it is {launcher}.")
     return status
+
+
+def torch_index_for_the_card() -> str | None:
+    """Where torch for this machine's graphics card is, and say so; None where the usual index is right."""
+    sys.path.insert(0, str(REPOSITORY / "backend"))
+    from reangle.runtime.graphics_card import nvidia_cards, wanted_torch_index
+
+    index = None if os.environ.get("REANGLE_TORCH_INDEX") else wanted_torch_index()
+    if index:
+        print(f"Takes torch for the {nvidia_cards()[0].name} from {index}; another with --torch-index URL.")
+    return index
 
 
 def default_data_folder(python: Path) -> Path:

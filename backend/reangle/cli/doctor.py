@@ -21,6 +21,7 @@ from typing import Any, Literal
 from reangle.cli.output import Output
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
+from reangle.runtime.graphics_card import nvidia_cards, torch_uses_cards
 from reangle.version import VERSION
 from reangle.weights.packages import how_to_install
 
@@ -66,7 +67,7 @@ def doctor(options: Namespace, output: Output) -> int:
         "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
         "networks": lambda: _packages(NETWORKS, problems, "estimated geometry or the engine reangle"),
         "memory": _memory,
-        "devices": _devices,
+        "devices": lambda: _devices(problems),
         "numba": _numba,
         "codecs": lambda: _codecs(problems),
         "data": lambda: _data(data, problems),
@@ -129,7 +130,7 @@ def _memory() -> dict[str, Any]:
     return {"cores": os.cpu_count(), "total_gb": total, "free_gb": free}
 
 
-def _devices() -> list[dict[str, Any]]:
+def _devices(problems: list[str]) -> list[dict[str, Any]]:
     devices: list[dict[str, Any]] = [{"device": "cpu", "name": platform.processor() or platform.machine()}]
     try:
         import torch
@@ -140,6 +141,13 @@ def _devices() -> list[dict[str, Any]]:
             about = torch.cuda.get_device_properties(index)
             memory = round(about.total_memory / 1e9, 1)
             devices.append({"device": f"cuda:{index}", "name": about.name, "memory_gb": memory})
+    elif cards := nvidia_cards():
+        reason = "does not find it" if torch_uses_cards() else "was built without CUDA"
+        problems.append(
+            f"This machine has an {cards[0].name}, but torch {torch.__version__} {reason}. "
+            f"Run scripts/install_backend.py --torch-index {cards[0].torch_index}, and update NVIDIA's driver "
+            f"({cards[0].driver}) if that does not help."
+        )
     if torch.backends.mps.is_available():
         devices.append({"device": "mps", "name": "Apple GPU"})
     return devices

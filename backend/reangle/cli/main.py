@@ -135,9 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", action="store_true", help="also print new lines until the job ends")
 
     commands.add_parser("doctor", parents=[shared, talk], help="list what is installed and what is missing")
-    models = commands.add_parser("models", help="list weights, and verify them")
+    models = commands.add_parser("models", help="list, download and verify weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", parents=[shared, talk], help="names, licences and folders")
+    get = actions.add_parser("download", parents=[shared, talk], help="get published weights from the Hugging Face hub")
+    get.add_argument("name", metavar="NAME", help="a suite or a checkpoint")
+    get.add_argument("--accept-licence", action="store_true", help="accept the licence that is shown")
     verify = actions.add_parser("verify", parents=[shared, talk], help="compare them with their hashes")
     verify.add_argument("name", nargs="?", metavar="NAME", help="a suite or a checkpoint (default: all installed)")
     return parser

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reangle models list` and `reangle models verify`."""
+"""`reangle models list`, `reangle models download` and `reangle models verify`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from typing import Any
 from reangle.cli.output import Output
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder
-from reangle.weights.checkpoints import size_in_words
-from reangle.weights.registry import list_checkpoints, what_to_copy
-from reangle.weights.suites import SUITES
+from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint, size_in_words
+from reangle.weights.download import download, look_up
+from reangle.weights.registry import find_installed, list_checkpoints, models_folder, what_to_copy
+from reangle.weights.suites import SUITES, known_checkpoint, suite_named
 from reangle.weights.verify import Verdict, verify
 
 
 def models(options: Namespace, output: Output) -> int:
-    """List or verify weights, as `options.action` says; 2 if some are damaged."""
+    """List, download or verify weights, as `options.action` says; 2 if some are damaged."""
     data = Path(options.data).expanduser().absolute() if options.data else data_folder()
     if options.action == "list":
         rows = list_checkpoints(data)
         output.data(rows, describe_checkpoints(rows))
+        return 0
+    if options.action == "download":
+        for known in _wanted(options.name):
+            _download(known, data, output, accepted=options.accept_licence)
         return 0
     verdicts = verify(options.name, data)
     output.data([vars(verdict) for verdict in verdicts], "\n".join(_line(verdict) for verdict in verdicts))
@@ -31,6 +36,35 @@ def models(options: Namespace, output: Output) -> int:
         more = f" {len(bad) - 1} more are listed above." if len(bad) > 1 else ""
         raise UserError(f"{bad[0].checkpoint} cannot be used: {bad[0].message}{more}", advice=bad[0].advice)
     return 0
+
+
+def _wanted(name: str) -> list[Checkpoint]:
+    """The weights that a suite or one name stands for, without those that come with Reangle."""
+    suite, known = suite_named(name), known_checkpoint(name)
+    chosen = list(suite.checkpoints.values()) if suite else [known] if known else []
+    if not chosen:
+        names = ", ".join([*(one.name for one in SUITES), *(one.name for one in CHECKPOINTS if one.hub)])
+        raise UserError(f"Reangle knows no weights {name!r}.", advice=f"Name one of: {names}.")
+    return [one for one in chosen if not one.shipped]
+
+
+def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) -> None:
+    models = models_folder(data)
+    try:
+        output.result(known.name, find_installed(known, data))
+    except UserError:
+        pass
+    else:
+        return
+    output.note(f"{known.title} ({known.name}), licence: {known.terms}. Its text: https://huggingface.co/{known.hub}.")
+    if known.licence.restriction and not accepted and not output.asks("Do you accept this licence?"):
+        raise UserError(
+            f"The licence of {known.name} was not accepted, so nothing was downloaded.",
+            advice="Read it, then give --accept-licence.",
+        )
+    revision = look_up(known)
+    with output.transfer(f"{known.name}, {size_in_words(revision.size)}") as report:
+        output.result(known.name, download(known, revision, models, report))
 
 
 def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -52,8 +86,8 @@ def _paragraph(row: Mapping[str, Any]) -> list[str]:
     elif row["shipped"]:
         lines.append(f"    missing: {row['problem']}")
     else:
-        lines.append(f"    missing: put {what_to_copy(row['files'])} from https://huggingface.co/{row['hub']}")
-        lines.append(f"             into {row['path']}")
+        lines.append(f"    missing: run `reangle models download {row['name']}`, or put {what_to_copy(row['files'])}")
+        lines.append(f"             from https://huggingface.co/{row['hub']} into {row['path']}")
     return lines
 
 

@@ -73,6 +73,34 @@ class Output:
         with tqdm(total=1.0, desc=title, bar_format=_BAR, file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
             yield _BarPlan(bar, title, progress)
 
+    @contextmanager
+    def transfer(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
+        """Yields the report of a transfer: (bytes that are here, bytes of all, what is at work)."""
+        if self.as_json:
+            yield _JsonTransfer(self._emit)
+            return
+        from tqdm import tqdm
+
+        # disable=None: no bar where standard error is not a terminal.
+        with tqdm(desc=title, unit="B", unit_scale=True, file=sys.stderr, disable=None, dynamic_ncols=True) as bar:
+
+            def report(done: int, total: int, name: str) -> None:
+                if bar.total is None:
+                    # What an earlier run left does not count into the rate.
+                    bar.reset(total)
+                    bar.initial = bar.n = done
+                bar.set_postfix_str(name, refresh=False)
+                bar.update(done - bar.n)
+
+            yield report
+
+    def asks(self, question: str) -> bool:
+        """Whether a person at a terminal answers yes; False where nobody can be asked."""
+        if self.as_json or not sys.stdin or not sys.stdin.isatty():
+            return False
+        print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def _write(self, values: dict[str, Any], text: str, *, to_stderr: bool = False) -> None:
         if self.as_json:
             self._emit(values)
@@ -81,6 +109,22 @@ class Output:
 
     def _emit(self, values: dict[str, Any]) -> None:
         print(json.dumps(values), file=self._lines, flush=True)
+
+
+class _JsonTransfer:
+    def __init__(self, emit: Callable[[dict[str, Any]], None]) -> None:
+        self._emit, self._last = emit, 0.0
+        self._start: tuple[float, int] | None = None
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        now = time.monotonic()
+        self._start = self._start or (now, done)
+        if done < total and now - self._last < _JSON_EVERY_S:
+            return
+        self._last = now
+        seconds, came = now - self._start[0], done - self._start[1]
+        left = round((total - done) * seconds / came, 1) if came > 0 else None
+        self._emit({"event": "progress", "stage": name, "progress": round(done / max(total, 1), 4), "eta_s": left})
 
 
 class _Plan:

@@ -13,14 +13,18 @@ from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
 from reangle.motion.settings import LearningSettings
 from reangle.motion.spec import LEARN, LearnParams
+from reangle.runtime.graphics_card import nvidia_cards, why_no_card
 from reangle.runtime.stage import PlannedStage, StageId
+from reangle.video_models.memory import weights_in
 from reangle.warping.spec import WARP
 from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
-from reangle.weights.registry import find_checkpoint, kind_of
+from reangle.weights.registry import find_checkpoint, kind_of, pipeline_of
 from reangle.weights.suites import SUITES, suite_named
 
 SHARED_CLIPS = 13
 """Clips of the shared phase: the clip itself and its preset warps (`motion.dataset.MOVES`)."""
+MOST_WEIGHTS_ON_CPU = 1_000_000_000
+"""A training step of CogVideoX-5B is 920 TFLOP: 7 minutes at 0.13 TFLOPS (float32, measured) on each of 16 cores."""
 OPENING_S = 5.0
 """Time to open a video model."""
 
@@ -31,12 +35,33 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
     suite = suite_named(wanted)
     folder = find_checkpoint(suite.video.name if suite else wanted, data)
     kind = kind_of(folder)
-    if kind is None or kind.role != "video":
+    if kind is None or kind.role != "video" or kind.refusal:
+        holds = kind.refusal if kind else _holds(folder)
         raise UserError(
-            f"{folder} does not hold a video model that the engine reangle can use.",
+            f"{folder} does not hold a video model that the engine reangle can use.{' ' if holds else ''}{holds}",
             advice=f"Choose the suite {' or '.join(suite.name for suite in SUITES)}.",
         )
+    _check_device(folder)
     return str(folder)
+
+
+def _check_device(folder: Path) -> None:
+    weights = weights_in(folder / "transformer")
+    reason = why_no_card() if weights > MOST_WEIGHTS_ON_CPU else ""
+    if reason:
+        cards = nvidia_cards()
+        raise UserError(
+            f"{folder.name} has {weights / 1e9:.1f} billion weights and needs a graphics card, but {reason}; "
+            "without one, training takes days.",
+            advice=f"Run scripts/install_backend.py --torch-index {cards[0].torch_index}."
+            if cards
+            else "Choose the suite mini, or a backend on a machine with an NVIDIA card.",
+        )
+
+
+def _holds(folder: Path) -> str:
+    pipeline = pipeline_of(folder)
+    return f"Its pipeline is {pipeline}, which makes no video from a first frame." if pipeline else ""
 
 
 def recipe_of(request: JobRequest) -> Recipe:

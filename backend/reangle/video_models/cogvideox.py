@@ -52,7 +52,7 @@ PUBLISHED_5B = VideoModelSize(
     vae_frames=VAE_FRAMES,
     vae_arrays=VAE_ARRAYS,
 )
-"""THUDM/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
+"""zai-org/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
 
 
 class CogVideoX:
@@ -68,10 +68,13 @@ class CogVideoX:
 
     @classmethod
     def open(cls, folder: Path, tier: Tier, device: str | None = None) -> Self:
-        from diffusers import CogVideoXImageToVideoPipeline
+        from diffusers import CogVideoXDPMScheduler, CogVideoXImageToVideoPipeline
 
         device = device or default_device()
         model = cls(open_pipeline(CogVideoXImageToVideoPipeline, folder, device))
+        # Published checkpoints name the DDIM scheduler; their authors sample with this one, from its settings.
+        scheduler: Any = CogVideoXDPMScheduler.from_config(model.pipe.scheduler.config, timestep_spacing="trailing")
+        model.pipe.scheduler = scheduler
         quantize(model, tier.base)
         if tier.tiled:
             model._tile()

@@ -43,7 +43,7 @@ def in_tier(context: StageContext[Any, Any], model: type[VideoModel], rank: int,
         keep_freed_memory()
     try:
         work(tier)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         if not is_out_of_memory(error):
             raise
         below = tier_below(tier)

@@ -10,11 +10,12 @@ from reangle.runtime.stage import STRICT
 
 @dataclass(frozen=True, config=STRICT)
 class SamplingSettings:
-    """Defaults are Reangle-A-Video's: 50 steps, guidance 6 that grows from 1 as the noise falls (dynamic).
+    """Defaults are Reangle-A-Video's: 50 steps, constant guidance 6.
 
-    A model without dynamic guidance uses constant guidance.
+    dynamic_guidance: change the guidance from step to step, as diffusers does it for CogVideoX: it jumps up and down,
+    because its formula mixes times up to 999 with the count of steps. Other models ignore it.
     """
 
     steps: int = 50
     guidance: float = 6.0
-    dynamic_guidance: bool = True
+    dynamic_guidance: bool = False

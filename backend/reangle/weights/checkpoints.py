@@ -17,13 +17,16 @@ class Kind:
     """Which code reads a checkpoint, and how its folder is recognised.
 
     pipeline: the class in a pipeline's model_index.json. config: keys and values of config.json; None stands for any
-    value, "" for a key that must be missing.
+    value, "" for a key that must be missing. part: a pipeline's part and a key that its config.json must set. refusal:
+    why no code reads it, as one sentence; "" if some does.
     """
 
     name: str
     role: Role
     pipeline: str = ""
     config: tuple[tuple[str, str | None], ...] = ()
+    part: tuple[str, str] | None = None
+    refusal: str = ""
 
     def matches(self, config: Mapping[str, Any]) -> bool:
         """Whether a config.json is of this kind."""
@@ -38,9 +41,17 @@ DEPTH_ANYTHING_3 = Kind(
 )
 MINI_MONOCULAR = Kind("mini-depth", "geometry", config=(("model_type", "depth_anything"), ("reangle", None)))
 DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
+COGVIDEOX_15 = Kind(
+    "cogvideox-1.5",
+    "video",
+    pipeline="CogVideoXImageToVideoPipeline",
+    part=("transformer", "patch_size_t"),
+    refusal="It is CogVideoX 1.5, whose frames and sizes mean something else than CogVideoX-5b-I2V's.",
+)
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_I2V, FLUX_FILL)
+KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_15, COGVIDEOX_I2V, FLUX_FILL)
+"""In the order in which a folder is tried: a kind with a `part` before the rest of its pipeline."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,10 @@ class Checkpoint:
     """Weights that Reangle can use.
 
     name: the folder under `models`. licence: of the weights, with what their code adds. size: bytes on disk. hub: the
-    repository they are published in, "" if nowhere. files: what the folder must hold; the first one identifies a
-    complete copy in the hub's cache. shipped: the folder under `weights` for weights that come with Reangle, else "";
-    `suite.json` lists their files and sizes, so `files` is empty and `size` 0. limits: what small weights cannot do.
+    repository they are published in, "" if nowhere. former_hubs: names that it had before. files: what the folder must
+    hold; the first one identifies a complete copy in the hub's cache. shipped: the folder under `weights` for weights
+    that come with Reangle, else ""; `suite.json` lists their files and sizes, so `files` is empty and `size` 0. limits:
+    what small weights cannot do.
     """
 
     name: str
@@ -59,6 +71,7 @@ class Checkpoint:
     licence: Licence
     size: int = 0
     hub: str = ""
+    former_hubs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     shipped: str = ""
     limits: str = ""
@@ -191,7 +204,8 @@ COGVIDEOX_5B = Checkpoint(
     "CogVideoX 5B image-to-video",
     COGVIDEOX,
     size=21_700_000_000,
-    hub="THUDM/CogVideoX-5b-I2V",
+    hub="zai-org/CogVideoX-5b-I2V",
+    former_hubs=("THUDM/CogVideoX-5b-I2V",),
     files=(
         "model_index.json",
         "scheduler/scheduler_config.json",

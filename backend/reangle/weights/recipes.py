@@ -19,7 +19,7 @@ class Recipe:
     rate: float = 1e-4
     sampling_steps: int = 50
     guidance: float = 6.0
-    dynamic_guidance: bool = True
+    dynamic_guidance: bool = False
     warp_guidance: float = 0.0
     fill_share: float = 0.0
 
@@ -45,7 +45,6 @@ RECIPES = {
         rate=3e-3,
         sampling_steps=8,
         guidance=1.0,
-        dynamic_guidance=False,
         warp_guidance=1.0,
         fill_share=0.7,
     ),

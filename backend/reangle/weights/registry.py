@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of weights on this machine, and advice for missing ones.
 
-Nothing is downloaded unless REANGLE_DOWNLOAD=1 is set. Nothing here imports torch.
+Nothing here asks the network or imports torch.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from reangle.errors import UserError
-from reangle.weights.checkpoints import CHECKPOINTS, DUST3R, DUST3R_LARGE, KINDS, Checkpoint, Kind, size_in_words
-from reangle.weights.download import WITHOUT, download, in_hub_cache
+from reangle.weights.checkpoints import CHECKPOINTS, DUST3R, DUST3R_LARGE, KINDS, Checkpoint, Kind, Role, size_in_words
+from reangle.weights.hub_cache import in_hub_cache
 from reangle.weights.identity import PIPELINE_INDEX, files_in, split_checkpoints
 from reangle.weights.shipped import check_shipped, shipped_at, shipped_files, shipped_folder
 from reangle.weights.suites import SUITES, known_checkpoint, suite_of
 
+WITHOUT: dict[Role, str] = {
+    "geometry": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
+    "video": "Without it, the engine `preview` works, which needs no weights",
+    "image": "Without it, the engine `preview` works, which needs no weights",
+}
+"""What works without a checkpoint of each role."""
 UNSAFE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")
 
 
@@ -31,8 +36,8 @@ def find_checkpoint(name_or_path: str, data: Path) -> Path:
     """The folder of a checkpoint: a name that `known_checkpoint` knows, a folder, or a hub name in the hub's cache.
 
     Weights that come with Reangle are compared with `suite.json`. Others are looked up in `data/models` and in the
-    hub's cache; the network is used only if REANGLE_DOWNLOAD=1 is set. Raises UserError, with what to do and what works
-    without them, for weights that are missing, incomplete, not safetensors, or shipped and changed.
+    hub's cache. Raises UserError, with what to do and what works without them, for weights that are missing,
+    incomplete, not safetensors, or shipped and changed.
     """
     known = known_checkpoint(name_or_path)
     if known is not None and known.shipped:
@@ -53,8 +58,6 @@ def find_checkpoint(name_or_path: str, data: Path) -> Path:
             return folder.absolute()
     hub = known.hub if known else name_or_path
     cached = in_hub_cache(hub, known)
-    if cached is None and os.environ.get("REANGLE_DOWNLOAD") == "1":
-        cached = download(hub, known)
     if cached is not None:
         _check_folder(cached, known)
         return cached
@@ -165,11 +168,17 @@ def _all_installed(rows: list[dict[str, Any]]) -> dict[str, bool]:
 
 def kind_of(folder: Path) -> Kind | None:
     """The kind of the weights in a folder, by its configuration. Raises UserError if that cannot be read."""
-    if (folder / PIPELINE_INDEX).is_file():
-        pipeline = _config(folder / PIPELINE_INDEX).get("_class_name")
-        return next((kind for kind in KINDS if kind.pipeline and kind.pipeline == pipeline), None)
+    if pipeline := pipeline_of(folder):
+        kinds = (kind for kind in KINDS if kind.pipeline == pipeline)
+        return next((kind for kind in kinds if kind.part is None or _sets(folder, *kind.part)), None)
     config = _config(folder / "config.json")
     return next((kind for kind in KINDS if kind.matches(config)), None)
+
+
+def pipeline_of(folder: Path) -> str:
+    """The class that a pipeline's folder names; "" if the folder holds no pipeline. Raises UserError as `kind_of`."""
+    index = folder / PIPELINE_INDEX
+    return str(_config(index).get("_class_name") or "") if index.is_file() else ""
 
 
 def what_to_copy(files: tuple[str, ...]) -> str:
@@ -177,6 +186,11 @@ def what_to_copy(files: tuple[str, ...]) -> str:
     parts = sorted({name.partition("/")[0] for name in files if "/" in name})
     single = ", ".join(name for name in files if "/" not in name)
     return f"{single} and the folders {', '.join(parts)}" if parts else single
+
+
+def _sets(folder: Path, part: str, key: str) -> bool:
+    config = folder / part / "config.json"
+    return config.is_file() and _config(config).get(key) is not None
 
 
 def _config(path: Path) -> Mapping[str, Any]:
@@ -221,6 +235,7 @@ def _missing(name: str, known: Checkpoint | None, folder: Path) -> UserError:
     return UserError(
         f"The weights {known.name} ({known.title}, licence {known.terms}, {size_in_words(known.size)}) are not on this "
         "machine.",
-        advice=f"Download {what_to_copy(known.files)} from https://huggingface.co/{known.hub} into {folder}. "
+        advice=f"Run `reangle models download {known.name}`, or copy {what_to_copy(known.files)} from "
+        f"https://huggingface.co/{known.hub} into {folder}. "
         f"{WITHOUT[known.kind.role]}.",
     )

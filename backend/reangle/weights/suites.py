@@ -60,7 +60,7 @@ def known_checkpoint(name: str) -> Checkpoint | None:
     """
     wanted = name.casefold()
     for known in CHECKPOINTS:
-        if wanted in (known.name.casefold(), known.hub.casefold()) and wanted:
+        if wanted and wanted in (name.casefold() for name in (known.name, known.hub, *known.former_hubs)):
             return known
     suite_name, _, role = wanted.partition("/")
     suite = suite_named(suite_name)

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from reangle.errors import UserError
 from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint
-from reangle.weights.identity import checkpoint_hash
+from reangle.weights.download import recorded_hashes
+from reangle.weights.identity import checkpoint_hash, file_hash
 from reangle.weights.registry import find_checkpoint, find_installed, locate, name_of
 from reangle.weights.shipped import RESTORE, problem_of, shipped_files, shipped_folder
 from reangle.weights.suites import known_checkpoint, suite_named
@@ -29,8 +30,8 @@ class Verdict:
 def verify(name: str | None, data: Path) -> list[Verdict]:
     """Check a suite, a checkpoint, or, for None, all weights on this machine. data: the data folder.
 
-    Weights that come with Reangle are compared with `suite.json`. For others no hash is published, so the verdict gives
-    the hash of their content. Raises UserError for an unknown name.
+    Weights that come with Reangle are compared with `suite.json`, downloaded ones with the hashes of their download.
+    For others, the verdict gives the hash of their content. Raises UserError for an unknown name.
     """
     if name is None:
         return _verify_all([known for known in CHECKPOINTS if locate(known, data)], data)
@@ -49,7 +50,9 @@ def _verify_all(checkpoints: Iterable[Checkpoint], data: Path) -> list[Verdict]:
 def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
     try:
         if not known.shipped:
-            return [_hashed(known.name, find_installed(known, data), data)]
+            folder = find_installed(known, data)
+            recorded = recorded_hashes(folder)
+            return _compared(known.name, folder, recorded) if recorded else [_hashed(known.name, folder, data)]
         files = shipped_files(known)
     except UserError as error:
         return [Verdict(known.name, "", False, error.message, error.advice)]
@@ -58,6 +61,17 @@ def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
         problem = problem_of(file, shipped_folder(known), read_again=True)
         message = problem or f"unchanged, {file.size:,} bytes, SHA-256 {file.sha256}"
         verdicts.append(Verdict(known.name, file.path, not problem, message, RESTORE if problem else ""))
+    return verdicts
+
+
+def _compared(name: str, folder: Path, recorded: Mapping[str, str]) -> list[Verdict]:
+    verdicts = []
+    for file, sha256 in recorded.items():
+        now = file_hash(folder / file, read_again=True)
+        ok = now == sha256
+        message = f"as downloaded, SHA-256 {now}" if ok else f"{folder / file} has changed since it was downloaded"
+        advice = "" if ok else f"Delete {folder}, then run `reangle models download {name}`."
+        verdicts.append(Verdict(name, file, ok, message, advice))
     return verdicts
 
 

@@ -126,9 +126,17 @@ class Dust3rNetwork:
 
 
 def _missing(model: Any, stored: set[str]) -> list[str]:
+    """Names of the model's weights that a file with the names `stored` does not set."""
+    weights = model.state_dict()
+    # A file holds weights that have two names, as in the DPT head, under one of them.
+    set_places = {weights[name].data_ptr() for name in stored if name in weights}
     # A checkpoint without a second decoder uses a copy of the first one.
     copied = any(name.startswith("dec_blocks2") for name in stored)
-    return [name for name in model.state_dict() if name not in stored and (copied or "dec_blocks2" not in name)]
+    return [
+        name
+        for name, weight in weights.items()
+        if weight.data_ptr() not in set_places and (copied or "dec_blocks2" not in name)
+    ]
 
 
 def _package_model(folder: Path) -> Any:
