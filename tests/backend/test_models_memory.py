@@ -25,6 +25,7 @@ from reangle.video_models.memory import (
     tier_named,
     weights_in,
 )
+from reangle.weights.memory_errors import is_out_of_memory
 from reangle.weights.shipped import shipped_folder
 from reangle.weights.suites import MINI
 
@@ -147,6 +148,36 @@ def test_a_stage_that_runs_out_of_memory_restarts_with_less(tmp_path: Path) -> N
         in_tier(stage, CogVideoX, 32, work)
     in_tier(stage, CogVideoX, 32, lambda tier: tried.append(tier.name))
     assert tried[-2:] == [TIERS[-1].name] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("Error CUDA out of memory at line 380 in file /src/csrc/pythonInterface.cpp"),
+        RuntimeError("HIP out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:72] data. DefaultCPUAllocator: not enough memory"),
+        RuntimeError("std::bad_alloc"),
+        OSError(12, "Cannot allocate memory"),
+        OSError("The paging file is too small for this operation to complete. (os error 1455)"),
+        MemoryError(),
+    ],
+    ids=str,
+)
+def test_the_libraries_words_for_a_lack_of_memory_are_known(error: Exception) -> None:
+    assert is_out_of_memory(error)
+    wrapped = ValueError("Unable to load weights")
+    wrapped.__cause__ = error
+    assert is_out_of_memory(wrapped)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), RuntimeError("CUDA error: invalid argument")]
+)
+def test_a_full_disk_is_not_a_lack_of_memory(error: Exception) -> None:
+    assert not is_out_of_memory(error)
 
 
 def test_other_errors_are_not_treated_as_out_of_memory(tmp_path: Path) -> None:

@@ -238,3 +238,20 @@ def test_checkpoint_that_is_not_a_video_model_is_refused(tmp_path: Path) -> None
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(UserError, match="does not hold a video model"):
         plan_job(learning(path("a"), video=str(tmp_path)), Path("unused"))
+
+
+def test_a_large_video_model_wants_a_graphics_card(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = json.dumps(
+        {"a": {"dtype": "BF16", "shape": [5_000_000_000], "data_offsets": [0, 10_000_000_000]}}
+    ).encode()
+    weights = Path(video) / "transformer" / "model.safetensors"
+    weights.write_bytes(len(header).to_bytes(8, "little") + header)
+    request = learning(path("left"), video=video)
+    monkeypatch.setattr("reangle.engines.reangle.why_no_card", lambda: "there is none here")
+    with pytest.raises(
+        UserError, match=r"5\.0 billion weights and needs a graphics card, but there is none here"
+    ) as caught:
+        plan_job(request, Path("unused"))
+    assert "mini" in caught.value.advice
+    monkeypatch.setattr("reangle.engines.reangle.why_no_card", lambda: "")
+    assert plan_job(request, Path("unused"))

@@ -46,7 +46,10 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
 
 
 def _check_device(folder: Path) -> None:
-    weights = weights_in(folder / "transformer")
+    try:
+        weights = weights_in(folder / "transformer")
+    except (OSError, ValueError):
+        return  # damaged files are reported where they are opened
     reason = why_no_card() if weights > MOST_WEIGHTS_ON_CPU else ""
     if reason:
         cards = nvidia_cards()

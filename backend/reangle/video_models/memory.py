@@ -98,11 +98,14 @@ class VideoModelSize:
 
 
 def weights_in(folder: Path) -> int:
-    """The number of weights in all safetensors files of a folder, from their headers."""
+    """The number of weights in all safetensors files of a folder, from their headers. Raises OSError or ValueError."""
     count = 0
     for path in folder.glob("*.safetensors"):
         with path.open("rb") as file:
-            header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            length = int.from_bytes(file.read(8), "little")
+            if length > path.stat().st_size:
+                raise ValueError(f"{path} is no safetensors file")
+            header: dict[str, Any] = json.loads(file.read(length))
         count += sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
     return count
 
