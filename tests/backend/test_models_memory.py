@@ -14,6 +14,7 @@ from reangle.errors import RunAgainError, UserError
 from reangle.folders import LoraFolder, UnfinishedLearning
 from reangle.motion.spec import LearnContext, LearnParams
 from reangle.runtime.stage import StageContext
+from reangle.video_models import device_memory as device_memory_module
 from reangle.video_models.cogvideox import PUBLISHED_5B, CogVideoX
 from reangle.video_models.device_memory import in_tier
 from reangle.video_models.memory import (
@@ -22,6 +23,7 @@ from reangle.video_models.memory import (
     Tier,
     choose_tier,
     needed_bytes,
+    opening_bytes,
     tier_named,
     weights_in,
 )
@@ -186,6 +188,16 @@ def test_other_errors_are_not_treated_as_out_of_memory(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="shapes"):
         in_tier(context(tmp_path / "unfinished", []), CogVideoX, 32, work)
+
+
+def test_main_memory_must_hold_the_model_while_it_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opening_bytes(PUBLISHED_5B, card(24e9)) == pytest.approx(21.1e9, rel=0.01)
+    monkeypatch.setattr(device_memory_module, "device_memory", lambda: card(24e9))
+    memory, swap = psutil.virtual_memory()._replace(available=1_000_000), psutil.swap_memory()._replace(free=0)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: swap)
+    with pytest.raises(UserError, match=r"of main memory, and 0\.0 GB are free"):
+        in_tier(context(tmp_path / "unfinished", []), CogVideoX, 32, lambda tier: None)
 
 
 def test_little_memory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,9 @@ from reangle.folders import LoraFolder
 from reangle.video_models.memory import Tier, VideoModelSize
 from reangle.video_models.settings import SamplingSettings
 
+MOST_QUOTED = 80
+"""Letters of a caption that a message repeats."""
+
 
 @dataclass(frozen=True)
 class Truncation:
@@ -31,8 +34,9 @@ class Truncation:
     @property
     def note(self) -> str:
         """One sentence for the artist."""
+        rest = self.rest if len(self.rest) <= MOST_QUOTED else f"{self.rest[:MOST_QUOTED]}..."
         return (
-            f"The video model reads the first {self.tokens} tokens of camera and caption, not {self.rest!r}. "
+            f"The video model reads the first {self.tokens} tokens of camera and caption, not {rest!r}. "
             "Shorten the caption."
         )
 

@@ -17,7 +17,7 @@ from reangle.runtime.allocator import keep_freed_memory
 from reangle.runtime.data_folder import write_atomically
 from reangle.runtime.stage import StageContext
 from reangle.video_models.base import VideoModel
-from reangle.video_models.memory import TIERS, DeviceMemory, Tier, choose_tier, tier_below, tier_named
+from reangle.video_models.memory import TIERS, DeviceMemory, Tier, choose_tier, opening_bytes, tier_below, tier_named
 from reangle.weights.memory_errors import is_out_of_memory
 
 
@@ -60,7 +60,10 @@ def in_tier(context: StageContext[Any, Any], model: type[VideoModel], rank: int,
 
 def _choose(context: StageContext[Any, Any], model: type[VideoModel], rank: int) -> Tier:
     device = device_memory()
-    tier = choose_tier(model.size_of(Path(context.checkpoint), bytes_each=device.bytes_each), rank, device)
+    size = model.size_of(Path(context.checkpoint), bytes_each=device.bytes_each)
+    if device.apart:
+        _check_main_memory(opening_bytes(size, device))
+    tier = choose_tier(size, rank, device)
     free = f"{device.free / 1e9:.1f} GB"
     if tier is None:
         tier = TIERS[-1]
@@ -68,3 +71,12 @@ def _choose(context: StageContext[Any, Any], model: type[VideoModel], rank: int)
     elif tier is not TIERS[0]:
         context.report(0.0, f"{free} of memory are free; to save some: {tier.words}.")
     return tier
+
+
+def _check_main_memory(needed: float) -> None:
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    if free < needed:
+        raise UserError(
+            f"Opening this video model takes {needed / 1e9:.1f} GB of main memory, and {free / 1e9:.1f} GB are free.",
+            advice="Close other programs, enlarge the system's swap, or choose the suite mini.",
+        )

@@ -151,6 +151,11 @@ def needed_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemo
     return max(learning_bytes(size, tier, rank, device), generating_bytes(size, tier, device))
 
 
+def opening_bytes(size: VideoModelSize, device: DeviceMemory) -> float:
+    """Main memory to open all parts: they are read there, whole, before they go to the device."""
+    return size.weights * device.bytes_each + size.text_bytes + size.vae_bytes
+
+
 def choose_tier(size: VideoModelSize, rank: int, device: DeviceMemory) -> Tier | None:
     """The fastest tier in which learning and generating fit into the free memory; None if none does."""
     return next((tier for tier in TIERS if needed_bytes(size, tier, rank, device) <= device.free * (1 - SPARE)), None)
