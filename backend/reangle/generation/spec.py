@@ -27,7 +27,7 @@ class GenerateParams:
 
 GENERATE = StageSpec(
     kind="generate",
-    version=5,
+    version=6,
     params=GenerateParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder, "fill": FilledFolder},
     may_read={"learn": LoraFolder},

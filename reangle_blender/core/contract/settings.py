@@ -174,7 +174,7 @@ class ReangleSettings:
         Range(minimum=1, maximum=50),
     ] = None
     dynamic_guidance: Annotated[
-        bool | None, Setting("Dynamic", "Change the guidance over the denoising steps", suggested=True)
+        bool | None, Setting("Dynamic", "Change the guidance over the denoising steps", suggested=False)
     ] = None
     warp_guidance: Annotated[
         float | None,
