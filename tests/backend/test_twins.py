@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from reangle.contract import JobRequest, from_data, new_job_id, to_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
@@ -18,9 +19,13 @@ from reangle.geometry.depth.dust3r_network import Dust3rNetwork
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.flux_fill import FluxFill
 from reangle.media.write import read_images, write_images
+from reangle.motion.examples import encode_example
+from reangle.motion.settings import LearningSettings
+from reangle.motion.trainer import Progress, learn
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
+from reangle.video_models.adapter import adapter_weights, add_adapter
 from reangle.video_models.cogvideox import CogVideoX
 from reangle.video_models.memory import TIERS
 from reangle.weights.checkpoints import CHECKPOINTS
@@ -111,7 +116,33 @@ def test_published_weights_run_through_the_whole_engine(published: Path) -> None
     assert not ran
 
 
-def test_learning_stopped_half_way_resumes_to_the_same_weights(published: Path) -> None: ...
+class StoppedError(Exception):
+    pass
+
+
+def test_learning_stopped_half_way_resumes_to_the_same_weights(published: Path, tmp_path: Path) -> None:
+    settings = LearningSettings(steps=4, rank=2, alpha=2.0, rate=1e-2, save_every=1)
+
+    def train(saved: Path, stop_after: int = 0) -> dict[str, torch.Tensor]:
+        model = CogVideoX.open(published / "models" / "CogVideoX-5b-I2V", TIERS[0], "cpu")
+        frames = np.stack(textured_frames(twins.FRAMES, twins.HEIGHT, twins.WIDTH))
+        example = encode_example(model, frames, np.ones(frames.shape[:3], bool), twins.CAPTIONS[0], seed=0)
+        model.keep_transformer()
+        add_adapter(model, settings.rank, settings.alpha, settings.seed)
+
+        def report(progress: Progress) -> None:
+            if progress.step == stop_after:
+                raise StoppedError
+
+        learn(model, [example], settings, saved, report, TIERS[0])
+        return adapter_weights(model.transformer)
+
+    whole = train(tmp_path / "whole.safetensors")
+    with pytest.raises(StoppedError):
+        train(tmp_path / "broken.safetensors", stop_after=2)
+    resumed = train(tmp_path / "broken.safetensors")
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_both_names_of_a_dpt_weight_count_as_one(published: Path, tmp_path: Path) -> None:
