@@ -42,7 +42,7 @@ def hub_server(hub: Hub) -> Iterator[Hub]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
         def do_HEAD(self) -> None:
             self._answer(body=False)
@@ -55,9 +55,12 @@ def hub_server(hub: Hub) -> Iterator[Hub]:
             hub.requests.append((self.command, path, self.headers.get("Range", "")))
             if path.startswith("/api/models/"):
                 name = "/".join(path.split("/")[3:5])
-                return self._refused(name) or self._json(_about(hub.repositories[name], name))
+                if not self._refused(name):
+                    self._json(_about(hub.repositories[name], name))
+                return
             owner, repository, _, _, file = path.lstrip("/").split("/", 4)
-            return self._refused(f"{owner}/{repository}") or self._file(f"{owner}/{repository}", file, body=body)
+            if not self._refused(f"{owner}/{repository}"):
+                self._file(f"{owner}/{repository}", file, body=body)
 
         def _refused(self, name: str) -> bool:
             if name not in hub.repositories:

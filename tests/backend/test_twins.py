@@ -107,12 +107,12 @@ def test_published_weights_run_through_the_whole_engine(published: Path) -> None
     assert {name.rsplit(".", 3)[1] for name in lora} >= {"to_q", "to_k", "to_v"}
     assert all(bool(value.isfinite().all()) for value in lora.values())
     ran: list[str] = []
-    run_plan(
-        plan(published),
-        store,
-        weights,
-        lambda stage, share, note, cached: ran.append(stage.spec.kind) if not cached else None,
-    )
+
+    def note(stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
+        if not cached:
+            ran.append(stage.spec.kind)
+
+    run_plan(plan(published), store, weights, note)
     assert not ran
 
 

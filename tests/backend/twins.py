@@ -277,7 +277,7 @@ def t5_v1_1(words: int) -> T5EncoderModel:
             num_layers=1,
             num_heads=2,
             feed_forward_proj="gated-gelu",
-            tie_word_embeddings=False,
+            tie_word_embeddings=False,  # pyright: ignore[reportCallIssue]
             dropout_rate=0.1,
             layer_norm_epsilon=1e-6,
             pad_token_id=0,
