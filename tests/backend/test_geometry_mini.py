@@ -40,7 +40,7 @@ def test_outlines_stay_and_distances_are_corrected() -> None:
         return float(np.abs(np.log(one / truth) - np.median(np.log(one / truth))).mean())
 
     shown = cv2.resize(blocks(truth), (WIDTH, HEIGHT))
-    blurred = cv2.GaussianBlur(shown, (0, 0), 12)
+    blurred = cv2.GaussianBlur(shown, (0, 0), 6)
     assert error(depth) < 0.5 * error(1 / fine.inverse[0])
     assert error(depth) < 0.8 * min(error(shown), error(blurred))
     step = np.log(depth[100, 99] / depth[100, 100])

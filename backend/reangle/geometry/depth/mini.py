@@ -2,7 +2,7 @@
 """Depth provider `mini`: distances from one small network, outlines from another.
 
 The network of two views knows better how far things are, but sees in blocks of 16 pixels; the network of single
-pictures sees outlines, and is less right about distances. The ratio of both depths, smoothed over more than a block,
+pictures sees outlines, and is less right about distances. The ratio of both depths, smoothed over about a block,
 corrects the second.
 """
 
@@ -25,8 +25,8 @@ from reangle.weights.registry import checkpoint_at
 
 OUTLINES = 0.5
 """Share of the time that the network of outlines takes."""
-SMOOTH = 1 / 24
-"""Standard deviation of the smoothing as a share of the longer side: 12 of 288 pixels, where a block is 20."""
+SMOOTH = 1 / 48
+"""Standard deviation of the smoothing as a share of the longer side: 6 of 288 pixels, where a block is 20."""
 LEAST = 1e-6
 """Of inverse depth, whose logarithm is taken."""
 
