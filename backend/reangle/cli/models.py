@@ -41,7 +41,7 @@ def models(options: Namespace, output: Output) -> int:
 def _wanted(name: str) -> list[Checkpoint]:
     """The weights that a suite or one name stands for, without those that come with Reangle."""
     suite, known = suite_named(name), known_checkpoint(name)
-    chosen = list(suite.checkpoints.values()) if suite else [known] if known else []
+    chosen = list(suite.parts) if suite else [known] if known else []
     if not chosen:
         names = ", ".join([*(one.name for one in SUITES), *(one.name for one in CHECKPOINTS if one.hub)])
         raise UserError(f"Reangle knows no weights {name!r}.", advice=f"Name one of: {names}.")

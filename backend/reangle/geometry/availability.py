@@ -12,7 +12,7 @@ from reangle.geometry.provider import ProviderSpec
 from reangle.weights.checkpoints import Checkpoint
 from reangle.weights.identity import CHECKPOINT_SEPARATOR
 from reangle.weights.packages import how_to_install
-from reangle.weights.registry import find_checkpoint, find_installed, kind_of
+from reangle.weights.registry import checkpoint_at, find_checkpoint, find_installed, kind_of
 
 
 class ProviderStatus(TypedDict):
@@ -41,7 +41,7 @@ def status_of(spec: ProviderSpec, data: Path) -> ProviderStatus:
     try:
         check_packages(spec)
         if chosen:
-            for known in (chosen, *spec.beside):
+            for known in (chosen, *chosen.beside):
                 find_installed(known, data)
             status["message"] = f"{chosen.title} ({licence.terms}). {chosen.limits}".strip()
     except UserError as error:
@@ -80,7 +80,8 @@ def weights_of(spec: ProviderSpec, name_or_path: str | None, data: Path) -> str:
         raise UserError(
             f"{folder} does not hold a checkpoint for {spec.name}.", advice=f"Use one such as {recommended.name}."
         )
-    folders = [folder, *(find_installed(known, data) for known in spec.beside)]
+    known = checkpoint_at(folder)
+    folders = [folder, *(find_installed(one, data) for one in (known.beside if known else ()))]
     return CHECKPOINT_SEPARATOR.join(map(str, folders))
 
 

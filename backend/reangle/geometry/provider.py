@@ -51,8 +51,7 @@ class ProviderSpec:
     help: for people. run: "module:function" of a `CameraProvider` or a `DepthProvider`, imported only in the stage's
     process. settings: the fields of `GeometrySettings` that it reads. cost: about how long it takes.
     packages: Python packages that it imports. checkpoints: the weights it can run with, the recommended one first.
-    beside: further weights that it runs beside them. licence_without_weights: of its code, or of the files that it
-    reads.
+    licence_without_weights: of its code, or of the files that it reads.
     """
 
     name: str
@@ -64,7 +63,6 @@ class ProviderSpec:
     cost: Cost = Cost()
     packages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
-    beside: tuple[Checkpoint, ...] = ()
     licence_without_weights: Licence = APACHE_2
 
     @property

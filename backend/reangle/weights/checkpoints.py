@@ -61,8 +61,8 @@ class Checkpoint:
     name: the folder under `models`. licence: of the weights, with what their code adds. size: bytes on disk. hub: the
     repository they are published in, "" if nowhere. former_hubs: names that it had before. files: what the folder must
     hold; the first one identifies a complete copy in the hub's cache. shipped: the folder under `weights` for weights
-    that come with Reangle, else ""; `suite.json` lists their files and sizes, so `files` is empty and `size` 0. limits:
-    what small weights cannot do.
+    that come with Reangle, else ""; `suite.json` lists their files and sizes, so `files` is empty and `size` 0. beside:
+    further weights that run with them. limits: what small weights cannot do.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Checkpoint:
     former_hubs: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     shipped: str = ""
+    beside: tuple[Checkpoint, ...] = ()
     limits: str = ""
 
     @property
@@ -96,17 +97,6 @@ def _shards(stem: str, count: int) -> tuple[str, ...]:
 
 _DEPTH_ANYTHING_FILES = ("config.json", "model.safetensors", "preprocessor_config.json")
 
-MINI_DEPTH = Checkpoint(
-    "mini-depth",
-    MINI_MONOCULAR,
-    "Reangle mini depth",
-    APACHE_2,
-    shipped="mini/depth",
-    limits="This is depth of two small networks, 16 million weights together, trained on generated scenes: the layout "
-    "of rooms, grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or "
-    "depth from files give more.",
-)
-
 MINI_GEOMETRY = Checkpoint(
     "mini-geometry",
     DUST3R,
@@ -115,6 +105,18 @@ MINI_GEOMETRY = Checkpoint(
     shipped="mini/geometry",
     limits="This is a small network of 10 million weights, trained on generated scenes, which sees in blocks of 16 "
     "pixels.",
+)
+
+MINI_DEPTH = Checkpoint(
+    "mini-depth",
+    MINI_MONOCULAR,
+    "Reangle mini depth",
+    APACHE_2,
+    shipped="mini/depth",
+    beside=(MINI_GEOMETRY,),
+    limits="This is depth of two small networks, 16 million weights together, trained on generated scenes: the layout "
+    "of rooms, grounds and big shapes is about right, thin things and fine relief are not. Depth Anything, DUSt3R or "
+    "depth from files give more.",
 )
 
 MINI_VIDEO = Checkpoint(

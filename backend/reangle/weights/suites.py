@@ -11,7 +11,6 @@ from reangle.weights.checkpoints import (
     DUST3R_LARGE,
     FLUX_FILL_DEV,
     MINI_DEPTH,
-    MINI_GEOMETRY,
     MINI_IMAGE,
     MINI_VIDEO,
     Checkpoint,
@@ -21,16 +20,13 @@ from reangle.weights.checkpoints import (
 
 @dataclass(frozen=True)
 class Suite:
-    """geometry: depth and cameras of a clip. video: frames from a first frame. image: fills holes of a first frame.
-    beside: what the others run beside them.
-    """
+    """geometry: depth and cameras of a clip. video: frames from a first frame. image: fills holes of a first frame."""
 
     name: str
     title: str
     geometry: Checkpoint
     video: Checkpoint
     image: Checkpoint
-    beside: tuple[Checkpoint, ...] = ()
 
     @property
     def checkpoints(self) -> dict[Role, Checkpoint]:
@@ -38,11 +34,11 @@ class Suite:
 
     @property
     def parts(self) -> tuple[Checkpoint, ...]:
-        """All of its checkpoints."""
-        return (*self.checkpoints.values(), *self.beside)
+        """All of its checkpoints, with what runs beside them."""
+        return tuple(part for known in self.checkpoints.values() for part in (known, *known.beside))
 
 
-MINI = Suite("mini", "small weights that come with Reangle", MINI_DEPTH, MINI_VIDEO, MINI_IMAGE, (MINI_GEOMETRY,))
+MINI = Suite("mini", "small weights that come with Reangle", MINI_DEPTH, MINI_VIDEO, MINI_IMAGE)
 FULL_SIZE = Suite("cogvideox-5b", "published weights of full size", DUST3R_LARGE, COGVIDEOX_5B, FLUX_FILL_DEV)
 
 SUITES = (MINI, FULL_SIZE)

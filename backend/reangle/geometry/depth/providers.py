@@ -21,7 +21,6 @@ DEPTHS = (
         cost=Cost(once=8, frame=0.7, megapixel=0.3),
         packages=("torch", "transformers"),
         checkpoints=(checkpoints.MINI_DEPTH,),
-        beside=(checkpoints.MINI_GEOMETRY,),
     ),
     ProviderSpec(
         name="depth-anything",
