@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 from zipfile import BadZipFile
 
+import cv2
 import numpy as np
 
 from reangle.errors import UserError
@@ -79,3 +80,8 @@ class ExactDepth:
     valid: np.ndarray
     scale: Literal["metric", "relative"] = "metric"
     notes: tuple[str, ...] = ()
+
+
+def mask_at(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A mask, h x w bool, at another size."""
+    return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -18,7 +18,7 @@ from reangle.geometry.common_scale import in_one_scale
 from reangle.geometry.depth.providers import depth_named
 from reangle.geometry.edges import sharpen
 from reangle.geometry.footage import Footage
-from reangle.geometry.frame_depth import ExactDepth, FrameDepth, WorldDepth
+from reangle.geometry.frame_depth import ExactDepth, FrameDepth, WorldDepth, mask_at
 from reangle.geometry.geometry_writer import Frame, GeometryWriter
 from reangle.geometry.multiview import refine_static
 from reangle.geometry.spec import DepthContext, GeometryContext, GlanceContext
@@ -47,15 +47,15 @@ def glance(context: GlanceContext) -> None:
 
 def _write(footage: Footage, camera: ClipCamera, context: DepthContext) -> None:
     provider = depth_named(context.params.depth)
-    share = replace(context, report=_part(context, 0.0, PROVIDER_SHARE))
+    share = replace(context, report=context.part(0.0, PROVIDER_SHARE))
     depth: FrameDepth | ExactDepth = provider.load()(footage, camera, share)
     if isinstance(depth, ExactDepth):
         camera, depth = in_one_scale(camera, _without_distortion(depth, camera), footage)
         size, frames, notes = depth.depth.shape[1:], _exact_frames(camera, depth), depth.notes
         checkpoint, licence, scale = "", OWN_FILES.name, depth.scale
     else:
-        world = anchor(depth, camera, footage, _part(context, PROVIDER_SHARE, ANCHOR_SHARE))
-        world = refine_static(world, camera, footage, _part(context, PROVIDER_SHARE + ANCHOR_SHARE, REFINE_SHARE))
+        world = anchor(depth, camera, footage, context.part(PROVIDER_SHARE, ANCHOR_SHARE))
+        world = refine_static(world, camera, footage, context.part(PROVIDER_SHARE + ANCHOR_SHARE, REFINE_SHARE))
         size, frames, notes = (footage.height, footage.width), _sharp_frames(world, footage), world.notes
         checkpoint, licence, scale = depth.checkpoint, depth.licence, camera.scale
     height, width = size
@@ -96,7 +96,7 @@ def _exact_frames(camera: ClipCamera, depth: ExactDepth) -> Iterator[Frame]:
     height, width = depth.depth.shape[1:]
     confidence = np.ones((height, width), np.float32)
     for index, (one, valid) in enumerate(zip(depth.depth, depth.valid, strict=True)):
-        moving = None if camera.moving is None else _resized(camera.moving[index], width, height)
+        moving = None if camera.moving is None else mask_at(camera.moving[index], width, height)
         yield Frame(np.where(valid, one, np.float32(0)), valid, confidence, moving)
 
 
@@ -104,16 +104,7 @@ def _sharp_frames(world: WorldDepth, footage: Footage) -> Iterator[Frame]:
     def sharp(index: int) -> Frame:
         parts = world.depth[index], world.valid[index], world.confidence[index]
         depth, valid, confidence = sharpen(*parts, footage.image(index))
-        moving = _resized(world.moving[index], footage.width, footage.height)
+        moving = mask_at(world.moving[index], footage.width, footage.height)
         return Frame(np.where(valid, depth, np.float32(0)), valid, confidence, moving)
 
     return in_order(sharp, range(footage.count))
-
-
-def _resized(mask: np.ndarray, width: int, height: int) -> np.ndarray:
-    return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-
-
-def _part(context: DepthContext, start: float, share: float) -> Callable[[float, str], None]:
-    """A report for a part of the stage that begins at `start` and takes `share` of it."""
-    return lambda fraction, message: context.report(start + share * fraction, message)

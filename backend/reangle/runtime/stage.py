@@ -175,6 +175,10 @@ class StageContext(Generic[Params, Output]):
     unfinished: Path | None = None
     preparation: float = 0.0
 
+    def part(self, start: float, share: float) -> Callable[[float, str], None]:
+        """A report for a part of the stage that begins at `start` and takes `share` of it."""
+        return lambda fraction, message: self.report(start + share * fraction, message)
+
     def read(self, role: str, folder: type[Input]) -> Input:
         """The input with this role. Raises KeyError if there is none, TypeError if it is of another type."""
         value = self.inputs[role]

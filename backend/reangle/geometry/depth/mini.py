@@ -9,19 +9,16 @@ corrects the second.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.depth import dust3r
-from reangle.geometry.depth.monocular import estimate_frames
+from reangle.geometry.depth import dust3r, single_frames
 from reangle.geometry.footage import Footage
-from reangle.geometry.frame_depth import FrameDepth
+from reangle.geometry.frame_depth import FrameDepth, mask_at
 from reangle.geometry.spec import DepthContext
 from reangle.weights.identity import split_checkpoints
-from reangle.weights.registry import checkpoint_at
 
 OUTLINES = 0.5
 """Share of the time that the network of outlines takes."""
@@ -34,40 +31,25 @@ LEAST = 1e-6
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> FrameDepth:
     """See `reangle.geometry.provider.DepthProvider`. The checkpoint is the outlines' folder, then the distances'."""
     outlines, distances = split_checkpoints(context.checkpoint)
-    fine = estimate_frames(footage, Path(outlines), lambda done: context.report(OUTLINES * done, ""))
-    coarse = dust3r.provide(
-        footage,
-        camera,
-        replace(
-            context,
-            checkpoint=distances,
-            report=lambda done, note: context.report(OUTLINES + (1 - OUTLINES) * done, note),
-        ),
-    )
-    known = checkpoint_at(Path(outlines))
-    limits = (known.limits,) if known and known.limits else ()
-    return replace(
-        joined(fine, coarse),
-        checkpoint=fine.checkpoint,
-        licence=fine.licence,
-        notes=(*limits, f"Licence of the depth: {fine.licence}."),
-    )
+    first = replace(context, checkpoint=outlines, report=context.part(0, OUTLINES))
+    second = replace(context, checkpoint=distances, report=context.part(OUTLINES, 1 - OUTLINES))
+    return joined(single_frames.provide(footage, camera, first), dust3r.provide(footage, camera, second))
 
 
 def joined(fine: FrameDepth, coarse: FrameDepth) -> FrameDepth:
     """Depth with the outlines of `fine` and the distances of `coarse`, at the size of `fine`.
 
-    What both say besides depth is `coarse`'s.
+    What moves, and how sure depth is, is `coarse`'s word; name, licence and notes are `fine`'s.
     """
     height, width = fine.inverse.shape[1:]
 
-    def at_size(maps: np.ndarray, how: int) -> np.ndarray:
-        return np.stack([cv2.resize(one, (width, height), interpolation=how) for one in maps])
+    def at_size(maps: np.ndarray) -> np.ndarray:
+        return np.stack([cv2.resize(one, (width, height)) for one in maps])
 
     def masks(maps: np.ndarray) -> np.ndarray:
-        return at_size(maps.astype(np.uint8), cv2.INTER_NEAREST) > 0
+        return np.stack([mask_at(one, width, height) for one in maps])
 
-    ratio = at_size(np.log(np.maximum(coarse.inverse, LEAST)), cv2.INTER_LINEAR)
+    ratio = at_size(np.log(np.maximum(coarse.inverse, LEAST)))
     ratio -= np.log(np.maximum(fine.inverse, LEAST))
     sigma = SMOOTH * max(width, height)
     smooth = np.stack([cv2.GaussianBlur(one, (0, 0), sigma) for one in ratio])
@@ -75,6 +57,9 @@ def joined(fine: FrameDepth, coarse: FrameDepth) -> FrameDepth:
         coarse,
         inverse=(fine.inverse * np.exp(smooth)).astype(np.float32),
         valid=masks(coarse.valid) & fine.valid,
-        confidence=at_size(coarse.confidence, cv2.INTER_LINEAR),
+        confidence=at_size(coarse.confidence),
         moving=None if coarse.moving is None else masks(coarse.moving),
+        checkpoint=fine.checkpoint,
+        licence=fine.licence,
+        notes=fine.notes,
     )

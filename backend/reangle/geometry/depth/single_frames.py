@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth provider `depth-anything`, which looks at each frame alone."""
+"""Depth provider `depth-anything`, which looks at each frame alone; the outlines of `mini`, too."""
 
 from __future__ import annotations
 
