@@ -66,11 +66,8 @@ def torch_uses_cards() -> bool:
 def why_no_card() -> str:
     """Why no model can run on a graphics card here, as the end of a sentence; "" if one can."""
     cards = nvidia_cards()
-    if not cards:
-        # An AMD card is not listed by NVIDIA's driver.
-        return (
-            "" if torch_uses_cards() and sys.platform == "linux" and Path("/dev/kfd").exists() else "there is none here"
-        )
-    if not torch_uses_cards():
+    if cards and not torch_uses_cards():
         return f"the torch that is installed cannot use the {cards[0].name}"
-    return ""
+    # An AMD card is not listed by NVIDIA's driver.
+    has_amd = sys.platform == "linux" and Path("/dev/kfd").exists() and torch_uses_cards()
+    return "" if cards or has_amd else "there is none here"

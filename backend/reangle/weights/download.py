@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,7 +113,7 @@ def recorded_hashes(folder: Path) -> Mapping[str, str]:
 
 def _get_all(revision: Revision, part: Path, report: Report) -> dict[str, str]:
     hashes: dict[str, str] = {}
-    before = 0
+    before, size = 0, revision.size
     for file in revision.files:
         path = part / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,14 +121,12 @@ def _get_all(revision: Revision, part: Path, report: Report) -> dict[str, str]:
             hashes[file.name] = sha256
         else:
             path.unlink(missing_ok=True)
-            hashes[file.name] = _get(revision, file, path, partial(_report_file, report, revision, file, before))
+            hashes[file.name] = _get(
+                revision, file, path, lambda there, done=before, name=file.name: report(done + there, size, name)
+            )
         before += file.size
-        report(before, revision.size, file.name)
+        report(before, size, file.name)
     return hashes
-
-
-def _report_file(report: Report, revision: Revision, file: HubFile, before: int, there: int) -> None:
-    report(before + there, revision.size, file.name)
 
 
 def _get(revision: Revision, file: HubFile, path: Path, on_bytes: Callable[[int], None]) -> str:
@@ -184,10 +181,9 @@ def _counter(on_bytes: Callable[[int], None]) -> Any:
 
 def _sha256_if_right(file: HubFile, path: Path) -> str | None:
     """The SHA-256 of a file's content; None if it is not what the hub announced."""
-    size = path.stat().st_size
-    sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    if size != file.size:
+    if path.stat().st_size != file.size:
         return None
+    sha256, blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % file.size, usedforsecurity=False)
     with path.open("rb") as content:
         while piece := content.read(_CHUNK):
             sha256.update(piece)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reangle.errors import UserError
+from reangle.runtime.file_hashes import FileHashes
 from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint
 from reangle.weights.download import recorded_hashes
-from reangle.weights.identity import checkpoint_hash, file_hash
+from reangle.weights.identity import checkpoint_hash
 from reangle.weights.registry import find_checkpoint, find_installed, locate, name_of
 from reangle.weights.shipped import RESTORE, problem_of, shipped_files, shipped_folder
 from reangle.weights.suites import known_checkpoint, suite_named
@@ -52,7 +53,7 @@ def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
         if not known.shipped:
             folder = find_installed(known, data)
             recorded = recorded_hashes(folder)
-            return _compared(known.name, folder, recorded) if recorded else [_hashed(known.name, folder, data)]
+            return _compared(known.name, folder, recorded, data) if recorded else [_hashed(known.name, folder, data)]
         files = shipped_files(known)
     except UserError as error:
         return [Verdict(known.name, "", False, error.message, error.advice)]
@@ -64,10 +65,10 @@ def _verify_known(known: Checkpoint, data: Path) -> list[Verdict]:
     return verdicts
 
 
-def _compared(name: str, folder: Path, recorded: Mapping[str, str]) -> list[Verdict]:
-    verdicts = []
+def _compared(name: str, folder: Path, recorded: Mapping[str, str], data: Path) -> list[Verdict]:
+    verdicts, hashes = [], FileHashes(data)
     for file, sha256 in recorded.items():
-        now = file_hash(folder / file, read_again=True)
+        now = hashes.read(folder / file)
         ok = now == sha256
         message = f"as downloaded, SHA-256 {now}" if ok else f"{folder / file} has changed since it was downloaded"
         advice = "" if ok else f"Delete {folder}, then run `reangle models download {name}`."
