@@ -21,29 +21,29 @@ from reangle.media.write import write_images
 from reangle.runtime.stage import StageContext
 
 
-def save_dust3r(folder: Path) -> Path:
-    """A DUSt3R of 64 x 64 pixels, linear head."""
+def save_dust3r(folder: Path, **changes: Any) -> Path:
+    """A DUSt3R of 64 x 64 pixels, linear head. changes: other arguments of the class."""
     import torch
     from mini_dust3r.model import AsymmetricCroCo3DStereo
 
     torch.manual_seed(0)
     infinity = float("inf")
-    model = AsymmetricCroCo3DStereo(
-        output_mode="pts3d",
-        head_type="linear",
-        depth_mode=("exp", -infinity, infinity),
-        conf_mode=("exp", 1, infinity),
-        pos_embed="RoPE100",
-        img_size=(64, 64),
-        enc_embed_dim=96,
-        enc_depth=2,
-        enc_num_heads=4,
-        dec_embed_dim=96,
-        dec_depth=2,
-        dec_num_heads=4,
-        landscape_only=False,
-    )
-    model.save_pretrained(folder)
+    settings: dict[str, Any] = {
+        "output_mode": "pts3d",
+        "head_type": "linear",
+        "depth_mode": ("exp", -infinity, infinity),
+        "conf_mode": ("exp", 1, infinity),
+        "pos_embed": "RoPE100",
+        "img_size": (64, 64),
+        "enc_embed_dim": 96,
+        "enc_depth": 2,
+        "enc_num_heads": 4,
+        "dec_embed_dim": 96,
+        "dec_depth": 2,
+        "dec_num_heads": 4,
+        "landscape_only": False,
+    }
+    AsymmetricCroCo3DStereo(**{**settings, **changes}).save_pretrained(folder)
     return folder
 
 

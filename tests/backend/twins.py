@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from transformers import (
 )
 
 from scripts.train import text
+from tests.backend.tiny_checkpoints import save_dust3r
 
 libraries: Any = diffusers  # its classes have wrong annotations
 FRAMES, HEIGHT, WIDTH = 9, 64, 96
@@ -96,20 +97,13 @@ def cogvideox_5b(folder: Path) -> Path:
     )
     words = save_t5_tokenizer(folder / "tokenizer", 226)
     _add_json(folder / "tokenizer" / "added_tokens.json", {f"<extra_id_{n}>": words - 1 - n for n in range(T5_WORDS)})
-    _save_sharded(t5_v1_1(words), folder / "text_encoder", 2)
-    _save_sharded(transformer, folder / "transformer", 3)
-    vae.save_pretrained(folder / "vae")
-    scheduler.save_pretrained(folder / "scheduler")
-    _save_index(
+    return save_pipeline(
         folder,
         "CogVideoXImageToVideoPipeline",
-        scheduler=("diffusers", "CogVideoXDDIMScheduler"),
-        text_encoder=("transformers", "T5EncoderModel"),
-        tokenizer=("transformers", "T5Tokenizer"),
-        transformer=("diffusers", "CogVideoXTransformer3DModel"),
-        vae=("diffusers", "AutoencoderKLCogVideoX"),
+        {"scheduler": scheduler, "text_encoder": t5_v1_1(words), "transformer": transformer, "vae": vae},
+        tokenizers={"tokenizer": "T5Tokenizer"},
+        shards={"text_encoder": 2, "transformer": 3},
     )
-    return folder
 
 
 def flux_fill(folder: Path) -> Path:
@@ -148,55 +142,28 @@ def flux_fill(folder: Path) -> Path:
     words = save_t5_tokenizer(folder / "tokenizer_2", 512)
     T5Tokenizer.from_pretrained(folder / "tokenizer_2").save_pretrained(folder / "tokenizer_2")
     save_clip_tokenizer(first, folder / "tokenizer")
-    CLIPTextModel(
+    clip = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(first), hidden_size=32, intermediate_size=64, projection_dim=32, num_hidden_layers=1,
             num_attention_heads=2, eos_token_id=2, bos_token_id=0,
         )
-    ).save_pretrained(folder / "text_encoder")  # fmt: skip
-    _save_sharded(t5_v1_1(words), folder / "text_encoder_2", 2)
-    _save_sharded(transformer, folder / "transformer", 3)
-    vae.save_pretrained(folder / "vae")
-    scheduler.save_pretrained(folder / "scheduler")
-    _save_index(
+    )  # fmt: skip
+    parts = {"text_encoder": clip, "text_encoder_2": t5_v1_1(words)}
+    return save_pipeline(
         folder,
         "FluxFillPipeline",
-        scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler"),
-        text_encoder=("transformers", "CLIPTextModel"),
-        text_encoder_2=("transformers", "T5EncoderModel"),
-        tokenizer=("transformers", "CLIPTokenizer"),
-        tokenizer_2=("transformers", "T5TokenizerFast"),
-        transformer=("diffusers", "FluxTransformer2DModel"),
-        vae=("diffusers", "AutoencoderKL"),
+        {"scheduler": scheduler, **parts, "transformer": transformer, "vae": vae},
+        tokenizers={"tokenizer": "CLIPTokenizer", "tokenizer_2": "T5TokenizerFast"},
+        shards={"text_encoder_2": 2, "transformer": 3},
     )
-    return folder
 
 
 def dust3r_large(folder: Path) -> Path:
     """naver/DUSt3R_ViTLarge_BaseDecoder_512_dpt, as the hub's mixin writes it: eight weights of the DPT heads have two
     names, of which the file holds one.
     """
-    from mini_dust3r.model import AsymmetricCroCo3DStereo
-
-    torch.manual_seed(0)
-    infinity = float("inf")
     with narrow_dpt():
-        AsymmetricCroCo3DStereo(
-            output_mode="pts3d",
-            head_type="dpt",
-            depth_mode=("exp", -infinity, infinity),
-            conf_mode=("exp", 1, infinity),
-            pos_embed="RoPE100",
-            img_size=(64, 64),
-            enc_embed_dim=96,
-            enc_depth=2,
-            enc_num_heads=4,
-            dec_embed_dim=48,
-            dec_depth=12,
-            dec_num_heads=4,
-            landscape_only=False,
-        ).save_pretrained(folder)
-    return folder
+        return save_dust3r(folder, head_type="dpt", dec_embed_dim=48, dec_depth=12)
 
 
 @contextmanager
@@ -264,6 +231,25 @@ TWINS = {
     "Depth-Anything-V2-Small-hf": depth_anything_v2_small,
 }
 """By the published name."""
+
+
+def save_pipeline(
+    folder: Path, name: str, parts: Mapping[str, Any], *, tokenizers: Mapping[str, str], shards: Mapping[str, int]
+) -> Path:
+    """Write the parts of a pipeline and its index, which names their classes; return the folder.
+
+    tokenizers: the classes of those that lie there already. shards: into how many files a part is split.
+    """
+    classes = {part: ("transformers", kind) for part, kind in tokenizers.items()}
+    for part, model in parts.items():
+        library, _, _ = type(model).__module__.partition(".")
+        classes[part] = (library, type(model).__name__)
+        if part in shards:
+            _save_sharded(model, folder / part, shards[part])
+        else:
+            model.save_pretrained(folder / part)
+    _add_json(folder / "model_index.json", {"_class_name": name, "_diffusers_version": "0.31.0.dev0", **classes})
+    return folder
 
 
 def t5_v1_1(words: int) -> T5EncoderModel:
@@ -361,10 +347,6 @@ def _save_sharded(model: Any, folder: Path, shards: int) -> None:
         if len(list(folder.glob("*.safetensors"))) == shards:
             return
     raise AssertionError(f"{folder.name} cannot be split into {shards} files")
-
-
-def _save_index(folder: Path, pipeline: str, **parts: tuple[str, str]) -> None:
-    _add_json(folder / "model_index.json", {"_class_name": pipeline, "_diffusers_version": "0.31.0.dev0", **parts})
 
 
 def _add_json(path: Path, content: Any) -> None:
