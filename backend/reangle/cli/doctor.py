@@ -144,7 +144,7 @@ def _devices(problems: list[str]) -> list[dict[str, Any]]:
     elif cards := nvidia_cards():
         reason = "does not find it" if torch_uses_cards() else "was built without CUDA"
         problems.append(
-            f"This machine has an {cards[0].name}, but torch {torch.__version__} {reason}. "
+            f"The graphics card {cards[0].name} is here, but torch {torch.__version__} {reason}. "
             f"Run scripts/install_backend.py --torch-index {cards[0].torch_index}, and update NVIDIA's driver "
             f"({cards[0].driver}) if that does not help."
         )

@@ -64,7 +64,7 @@ def _check_device(folder: Path) -> None:
 
 def _holds(folder: Path) -> str:
     pipeline = pipeline_of(folder)
-    return f"Its pipeline is {pipeline}, which makes no video from a first frame." if pipeline else ""
+    return f"Its pipeline is {pipeline}." if pipeline else ""
 
 
 def recipe_of(request: JobRequest) -> Recipe:
