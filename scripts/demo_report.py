@@ -37,7 +37,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     source = Path(request["source"])
     answer: dict[str, Any] = {"cameras": {}}
-    blocks, losses = [], {}
+    blocks, curves = [], {}
     for name, folder in request["cameras"].items():
         truth = load_truth(request["truth"].get(name, ""))
         result = ResultFolder(Path(folder))
@@ -49,9 +49,9 @@ def main() -> None:
         )
         blocks.append(block)
         if manifest["generation"]:
-            losses[name] = manifest["generation"].get("losses", [])
-    if any(losses.values()):
-        draw_losses(losses).save(request["losses"], optimize=True)
+            curves[name] = manifest["generation"]["curves"]
+    if any(curves.values()):
+        draw_losses(curves).save(request["losses"], optimize=True)
     draw_sheet(blocks).save(request["sheet"], optimize=True)
     print(json.dumps(answer))
 
@@ -183,34 +183,39 @@ def draw_sheet(blocks: list[tuple[str, str, dict[str, list[np.ndarray]]]]) -> Im
     return sheet
 
 
-def draw_losses(losses: dict[str, list[float]]) -> Image.Image:
-    """Plot each camera's training loss, the shared steps first: dots for steps, a line for their running mean."""
+def draw_losses(curves: dict[str, list[list[list[float]]]]) -> Image.Image:
+    """Plot how each camera's loss on always the same draws falls, phase after phase.
+
+    curves: camera -> for each phase, (steps done, loss).
+    """
     width, height, left, bottom = 1100, 420, 90, 60
     sheet = Image.new("RGB", (width, height), GROUND)
     pen, text = ImageDraw.Draw(sheet), ImageFont.load_default(21)
-    most, longest = max(max(one) for one in losses.values() if one), max(len(one) for one in losses.values())
+    points = [point for phases in curves.values() for phase in phases for point in phase]
+    most = max(loss for _, loss in points)
+    longest = max(sum(phase[-1][0] for phase in phases) for phases in curves.values())
 
     def place(step: float, loss: float) -> tuple[float, float]:
-        across = step / max(1, longest - 1) * (width - left - MARGIN)
+        across = step / max(1, longest) * (width - left - MARGIN)
         return left + across, height - bottom - loss / most * (height - bottom - 2 * MARGIN)
 
     for share in (0, 0.5, 1):
         y = place(0, share * most)[1]
         pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
         pen.text((left - 10, y), f"{share * most:.2f}", DIM, text, anchor="rm")
-    for row, (name, one) in enumerate(losses.items()):
+    for row, (name, phases) in enumerate(curves.items()):
         colour = COLOURS[row % len(COLOURS)]
-        for step, loss in enumerate(one):
-            x, y = place(step, loss)
-            pen.ellipse([x - 2, y - 2, x + 2, y + 2], tuple(part // 2 for part in colour))
-        window = max(1, len(one) // 8)
-        means = [float(np.mean(one[max(0, step - window) : step + 1])) for step in range(len(one))]
-        if len(means) > 1:
-            pen.line([place(step, mean) for step, mean in enumerate(means)], colour, 3)
-        pen.text((width - MARGIN, MARGIN + 26 * row), name, colour, text, anchor="rm")
+        before = 0.0
+        for phase in phases:
+            places = [place(before + step, loss) for step, loss in phase]
+            pen.line(places, colour, 3)
+            for x, y in places:
+                pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour)
+            before += phase[-1][0]
+        pen.text((width - MARGIN, height - bottom - 20 - 26 * row), name, colour, text, anchor="rm")
     pen.text(
         (left, height - 20),
-        f"loss over {longest} training steps, for each camera",
+        f"loss on always the same noise and times, over {longest:.0f} training steps of each camera",
         DIM,
         text,
         anchor="lm",

@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,13 @@ import diffusers
 import numpy as np
 import torch
 from reangle.generation.window import generate_latents
+from reangle.motion.dataset import TrainingClip
 from reangle.motion.examples import Example, encode_example
 from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import Progress, learn
 from reangle.video_models.adapter import add_adapter
-from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX
+from reangle.video_models.base import Prompt
+from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX, CogVideoXText
 from reangle.video_models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
@@ -141,8 +142,11 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
             pipe.to(device)
             frames = np.zeros((size.frames, size.height, size.width, 3), np.uint8)
             seen = np.ones(frames.shape[:3], bool)
-            examples: Any = _Encoded(partial(encode_example, model, frames, seen, PROMPT, 0, first_frames=1))
+            clip = TrainingClip("clip", frames, seen, frames[0], 1.0)
+            text = CogVideoXText(pipe, size.text_tokens)
+            examples: Any = _Encoded(lambda: encode_example(model, clip, text.encode(PROMPT), 0, first_frames=1))
         else:
+            pipe.register_modules(text_encoder=None)
             transformer.to(device)
             examples = [_random_example(size)]
         add_adapter(model, settings.rank, settings.alpha, settings.seed)
@@ -168,7 +172,9 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
         _wait(device)
         marks.append(time.perf_counter())
 
-    generate_latents(model, picture, PROMPT, SamplingSettings(steps=steps + 1), 0, None, mark)
+    words = torch.randn(size.text_tokens, size.text_width)
+    sampling = SamplingSettings(steps=steps + 1)
+    generate_latents(model, picture, Prompt(words, torch.zeros_like(words)), sampling, 0, report=mark)
     measured |= {"denoise_s": float(np.median(np.diff(marks))), "generate_gb": _peak_gb(device)}
     return measured
 

@@ -13,7 +13,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,11 +29,11 @@ import torch
 from reangle.contract import CameraPath, PreviewSettings
 from reangle.engines.plan import plan_job
 from reangle.evaluation.request import true_depth_request
-from reangle.evaluation.truth import TrueScene
+from reangle.evaluation.truth import TrueScene, TrueView
 from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.spec import GEOMETRY
 from reangle.media.spec import DECODE
-from reangle.motion.dataset import TrainingClip, preset_paths, training_clips
+from reangle.motion.dataset import path_prompt, preset_paths, training_clips
 from reangle.motion.examples import Example, encode_example
 from reangle.motion.settings import LearningSettings
 from reangle.motion.stage import warper_of
@@ -45,6 +45,7 @@ from reangle.video_models.base import VideoModel
 from reangle.video_models.memory import TIERS
 from reangle.video_models.model_view import ModelView
 from reangle.video_models.precision import keep_float32
+from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
 from reangle.video_models.windows import plan_windows
 from reangle.weights.installed import InstalledWeights
@@ -90,7 +91,8 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
     """Steps so far -> (loss where seen, where hidden) of each camera."""
     known, store = suite_named(suite), Store(work / "data")
     folder = find_checkpoint(known.video.name if known else suite, store.root)
-    model = video_model_class(kind_of(folder)).open(folder, TIERS[0])
+    model_class = video_model_class(kind_of(folder))
+    model = model_class.open(folder, TIERS[0])
     (width, height), frames = model.size_for(16, 9), model.frames
     write_scene(draw_scene(seed, frames=frames, width=width, height=height), work / "scene")
     scene = TrueScene.open(work / "scene")
@@ -100,20 +102,22 @@ def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[
         DecodedClip(done[DECODE.id()].folder), GeometryFolder(done[GEOMETRY.id()].folder), PreviewSettings()
     )
 
-    def clips(paths: list[CameraPath]) -> list[TrainingClip]:
-        view = ModelView.of(width, height, width, height)
-        return list(training_clips(warper, paths, view, plan_windows(frames, frames, model.group), scene.caption))
+    def encoded(paths: list[CameraPath], truths: Sequence[TrueView] = ()) -> list[Example]:
+        view, windows = ModelView.of(width, height, width, height), plan_windows(frames, frames, model.group)
+        prompts, _ = read_prompts(
+            model_class.text, folder, [path_prompt(path, warper, scene.caption) for path in paths]
+        )
+        examples = []
+        for index, (path, prompt) in enumerate(zip(paths, prompts, strict=True)):
+            (clip,) = training_clips(warper, path, view, windows)
+            if truths:
+                clip = replace(clip, frames=truths[index].frames(), visible=truths[index].parts()["visible"])
+            examples.append(encode_example(model, clip, prompt.words, index))
+        return examples
 
-    def encoded(clip: TrainingClip, index: int) -> Example:
-        return encode_example(model, clip.frames, clip.visible, clip.prompt, index)
-
-    shared = [encoded(clip, index) for index, clip in enumerate(clips(preset_paths(warper, fps)))]
-    own_clips = clips([view.path for view in scene.views])
-    warps = [encoded(clip, index) for index, clip in enumerate(own_clips)]
-    truths = [
-        encoded(replace(clip, frames=view.frames(), visible=view.parts()["visible"]), index)
-        for index, (clip, view) in enumerate(zip(own_clips, scene.views, strict=True))
-    ]
+    shared = encoded(preset_paths(warper, fps))
+    own_paths = [view.path for view in scene.views]
+    warps, truths = encoded(own_paths), encoded(own_paths, scene.views)
     model.keep_transformer()
     for layer in model.float32_layers:
         keep_float32(layer)

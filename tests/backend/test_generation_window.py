@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from reangle.generation.guide import WarpGuide
-from reangle.generation.video import decode_frames
+from reangle.generation.video import Task, decode_frames, generate_video
 from reangle.generation.window import generate_latents
 from reangle.motion.examples import encode_example
 from reangle.video_models.base import VideoModel
 from reangle.video_models.settings import SamplingSettings
+from reangle.video_models.windows import plan_windows
 
 from tests.backend.tiny_checkpoints import textured_frames
-from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_model
+from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, clip_of, read, tiny_model
 
 SETTINGS = SamplingSettings(steps=4, guidance=2.0)
 
@@ -35,12 +36,12 @@ def frames() -> np.ndarray:
 def guide(model: VideoModel, frames: np.ndarray) -> WarpGuide:
     visible = np.ones(frames.shape[:3], bool)
     visible[3:, :, : WIDTH // 2] = False
-    example = encode_example(model, frames, visible, PROMPTS[0], seed=0)
+    example = encode_example(model, clip_of(frames, visible), read(PROMPTS[0]).words, seed=0)
     return WarpGuide(example.latents, example.mask, strength=1.0)
 
 
 def latents(model: VideoModel, frames: np.ndarray, guide: WarpGuide | None, seed: int = 7) -> torch.Tensor:
-    return generate_latents(model, frames[0], PROMPTS[0], SETTINGS, seed, guide)
+    return generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, seed, guide)
 
 
 def test_full_guidance_reproduces_the_warp_only_where_visible(
@@ -78,3 +79,24 @@ def test_frames_do_not_depend_on_latents_that_are_left_out(model: VideoModel, fr
     whole = model.decode(several)
     for count in (1, 2, model.group + 1, 2 * model.group + 1, len(whole)):
         assert np.array_equal(decode_frames(model, several, count, model.group), whole[:count])
+
+
+def test_a_later_window_keeps_what_the_one_before_made(model: VideoModel, frames: np.ndarray) -> None:
+    before = latents(model, frames, None)
+    made = before[:, -1:]
+    window = generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, 8, None, made)
+    assert torch.equal(window[:, 1:2], made.to(window.dtype))
+    # What follows is made to go with it: it is not what this window would be on its own.
+    assert not torch.equal(window[:, 2:], latents(model, frames, None, 8)[:, 2:])
+
+
+def test_windows_join_without_a_change_of_what_the_first_made(model: VideoModel, frames: np.ndarray) -> None:
+    task = Task(frames[0], read(PROMPTS[0]), plan_windows(14, model.frames, model.group), [], 3)
+    shares: list[float] = []
+    clip = generate_video(model, task, SETTINGS, shares.append)
+    assert clip.shape == (14, HEIGHT, WIDTH, 3)
+    assert shares[-1] == 1
+    alone = generate_video(
+        model, replace(task, windows=plan_windows(9, model.frames, model.group)), SETTINGS, shares.append
+    )
+    assert np.array_equal(clip[: len(alone)], alone)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, film
 from reangle.engines.reangle import SHARED_CLIPS
-from reangle.motion.dataset import MOVES, TrainingClip, infilled, preset_paths, training_clips
+from reangle.motion.dataset import MOVES, TrainingClip, infilled, path_prompt, preset_paths, training_clips
 from reangle.video_models.model_view import ModelView
 from reangle.video_models.windows import plan_windows
 from reangle.warping.video import Warper
@@ -22,7 +22,8 @@ def warper() -> Warper:
 
 
 def clips(warper: Warper, view: ModelView, length: int) -> list[TrainingClip]:
-    return list(training_clips(warper, preset_paths(warper, 24), view, plan_windows(COUNT, length, 4), "a room"))
+    windows = plan_windows(COUNT, length, 4)
+    return [clip for path in preset_paths(warper, 24) for clip in training_clips(warper, path, view, windows)]
 
 
 def test_training_clips_include_the_source_bit_for_bit(warper: Warper) -> None:
@@ -31,12 +32,32 @@ def test_training_clips_include_the_source_bit_for_bit(warper: Warper) -> None:
     assert np.array_equal(first.frames[:COUNT], warper.frames)
     assert first.visible[:COUNT].all()
     assert first.coverage == 1
-    assert first.prompt == "CAMERA_STATIC Camera movement static, a room"
-    assert len(warps) == sum(len(amounts) for _, amounts in MOVES) == SHARED_CLIPS - 1
-    assert {clip.prompt.split()[0] for clip in warps} == {
-        f"CAMERA_{kind.upper().replace('-', '_')}" for kind, _ in MOVES
-    }
+    assert np.array_equal(first.first_frame, warper.frames[0])
+    assert len(warps) == 2 * len(MOVES) == SHARED_CLIPS - 1
     assert all(0.4 < clip.coverage < 1 for clip in warps if "dolly" not in clip.name)
+
+
+def test_each_move_is_a_way_and_a_place_for_the_model(warper: Warper) -> None:
+    words = [path_prompt(path, warper, "a room").partition(" ")[0] for path in preset_paths(warper, 24)]
+    tokens = [kind.upper().replace("-", "_") for kind, _ in MOVES]
+    moves = [f"CAMERA_{token}" for token in tokens] + [f"CAMERA_STATIC_FROM_{token}" for token in tokens]
+    assert words == ["a", *moves]
+
+
+def test_the_condition_is_filled_as_in_generation(warper: Warper) -> None:
+    """A window's first frame keeps what the warp saw; the rest is the fill that generation starts from."""
+    path = preset_paths(warper, 24)[len(MOVES) + 1]
+    view, windows = ModelView.of(WIDTH, HEIGHT, WIDTH, HEIGHT), plan_windows(COUNT, 9, 4)
+    fill = np.full((COUNT, HEIGHT, WIDTH, 3), 77, np.uint8)
+    (given,) = training_clips(warper, path, view, windows, fill)
+    (own,) = training_clips(warper, path, view, windows)
+    known = given.visible[0]
+    assert 0.5 < known.mean() < 1
+    for clip in (given, own):
+        assert np.array_equal(clip.first_frame[known], clip.frames[0][known])
+    assert (given.first_frame[~known] == 77).all()
+    assert np.array_equal(given.frames, own.frames)
+    assert not np.array_equal(own.first_frame, own.frames[0])
 
 
 def test_frames_held_past_the_end_count_as_hidden(warper: Warper) -> None:

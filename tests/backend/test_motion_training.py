@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from reangle.folders import LoraFolder
 from reangle.motion.examples import Example, encode_example, load_examples, save_examples
 from reangle.motion.settings import LearningSettings
-from reangle.motion.trainer import clip_loss, draw, learn
+from reangle.motion.trainer import Progress, clip_loss, draw, fixed_loss, learn
 from reangle.video_models.adapter import adapter_weights, add_adapter
 from reangle.video_models.base import VideoModel
 from reangle.video_models.cogvideox import CogVideoX
@@ -25,7 +26,7 @@ from reangle.video_models.precision import keep_float32
 from reangle.video_models.quantized import quantize
 
 from tests.backend.tiny_checkpoints import textured_frames
-from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, tiny_model, tiny_pipeline
+from tests.backend.tiny_video import FRAMES, HEIGHT, PROMPTS, WIDTH, clip_of, read, tiny_model, tiny_pipeline
 
 SETTINGS = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2)
 
@@ -36,7 +37,7 @@ def examples_of(model: VideoModel) -> list[Example]:
         frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift=index, seed=index))
         visible = np.ones(frames.shape[:3], bool)
         visible[:, :, : 8 * index] = False
-        examples.append(encode_example(model, frames, visible, prompt, seed=index))
+        examples.append(encode_example(model, clip_of(frames, visible), read(prompt).words, seed=index))
     return examples
 
 
@@ -53,7 +54,7 @@ def train(
         if progress.step == stop_after:
             os._exit(9)
 
-    return model, learn(model, examples, settings, saved, report, tier_named(tier))
+    return model, learn(model, examples, settings, saved, report, tier_named(tier)).losses
 
 
 @pytest.mark.parametrize("tier", ["ample", "16 GB", "12 GB"])
@@ -102,11 +103,11 @@ def test_all_tiers_train_to_similar_losses(tmp_path: Path) -> None:
     }
     whole = losses.pop("ample")
     assert losses["80 GB"] == pytest.approx(whole, rel=1e-3)
-    assert losses["48 GB"] == pytest.approx(whole, rel=1e-3)
+    assert losses["24 GB"] == pytest.approx(whole, rel=1e-3)
     assert list(losses.values()) == pytest.approx([whole] * len(losses), rel=0.05)
 
 
-def test_training_lowers_the_loss_on_the_same_samples(tmp_path: Path) -> None:
+def test_the_measured_loss_falls_while_the_model_learns(tmp_path: Path) -> None:
     model = tiny_model()
     examples = examples_of(model)
     settings = replace(SETTINGS, steps=40, image_dropout=0.0)
@@ -114,13 +115,35 @@ def test_training_lowers_the_loss_on_the_same_samples(tmp_path: Path) -> None:
 
     def loss() -> float:
         draws = [draw(examples, settings, number, 1000) for number in range(1000, 1016)]
-        parts = (clip_loss(model, examples[d.clip], d) for d in draws)
-        with torch.no_grad():
-            return float(np.mean([float(part) for part in parts]))
+        return fixed_loss(model, examples, draws)
 
     before = loss()
-    learn(model, examples, settings, tmp_path / "s", lambda _: None)
+    reported: list[Progress] = []
+    learned = learn(model, examples, settings, tmp_path / "s", reported.append)
     assert loss() < 0.9 * before
+    steps, curve = zip(*learned.curve, strict=True)
+    assert steps == (0, 10, 20, 30, 40)
+    assert all(later < earlier for earlier, later in pairwise(curve))
+    assert [one.loss for one in reported[9::10]] == list(curve[1:])
+    assert {one.first_loss for one in reported} == {curve[0]}
+
+
+def test_a_resumed_training_has_the_same_curve(tmp_path: Path) -> None:
+    def train_until(saved: Path, last: int) -> list[tuple[int, float]]:
+        model = tiny_model()
+        examples = examples_of(model)
+        add_adapter(model, SETTINGS.rank, SETTINGS.alpha, SETTINGS.seed)
+
+        def report(progress: Progress) -> None:
+            if progress.step == last:
+                raise InterruptedError
+
+        return learn(model, examples, SETTINGS, saved, report).curve
+
+    whole = train_until(tmp_path / "whole", 0)
+    with pytest.raises(InterruptedError):
+        train_until(tmp_path / "broken", 5)
+    np.testing.assert_allclose(train_until(tmp_path / "broken", 0), whole, rtol=1e-6)
 
 
 def test_plain_diffusers_opens_the_lora(tmp_path: Path) -> None:
@@ -207,5 +230,5 @@ def test_mixed_precision_loss_is_close_to_float32(tmp_path: Path) -> None:
         error = (prediction - pipe.scheduler.get_velocity(clean, noise, times)) ** 2 * example.mask[None, :, None]
         plain.append(error.mean().item())
     still = replace(settings, rate=0.0, weight_decay=0.0)
-    losses = learn(model, examples, still, tmp_path / "s", lambda _: None)
+    losses = learn(model, examples, still, tmp_path / "s", lambda _: None).losses
     assert losses == pytest.approx(plain, rel=0.02)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from reangle.contract import CameraPath
@@ -44,12 +46,39 @@ NAMED = [kind for kind in KINDS if kind.startswith(("orbit", "dolly", "truck"))]
 """Arcs, cranes, rolls and shakes have no words in the prompts."""
 
 
+def preset(source: VideoGeometry, kind: str, *, held: bool = False, amount: float = 0) -> CameraPath:
+    chosen = Move(kind, amount or (8 if "orbit" in kind else 20), easing="linear", held=held)
+    return move_path(chosen, source, 14, 8, 24, FOCUS)
+
+
 @pytest.mark.parametrize("kind", NAMED)
-@pytest.mark.parametrize("held", [True, False])
-def test_words_of_every_preset_are_its_name(source: VideoGeometry, kind: str, held: bool) -> None:
-    amount = 8 if "orbit" in kind else 20
-    path = move_path(Move(kind, amount, easing="linear", held=held), source, 14, 8, 24, FOCUS)
-    assert path_words(path, source, FOCUS) == kind.replace("-", " ")
+def test_words_of_every_preset_are_its_name(source: VideoGeometry, kind: str) -> None:
+    words = kind.replace("-", " ")
+    assert path_words(preset(source, kind), source, FOCUS) == words
+    assert path_words(preset(source, kind, held=True), source, FOCUS) == f"unchanged from {words}"
+    still = replace(source, world_from_camera=np.tile(np.eye(4), (5, 1, 1)))
+    assert path_words(preset(still, kind, held=True), still, FOCUS) == f"static from {words}"
+
+
+def test_only_the_way_on_the_path_counts(source: VideoGeometry) -> None:
+    """A camera that starts at the left and ends at the source camera moves to the right."""
+    path = preset(source, "orbit-left")
+    shift = source.world_from_camera @ np.linalg.inv(source.world_from_camera[0])
+    back = shift @ np.linalg.inv(shift[::-1]) @ np.asarray(path.world_from_camera)[::-1]
+    assert path_words(replace(path, world_from_camera=back.tolist()), source, FOCUS) == "orbit right"
+
+
+def test_a_camera_that_stands_beside_a_moving_one_is_static(source: VideoGeometry) -> None:
+    path = preset(source, "truck-left", held=True)
+    first = [path.world_from_camera[0]] * 5
+    assert path_words(replace(path, world_from_camera=first), source, FOCUS) == "static"
+
+
+def test_a_longer_lens_is_a_zoom(source: VideoGeometry) -> None:
+    path = preset(source, "orbit-left", amount=0.01)
+    K = np.asarray(path.K)
+    K[:, [0, 1], [0, 1]] *= np.linspace(1, 1.3, 5)[:, None]
+    assert path_words(replace(path, K=K.tolist()), source, FOCUS) == "zoom in"
 
 
 @pytest.mark.parametrize("words", [name for name in MOVES if name != "handheld"])
@@ -67,13 +96,14 @@ def test_words_match_the_training_prompts_of_the_mini_suite(words: str) -> None:
         world_from_camera=camera.world_from_camera.tolist(),
         K=camera.K.tolist(),
     )
-    assert path_words(path, still, rig.focus) == words
+    assert path_words(path, still, rig.focus) == ("" if words == "static" else words)
 
 
-def test_the_source_camera_itself_is_static(source: VideoGeometry) -> None:
-    path = move_path(Move("orbit-left", 0.01, easing="linear"), source, 14, 8, 24, FOCUS)
-    assert path_words(path, source, FOCUS) == "static"
+def test_the_source_camera_itself_has_no_words(source: VideoGeometry) -> None:
+    assert path_words(preset(source, "orbit-left", amount=0.01), source, FOCUS) == ""
 
 
 def test_prompts_start_with_the_token() -> None:
     assert camera_prompt("orbit left", "a dog") == "CAMERA_ORBIT_LEFT Camera movement orbit left, a dog"
+    assert camera_prompt("orbit left", "") == "CAMERA_ORBIT_LEFT Camera movement orbit left"
+    assert camera_prompt("", "a dog") == "a dog"

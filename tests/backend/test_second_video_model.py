@@ -23,14 +23,14 @@ from reangle.motion.settings import LearningSettings
 from reangle.motion.spec import LearnParams
 from reangle.motion.trainer import NoisedClip, clip_loss, draw, learn, predict
 from reangle.video_models.adapter import adapter_weights, add_adapter
-from reangle.video_models.base import VideoModel
+from reangle.video_models.base import Prompt, VideoModel
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.windows import plan_windows
 
 from tests.backend.test_motion_stages import COUNT, Desk, aside, write_clip
 from tests.backend.tiny_checkpoints import textured_frames
-from tests.backend.tiny_video import PROMPTS
-from tests.backend.tiny_wan import FRAMES, HEIGHT, WIDTH, TinyWan, register, tiny_wan_pipeline
+from tests.backend.tiny_video import PROMPTS, clip_of
+from tests.backend.tiny_wan import FRAMES, HEIGHT, WIDTH, TinyWan, TinyWanText, register, tiny_wan_pipeline
 
 LEARNING = LearningSettings(steps=6, rank=4, alpha=8.0, rate=1e-2, save_every=2, image_dropout=0.0)
 SAMPLING = SamplingSettings(steps=4, guidance=2.0)
@@ -40,12 +40,17 @@ def tiny_wan() -> VideoModel:
     return TinyWan(tiny_wan_pipeline(PROMPTS))
 
 
+def read(prompt: str) -> Prompt:
+    text = TinyWanText(tiny_wan_pipeline(PROMPTS))
+    return Prompt(text.encode(prompt), text.encode(""))
+
+
 def example_of(model: VideoModel, shift: int = 1) -> Example:
     """A clip whose left half is hidden from the fourth frame on."""
     frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, shift))
     visible = np.ones(frames.shape[:3], bool)
     visible[3:, :, : WIDTH // 2] = False
-    return encode_example(model, frames, visible, PROMPTS[1], seed=0)
+    return encode_example(model, clip_of(frames, visible), read(PROMPTS[1]).words, seed=0)
 
 
 def train(settings: LearningSettings, saved: Path, stop_after: int | None = None) -> tuple[VideoModel, list[float]]:
@@ -57,7 +62,7 @@ def train(settings: LearningSettings, saved: Path, stop_after: int | None = None
         if progress.step == stop_after:
             os._exit(9)
 
-    return model, learn(model, examples, settings, saved, report)
+    return model, learn(model, examples, settings, saved, report).losses
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +134,7 @@ def test_training_inputs_equal_the_pipelines(model: VideoModel) -> None:
     frame = textured_frames(FRAMES, HEIGHT, WIDTH, 1)[0]
     settings = SamplingSettings(steps=1, guidance=1.0)
     random = torch.Generator()
-    sampled = model.sample(frame, PROMPTS[1], settings, noise[None], random, lambda latents, done, time: latents)
+    sampled = model.sample(frame, read(PROMPTS[1]), settings, noise[None], random, lambda latents, done, time: latents)
     torch.testing.assert_close(sampled[:, 1:], (noised.noisy - velocity)[:, 1:], rtol=0.05, atol=0.05)
     torch.testing.assert_close(sampled[:, 0], noised.clean[:, 0])
 
@@ -138,7 +143,7 @@ def test_full_guidance_reproduces_the_warp_where_visible(model: VideoModel) -> N
     frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, 1))
     example = example_of(model)
     guide = WarpGuide(example.latents, example.mask, strength=1.0)
-    made = generate_latents(model, frames[0], PROMPTS[1], SAMPLING, 7, guide)
+    made = generate_latents(model, frames[0], read(PROMPTS[1]), SAMPLING, 7, guide)
     apart = (made[0] - guide.latents).abs().amax(dim=1)
     assert apart[guide.mask].max() < 1e-5
     assert apart[~guide.mask].min() > 1e-3
@@ -148,7 +153,7 @@ def test_windows_join_to_clips_of_any_length(model: VideoModel) -> None:
     windows = plan_windows(14, model.frames, model.group)
     first_frame = textured_frames(1, HEIGHT, WIDTH, 0)[0]
     shares: list[float] = []
-    made = generate_video(model, Task(first_frame, PROMPTS[0], windows, [], 3), SAMPLING, shares.append)
+    made = generate_video(model, Task(first_frame, read(PROMPTS[0]), windows, [], 3), SAMPLING, shares.append)
     assert made.shape == (14, HEIGHT, WIDTH, 3)
     assert shares[-1] == 1
 
@@ -160,6 +165,6 @@ def test_stages_run_the_model_of_the_checkpoints_kind(tmp_path: Path, monkeypatc
     desk, path = Desk(tmp_path), aside()
     learning = replace(LEARNING, steps=3)
     lora = desk.learn("learned", LearnParams(caption="a room", path=path, learning=learning))
-    assert len(lora.record().losses) == 3
+    assert len(lora.record().losses) == 2 * 3
     params = GenerateParams(path=path, caption="a room", sampling=SAMPLING, warp_guidance=0.5)
     assert read_images(desk.generate("made", params, lora).frames).shape == (COUNT, path.height, path.width, 3)

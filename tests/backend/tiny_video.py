@@ -6,14 +6,17 @@ from __future__ import annotations
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
-from reangle.video_models.cogvideox import CogVideoX
+from reangle.motion.dataset import TrainingClip
+from reangle.video_models.base import Prompt
+from reangle.video_models.cogvideox import CogVideoX, CogVideoXText
 
 from scripts.train import text
 from scripts.train.video import scheduler
 
 libraries: Any = diffusers  # its classes have wrong annotations
-FRAMES, HEIGHT, WIDTH = 9, 32, 48
+FRAMES, HEIGHT, WIDTH, TOKENS = 9, 32, 48, 16
 PROMPTS = (
     "CAMERA_STATIC Camera movement static, a red ball",
     "CAMERA_ORBIT_LEFT Camera movement orbit left, a red ball",
@@ -23,6 +26,20 @@ PROMPTS = (
 def tiny_model(channels: int = 4, patch: int = 2) -> CogVideoX:
     """`tiny_pipeline` as a video model."""
     return CogVideoX(tiny_pipeline(channels, patch))
+
+
+def tiny_text() -> CogVideoXText:
+    """The text encoder of `tiny_pipeline`."""
+    return CogVideoXText(tiny_pipeline(), TOKENS)
+
+
+def read(prompt: str) -> Prompt:
+    text = tiny_text()
+    return Prompt(text.encode(prompt), text.encode(""))
+
+
+def clip_of(frames: np.ndarray, visible: np.ndarray) -> TrainingClip:
+    return TrainingClip("clip", frames, visible, frames[0], float(visible.mean()))
 
 
 def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
@@ -53,10 +70,10 @@ def tiny_pipeline(channels: int = 4, patch: int = 2) -> Any:
         sample_height=HEIGHT // 4,
         sample_width=WIDTH // 4,
         sample_frames=FRAMES,
-        max_text_seq_length=16,
+        max_text_seq_length=TOKENS,
         use_rotary_positional_embeddings=True,
     )
-    tokenizer = text.t5_tokenizer(PROMPTS, 16)
+    tokenizer = text.t5_tokenizer(PROMPTS, TOKENS)
     encoder = text.t5_encoder(len(tokenizer), 32, 1)
     pipe = libraries.CogVideoXImageToVideoPipeline(
         tokenizer=tokenizer, text_encoder=encoder.eval(), vae=vae.eval(), transformer=transformer, scheduler=scheduler()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import diffusers
 import numpy as np
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from reangle.folders import LoraFolder
 from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Truncation
+from reangle.video_models.base import AfterStep, Prompt, TextEncoder, Truncation
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
 from reangle.video_models.quantized import quantize
 from reangle.video_models.registry import VIDEO_MODELS
@@ -81,9 +81,36 @@ def tiny_wan_pipeline(prompts: Sequence[str]) -> Any:
     return pipe
 
 
+class TinyWanText:
+    """The `TextEncoder` of the same pipeline."""
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe = pipe
+
+    @classmethod
+    def open(cls, folder: Path, device: str | None = None) -> Self:
+        others = dict.fromkeys(("transformer", "vae"))
+        return cls(open_pipeline(libraries.WanImageToVideoPipeline, folder, "cpu", **others))
+
+    @torch.inference_mode()
+    def encode(self, prompt: str) -> torch.Tensor:
+        """Like the pipeline, but without ftfy, which it uses to clean up text."""
+        padded = {"padding": "max_length", "max_length": TOKENS, "truncation": True, "return_tensors": "pt"}
+        tokens = self.pipe.tokenizer(prompt, **padded)
+        encoded = self.pipe.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0]
+        return encoded * tokens.attention_mask[0, :, None]
+
+    def truncation(self, prompt: str) -> Truncation | None:
+        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
+        if len(tokens) <= TOKENS:
+            return None
+        return Truncation(TOKENS, self.pipe.tokenizer.decode(tokens[TOKENS - 1 : -1]))
+
+
 class TinyWan:
     """A `VideoModel` around diffusers' `WanImageToVideoPipeline`."""
 
+    text: ClassVar[type[TextEncoder]] = TinyWanText
     lora_targets: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")
     published_size = VideoModelSize(10**6, 10**6, 10**6, 2, 32, 88, 8 * 32 * 48, 8, 24, 4, 5)
 
@@ -96,7 +123,8 @@ class TinyWan:
 
     @classmethod
     def open(cls, folder: Path, tier: Tier, device: str | None = None) -> Self:
-        model = cls(open_pipeline(libraries.WanImageToVideoPipeline, folder, "cpu"))
+        others = dict.fromkeys(("text_encoder", "tokenizer"))
+        model = cls(open_pipeline(libraries.WanImageToVideoPipeline, folder, "cpu", **others))
         quantize(model, tier.base)
         model.pipe.to("cpu")
         return model
@@ -146,20 +174,6 @@ class TinyWan:
         return self.encode_frames(frame[None])
 
     @torch.inference_mode()
-    def encode_prompt(self, prompt: str) -> torch.Tensor:
-        """Like the pipeline, but without ftfy, which it uses to clean up text."""
-        padded = {"padding": "max_length", "max_length": TOKENS, "truncation": True, "return_tensors": "pt"}
-        tokens = self.pipe.tokenizer(prompt, **padded)
-        encoded = self.pipe.text_encoder(tokens.input_ids, tokens.attention_mask).last_hidden_state[0]
-        return encoded * tokens.attention_mask[0, :, None]
-
-    def truncation(self, prompt: str) -> Truncation | None:
-        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
-        if len(tokens) <= TOKENS:
-            return None
-        return Truncation(TOKENS, self.pipe.tokenizer.decode(tokens[TOKENS - 1 : -1]))
-
-    @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         video = self.pipe.vae.decode(latents[0].transpose(0, 1)[None] * self._std + self._mean).sample
         return (video[0].permute(1, 2, 3, 0) * 127.5 + 127.5).round().clamp(0, 255).byte().numpy()
@@ -177,7 +191,7 @@ class TinyWan:
         return (self.transformer.patch_embedding,)
 
     def keep_transformer(self) -> None:
-        self.pipe.register_modules(vae=None, text_encoder=None)
+        self.pipe.register_modules(vae=None)
 
     @property
     def times(self) -> int:
@@ -220,7 +234,7 @@ class TinyWan:
     def sample(
         self,
         first_frame: np.ndarray,
-        prompt: str,
+        prompt: Prompt,
         settings: SamplingSettings,
         noise: torch.Tensor,
         random: torch.Generator,
@@ -236,8 +250,8 @@ class TinyWan:
 
         return self.pipe(
             image=Image.fromarray(first_frame),
-            prompt_embeds=self.encode_prompt(prompt)[None],
-            negative_prompt_embeds=self.encode_prompt("")[None],
+            prompt_embeds=prompt.words[None],
+            negative_prompt_embeds=prompt.empty[None],
             height=first_frame.shape[0],
             width=first_frame.shape[1],
             num_frames=FRAMES,

@@ -141,14 +141,20 @@ class ReangleSettings:
         int | None,
         Setting(
             "Shared Steps",
-            "Training steps on the clip and its warps to preset moves, once for all cameras; 0 leaves this out",
+            "Training steps on the clip and its warps to preset moves, once for all cameras; "
+            "more in proportion for clips longer than the model's. 0 leaves this out",
             suggested=400,
         ),
         Steps,
     ] = None
     path_steps: Annotated[
         int | None,
-        Setting("Camera Steps", "Training steps on each camera's own warp; 0 leaves this out", suggested=100),
+        Setting(
+            "Camera Steps",
+            "Training steps on each camera's own warp; more in proportion for cameras longer than the model's clips. "
+            "0 leaves this out",
+            suggested=100,
+        ),
         Steps,
     ] = None
     rank: Annotated[int | None, Setting("Rank", "Rank of the LoRA", suggested=128), Range(minimum=1, maximum=1024)] = (

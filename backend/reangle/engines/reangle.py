@@ -104,7 +104,8 @@ def _learn(
     from.
     """
     recipe, pace = recipe_of(request), _pace(request)
-    preparation_s, training_s = OPENING_S + pace.frame * frames, pace.step * steps
+    windows = max(-(-len(one.frames) // pace.window) for one in ([path] if path else request.paths))
+    preparation_s, training_s = OPENING_S + pace.frame * frames, pace.step * steps * windows
     return PlannedStage(
         spec=LEARN,
         camera=path.name if path else "",
@@ -116,7 +117,7 @@ def _learn(
                 steps=steps, rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate, seed=request.seed % 2**32
             ),
         ),
-        inputs=_clip_inputs(earlier),
+        inputs={**_clip_inputs(earlier), **({"fill": FILL.id(path.name)} if path else {})},
         checkpoint=checkpoint,
         weight=preparation_s + training_s,
         preparation=preparation_s / (preparation_s + training_s),

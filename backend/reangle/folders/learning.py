@@ -26,8 +26,8 @@ class LearnedClip:
 class LearningRecord:
     """The whole history of a LoRA, earlier phases first.
 
-    clips: what it learned from. losses: one per step. checkpoint, licence: of the video model. memory: how memory was
-    saved.
+    clips: what it learned from. losses: one per step. curves: for each phase, (steps done, loss on the same draws each
+    time), which unlike `losses` can be compared. checkpoint, licence: of the video model. memory: how memory was saved.
     """
 
     clips: tuple[LearnedClip, ...]
@@ -35,6 +35,7 @@ class LearningRecord:
     licence: str
     memory: str
     losses: tuple[float, ...]
+    curves: tuple[tuple[tuple[int, float], ...], ...]
 
 
 class LoraFolder(StageFolder):

@@ -14,7 +14,7 @@ from reangle.runtime.stage import STRICT, StageFolder
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GenerationRecord:
-    """How frames were generated. learned_from, losses: the LoRA's history, empty without one."""
+    """How frames were generated. learned_from, losses, curves: the LoRA's history, empty without one."""
 
     prompt: str
     checkpoint: str
@@ -22,6 +22,7 @@ class GenerationRecord:
     memory: str
     learned_from: tuple[LearnedClip, ...] = ()
     losses: tuple[float, ...] = ()
+    curves: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class FramesFolder(StageFolder):

@@ -27,7 +27,7 @@ class GenerateParams:
 
 GENERATE = StageSpec(
     kind="generate",
-    version=6,
+    version=7,
     params=GenerateParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder, "fill": FilledFolder},
     may_read={"learn": LoraFolder},

@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from reangle.contract import CameraPath
 from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, source_clip
 from reangle.generation.guide import WarpGuide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
 from reangle.media.write import ImageWriter, read_images
-from reangle.motion.dataset import TrainingClip, infilled, training_clips
-from reangle.motion.examples import encode_example
+from reangle.motion.dataset import known_in, path_prompt, with_fill
+from reangle.motion.examples import latents_seen
 from reangle.motion.stage import model_record, warper_of
 from reangle.video_models.base import VideoModel
 from reangle.video_models.device_memory import in_tier
 from reangle.video_models.memory import Tier
 from reangle.video_models.model_view import ModelView
+from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
-from reangle.video_models.windows import plan_windows
+from reangle.video_models.windows import Windows, plan_windows
+from reangle.warping.types import WarpedFrame
+from reangle.warping.video import warp_frames
 from reangle.weights.registry import kind_of
 
 
@@ -33,30 +38,30 @@ def generate(context: GenerateContext) -> None:
 
 
 def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tier) -> None:
-    params, path = context.params, context.params.path
+    params, path, folder = context.params, context.params.path, Path(context.checkpoint)
     learned = context.find("learn", LoraFolder)
-    model = model_class.open(Path(context.checkpoint), tier)
+    warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
+    words = path_prompt(path, warper, params.caption)
+    (prompt,), truncation = read_prompts(model_class.text, folder, [words])
+    model = model_class.open(folder, tier)
     if learned is not None:
         model.load_lora(learned)
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
-    warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
-    clips = list(training_clips(warper, [path], view, windows, params.caption))
-    seed, strength = params.seed, params.warp_guidance
-    guided = strength > 0
-    fill = read_images(context.read("fill", FilledFolder).frames, 0, len(path.frames) if guided else 1)
-    filled = [_filled(clip, view, fill[windows.frames(index)] if guided else fill) for index, clip in enumerate(clips)]
+    guided = params.warp_guidance > 0
+    # Without guidance the model sees the first frame alone.
+    needed = path if guided else first_of(path)
+    fill = read_images(context.read("fill", FilledFolder).frames, 0, len(needed.frames))
+    warped = list(warp_frames(warper, view.path(needed)))
+    filled = [with_fill(one, picture, view) for one, picture in zip(warped, fill, strict=True)]
     task = Task(
-        first_frame=filled[0][0],
-        prompt=clips[0].prompt,
+        first_frame=filled[0],
+        prompt=prompt,
         windows=windows,
-        guides=[_guide(model, clip, frames, strength, seed) for clip, frames in zip(clips, filled, strict=True)]
-        if guided
-        else [],
-        seed=seed,
+        guides=_guides(model, windows, warped, filled, params.warp_guidance) if guided else [],
+        seed=params.seed,
     )
     ready = context.preparation
-    truncation = model.truncation(task.prompt)
     context.report(ready, truncation.note if truncation else "")
     frames = generate_video(model, task, params.sampling, lambda share: context.report(ready + (1 - ready) * share, ""))
     with ImageWriter(context.out.frames) as writer:
@@ -65,31 +70,27 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
     history = learned.record() if learned is not None else None
     context.out.write_record(
         GenerationRecord(
-            prompt=task.prompt,
+            prompt=words,
             learned_from=history.clips if history else (),
             losses=history.losses if history else (),
+            curves=history.curves if history else (),
             **asdict(model_record(context.checkpoint, tier)),
         )
     )
 
 
-def _filled(clip: TrainingClip, view: ModelView, fill: np.ndarray) -> np.ndarray:
-    """The clip's first frames, as many as `fill` has: seen pixels unchanged, holes from the fill, and what lies beyond
-    the camera's picture continued from it.
-    """
-    frames = []
-    for seen, warped, one in zip(clip.visible, clip.frames, fill, strict=False):
-        filled, within = view.paste(one)
-        frames.append(infilled(np.where(seen[..., None], warped, filled), seen | within))
-    return np.stack(frames)
+def first_of(path: CameraPath) -> CameraPath:
+    """The path's first frame alone."""
+    return replace(path, frames=path.frames[:1], K=path.K[:1], world_from_camera=path.world_from_camera[:1])
 
 
-def _guide(
-    model: VideoModel,
-    clip: TrainingClip,
-    frames: np.ndarray,
-    strength: float,
-    seed: int,
-) -> WarpGuide:
-    example = encode_example(model, frames, clip.visible, clip.prompt, seed)
-    return WarpGuide(example.latents, example.mask, strength)
+def _guides(
+    model: VideoModel, windows: Windows, warped: Sequence[WarpedFrame], filled: Sequence[np.ndarray], strength: float
+) -> list[WarpGuide]:
+    guides = []
+    for index in range(len(windows.starts)):
+        frames = windows.frames(index)
+        latents = model.encode_frames(np.stack([filled[frame] for frame in frames])).cpu()
+        seen = np.stack([known_in(warped[frame]) for frame in frames]) & ~windows.is_held(index)[:, None, None]
+        guides.append(WarpGuide(latents, latents_seen(model, seen, latents), strength))
+    return guides

@@ -11,9 +11,9 @@ import torch
 
 from reangle.generation.guide import WarpGuide
 from reangle.generation.window import generate_latents
-from reangle.video_models.base import VideoModel
+from reangle.video_models.base import Prompt, VideoModel
 from reangle.video_models.settings import SamplingSettings
-from reangle.video_models.windows import Windows, join_windows
+from reangle.video_models.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class Task:
     """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: one for each window, or none."""
 
     first_frame: np.ndarray
-    prompt: str
+    prompt: Prompt
     windows: Windows
     guides: Sequence[WarpGuide]
     seed: int
@@ -32,16 +32,20 @@ def generate_video(
 ) -> np.ndarray:
     """T x H x W x 3 uint8, exactly the windows' count of frames.
 
-    A later window starts from the frame that the one before made in its place; the latents that both made are
-    cross-faded before decoding.
+    A later window starts from the frame that the one before made in its place, and keeps the latents that it made of
+    the next ones. Two windows made apart and mixed would lose contrast where they overlap.
     """
     windows, count = task.windows, len(task.windows.starts)
     parts: list[torch.Tensor] = []
     first_frame = task.first_frame
     for index, start in enumerate(windows.starts):
+        made = None
+        shared = windows.shared(index)
         if parts:
+            before = parts[-1]
             place = start - windows.starts[index - 1]
-            first_frame = decode_frames(model, parts[-1], place + 1, windows.group)[place]
+            first_frame = decode_frames(model, before, place + 1, windows.group)[place]
+            made = before[:, -shared:] if shared else None
         parts.append(
             generate_latents(
                 model,
@@ -50,10 +54,12 @@ def generate_video(
                 settings,
                 task.seed + index,
                 task.guides[index] if task.guides else None,
+                made,
                 lambda share, done=index: report((done + share) / count),
             )
         )
-    whole = join_windows(parts, windows)
+    new = [part[:, 1 + windows.shared(index) :].to(parts[0]) for index, part in enumerate(parts[1:], start=1)]
+    whole = torch.cat([parts[0], *new], dim=1)
     assert (whole.shape[1] - 1) * windows.group + 1 >= windows.count
     return decode_frames(model, whole, windows.count, windows.group)
 

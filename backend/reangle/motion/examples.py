@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save
 
+from reangle.motion.dataset import TrainingClip
 from reangle.motion.masks import latent_mask
 from reangle.runtime.data_folder import write_atomically
 from reangle.video_models.base import VideoModel
@@ -34,22 +35,21 @@ class Example:
 
 @torch.inference_mode()
 def encode_example(
-    model: VideoModel,
-    frames: np.ndarray,
-    visible: np.ndarray,
-    prompt: str,
-    seed: int,
-    first_frames: int = FIRST_FRAMES,
+    model: VideoModel, clip: TrainingClip, prompt: torch.Tensor, seed: int, first_frames: int = FIRST_FRAMES
 ) -> Example:
-    """frames: T x H x W x 3 uint8 of one window, at the model's size; visible: T x H x W bool.
+    """prompt: tokens x width, of the clip's camera.
 
     The first frame is encoded in several variants for training to draw from, which so needs no autoencoder.
     """
-    latents = model.encode_frames(frames)
-    variants = model.encode_first_frame(frames[0], first_frames, torch.Generator().manual_seed(seed))
-    mask = torch.from_numpy(latent_mask(visible, *latents.shape[2:], group=model.group))
-    parts = latents, mask, variants, model.encode_prompt(prompt)
+    latents = model.encode_frames(clip.frames)
+    variants = model.encode_first_frame(clip.first_frame, first_frames, torch.Generator().manual_seed(seed))
+    parts = latents, latents_seen(model, clip.visible, latents), variants, prompt
     return Example(*(part.cpu().contiguous() for part in parts))
+
+
+def latents_seen(model: VideoModel, visible: np.ndarray, latents: torch.Tensor) -> torch.Tensor:
+    """frames x h x w bool: where all of a latent pixel was seen. visible: T x H x W bool, of the encoded frames."""
+    return torch.from_numpy(latent_mask(visible, *latents.shape[2:], group=model.group))
 
 
 def save_examples(examples: Sequence[Example], path: Path) -> None:

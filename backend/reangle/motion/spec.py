@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath, PreviewSettings
-from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, LoraFolder
+from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeometryFolder, LoraFolder
 from reangle.motion.settings import LearningSettings
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
@@ -29,10 +29,10 @@ class LearnParams:
 
 LEARN = StageSpec(
     kind="learn",
-    version=3,
+    version=4,
     params=LearnParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
-    may_read={"learn": LoraFolder},
+    may_read={"learn": LoraFolder, "fill": FilledFolder},
     writes=LoraFolder,
     silence_s=900.0,  # loading large weights from a slow disk reports nothing
     run="reangle.motion.stage:learn_motion",

@@ -24,15 +24,31 @@ from reangle.video_models.memory import TIERS, Tier
 from reangle.video_models.precision import keep_float32
 from reangle.video_models.quantized import adam
 
+MEASURED_DRAWS = 4
+"""Draws of which the loss is measured now and then. They never change, so what differs is what was learned."""
+MOST_MEASURED, LEAST_MEASURED = 12, 3
+"""How often, after the first time; a measurement takes as long as one or two steps."""
+
 
 @dataclass(frozen=True)
 class Progress:
-    """After a step: its number from 1, its loss, steps per second since this process started, seconds left."""
+    """After a step: its number from 1, the loss on fixed draws as last measured and as measured before the first step,
+    steps per second since this process started, seconds left.
+    """
 
     step: int
     loss: float
+    first_loss: float
     rate: float
     eta_s: float
+
+
+@dataclass(frozen=True)
+class Learned:
+    """losses: of each step, each on other draws. curve: (steps done, loss on the same draws each time), from step 0."""
+
+    losses: list[float]
+    curve: list[tuple[int, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +84,23 @@ def draw(examples: Sequence[Example], settings: LearningSettings, number: int, t
     )
 
 
+def fixed_draws(examples: Sequence[Example], settings: LearningSettings, times: int) -> list[Draw]:
+    """The draws of which the loss is measured: of clips and times spread over all there are, with the first frame."""
+    draws = []
+    for index in range(MEASURED_DRAWS):
+        clip = index * len(examples) // MEASURED_DRAWS
+        rng = np.random.default_rng([settings.seed, 2, index])
+        noise = torch.from_numpy(rng.standard_normal(tuple(examples[clip].latents.shape), np.float32))
+        draws.append(Draw(clip, 0, True, (2 * index + 1) * times // (2 * MEASURED_DRAWS), noise))
+    return draws
+
+
+@torch.no_grad()
+def fixed_loss(model: VideoModel, examples: Sequence[Example], draws: Sequence[Draw]) -> float:
+    """The mean loss of these draws."""
+    return float(np.mean([float(clip_loss(model, examples[one.clip], one)) for one in draws]))
+
+
 def learn(
     model: VideoModel,
     examples: Sequence[Example],
@@ -75,8 +108,8 @@ def learn(
     saved: Path,
     report: Callable[[Progress], None],
     tier: Tier = TIERS[0],
-) -> list[float]:
-    """Train the LoRA that `add_adapter` put on the model; returns the loss of every step.
+) -> Learned:
+    """Train the LoRA that `add_adapter` put on the model.
 
     saved: the file of the unfinished training, resumed from if it exists. tier: how to save memory. Raises
     FloatingPointError if the loss is not finite.
@@ -90,11 +123,15 @@ def learn(
         betas=settings.betas,
         weight_decay=settings.weight_decay,
     )
-    losses = resume_training(saved, transformer, optimizer)
+    losses, curve = resume_training(saved, transformer, optimizer)
+    draws = fixed_draws(examples, settings, model.times)
+    gap = -(-settings.steps // min(MOST_MEASURED, max(LEAST_MEASURED, settings.steps // 10)))
     recompute(model, tier.recomputed)
     if transformer.device.type == "cpu":
         for layer in model.float32_layers:
             keep_float32(layer)
+    if not curve:
+        curve.append((0, fixed_loss(model, examples, draws)))
     transformer.train()
     started, before = time.monotonic(), len(losses)
     while len(losses) < settings.steps:
@@ -114,12 +151,16 @@ def learn(
         optimizer.zero_grad(set_to_none=True)
         losses.append(total)
         done = len(losses)
+        if done % gap == 0 or done == settings.steps:
+            transformer.eval()
+            curve.append((done, fixed_loss(model, examples, draws)))
+            transformer.train()
         if done % settings.save_every == 0 and done < settings.steps:
-            save_training(saved, transformer, optimizer, losses)
+            save_training(saved, transformer, optimizer, losses, curve)
         rate = (done - before) / max(time.monotonic() - started, 1e-6)
-        report(Progress(done, total, rate, (settings.steps - done) / rate))
+        report(Progress(done, curve[-1][1], curve[0][1], rate, (settings.steps - done) / rate))
     transformer.eval()
-    return losses
+    return Learned(losses, curve)
 
 
 def recompute(model: VideoModel, share: float) -> None:

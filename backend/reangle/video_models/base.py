@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -41,13 +41,42 @@ class Truncation:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """A prompt as a video model reads it. words, empty: tokens x width, of it and of an empty one, which guidance moves
+    away from.
+    """
+
+    words: torch.Tensor
+    empty: torch.Tensor
+
+
+class TextEncoder(Protocol):
+    """The part of a checkpoint that reads prompts. It is as large as the rest, so the two are never open together."""
+
+    @classmethod
+    def open(cls, folder: Path, device: str | None = None) -> Self:
+        """As `VideoModel.open`."""
+        ...
+
+    def encode(self, prompt: str) -> torch.Tensor:
+        """tokens x width, on the CPU."""
+        ...
+
+    def truncation(self, prompt: str) -> Truncation | None:
+        """The part of a long prompt that the model does not read; None if it reads all."""
+        ...
+
+
 AfterStep = Callable[[torch.Tensor, int, torch.Tensor | None], torch.Tensor]
 """(latents 1 x frames x c x h x w, steps done from 0, time of the next step or None after the last) -> latents."""
 
 
 class VideoModel(Protocol):
-    """An image-to-video diffusion model, its weights opened from a checkpoint's folder."""
+    """An image-to-video diffusion model without its text encoder, opened from a checkpoint's folder."""
 
+    text: ClassVar[type[TextEncoder]]
+    """What reads the prompts of the same checkpoint."""
     lora_targets: Sequence[str]
     """Names of the matrices that a LoRA changes, as peft matches them."""
     published_size: VideoModelSize
@@ -102,14 +131,6 @@ class VideoModel(Protocol):
         """The condition on a H x W x 3 uint8 first frame, in `count` random variants: count x ..., for `predict`."""
         ...
 
-    def encode_prompt(self, prompt: str) -> torch.Tensor:
-        """tokens x width, for `predict`."""
-        ...
-
-    def truncation(self, prompt: str) -> Truncation | None:
-        """The part of a long prompt that the model does not read; None if it reads all."""
-        ...
-
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """T x H x W x 3 uint8 frames of 1 x frames x c x h x w latents."""
         ...
@@ -157,8 +178,8 @@ class VideoModel(Protocol):
     ) -> torch.Tensor:
         """One call of the transformer: 1 x frames x c x h x w.
 
-        first_frame: one variant of `encode_first_frame`; None leaves it out, where the model can. prompt: tokens x
-        width.
+        first_frame: one variant of `encode_first_frame`; None leaves it out, where the model can. prompt: as
+        `TextEncoder.encode` gives it.
         """
         ...
 
@@ -179,7 +200,7 @@ class VideoModel(Protocol):
     def sample(
         self,
         first_frame: np.ndarray,
-        prompt: str,
+        prompt: Prompt,
         settings: SamplingSettings,
         noise: torch.Tensor,
         random: torch.Generator,

@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import nn
 
 from reangle.folders import LoraFolder
 from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Truncation
+from reangle.video_models.base import AfterStep, Prompt, TextEncoder, Truncation
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
@@ -55,9 +55,42 @@ PUBLISHED_5B = VideoModelSize(
 """zai-org/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
 
 
+class CogVideoXText:
+    """The `TextEncoder` of CogVideoX, T5: the pipeline with its text parts alone. tokens: that it reads of a prompt."""
+
+    def __init__(self, pipe: CogVideoXImageToVideoPipeline, tokens: int) -> None:
+        self.pipe: Any = pipe
+        self._tokens = tokens
+
+    @classmethod
+    def open(cls, folder: Path, device: str | None = None) -> Self:
+        from diffusers import CogVideoXImageToVideoPipeline
+
+        device = device or default_device()
+        others = dict.fromkeys(("transformer", "vae"))
+        pipe = open_pipeline(CogVideoXImageToVideoPipeline, folder, device, **others)
+        pipe.to(device)
+        return cls(pipe, config_of(folder / "transformer")["max_text_seq_length"])
+
+    @torch.inference_mode()
+    def encode(self, prompt: str) -> torch.Tensor:
+        encoded, _ = self.pipe.encode_prompt(
+            prompt, do_classifier_free_guidance=False, max_sequence_length=self._tokens
+        )
+        return encoded[0].cpu()
+
+    def truncation(self, prompt: str) -> Truncation | None:
+        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
+        if len(tokens) <= self._tokens:
+            return None
+        # The last token that the model reads is the end of the text.
+        return Truncation(self._tokens, self.pipe.tokenizer.decode(tokens[self._tokens - 1 : -1]))
+
+
 class CogVideoX:
     """A `VideoModel` around diffusers' `CogVideoXImageToVideoPipeline`."""
 
+    text: ClassVar[type[TextEncoder]] = CogVideoXText
     lora_targets: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")
     """The matrices of the full attention over text and all frames (Reangle-A-Video, section 4)."""
     published_size = PUBLISHED_5B
@@ -71,7 +104,8 @@ class CogVideoX:
         from diffusers import CogVideoXDPMScheduler, CogVideoXImageToVideoPipeline
 
         device = device or default_device()
-        model = cls(open_pipeline(CogVideoXImageToVideoPipeline, folder, device))
+        others = dict.fromkeys(("text_encoder", "tokenizer"))
+        model = cls(open_pipeline(CogVideoXImageToVideoPipeline, folder, device, **others))
         # Published checkpoints name the DDIM scheduler; their authors sample with this one, from its settings.
         scheduler: Any = CogVideoXDPMScheduler.from_config(model.pipe.scheduler.config, timestep_spacing="trailing")
         model.pipe.scheduler = scheduler
@@ -154,20 +188,6 @@ class CogVideoX:
         return torch.stack(variants) * (1 / factor if vae.config.invert_scale_latents else factor)
 
     @torch.inference_mode()
-    def encode_prompt(self, prompt: str) -> torch.Tensor:
-        encoded, _ = self.pipe.encode_prompt(
-            prompt, do_classifier_free_guidance=False, max_sequence_length=self._most_tokens
-        )
-        return encoded[0]
-
-    def truncation(self, prompt: str) -> Truncation | None:
-        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
-        if len(tokens) <= self._most_tokens:
-            return None
-        # The last token that the model reads is the end of the text.
-        return Truncation(self._most_tokens, self.pipe.tokenizer.decode(tokens[self._most_tokens - 1 : -1]))
-
-    @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         pipe = self.pipe
         frames = pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
@@ -188,7 +208,7 @@ class CogVideoX:
     def keep_transformer(self) -> None:
         device = self.pipe._execution_device
         self.pipe.remove_all_hooks()
-        self.pipe.register_modules(vae=None, text_encoder=None)
+        self.pipe.register_modules(vae=None)
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -235,7 +255,7 @@ class CogVideoX:
     def sample(
         self,
         first_frame: np.ndarray,
-        prompt: str,
+        prompt: Prompt,
         settings: SamplingSettings,
         noise: torch.Tensor,
         random: torch.Generator,
@@ -251,24 +271,20 @@ class CogVideoX:
 
         return self.pipe(
             image=Image.fromarray(first_frame),
-            prompt=prompt,
+            prompt_embeds=prompt.words[None],
+            negative_prompt_embeds=prompt.empty[None],
             height=height,
             width=width,
             num_frames=self.frames,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
             use_dynamic_cfg=settings.dynamic_guidance,
-            max_sequence_length=self._most_tokens,
             generator=random,
             latents=after_step(noise, 0, scheduler.timesteps[0]).to(self.transformer.dtype),
             callback_on_step_end=between,
             callback_on_step_end_tensor_inputs=["latents"],
             output_type="latent",
         ).frames
-
-    @property
-    def _most_tokens(self) -> int:
-        return self.transformer.config.max_text_seq_length
 
     def _rotary(self, latents: int, channels: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The transformer's rotary positions; None if it uses none."""

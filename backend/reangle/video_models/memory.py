@@ -54,8 +54,7 @@ class Tier:
 TIERS = (
     Tier("ample", recomputed=0.0, tiled=False),
     Tier("80 GB", recomputed=0.5),
-    Tier("48 GB"),
-    Tier("24 GB", parts_apart=True),
+    Tier("24 GB"),
     Tier("16 GB", base="int8", parked=True, parts_apart=True, small_moments=True),
     Tier("12 GB", base="nf4", parked=True, parts_apart=True, small_moments=True),
 )
@@ -142,7 +141,7 @@ def learning_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMe
 def generating_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
     """Peak of generating: the transformer runs on each clip with its prompt and without."""
     layer = size.layer_arrays / 2 * size.tokens * size.width * device.bytes_each
-    others = 0 if tier.parts_apart and device.apart else size.text_bytes + size.vae_bytes
+    others = 0 if tier.parts_apart and device.apart else size.vae_bytes
     return max(_base_bytes(size, tier, device) + others + 2 * layer, _encoding_bytes(size, tier, device))
 
 
@@ -152,8 +151,8 @@ def needed_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemo
 
 
 def opening_bytes(size: VideoModelSize, device: DeviceMemory) -> float:
-    """Main memory to open all parts: they are read there, whole, before they go to the device."""
-    return size.weights * device.bytes_each + size.text_bytes + size.vae_bytes
+    """Main memory to open a model: the text encoder, then the rest, is read there before it goes to the device."""
+    return max(size.text_bytes, size.weights * device.bytes_each + size.vae_bytes)
 
 
 def choose_tier(size: VideoModelSize, rank: int, device: DeviceMemory) -> Tier | None:
@@ -168,6 +167,6 @@ def _base_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float
 
 def _encoding_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
     pictures = size.vae_frames * size.widest * device.bytes_each * size.vae_arrays * (TILE_SHARE if tier.tiled else 1)
-    if tier.parts_apart and device.apart:
-        return max(size.text_bytes, size.vae_bytes + pictures)
-    return _base_bytes(size, tier, device) + size.text_bytes + size.vae_bytes + pictures
+    others = 0 if tier.parts_apart and device.apart else _base_bytes(size, tier, device)
+    # The text encoder is gone before the rest is opened.
+    return max(size.text_bytes, others + size.vae_bytes + pictures)

@@ -8,13 +8,11 @@ second latent on, a window's latents hold the same frames as the whole clip's; i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import torch
 
 OVERLAP = 2
-"""Latents that two windows share, besides the later one's first frame; fewer in very short windows."""
+"""Latents that a window takes from the one before, besides its first frame; fewer in very short windows."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,10 @@ class Windows:
     def frames(self, index: int) -> np.ndarray:
         """The clip's frame for each of a window's frames; the last one is held past the end."""
         return np.minimum(np.arange(self.starts[index], self.starts[index] + self.length), self.count - 1)
+
+    def shared(self, index: int) -> int:
+        """How many of a window's latents, from its second on, the window before has made; 0 for the first window."""
+        return (self.starts[index - 1] + self.length - 1 - self.starts[index]) // self.group if index else 0
 
     def is_held(self, index: int) -> np.ndarray:
         """length bool: frames past the clip's end."""
@@ -45,18 +47,3 @@ def plan_windows(count: int, length: int, group: int) -> Windows:
     while starts[-1] + length < count:
         starts.append(starts[-1] + stride)
     return Windows(tuple(starts), length, count, group)
-
-
-def join_windows(parts: list[torch.Tensor], windows: Windows) -> torch.Tensor:
-    """Latents of the whole clip, 1 x frames x c x h x w, from each window's; shared ones are cross-faded."""
-    whole = parts[0]
-    for part, (before, start) in zip(parts[1:], pairwise(windows.starts), strict=True):
-        shared = (before + windows.length - 1 - start) // windows.group
-        if not shared:
-            whole = torch.cat([whole, part[:, 1:].to(whole)], dim=1)
-            continue
-        fade = torch.arange(1, shared + 1, dtype=torch.float32) / (shared + 1)
-        fade = fade.to(whole.device, whole.dtype)[None, :, None, None, None]
-        mixed = torch.lerp(whole[:, -shared:], part[:, 1 : shared + 1].to(whole), fade)
-        whole = torch.cat([whole[:, :-shared], mixed, part[:, shared + 1 :].to(whole)], dim=1)
-    return whole

@@ -17,10 +17,10 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def open_pipeline(pipeline: Any, folder: Path, device: str) -> Any:
+def open_pipeline(pipeline: Any, folder: Path, device: str, **parts: None) -> Any:
     """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU.
 
-    Raises UserError if the folder does not hold one.
+    parts: those to leave out. Raises UserError if the folder does not hold one.
     """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
@@ -29,7 +29,7 @@ def open_pipeline(pipeline: Any, folder: Path, device: str) -> Any:
         library.disable_progress_bar()
     try:
         opened = pipeline.from_pretrained(
-            folder, dtype=torch.bfloat16 if device == "cuda" else torch.float32, local_files_only=True
+            folder, dtype=torch.bfloat16 if device == "cuda" else torch.float32, local_files_only=True, **parts
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Recipe:
     """Fields as in `contract.ReangleSettings`. The defaults are the paper's for CogVideoX-5B (Reangle-A-Video, section
-    4): one phase of 400 steps (here the shared one), no warp guidance and no preview fill.
+    4): one phase of 400 steps (here the shared one), no warp guidance and no preview fill. Steps are for each window of
+    the model's length.
     """
 
     shared_steps: int = 400
@@ -28,12 +29,14 @@ class Recipe:
 class Pace:
     """Approximate seconds for parts of a job on the suite's target machine, for the progress estimate.
 
-    frame: warp and encode one frame. step: one training step. sample: one sampling step, per frame.
+    frame: warp and encode one frame. step: one training step. sample: one sampling step, per frame. window: frames that
+    the model makes at once.
     """
 
     frame: float
     step: float
     sample: float
+    window: int
 
 
 RECIPES = {
@@ -51,7 +54,7 @@ RECIPES = {
 }
 """By suite; other suites use the paper's settings."""
 
-PACES = {"mini": Pace(frame=0.14, step=0.16, sample=0.02)}
+PACES = {"mini": Pace(frame=0.14, step=0.16, sample=0.02, window=25)}
 """By suite, on two cores."""
-LARGE = Pace(frame=0.05, step=4.0, sample=0.05)
+LARGE = Pace(frame=0.05, step=4.0, sample=0.05, window=49)
 """For all other suites, on one large GPU; estimated, not measured."""
