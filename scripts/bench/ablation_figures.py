@@ -34,14 +34,19 @@ def averaged_with_telea(frame: np.ndarray, warp: np.ndarray, unknown: np.ndarray
     return np.rint((frame.astype(np.float32) + infill) / 2).astype(np.uint8)
 
 
+def unknown_in(result: ResultFolder) -> np.ndarray:
+    """N x H x W bool: pixels that no frame of the clip saw, by the result's own masks."""
+    return (read_images(result.visibility) | read_images(result.memory)) == 0
+
+
 def controlled(result: ResultFolder, control: Control | None) -> np.ndarray:
     """The result's frames, N x H x W x 3 uint8. control: replaces the pixels that no frame of the clip saw."""
     frames = read_images(result.frames)
     if control is None:
         return frames
-    warps, visible, remembered = (read_images(folder) for folder in result.images[:3])
-    unknown = (visible | remembered) == 0
-    changed = [control(*images) for images in zip(frames, warps, unknown, strict=True)]
+    unknown = unknown_in(result)
+    images = zip(frames, read_images(result.warped), unknown, strict=True)
+    changed = [control(*one) for one in images]
     return np.where(unknown[..., None], np.stack(changed), frames)
 
 
@@ -57,20 +62,28 @@ def overlap_of(windows: Windows) -> np.ndarray:
 
 
 def view_figures(
-    frames: np.ndarray, view: TrueView, windows: Windows | None, generated: np.ndarray | None
+    frames: np.ndarray,
+    unknown: np.ndarray,
+    view: TrueView,
+    windows: Windows | None = None,
+    generated: np.ndarray | None = None,
 ) -> dict[str, float]:
     """Figures of one camera. Those that are NaN are left out.
 
-    frames: the result. generated: the video model's own frames, before pixels of the warp were laid over them.
+    Texture is judged where the truth is hidden and no frame saw: remembered pixels have the clip's own texture, and
+    half of the hidden ones are remembered, so that a blurred fill would pass for a sharp one.
+
+    frames: the result. unknown: see `unknown_in`. generated: the video model's own frames, before pixels of the warp
+    were laid over them; with windows, their contrast is judged.
     """
     truth, parts = view.frames(), view.parts()
     hidden = parts["occluded"]
-    parts |= split_at_rim(hidden)
+    parts |= {**split_at_rim(hidden), "invented": hidden & unknown}
     figures = {
         **judge(frames, truth, parts),
         **camera_error(frames, truth, parts["static"]),
-        "texture": texture_ratio(frames, truth, hidden),
-        "patches": patch_distance(frames, truth, hidden),
+        "texture": texture_ratio(frames, truth, parts["invented"]),
+        "patches": patch_distance(frames, truth, parts["invented"]),
     }
     if windows is not None and generated is not None:
         overlap = overlap_of(windows)

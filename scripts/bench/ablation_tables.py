@@ -27,10 +27,11 @@ SHOWN = {
 SPLITS = {
     "rim": "psnr_rim",
     "disoccluded": "psnr_disoccluded",
+    "invented": "psnr_invented",
     "still camera": f"{HIDDEN}/still",
     "moving camera": f"{HIDDEN}/moving",
 }
-NAME = 44
+NAME = 41
 
 Results = Sequence[Sequence[Mapping[str, Mapping[str, float]]]]
 """scene x seed x row x figure"""
@@ -101,10 +102,13 @@ def print_tables(results: Results, words: Mapping[str, str], title: str) -> dict
         f"\n{title}.\n"
         "Means; PSNR in dB. Hidden: what the source camera does not see in the same frame. Against preview: mean\n"
         "difference of hidden, its standard error over scenes, and the number of scenes where it is positive. Seeds:\n"
-        "standard deviation of hidden over seeds. Texture, patches: of hidden pixels, mean |Laplacian| beside the\n"
-        "truth's (1 is the truth's) and distance of Laplacian patches (0 is the truth's). Overlap: contrast of the\n"
-        "model's frames where windows overlap, beside other frames and the truth (1 is right)."
+        "standard deviation of hidden over seeds. Texture, patches: of hidden pixels that no frame of the clip saw,\n"
+        "mean |Laplacian| beside the truth's (1 is the truth's) and distance of Laplacian patches (0 is the truth's).\n"
     )
+    if "overlap_hidden" in shown.values():
+        print(
+            "Overlap: contrast of the model's frames where windows overlap, by others' and by the truth's (1 is right)."
+        )
     print(f"{'':{NAME}}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>13}" for name in shown))
     for row in rows:
         hidden = values(results, row, HIDDEN)
@@ -146,16 +150,16 @@ def _print_verdicts(results: Results, words: Mapping[str, str], control: str, ke
 def _print_splits(results: Results, words: Mapping[str, str], keep: Keep) -> None:
     controls = {name: best_control(results, figure) for name, figure in SPLITS.items()}
     print(
-        "\nHidden by place (rim: regions that touch the picture's rim; disoccluded: the others) and by camera, each\n"
-        "with the difference to the control that is better there: "
+        "\nHidden by place (rim: regions that touch the picture's rim; disoccluded: the others; invented: no\n"
+        "frame saw it) and by camera, each with the difference to the control that is better there: "
         + ", ".join(f"{name} {control}" for name, control in controls.items())
     )
-    print(f"{'':{NAME}}" + "".join(f"{name:>32}" for name in SPLITS))
+    print(f"{'':{NAME}}" + "".join(f"{name:>31}" for name in SPLITS))
     for row in results[0][0]:
         cells = ""
         for name, figure in SPLITS.items():
             value = mean(results, row, figure)
             gain = difference(results, row, controls[name] or row, figure)
-            cells += f"{value:9.2f}{gain!s:>23}" if np.isfinite(value) else " " * 32
+            cells += f"{value:9.2f}{gain!s:>22}" if np.isfinite(value) else " " * 31
             keep(name.replace(" ", "_"), row, value)
         print(f"{words[row]:{NAME}}{cells}")

@@ -5,9 +5,9 @@
                                           [--shared 60] [--own 60] [--frames 25] [--workers 1] [--keep DIR]
 
 Every row renders the same cameras, a still and a moving one for each scene. The tables show the PSNR of pixels that the
-source camera does not see in the same frame (hidden) and of those that it sees, and how much texture hidden pixels
-have. PSNR rewards blur, so a row counts as better only if it beats two controls that know nothing: the preview with
-its fill blurred, and with its fill averaged with another.
+source camera does not see in the same frame (hidden) and of those that it sees, and the texture of hidden pixels that
+no other frame shows either. PSNR rewards blur, so a row counts as better only if it beats two controls that know
+nothing: the preview with its fill blurred, and with its fill averaged with another.
 
 `--full` takes 12 scenes, three seeds, and estimated depth, too. `--frames` above the video model's window makes it work
 in several windows. `--workers 2` measures two scenes at once, each with half of the cores. With --keep, an interrupted
@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import nan
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ from scripts.bench.ablation_figures import (
     by_camera,
     controlled,
     kind_of_camera,
+    unknown_in,
     view_figures,
 )
 from scripts.bench.ablation_tables import HIDDEN, Results, print_tables
@@ -227,15 +229,16 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, options: Options) -
     windows, views = _windows(options, store.root), []
     for view in scene.views:
         camera = view.path.name
-        frames = controlled(ResultFolder(done[DELIVER.id(camera)].folder), row.control)
+        result = ResultFolder(done[DELIVER.id(camera)].folder)
+        frames = controlled(result, row.control)
         made = done.get(GENERATE.id(camera))
         generated = read_images(FramesFolder(made.folder).frames) if made else None
-        views.append((kind_of_camera(view.path), view_figures(frames, view, windows, generated)))
+        views.append((kind_of_camera(view.path), view_figures(frames, unknown_in(result), view, windows, generated)))
     figures = by_camera(views)
     seconds = time.perf_counter() - started
     print(
         f"{name:18} scene {scene.name}, seed {seed}, {depth} depth: {figures[HIDDEN]:.2f} dB where hidden, "
-        f"texture {figures['texture']:.2f}, {seconds:.0f} s",
+        f"texture {figures.get('texture', nan):.2f}, {seconds:.0f} s",
         flush=True,
     )
     return figures

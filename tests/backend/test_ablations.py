@@ -8,11 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from preview_scene import camera, make_path
+from reangle.evaluation.truth import TrueView
 from reangle.folders import ResultFolder
 from reangle.media.write import write_images
 from reangle.video_models.windows import plan_windows
 
-from scripts.bench.ablation_figures import averaged_with_telea, blurred, by_camera, controlled, overlap_of
+from scripts.bench.ablation_figures import (
+    averaged_with_telea,
+    blurred,
+    by_camera,
+    controlled,
+    kind_of_camera,
+    overlap_of,
+    view_figures,
+)
 from scripts.bench.ablation_tables import HIDDEN, best_control, difference, print_tables, verdict
 from scripts.bench.ablations import OWN, ROWS, SHARED
 
@@ -116,3 +126,28 @@ def test_rows_learn_in_the_phases_that_they_are_named_after() -> None:
     assert ROWS["full"].steps(steps) == steps
     assert ROWS["unseen"].steps(steps) == ROWS["lora_shared"].steps(steps) == {SHARED: 60, OWN: 0}
     assert ROWS["lora_own"].steps(steps) == {SHARED: 0, OWN: 40}
+
+
+def test_texture_is_judged_where_no_frame_saw(tmp_path: Path) -> None:
+    """Of the hidden right half, the picture's lower part is remembered: only the upper part's blur counts."""
+    truth = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
+    masks = np.full(truth.shape[:3], 255, np.uint8)
+    masks[:, :, 48:] = 0
+    for name, pictures in {"truth": truth, "visible": masks, "moving": np.zeros_like(masks)}.items():
+        write_images(tmp_path / name, pictures)
+    path = make_path(np.stack([camera(0.0), camera(0.0)]))
+    view = TrueView(path, tmp_path / "truth", tmp_path / "visible", tmp_path / "moving")
+    unknown = np.zeros(truth.shape[:3], bool)
+    unknown[:, :32, 40:] = True
+    flat_above, flat_below = truth.copy(), truth.copy()
+    flat_above[:, :34, 46:] = 128
+    flat_below[:, 34:, 46:] = 128
+    assert view_figures(flat_above, unknown, view)["texture"] < 0.01
+    figures = view_figures(flat_below, unknown, view)
+    assert figures["texture"] > 0.99
+    assert figures["psnr_invented"] == 100
+    assert figures["psnr_occluded"] == figures["psnr_rim"] < 20
+    assert "psnr_disoccluded" not in figures
+    assert "texture" not in view_figures(truth, np.zeros_like(unknown), view)
+    assert kind_of_camera(path) == "still"
+    assert kind_of_camera(make_path(np.stack([camera(0.0), camera(0.1)]))) == "moving"

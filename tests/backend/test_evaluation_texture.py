@@ -106,6 +106,7 @@ def test_holes_at_the_rim_are_told_from_holes_inside() -> None:
         ..#..##.
         .....##.
         ........
+        .......#
         ...#....
     """
     hidden = np.array([[c == "#" for c in line] for line in picture.split()])
