@@ -48,7 +48,8 @@ class Difference(NamedTuple):
     scenes: int
 
     def __str__(self) -> str:
-        return f"{self.mean:+.2f} ±{self.error:.2f}, {self.better} of {self.scenes}" if self.scenes else ""
+        error = f" ±{self.error:.2f}" if self.scenes > 1 else ""
+        return f"{self.mean:+.2f}{error}, {self.better} of {self.scenes}" if self.scenes else ""
 
 
 def values(results: Results, row: str, figure: str) -> np.ndarray:
@@ -103,12 +104,10 @@ def print_tables(results: Results, words: Mapping[str, str], title: str) -> dict
         "Means; PSNR in dB. Hidden: what the source camera does not see in the same frame. Against preview: mean\n"
         "difference of hidden, its standard error over scenes, and the number of scenes where it is positive. Seeds:\n"
         "standard deviation of hidden over seeds. Texture, patches: of hidden pixels that no frame of the clip saw,\n"
-        "mean |Laplacian| beside the truth's (1 is the truth's) and distance of Laplacian patches (0 is the truth's).\n"
+        "mean |Laplacian| beside the truth's (1 is the truth's) and distance of Laplacian patches (0 is the truth's)."
     )
     if "overlap_hidden" in shown.values():
-        print(
-            "Overlap: contrast of the model's frames where windows overlap, by others' and by the truth's (1 is right)."
-        )
+        print("Overlap: contrast of the model's frames where windows overlap, by others' and the truth's (1 is right).")
     print(f"{'':{NAME}}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>13}" for name in shown))
     for row in rows:
         hidden = values(results, row, HIDDEN)
@@ -135,7 +134,7 @@ def _cell(value: float) -> str:
 
 def _print_verdicts(results: Results, words: Mapping[str, str], control: str, keep: Keep) -> None:
     print(
-        f"\nHidden against the better control, {words[control]}.\n"
+        f"\nHidden against the better control, {words[control].removeprefix('control: ')}.\n"
         f"Better: by more than {SURE:g} standard errors, with at least {LEAST_TEXTURE} of the truth's texture;\n"
         "blurred: with less texture."
     )
@@ -150,8 +149,8 @@ def _print_verdicts(results: Results, words: Mapping[str, str], control: str, ke
 def _print_splits(results: Results, words: Mapping[str, str], keep: Keep) -> None:
     controls = {name: best_control(results, figure) for name, figure in SPLITS.items()}
     print(
-        "\nHidden by place (rim: regions that touch the picture's rim; disoccluded: the others; invented: no\n"
-        "frame saw it) and by camera, each with the difference to the control that is better there: "
+        "\nHidden by place (rim: regions that touch the picture's rim; disoccluded: the others; invented: seen\n"
+        "by no frame) and by camera, each with the difference to the control that is better there: "
         + ", ".join(f"{name} {control}" for name, control in controls.items())
     )
     print(f"{'':{NAME}}" + "".join(f"{name:>31}" for name in SPLITS))
