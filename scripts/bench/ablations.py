@@ -2,22 +2,32 @@
 """Measure what each part of the method contributes, on generated scenes with known truth.
 
     python3.11 scripts/bench/ablations.py [--full] [--scenes 3] [--first 0] [--seeds 1] [--depth true] [--rows NAME ...]
+                                          [--shared 60] [--own 60] [--frames 25] [--workers 1] [--keep DIR]
 
-Every row renders the same cameras, a still and a moving one for each scene. The table shows the PSNR of pixels that the
-source camera does not see in the same frame (hidden) and of those that it sees. `--full` takes 12 scenes, three seeds,
-and estimated depth, too. With --keep, an interrupted run continues.
+Every row renders the same cameras, a still and a moving one for each scene. The tables show the PSNR of pixels that the
+source camera does not see in the same frame (hidden) and of those that it sees, and the texture of hidden pixels that
+no other frame shows either. PSNR rewards blur, so a row counts as better only if it beats two controls that know
+nothing: the preview with its fill blurred, and with its fill averaged with another.
+
+`--full` takes 12 scenes, three seeds, and estimated depth, too. `--frames` above the video model's window makes it work
+in several windows. `--workers 2` measures two scenes at once, each with half of the cores. With --keep, an interrupted
+run continues.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import nan
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +37,14 @@ if __name__ == "__main__":
 
     enter("backend")
 
-import numpy as np
+import cv2
 from reangle.contract import ReangleSettings
 from reangle.engines.plan import plan_job
-from reangle.evaluation.camera import camera_error
-from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene
 from reangle.finishing.spec import DELIVER
-from reangle.folders import GeometryFolder, ResultFolder
+from reangle.folders import FramesFolder, GeometryFolder, ResultFolder
+from reangle.generation.spec import GENERATE
 from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
@@ -43,23 +52,47 @@ from reangle.motion.spec import LEARN
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
+from reangle.video_models.memory import config_of
+from reangle.video_models.windows import Windows, plan_windows
 from reangle.weights.installed import InstalledWeights
+from reangle.weights.registry import find_checkpoint
+from reangle.weights.suites import suite_named
 
+from scripts.bench.ablation_figures import (
+    Control,
+    averaged_with_telea,
+    blurred,
+    by_camera,
+    controlled,
+    kind_of_camera,
+    unknown_in,
+    view_figures,
+)
+from scripts.bench.ablation_tables import HIDDEN, Results, print_tables
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
 FRAMES, WIDTH, HEIGHT = 25, 224, 128
 SCENES, FULL_SCENES, FULL_SEEDS = 3, 12, 3
+SHARED, OWN = "shared_steps", "path_steps"
 
 
 @dataclass(frozen=True)
 class Row:
-    """settings: of ReangleSettings. change: applied to each stage of the plan."""
+    """learns: phases with the bench's number of steps, the others have none; None: as the recipe has it. settings: of
+    ReangleSettings. change: applied to each stage of the plan. control: replaces pixels that no frame saw.
+    """
 
     words: str
     engine: str = "reangle"
+    learns: tuple[str, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     change: Callable[[PlannedStage], PlannedStage] = lambda stage: stage
+    control: Control | None = None
+
+    def steps(self, steps: dict[str, int]) -> dict[str, int]:
+        """steps: of each phase where a row learns in it."""
+        return {} if self.learns is None else {phase: steps[phase] * (phase in self.learns) for phase in steps}
 
 
 def _learning(**params: Any) -> Callable[[PlannedStage], PlannedStage]:
@@ -67,22 +100,41 @@ def _learning(**params: Any) -> Callable[[PlannedStage], PlannedStage]:
     return lambda stage: replace(stage, params=replace(stage.params, **params)) if stage.spec is LEARN else stage
 
 
+BOTH = (SHARED, OWN)
 FREE = {"exact_where_seen": False, "warp_guidance": 0.0}
-UNLEARNED = {"shared_steps": 0, "path_steps": 0}
 ROWS = {
-    "preview": Row("engine preview", engine="preview"),
-    "base": Row("video model, nothing learned", settings={**FREE, **UNLEARNED}),
-    "lora_original": Row(
-        "learned from the clip only", settings={**FREE, "path_steps": 0}, change=_learning(warps=False)
+    "preview": Row("engine preview", "preview"),
+    "blur1": Row("control: the preview's fill blurred", "preview", control=blurred),
+    "mean_telea": Row("control: the fill averaged with Telea's", "preview", control=averaged_with_telea),
+    "base": Row("video model, nothing learned", learns=(), settings=FREE),
+    "lora_original": Row("learned from the clip only", learns=(SHARED,), settings=FREE, change=_learning(warps=False)),
+    "lora_nomask": Row("learned from warps, no mask", learns=BOTH, settings=FREE, change=_learning(masked=False)),
+    "unseen": Row("learned from warps to other cameras", learns=(SHARED,), settings=FREE),
+    "full": Row("learned from warps, masked", learns=BOTH, settings=FREE),
+    "full_guided": Row(
+        "the same, guided by the warp", learns=BOTH, settings={"exact_where_seen": False, "warp_guidance": 1.0}
     ),
-    "lora_nomask": Row("learned from warps, no mask", settings=FREE, change=_learning(masked=False)),
-    "unseen": Row("learned from warps to other cameras", settings={**FREE, "path_steps": 0}),
-    "full": Row("learned from warps, masked", settings=FREE),
-    "full_guided": Row("the same, guided by the warp", settings={"exact_where_seen": False, "warp_guidance": 1.0}),
-    "full_exact": Row("guided by the warp, exact where seen", settings={"warp_guidance": 1.0, "fill_share": 0.0}),
+    "full_exact": Row(
+        "guided by the warp, exact where seen", learns=BOTH, settings={"warp_guidance": 1.0, "fill_share": 0.0}
+    ),
     "default": Row("the engine's default"),
-    "default_unlearned": Row("the engine's default, nothing learned", settings=UNLEARNED),
+    "default_unlearned": Row("the engine's default, nothing learned", learns=()),
+    "lora_shared": Row("the default, but the shared phase only", learns=(SHARED,)),
+    "lora_own": Row("the default, but longer on its own warp", learns=(OWN,)),
 }
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every scene is measured with. work: folder of all outputs. steps: see Row."""
+
+    rows: tuple[str, ...]
+    depths: tuple[str, ...]
+    seeds: tuple[int, ...]
+    suite: str
+    frames: int
+    steps: dict[str, int]
+    work: Path
 
 
 def main() -> int:
@@ -94,38 +146,74 @@ def main() -> int:
     parser.add_argument("--depth", choices=["true", "estimated"], nargs="+", help="source of the depth")
     parser.add_argument("--suite", default="mini", metavar="NAME")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW")
+    parser.add_argument("--shared", type=int, default=60, metavar="N", help="steps from preset warps (default: 60)")
+    parser.add_argument("--own", type=int, default=60, metavar="N", help="steps from a camera's own warp (default: 60)")
+    parser.add_argument("--frames", type=int, default=FRAMES, metavar="N", help=f"of each clip (default: {FRAMES})")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="scenes at once (default: 1)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the outputs here; a later run continues")
     args = parser.parse_args()
     scenes = args.scenes or (FULL_SCENES if args.full else SCENES)
-    seeds = range(42, 42 + (args.seeds or (FULL_SEEDS if args.full else 1)))
+    seeds = args.seeds or (FULL_SEEDS if args.full else 1)
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        work = args.keep or Path(temporary)
-        folders = [_scene(seed, work / "scenes") for seed in range(args.first, args.first + scenes)]
-        for depth in args.depth or (["true", "estimated"] if args.full else ["true"]):
-            # scene x seed x row
-            results = [
-                [{row: _run(row, one, depth, seed, args.suite, work) for row in args.rows} for seed in seeds]
-                for one in folders
-            ]
-            figures |= _table(results, depth)
+        options = Options(
+            rows=tuple(args.rows),
+            depths=tuple(args.depth or (["true", "estimated"] if args.full else ["true"])),
+            seeds=tuple(range(42, 42 + seeds)),
+            suite=args.suite,
+            frames=args.frames,
+            steps={SHARED: args.shared, OWN: args.own},
+            work=args.keep or Path(temporary),
+        )
+        measured = list(_measured(options, range(args.first, args.first + scenes), args.workers))
+    for depth in options.depths:
+        title = (
+            f"{depth} depth, {scenes} scenes of {args.frames} frames, {seeds} seeds;\n"
+            f"{args.shared} shared and {args.own} own steps where a row learns in that phase, but the default learns "
+            "as in its recipe"
+        )
+        results: Results = [one[depth] for one in measured]
+        table = print_tables(results, {row: ROWS[row].words for row in args.rows}, title)
+        figures |= {f"{name}_{depth}": value for name, value in table.items()}
     print(json.dumps({"bench": "ablations", "figures": figures}))
     return 0
 
 
-def _scene(seed: int, folder: Path) -> TrueScene:
-    place = folder / f"{seed:06d}"
+SceneResults = dict[str, list[dict[str, dict[str, float]]]]
+"""depth x seed x row x figure"""
+
+
+def _measured(options: Options, numbers: Iterable[int], workers: int) -> Iterable[SceneResults]:
+    if workers == 1:
+        return map(partial(_measure, options), numbers)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ |= {name: str(threads) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (threads,)) as pool:
+        return list(pool.map(partial(_measure, options), numbers))
+
+
+def _measure(options: Options, number: int) -> SceneResults:
+    """All rows of one scene."""
+    scene = _scene(number, options)
+    return {
+        depth: [{row: _run(row, scene, depth, seed, options) for row in options.rows} for seed in options.seeds]
+        for depth in options.depths
+    }
+
+
+def _scene(number: int, options: Options) -> TrueScene:
+    place = options.work / f"scenes-{options.frames}" / f"{number:06d}"
     if not place.exists():
-        write_scene(draw_scene(seed, frames=FRAMES, width=WIDTH, height=HEIGHT), place)
+        write_scene(draw_scene(number, frames=options.frames, width=WIDTH, height=HEIGHT), place)
     return TrueScene.open(place)
 
 
-def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: Path) -> dict[str, float]:
-    """Mean figures over the scene's cameras."""
-    row, store = ROWS[name], Store(work / "data")
+def _run(name: str, scene: TrueScene, depth: str, seed: int, options: Options) -> dict[str, float]:
+    """Mean figures over the scene's cameras, see `by_camera`."""
+    row, store = ROWS[name], Store(options.work / "data")
     run = partial(run_plan, store=store, weights=InstalledWeights(store.root))
     started = time.perf_counter()
-    settings = ReangleSettings(suite=suite, caption=scene.caption, **row.settings)
+    settings = ReangleSettings(suite=options.suite, caption=scene.caption, **row.steps(options.steps), **row.settings)
     camera, source = ("files", "files") if depth == "true" else ("auto", "mini")
     request = scene_request(
         scene,
@@ -138,52 +226,31 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, suite: str, work: P
         seed=seed,
     )
     done = run([row.change(stage) for stage in plan_job(request, store.root)])
-    rows = []
+    windows, views = _windows(options, store.root), []
     for view in scene.views:
-        frames = read_images(ResultFolder(done[DELIVER.id(view.path.name)].folder).frames)
-        truth, parts = view.frames(), view.parts()
-        rows.append({**judge(frames, truth, parts), **camera_error(frames, truth, parts["static"])})
-    means = mean_of(rows)
+        camera = view.path.name
+        result = ResultFolder(done[DELIVER.id(camera)].folder)
+        frames = controlled(result, row.control)
+        made = done.get(GENERATE.id(camera))
+        generated = read_images(FramesFolder(made.folder).frames) if made else None
+        views.append((kind_of_camera(view.path), view_figures(frames, unknown_in(result), view, windows, generated)))
+    figures = by_camera(views)
     seconds = time.perf_counter() - started
     print(
-        f"{name:18} scene {scene.name}, seed {seed}: {means['psnr_occluded']:.2f} dB where hidden, {seconds:.0f} s",
+        f"{name:18} scene {scene.name}, seed {seed}, {depth} depth: {figures[HIDDEN]:.2f} dB where hidden, "
+        f"texture {figures.get('texture', nan):.2f}, {seconds:.0f} s",
         flush=True,
     )
-    return means
-
-
-SHOWN = {"seen": "psnr_visible", "moving": "psnr_moving", "edges": "edges_occluded", "camera px": "camera_px"}
-
-
-def _table(results: list[list[dict[str, dict[str, float]]]], depth: str) -> dict[str, float]:
-    """results: scene x seed x row x figure."""
-    scenes, seeds, rows = len(results), len(results[0]), list(results[0][0])
-
-    def values(row: str, figure: str) -> np.ndarray:
-        """scene x seed"""
-        return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in results])
-
-    print(
-        f"\n{depth} depth, {scenes} scenes, {seeds} seeds: means; PSNR in dB. Against preview: mean difference of\n"
-        "hidden to the engine preview, its standard error over scenes, and the number of scenes where it is positive.\n"
-        "Seeds: standard deviation of hidden over seeds."
-    )
-    print(f"{'':40}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>11}" for name in SHOWN))
-    figures = {}
-    for row in rows:
-        hidden = values(row, "psnr_occluded")
-        against = ""
-        if "preview" in rows:
-            more = (hidden - values("preview", "psnr_occluded")).mean(axis=1)
-            error = more.std(ddof=1) / np.sqrt(scenes) if scenes > 1 else np.nan
-            against = f"{more.mean():+.2f} ±{error:.2f}, {(more > 0).sum()} of {scenes}"
-            figures[f"against_preview_{row}_{depth}"] = round(float(more.mean()), 3)
-        spread = hidden.std(axis=1, ddof=1).mean() if seeds > 1 else np.nan
-        others = "".join(f"{np.nanmean(values(row, figure)):11.2f}" for figure in SHOWN.values())
-        print(f"{ROWS[row].words:40}{hidden.mean():8.2f}{against:>24}{spread:8.2f}{others}")
-        figures[f"hidden_{row}_{depth}"] = round(float(hidden.mean()), 3)
-        figures[f"seen_{row}_{depth}"] = round(float(values(row, "psnr_visible").mean()), 3)
     return figures
+
+
+def _windows(options: Options, data: Path) -> Windows | None:
+    """The video model's windows. None: the clip needs only one, or the model's configuration does not tell."""
+    suite = suite_named(options.suite)
+    about = config_of(find_checkpoint(suite.video.name if suite else options.suite, data) / "transformer")
+    if options.frames <= about.get("sample_frames", options.frames):
+        return None
+    return plan_windows(options.frames, about["sample_frames"], about["temporal_compression_ratio"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables that `ablations.py` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+HIDDEN = "psnr_occluded"
+CONTROLS = ("blur1", "mean_telea")
+LEAST_TEXTURE = 0.65
+"""Less than this share of the truth's texture does not count as a picture: a blur gains PSNR, too."""
+SURE = 2.0
+"""Standard errors by which a row must differ from the control."""
+SHOWN = {
+    "seen": "psnr_visible",
+    "moving": "psnr_moving",
+    "edges": "edges_occluded",
+    "camera px": "camera_px",
+    "texture": "texture",
+    "patches": "patches",
+    "overlap hid": "overlap_hidden",
+    "overlap seen": "overlap_seen",
+}
+SPLITS = {
+    "rim": "psnr_rim",
+    "disoccluded": "psnr_disoccluded",
+    "invented": "psnr_invented",
+    "still camera": f"{HIDDEN}/still",
+    "moving camera": f"{HIDDEN}/moving",
+}
+NAME = 41
+
+Results = Sequence[Sequence[Mapping[str, Mapping[str, float]]]]
+"""scene x seed x row x figure"""
+Keep = Callable[[str, str, float], None]
+"""Takes a figure's name, a row and a value."""
+
+
+class Difference(NamedTuple):
+    """A row's gain over another. error: standard error over scenes. better: scenes where it is positive."""
+
+    mean: float
+    error: float
+    better: int
+    scenes: int
+
+    def __str__(self) -> str:
+        error = f" ±{self.error:.2f}" if self.scenes > 1 else ""
+        return f"{self.mean:+.2f}{error}, {self.better} of {self.scenes}" if self.scenes else ""
+
+
+def values(results: Results, row: str, figure: str) -> np.ndarray:
+    """scene x seed; NaN where a scene lacks the figure."""
+    return np.array([[one[row].get(figure, np.nan) for one in scene] for scene in results])
+
+
+def mean(results: Results, row: str, figure: str) -> float:
+    numbers = values(results, row, figure)
+    return float(np.nanmean(numbers)) if np.isfinite(numbers).any() else float("nan")
+
+
+def difference(results: Results, row: str, other: str, figure: str = HIDDEN) -> Difference:
+    """Over the scenes that have the figure."""
+    more = (values(results, row, figure) - values(results, other, figure)).mean(axis=1)
+    more = more[np.isfinite(more)]
+    count = len(more)
+    error = float(more.std(ddof=1)) / np.sqrt(count) if count > 1 else float("nan")
+    return Difference(float(more.mean()) if count else float("nan"), error, int((more > 0).sum()), count)
+
+
+def best_control(results: Results, figure: str = HIDDEN) -> str | None:
+    """The control with the higher mean, of those that were run."""
+    run = [name for name in CONTROLS if name in results[0][0]]
+    return max(run, key=lambda name: np.nan_to_num(mean(results, name, figure)), default=None)
+
+
+def verdict(gain: Difference, texture: float) -> str:
+    """Better only if the gain over the best control is sure and the result has texture."""
+    if not np.isfinite(gain.error):
+        return "one scene"
+    if abs(gain.mean) <= SURE * gain.error:
+        return "no difference"
+    if gain.mean < 0:
+        return "worse"
+    return "better" if texture >= LEAST_TEXTURE else "blurred"
+
+
+def print_tables(results: Results, words: Mapping[str, str], title: str) -> dict[str, float]:
+    """words: of each row. title: what was run, for the caption. Returns the main figures, FIGURE_ROW."""
+    rows = list(results[0][0])
+    figures: dict[str, float] = {}
+
+    def keep(figure: str, row: str, value: float) -> None:
+        if np.isfinite(value):
+            figures[f"{figure}_{row}"] = round(value, 3)
+
+    several = len(results[0]) > 1
+    shown = {name: figure for name, figure in SHOWN.items() if any(figure in results[0][0][row] for row in rows)}
+    print(
+        f"\n{title}.\n"
+        "Means; PSNR in dB. Hidden: what the source camera does not see in the same frame. Against preview: mean\n"
+        "difference of hidden, its standard error over scenes, and the number of scenes where it is positive. Seeds:\n"
+        "standard deviation of hidden over seeds. Texture, patches: of hidden pixels that no frame of the clip saw,\n"
+        "mean |Laplacian| beside the truth's (1 is the truth's) and distance of Laplacian patches (0 is the truth's)."
+    )
+    if "overlap_hidden" in shown.values():
+        print("Overlap: contrast of the model's frames where windows overlap, by others' and the truth's (1 is right).")
+    print(f"{'':{NAME}}{'hidden':>8}{'against preview':>24}{'seeds':>8}" + "".join(f"{name:>13}" for name in shown))
+    for row in rows:
+        hidden = values(results, row, HIDDEN)
+        gain = difference(results, row, "preview") if "preview" in rows else None
+        against = str(gain) if gain is not None else ""
+        spread = f"{hidden.std(axis=1, ddof=1).mean():.2f}" if several else ""
+        others = "".join(_cell(mean(results, row, figure)) for figure in shown.values())
+        print(f"{words[row]:{NAME}}{hidden.mean():8.2f}{against:>24}{spread:>8}{others}")
+        keep("hidden", row, hidden.mean())
+        for name, figure in shown.items():
+            keep(name.replace(" ", "_"), row, mean(results, row, figure))
+        if gain is not None:
+            keep("against_preview", row, gain.mean)
+    control = best_control(results)
+    if control:
+        _print_verdicts(results, words, control, keep)
+        _print_splits(results, words, keep)
+    return figures
+
+
+def _cell(value: float) -> str:
+    return f"{value:13.2f}" if np.isfinite(value) else " " * 13
+
+
+def _print_verdicts(results: Results, words: Mapping[str, str], control: str, keep: Keep) -> None:
+    print(
+        f"\nHidden against the better control, {words[control].removeprefix('control: ')}.\n"
+        f"Better: by more than {SURE:g} standard errors, with at least {LEAST_TEXTURE} of the truth's texture;\n"
+        "blurred: with less texture."
+    )
+    print(f"{'':{NAME}}{'against control':>24}{'texture':>9}  verdict")
+    for row in results[0][0]:
+        gain, texture = difference(results, row, control), mean(results, row, "texture")
+        judged = "" if row in CONTROLS else verdict(gain, texture)
+        print(f"{words[row]:{NAME}}{gain!s:>24}{texture:9.2f}  {judged}")
+        keep("against_control", row, gain.mean)
+
+
+def _print_splits(results: Results, words: Mapping[str, str], keep: Keep) -> None:
+    controls = {name: best_control(results, figure) for name, figure in SPLITS.items()}
+    print(
+        "\nHidden by place (rim: regions that touch the picture's rim; disoccluded: the others; invented: seen\n"
+        "by no frame) and by camera, each with the difference to the control that is better there: "
+        + ", ".join(f"{name} {control}" for name, control in controls.items())
+    )
+    print(f"{'':{NAME}}" + "".join(f"{name:>31}" for name in SPLITS))
+    for row in results[0][0]:
+        cells = ""
+        for name, figure in SPLITS.items():
+            value = mean(results, row, figure)
+            gain = difference(results, row, controls[name] or row, figure)
+            cells += f"{value:9.2f}{gain!s:>22}" if np.isfinite(value) else " " * 31
+            keep(name.replace(" ", "_"), row, value)
+        print(f"{words[row]:{NAME}}{cells}")
