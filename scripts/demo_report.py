@@ -192,17 +192,20 @@ def draw_losses(curves: dict[str, list[list[list[float]]]]) -> Image.Image:
     sheet = Image.new("RGB", (width, height), GROUND)
     pen, text = ImageDraw.Draw(sheet), ImageFont.load_default(21)
     points = [point for phases in curves.values() for phase in phases for point in phase]
-    most = max(loss for _, loss in points)
+    least, most = min(loss for _, loss in points), max(loss for _, loss in points)
+    low = max(0.0, least - 0.1 * (most - least))
     longest = max(sum(phase[-1][0] for phase in phases) for phases in curves.values())
 
     def place(step: float, loss: float) -> tuple[float, float]:
         across = step / max(1, longest) * (width - left - MARGIN)
-        return left + across, height - bottom - loss / most * (height - bottom - 2 * MARGIN)
+        up = (loss - low) / max(most - low, 1e-9)
+        return left + across, height - bottom - up * (height - bottom - 2 * MARGIN)
 
     for share in (0, 0.5, 1):
-        y = place(0, share * most)[1]
+        loss = low + share * (most - low)
+        y = place(0, loss)[1]
         pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
-        pen.text((left - 10, y), f"{share * most:.2f}", DIM, text, anchor="rm")
+        pen.text((left - 10, y), f"{loss:.2f}", DIM, text, anchor="rm")
     for row, (name, phases) in enumerate(curves.items()):
         colour = COLOURS[row % len(COLOURS)]
         before = 0.0

@@ -42,7 +42,7 @@ class Pace:
 RECIPES = {
     "mini": Recipe(
         shared_steps=0,
-        path_steps=15,
+        path_steps=5,
         rank=32,
         alpha=32.0,
         rate=3e-3,
