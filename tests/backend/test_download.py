@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import pytest
+from reangle.runtime.file_hashes import FileHashes
 
 from tests.backend.hub_server import Hub, hub_server
 
@@ -67,6 +70,8 @@ def test_only_the_files_that_are_needed_come_and_are_verified_later(hub: Hub, tm
     shares = [event["progress"] for event in events(done) if event["event"] == "progress"]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+    weights = folder / "model.safetensors"
+    assert FileHashes(data).known(weights) == hashlib.sha256(WEIGHTS).hexdigest(), "it need not be read again"
     asked = len(hub.requests)
     again = reangle(hub, data, "download", SMALL)
     assert (again.returncode, len(hub.requests)) == (0, asked)
@@ -100,6 +105,25 @@ def test_a_damaged_file_is_never_taken_for_weights(hub: Hub, tmp_path: Path) -> 
     assert not (tmp_path / "models" / SMALL).exists()
     hub.damaged.clear()
     assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+
+
+def test_two_processes_never_write_into_one_folder(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with filelock.FileLock(tmp_path / "models" / f".{SMALL}.lock"):
+        refused = reangle(hub, tmp_path, "download", SMALL)
+    assert refused.returncode == 2
+    assert "being downloaded by another process" in refused.stderr
+    assert not hub.requests
+    assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+
+
+def test_what_ships_says_that_it_is_there(hub: Hub, tmp_path: Path) -> None:
+    for name in ("mini", "mini-video"):
+        done = reangle(hub, tmp_path, "download", name)
+        assert (done.returncode, done.stderr.strip()) == (
+            0,
+            f"{name} comes with Reangle: there is nothing to download.",
+        )
 
 
 def test_a_restricted_licence_is_shown_and_must_be_accepted(hub: Hub, tmp_path: Path) -> None:

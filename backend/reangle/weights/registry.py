@@ -75,6 +75,15 @@ def find_installed(known: Checkpoint, data: Path) -> Path:
     return folder.absolute()
 
 
+def is_installed(known: Checkpoint, data: Path) -> bool:
+    """Whether a registered checkpoint is on this machine, whole and unchanged."""
+    try:
+        find_installed(known, data)
+    except UserError:
+        return False
+    return True
+
+
 def locate(known: Checkpoint, data: Path) -> Path | None:
     """Folder of a registered checkpoint, complete or not; None if it is not on this machine."""
     folder = shipped_folder(known) if known.shipped else models_folder(data) / known.name
