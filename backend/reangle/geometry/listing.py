@@ -8,11 +8,12 @@ from pathlib import Path
 
 from reangle.contract import GeometrySettings
 from reangle.contract.capabilities import ProviderInfo
-from reangle.geometry.availability import status_of
+from reangle.geometry.availability import can_run, status_of
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.choose import AUTO, choose
 from reangle.geometry.depth.providers import DEPTHS
 from reangle.geometry.provider import ProviderSpec
+from reangle.weights.part_info import part_info
 
 
 def camera_infos(data: Path) -> tuple[ProviderInfo, ...]:
@@ -62,5 +63,6 @@ def _info(spec: ProviderSpec, data: Path) -> ProviderInfo:
         seconds=spec.cost.once,
         seconds_per_frame=spec.cost.frame,
         seconds_per_megapixel=spec.cost.megapixel,
+        weights=tuple(part_info(known, data) for known in spec.checkpoints) if can_run(spec) else (),
         **status_of(spec, data),
     )

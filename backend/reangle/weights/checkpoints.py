@@ -78,6 +78,11 @@ class Checkpoint:
     limits: str = ""
 
     @property
+    def page(self) -> str:
+        """Where it is published, with its licence's text; "" if nowhere."""
+        return f"https://huggingface.co/{self.hub}" if self.hub else ""
+
+    @property
     def terms(self) -> str:
         """Licence and restriction in one phrase."""
         return self.licence.terms
