@@ -258,6 +258,9 @@ FLUX_FILL_DEV = Checkpoint(
     ),
 )
 
+RECOMMENDED = DEPTH_ANYTHING_SMALL
+"""What the installer offers: much better depth than what ships, a small download, and a licence for any use."""
+
 CHECKPOINTS = (
     MINI_DEPTH,
     MINI_GEOMETRY,

@@ -115,7 +115,7 @@ class ProviderInfo:
     what it would use, or why it is not available; advice: what to do then. settings: fields of `GeometrySettings` that
     it reads. seconds, seconds_per_frame, seconds_per_megapixel: about what it takes once, for each frame, and for each
     million pixels of a frame, on two cores without a GPU. weights: those that it can run with, the recommended ones
-    first; empty while packages are missing, without which no weights would help.
+    first; empty while packages are missing, without which no weights would help; of "auto", what would serve better.
     """
 
     name: str
