@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import bpy
+
 from . import choices, preferences
 from .core.contract.capabilities import PartInfo
 from .core.errors import UserError
@@ -45,8 +47,18 @@ def named(name: str) -> PartInfo | None:
     return next((part for parts in groups for part in parts if part.name.casefold() == _last(name)), None)
 
 
-def check(part: PartInfo) -> None:
-    """Raises UserError if the artist's preferences do not allow these weights."""
+def check_download(part: PartInfo) -> None:
+    """Raises UserError if the add-on's or Blender's preferences do not allow to download these weights."""
+    check_licence(part)
+    if not bpy.app.online_access:
+        raise UserError(
+            "Blender is set to stay offline, so no weights are downloaded.",
+            advice="Switch on Allow Online Access in Blender's preferences, under System.",
+        )
+
+
+def check_licence(part: PartInfo) -> None:
+    """Raises UserError if the add-on's preferences do not allow these weights."""
     if preferences.get().commercial_only and not part.commercial_ok:
         raise UserError(
             f"{part.label} is not offered while Commercial Use Only is on: {part.licence}.",

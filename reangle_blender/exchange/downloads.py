@@ -30,10 +30,10 @@ _follower: threading.Event | None = None
 def request(part: PartInfo, *, licence_accepted: bool) -> None:
     """Ask the backend to download weights, and follow it.
 
-    Raises UserError if the backend is not running, or the licence is not allowed or was not accepted.
+    Raises UserError if the backend is not running, preferences do not allow it, or the licence was not accepted.
     """
     client = connection.client()
-    weights.check(part)
+    weights.check_download(part)
     if not part.commercial_ok and not licence_accepted:
         raise UserError(
             f"The licence of {part.label} must be accepted first: {part.licence}.",

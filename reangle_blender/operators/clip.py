@@ -49,7 +49,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     if "checkpoint" in names:
         named = weights.named(clip.checkpoint)
         if named is not None:
-            weights.check(named)
+            weights.check_licence(named)
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
     return transfer.ClipChoice(
         path=Path(bpy.path.abspath(clip.path)),

@@ -38,7 +38,7 @@ class REANGLE_OT_download_weights(Operator):
 
     def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
         try:
-            weights.check(self._part())
+            weights.check_download(self._part())
         except UserError as error:
             return report_error(self, error)
         return context.window_manager.invoke_props_dialog(

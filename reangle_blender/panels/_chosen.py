@@ -64,9 +64,9 @@ def _draw_missing(layout: UILayout, context: Context, part: PartInfo) -> None:
         row.operator("reangle.cancel_download", text="", icon="CANCEL").weights = part.name
         return
     try:
-        weights.check(part)
+        weights.check_download(part)
     except UserError as error:
-        paragraph(layout, context, error.message, "LOCKED")
+        problem(layout, context, error.message, error.advice, "LOCKED")
         return
     box = layout.box().column()
     paragraph(box, context, f"{part.label} is not on this machine: {size_in_words(part.size)}, {part.licence}", "INFO")

@@ -52,6 +52,7 @@ def desk(reangle: Reangle, hub: Hub, tmp_path: Path) -> Iterator[SimpleNamespace
     bpy.context.preferences.addons[MODULE].preferences.data_folder = str(data)
     desk = SimpleNamespace(reangle=reangle, data=data, downloads=reangle("exchange.downloads"), hub=hub)
     desk.connection, desk.main_thread = reangle("exchange.connection"), reangle("exchange.main_thread")
+    bpy.context.preferences.system.use_online_access = True
     connect(desk)
     yield desk
     hub.go_on.set()
@@ -163,6 +164,17 @@ def test_a_failed_download_says_what_to_do_and_offers_the_next_try(desk: SimpleN
     wait(desk, lambda: status(desk) is None or status(desk).is_final)
     wait(desk, lambda: desk.connection.now.backend is None)
     assert "reangle.start_backend" in shown(desk)[0]
+
+
+def test_nothing_is_downloaded_while_blender_is_set_to_stay_offline(desk: SimpleNamespace) -> None:
+    bpy.context.preferences.system.use_online_access = False
+    choose(desk, "depth-anything")
+    drawn, text = shown(desk)
+    assert DOWNLOAD not in drawn
+    assert "Allow Online Access" in text
+    with pytest.raises(RuntimeError, match="stay offline"):
+        bpy.ops.reangle.download_weights(weights=SMALL)
+    assert not desk.hub.requests
 
 
 def test_a_restricted_licence_is_shown_and_must_be_accepted(desk: SimpleNamespace) -> None:
