@@ -37,13 +37,14 @@ def chosen(
         if choices.reported(kind):
             paragraph(layout, context, f"{choices.NOT_OFFERED}.", "ERROR")
         return
-    if choice.licence and (kind == "suite" or not choice.commercial_ok):
+    missing = weights.missing(kind, name, named)
+    # Each of the missing weights is drawn with its licence.
+    if choice.licence and not missing and (kind == "suite" or not choice.commercial_ok):
         paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
     if name == choices.AUTO and choice.available:
         reason = choice.message.partition(". ")[0]
         if not any(line.startswith(reason.removesuffix(".")) for line in said):
             paragraph(layout, context, reason, "INFO")
-    missing = weights.missing(kind, name, named)
     if not choice.available and not missing:
         problem(layout, context, choice.message, choice.advice)
     for part in missing:

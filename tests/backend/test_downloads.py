@@ -41,7 +41,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 @contextmanager
 def served(hub: Hub, folder: Path) -> Iterator[Backend]:
     environment = {name: "" for name in os.environ if name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub home")}
     folder.mkdir(exist_ok=True)
     backend = Backend(folder / "data", stages=Stages(folder / "stages"), environment=environment)
     try:

@@ -45,7 +45,7 @@ def desk(reangle: Reangle, hub: Hub, tmp_path: Path) -> Iterator[SimpleNamespace
     data = tmp_path / "data"
     data.mkdir()
     environment = {name: "" for name in os.environ if name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
     environment |= {"PYTHONPATH": str(REPOSITORY / "backend")}
     about = {"command": [python, "-m", "reangle"], "environment": environment}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
