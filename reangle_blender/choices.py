@@ -200,13 +200,19 @@ def check(kind: Kind, name: str) -> None:
                 advice="Install the backend of this add-on's version, or choose another one.",
             )
         return
-    if preferences.get().commercial_only and not choice.commercial_ok:
+    check_licence(kind, name)
+    if not choice.available:
+        raise UserError(choice.message or f"{choice.label} is not available.", advice=choice.advice)
+
+
+def check_licence(kind: Kind, name: str) -> None:
+    """Raises UserError if the choice is not for commercial work and the artist wants nothing else."""
+    choice = find(kind, name)
+    if choice is not None and preferences.get().commercial_only and not choice.commercial_ok:
         raise UserError(
             f"{choice.label} is not for commercial work: {choice.restricted or choice.licence}.",
             advice="Choose another one, or allow it in the add-on's preferences.",
         )
-    if not choice.available:
-        raise UserError(choice.message or f"{choice.label} is not available.", advice=choice.advice)
 
 
 def items(kind: Kind, chosen: str = "") -> tuple[Item, ...]:

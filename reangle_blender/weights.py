@@ -57,6 +57,13 @@ def check_download(part: PartInfo) -> None:
         )
 
 
+def check_named(name: str) -> None:
+    """`check_licence` of the weights that `named` finds, if any."""
+    part = named(name)
+    if part is not None:
+        check_licence(part)
+
+
 def check_licence(part: PartInfo) -> None:
     """Raises UserError if the add-on's preferences do not allow these weights."""
     if preferences.get().commercial_only and not part.commercial_ok:

@@ -47,9 +47,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     names = geometry_settings(clip)
     values = values_of(clip, GeometrySettings, (name for name in names if name not in ("files", "given")))
     if "checkpoint" in names:
-        named = weights.named(clip.checkpoint)
-        if named is not None:
-            weights.check_licence(named)
+        weights.check_named(clip.checkpoint)
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
     return transfer.ClipChoice(
         path=Path(bpy.path.abspath(clip.path)),

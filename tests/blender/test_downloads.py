@@ -213,6 +213,13 @@ def test_commercial_use_only_holds_for_every_part_and_every_download(
     with pytest.raises(error, match=r"not for commercial work: DUSt3R"):
         check("suite", "cogvideox-5b")
     check("suite", "mini")
+    contract, transfer = desk.reangle("core.contract"), desk.reangle("exchange.transfer")
+    files = (contract.FileRef("clip.mp4", "0" * 64, 1),)
+    imported = transfer.Material(contract.Clip(files), contract.GeometrySettings(depth="dust3r"))
+    shot.engine, shot.shot_request = "preview", contract.to_json(imported)
+    with pytest.raises(error, match=r"DUSt3R is not for commercial work"):
+        desk.reangle("exchange.sending").render(bpy.context.scene, [], [])
+    shot.shot_request = ""
     clip.camera, clip.depth = "auto", "depth-anything"
     assert DOWNLOAD in shown(desk)[0], "Depth Anything V2 Small is for any work"
     assert not desk.hub.requests
