@@ -72,7 +72,7 @@ def download_weights(launcher: Path, data: Path, wanted: str | None) -> None:
     if wanted is None:
         if (data / "models" / RECOMMENDED.name).is_dir() or not (sys.stdin and sys.stdin.isatty()):
             return
-        print("The backend ships with small weights. Depth is much sharper with another, small download:")
+        print("Small weights for depth ship with the backend. The recommended ones are a small download:")
         wanted = "recommended" if _agrees(f"Download {what}?") else "none"
         if wanted == "none":
             print(f"You get it later with: {command}")

@@ -259,7 +259,7 @@ FLUX_FILL_DEV = Checkpoint(
 )
 
 RECOMMENDED = DEPTH_ANYTHING_SMALL
-"""What the installer offers: much better depth than what ships, a small download, and a licence for any use."""
+"""What the installer offers: published depth, a small download, and a licence for any use."""
 
 CHECKPOINTS = (
     MINI_DEPTH,
