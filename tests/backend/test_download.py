@@ -97,6 +97,15 @@ def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> No
     assert ranges == [f"bytes={CHUNK}-"]
 
 
+def test_a_copy_by_hand_that_lacks_files_is_completed(hub: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / SMALL
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+    assert not [path for method, path, _ in hub.requests if method == "GET" and path.endswith(".safetensors")]
+    assert reangle(hub, tmp_path, "verify", SMALL).returncode == 0
+
+
 def test_a_damaged_file_is_never_taken_for_weights(hub: Hub, tmp_path: Path) -> None:
     hub.damaged.add("model.safetensors")
     done = reangle(hub, tmp_path, "download", SMALL)

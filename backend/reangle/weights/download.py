@@ -130,13 +130,16 @@ def _get_all(revision: Revision, part: Path, report: Report) -> dict[str, str]:
     for file in revision.files:
         path = part / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and (sha256 := _sha256_if_right(file, path)):
+
+        def on_bytes(there: int, done: int = before, name: str = file.name) -> None:
+            report(done + there, size, name)
+
+        # What is there is read, which takes a while for large files: it is reported as what comes is.
+        if path.is_file() and (sha256 := _sha256_if_right(file, path, on_bytes)):
             hashes[file.name] = sha256
         else:
             path.unlink(missing_ok=True)
-            hashes[file.name] = _get(
-                revision, file, path, lambda there, done=before, name=file.name: report(done + there, size, name)
-            )
+            hashes[file.name] = _get(revision, file, path, on_bytes)
         before += file.size
         report(before, size, file.name)
     return hashes
@@ -192,7 +195,7 @@ def _counter(on_bytes: Callable[[int], None]) -> Any:
     return Counter
 
 
-def _sha256_if_right(file: HubFile, path: Path) -> str | None:
+def _sha256_if_right(file: HubFile, path: Path, on_bytes: Callable[[int], None] = lambda there: None) -> str | None:
     """The SHA-256 of a file's content; None if it is not what the hub announced."""
     if path.stat().st_size != file.size:
         return None
@@ -200,6 +203,7 @@ def _sha256_if_right(file: HubFile, path: Path) -> str | None:
     with path.open("rb") as content:
         while piece := content.read(_CHUNK):
             sha256.update(piece)
+            on_bytes(content.tell())
             if not file.sha256:
                 blob.update(piece)
     right = sha256.hexdigest() == file.sha256 if file.sha256 else blob.hexdigest() == file.blob

@@ -182,6 +182,9 @@ class Downloads:
                 if ended:
                     break
             elif "here" in line:
+                if line["file"] != download.status.file:
+                    # A file that is there is read faster than one comes.
+                    download.pace.clear()
                 speed, eta_s = _pace(download.pace, line["here"], line["size"])
                 self._set(download, **line, bytes_per_s=speed, eta_s=eta_s)
             else:
