@@ -47,8 +47,8 @@ class Choice:
 
     available: it can run now; else message and advice are the reason and what to do. commercial_ok: its licence allows
     commercial work; restricted: which weights of a suite do not. settings: for sources of camera and depth, the fields
-    of `GeometrySettings` that it reads. weights: those that it runs: of a source one of them, the best ones first; of a
-    suite all.
+    of `GeometrySettings` that it reads. weights: of a source those that it can run with, the best first; of a suite all
+    that the engines run.
     """
 
     name: str

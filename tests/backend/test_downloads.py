@@ -236,13 +236,19 @@ def test_a_job_without_weights_downloads_nothing(hub: Hub, backend: Backend) -> 
     assert not hub.requests
 
 
-def test_a_queued_download_keeps_the_backend_and_can_be_canceled(tmp_path: Path) -> None:
+def test_queued_downloads_keep_the_backend_and_a_cancel_is_remembered(tmp_path: Path) -> None:
     downloads = downloads_of_the_backend.Downloads(tmp_path)
     downloads.request(DownloadRequest(SMALL))
-    assert downloads.active() == 1, "a backend whose Blender is closed waits for it"
+    downloads.request(DownloadRequest("DA3-SMALL"))
+    assert downloads.active() == 2, "a backend whose Blender is closed waits for them"
     downloads.cancel(SMALL)
-    assert downloads.active() == 0
+    assert downloads.active() == 1
+    # A backend that was killed between the cancel of a running one and its end.
+    file = tmp_path / "downloads" / "DA3-SMALL.json"
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "status": {**record["status"], "state": "running"}, "canceled": True}))
+    (file.parent / "damaged.json").write_text("{")
     later = downloads_of_the_backend.Downloads(tmp_path)
     later.start()
-    assert [one.state for one in later.now().downloads] == ["canceled"]
+    assert [(one.name, one.state) for one in later.now().downloads] == [(SMALL, "canceled"), ("DA3-SMALL", "canceled")]
     later.stop()

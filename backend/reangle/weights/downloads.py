@@ -60,17 +60,12 @@ class Downloads:
 
     def start(self) -> None:
         """End what an earlier backend left running, and go on with its unfinished downloads."""
-        for path in sorted((self._data / FOLDER).glob("*.json")):
-            try:
-                download = _read(path)
-            except (OSError, ValueError, KeyError, TypeError, ContractError) as error:
-                logger.warning("%s cannot be read: %s", path, error)
-                continue
+        for download in sorted(_read_all(self._data / FOLDER), key=lambda one: one.status.requested):
             if download.run and not end_orphans(download.run):
                 logger.error("A download process of an earlier backend does not end; it is left behind")
             download.run = ""
             if not download.status.is_final:
-                download.status = replace(download.status, state="queued")
+                download.status = replace(download.status, state="canceled" if download.canceled else "queued")
             self._downloads[download.status.name] = download
         self._thread.start()
 
@@ -116,7 +111,7 @@ class Downloads:
     def cancel(self, name: str) -> DownloadStatus | None:
         """Cancel a download, at once if it is queued, within seconds if it runs. None for an unknown one.
 
-        What has come stays for the next try.
+        What has come stays for the next try. Raises UserError for a full disk; it is canceled nevertheless.
         """
         with self._changed:
             download = next((one for key, one in self._downloads.items() if key.casefold() == name.casefold()), None)
@@ -124,7 +119,10 @@ class Downloads:
                 return None
             if download.status.state == "queued":
                 self._set(download, state="canceled")
-            download.canceled = not download.status.is_final
+            elif download.status.state == "running":
+                download.canceled = True
+                with disk_errors(self._data):
+                    self._save(download)
             return download.status
 
     def _is_under_way(self, name: str) -> bool:
@@ -206,7 +204,12 @@ class Downloads:
         self._tell()
 
     def _save(self, download: _Download) -> None:
-        record = {"status": to_data(download.status), "accepted": download.accepted, "run": download.run}
+        record = {
+            "status": to_data(download.status),
+            "accepted": download.accepted,
+            "run": download.run,
+            "canceled": download.canceled,
+        }
         (self._data / FOLDER).mkdir(exist_ok=True)
         write_atomically(self._data / FOLDER / f"{download.status.name}.json", json.dumps(record, indent=1).encode())
 
@@ -216,10 +219,16 @@ class Downloads:
         self._on_change()
 
 
-def _read(path: Path) -> _Download:
-    record = json.loads(path.read_text(encoding="utf-8"))
-    status = from_data(DownloadStatus, record["status"], ignore_unknown=True)
-    return _Download(status, str(record["accepted"]), str(record["run"]))
+def _read_all(folder: Path) -> list[_Download]:
+    downloads = []
+    for path in folder.glob("*.json"):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            status = from_data(DownloadStatus, record["status"], ignore_unknown=True)
+            downloads.append(_Download(status, record["accepted"], record["run"], record["canceled"]))
+        except (OSError, ValueError, KeyError, TypeError, ContractError) as error:
+            logger.warning("%s cannot be read: %s", path, error)
+    return downloads
 
 
 def _check_licence(known: Checkpoint, request: DownloadRequest) -> None:
