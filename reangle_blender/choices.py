@@ -18,7 +18,7 @@ from bpy.types import Context, PropertyGroup
 
 from . import preferences
 from .core.contract import Capabilities, moves
-from .core.contract.capabilities import ProviderInfo, SuiteInfo, easing_infos, move_infos
+from .core.contract.capabilities import PartInfo, ProviderInfo, SuiteInfo, easing_infos, move_infos
 from .core.contract.engines import ENGINES
 from .core.errors import UserError
 from .exchange import connection
@@ -46,7 +46,9 @@ class Choice:
     """One thing that can be chosen.
 
     available: it can run now; else message and advice are the reason and what to do. commercial_ok: its licence allows
-    commercial work. settings: for sources of camera and depth, the fields of `GeometrySettings` that it reads.
+    commercial work; restricted: which weights of a suite do not. settings: for sources of camera and depth, the fields
+    of `GeometrySettings` that it reads. weights: of a source those that it can run with, the best first; of a suite all
+    that the engines run.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Choice:
     message: str = ""
     advice: str = ""
     settings: tuple[str, ...] = ()
+    restricted: str = ""
+    weights: tuple[PartInfo, ...] = ()
 
 
 _STAND_INS: dict[Kind, tuple[Choice, ...]] = {
@@ -123,7 +127,7 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
 
 
 def _source(kind: Kind, info: ProviderInfo) -> Choice:
-    choice = Choice(**{field.name: getattr(info, field.name) for field in fields(Choice)})
+    choice = Choice(**{field.name: getattr(info, field.name) for field in fields(Choice) if hasattr(info, field.name)})
     own = _own_of(kind, info.name)
     if own is None:
         return choice
@@ -133,7 +137,7 @@ def _source(kind: Kind, info: ProviderInfo) -> Choice:
 
 
 def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
-    """Availability and licence are those of the parts that the engines run."""
+    """Availability and licence are those of the parts that the engines run; every part decides on commercial work."""
     roles = {role for engine in capabilities.engines for role in engine.needs}
     parts = [part for part in info.parts if part.role in roles]
     own = _own_of("suite", info.name)
@@ -144,8 +148,10 @@ def _suite(info: SuiteInfo, capabilities: Capabilities) -> Choice:
         help=". ".join([info.help, *(part.help for part in parts if part.help)]),
         available=all(part.installed for part in parts),
         licence="; ".join(dict.fromkeys(part.licence for part in parts)),
-        commercial_ok=all(part.commercial_ok for part in parts),
+        commercial_ok=all(part.commercial_ok for part in info.parts),
         message=next((part.problem for part in parts if part.problem), ""),
+        restricted=next((f"{part.label} ({part.licence})" for part in info.parts if not part.commercial_ok), ""),
+        weights=tuple(parts),
     )
 
 
@@ -194,11 +200,17 @@ def check(kind: Kind, name: str) -> None:
                 advice="Install the backend of this add-on's version, or choose another one.",
             )
         return
+    check_licence(kind, name)
     if not choice.available:
         raise UserError(choice.message or f"{choice.label} is not available.", advice=choice.advice)
-    if preferences.get().commercial_only and not choice.commercial_ok:
+
+
+def check_licence(kind: Kind, name: str) -> None:
+    """Raises UserError if the choice is not for commercial work and the artist wants nothing else."""
+    choice = find(kind, name)
+    if choice is not None and preferences.get().commercial_only and not choice.commercial_ok:
         raise UserError(
-            f"{choice.label} is not for commercial work: {choice.licence}.",
+            f"{choice.label} is not for commercial work: {choice.restricted or choice.licence}.",
             advice="Choose another one, or allow it in the add-on's preferences.",
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from . import state
-from .exchange import connection, fetched_shot, ledger, main_thread, watching
+from .exchange import connection, downloads, fetched_shot, ledger, main_thread, watching
 from .scene import cloud_drawing, point_cloud
 
 
@@ -52,13 +52,15 @@ def register() -> None:
     bpy.app.handlers.load_post.append(_opened)
     bpy.app.handlers.undo_post.append(_undone)
     bpy.app.handlers.redo_post.append(_undone)
-    connection.on_connected.append(watching.resume)
+    connection.on_connected += [watching.resume, downloads.resume]
 
 
 def unregister() -> None:
-    connection.on_connected.remove(watching.resume)
+    for callback in (watching.resume, downloads.resume):
+        connection.on_connected.remove(callback)
     bpy.app.handlers.load_post.remove(_opened)
     bpy.app.handlers.undo_post.remove(_undone)
     bpy.app.handlers.redo_post.remove(_undone)
     ledger.forget_all()
+    downloads.forget()
     connection.reset()

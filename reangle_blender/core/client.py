@@ -19,6 +19,9 @@ from .contract import (
     CONTRACT_VERSION,
     Capabilities,
     ContractError,
+    DownloadRequest,
+    Downloads,
+    DownloadStatus,
     Events,
     Health,
     JobRequest,
@@ -30,7 +33,7 @@ from .contract import (
     version_advice,
 )
 from .errors import UserError
-from .files import CHUNK, CanceledError, Progress, check_cancel, disk_errors, hash_file
+from .files import CHUNK, CanceledError, FileBody, Progress, check_cancel, disk_errors, hash_file
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 30.0
@@ -112,6 +115,20 @@ class Client:
         """Idempotent; the status may still be running for some seconds."""
         return self._parse(JobStatus, self._ask("POST", f"/v1/jobs/{job}/cancel"))
 
+    def downloads(self, since: int = 0, wait_s: float = 0.0) -> Downloads:
+        """The weights that the backend downloads; waits up to wait_s (at most 25 s) for a state other than `since`."""
+        wait_s = min(wait_s, MAX_WAIT_S)
+        address = f"/v1/downloads?since={since}&wait={wait_s:g}"
+        return self._get(Downloads, address, timeout_s=wait_s + self._timeout_s)
+
+    def request_download(self, request: DownloadRequest) -> tuple[DownloadStatus, ...]:
+        """The downloads of all weights that the name stands for and that are not on the machine."""
+        return self._parse(tuple[DownloadStatus, ...], self._post("/v1/downloads", request))
+
+    def cancel_download(self, name: str) -> DownloadStatus:
+        """Idempotent; the status may still be running for some seconds."""
+        return self._parse(DownloadStatus, self._ask("POST", f"/v1/downloads/{quote(name, safe='')}/cancel"))
+
     def shutdown(self) -> None:
         """Ask the backend to end; running jobs resume at its next start."""
         self._ask("POST", "/v1/shutdown")
@@ -119,8 +136,7 @@ class Client:
     def submit(self, request: JobRequest) -> JobStatus:
         """Send a job whose files are uploaded; sending it again does not create another job. RefusedError.missing
         lists files that are not uploaded yet."""
-        headers = {"Content-Type": "application/json"}
-        return self._parse(JobStatus, self._ask("POST", "/v1/jobs", data=to_json(request).encode(), headers=headers))
+        return self._parse(JobStatus, self._post("/v1/jobs", request))
 
     def has_file(self, sha256: str) -> bool:
         return self._ask("HEAD", f"/v1/blobs/{sha256}", fine=(200, 404)).status_code == 200
@@ -148,7 +164,7 @@ class Client:
                     progress(before + count, total)
 
             with disk_errors(path):
-                body = _Upload(path, size, step, cancel)
+                body = FileBody(path, size, step, cancel)
                 self._ask("PUT", f"/v1/blobs/{sha256}", data=body, fine=(200, 201))
             done += size
         return len(missing)
@@ -220,6 +236,10 @@ class Client:
         except requests.RequestException as error:
             raise self._unreachable(error) from error
 
+    def _post(self, address: str, request: object) -> requests.Response:
+        headers = {"Content-Type": "application/json"}
+        return self._ask("POST", address, data=to_json(request).encode(), headers=headers)
+
     def _get(self, cls: type[T], address: str, timeout_s: float | None = None) -> T:
         return self._parse(cls, self._ask("GET", address, timeout_s=timeout_s))
 
@@ -262,28 +282,6 @@ class Client:
         else:
             message = f"The backend at {self.address} cannot be reached."
         return UnreachableError(message, advice="Start the backend in the Clip step; jobs resume there.")
-
-
-class _Upload:
-    """A file as a request's body of known length, read in parts."""
-
-    def __init__(self, path: Path, size: int, step: Callable[[int], None], cancel: threading.Event | None) -> None:
-        self._path, self._size, self._step, self._cancel = path, size, step, cancel
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> Iterator[bytes]:
-        sent = 0
-        # requests would mistake an OSError from here for a failed connection.
-        with disk_errors(self._path), self._path.open("rb") as file:
-            while chunk := file.read(min(CHUNK, self._size - sent)):
-                check_cancel(self._cancel)
-                yield chunk
-                sent += len(chunk)
-                self._step(sent)
-        if sent < self._size:
-            raise UserError(f"{self._path} became shorter while it was sent.", advice="Send it again.")
 
 
 def check_version(contract: int, version: str) -> None:

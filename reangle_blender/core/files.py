@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,6 +57,13 @@ def hash_file(path: Path, cancel: threading.Event | None = None, step: Callable[
     return digest.hexdigest()
 
 
+def size_in_words(size: int) -> str:
+    """Bytes as MB or GB; 0 is unknown."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size else "size unknown"
+
+
 def file_refs(
     paths: Sequence[Path], *, progress: Progress | None = None, cancel: threading.Event | None = None
 ) -> tuple[tuple[FileRef, ...], dict[str, Path]]:
@@ -90,3 +97,25 @@ def _name_of(path: Path) -> str:
     """The file's name in the form of the contract; a name that is too long keeps its end, with number and type."""
     name = file_name_from(path.name)
     return name if Path(name).suffix == path.suffix else file_name_from(f"{path.stem[-20:]}{path.suffix}")
+
+
+class FileBody:
+    """A file as a request's body of known length, read in parts."""
+
+    def __init__(self, path: Path, size: int, step: Callable[[int], None], cancel: threading.Event | None) -> None:
+        self._path, self._size, self._step, self._cancel = path, size, step, cancel
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent = 0
+        # requests would mistake an OSError from here for a failed connection.
+        with disk_errors(self._path), self._path.open("rb") as file:
+            while chunk := file.read(min(CHUNK, self._size - sent)):
+                check_cancel(self._cancel)
+                yield chunk
+                sent += len(chunk)
+                self._step(sent)
+        if sent < self._size:
+            raise UserError(f"{self._path} became shorter while it was sent.", advice="Send it again.")

@@ -80,6 +80,13 @@ def find() -> None:
         main_thread.in_thread(lambda: _find(data), done=_connected, failed=lambda failure: None)
 
 
+def refresh() -> None:
+    """Ask the connected backend again what it can do, as after new weights."""
+    backend = now.backend
+    if backend is not None:
+        call(backend.client, backend.client.capabilities, done=_refreshed, failed=lambda failure: None)
+
+
 def stop() -> None:
     """Stop the backend; its jobs resume at the next start."""
     backend = now.backend
@@ -112,6 +119,10 @@ def _connected(described: tuple[Backend, Capabilities] | None) -> None:
         now.state, now.failure = "on", None
         for callback in on_connected:
             callback()
+
+
+def _refreshed(capabilities: Capabilities) -> None:
+    now.capabilities = capabilities
 
 
 def _failed(failure: Failure) -> None:

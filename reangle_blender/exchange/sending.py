@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from bpy.types import Object, Scene
 
-from .. import choices, preferences, state
+from .. import choices, preferences, state, weights
 from ..core.camera import assumed_intrinsics, fill_intrinsics
 from ..core.client import Client
 from ..core.contract import CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
@@ -132,6 +132,10 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     if "reangle" in engines.groups(shot.engine):
         choices.check("suite", shot.learning.suite)
     material = transfer.read_material(shot.shot_request)
+    # The clip may have been imported before the artist wanted nothing but weights for commercial work.
+    choices.check_licence("camera", material.geometry.camera)
+    choices.check_licence("depth", material.geometry.depth)
+    weights.check_named(material.geometry.checkpoint or "")
     shot_job = shot.jobs.get(shot.shot)
     number = 1 + sum(job.kind == "RENDER" for job in shot.jobs)
     entry = _new_entry(scene, "RENDER", f"{shot_job.title if shot_job else 'Render'} {number}")

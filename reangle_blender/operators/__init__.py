@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's buttons, one module per step. Operators start work and return at once; `exchange` reports its end."""
 
-from . import cameras, clip, render, results
+from . import cameras, clip, render, results, weights
 
-_PARTS = (clip, cameras, render, results)
+_PARTS = (clip, weights, cameras, render, results)
 
 
 def register() -> None:

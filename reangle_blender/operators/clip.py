@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Operator, Scene
 
-from .. import choices, state
+from .. import choices, state, weights
 from ..core.contract import GeometrySettings
 from ..core.errors import UserError
 from ..exchange import connection, sending, transfer
@@ -46,6 +46,8 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
     choices.check("depth", clip.depth)
     names = geometry_settings(clip)
     values = values_of(clip, GeometrySettings, (name for name in names if name not in ("files", "given")))
+    if "checkpoint" in names:
+        weights.check_named(clip.checkpoint)
     folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
     return transfer.ClipChoice(
         path=Path(bpy.path.abspath(clip.path)),

@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 
 from bpy.types import Context, UILayout
-
-from .. import choices
 
 PIXELS_PER_LETTER = 7.0
 
@@ -46,26 +43,6 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
         paragraph(layout, context, message, icon)
     if advice:
         paragraph(layout, context, advice, "LIGHT")
-
-
-def chosen(layout: UILayout, context: Context, kind: choices.Kind, name: str, said: Iterable[str] = ()) -> None:
-    """What matters of a chosen engine, source or suite: its licence, what "auto" would take, and why it cannot run.
-
-    The menu's tooltip has the licence of every source. said: sentences that the sidebar shows elsewhere.
-    """
-    choice = choices.find(kind, name)
-    if choice is None:
-        if choices.reported(kind):
-            paragraph(layout, context, f"{choices.NOT_OFFERED}.", "ERROR")
-        return
-    if choice.licence and (kind == "suite" or not choice.commercial_ok):
-        paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
-    if name == choices.AUTO and choice.available:
-        reason = choice.message.partition(". ")[0]
-        if not any(line.startswith(reason.removesuffix(".")) for line in said):
-            paragraph(layout, context, reason, "INFO")
-    if not choice.available:
-        problem(layout, context, choice.message, choice.advice)
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,8 @@ from ..exchange.transfer import is_movie
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
 from . import _job
-from ._layout import SidebarPanel, chosen, duration, paragraph, problem, settings_column
+from ._chosen import chosen
+from ._layout import SidebarPanel, duration, paragraph, problem, settings_column
 
 
 class REANGLE_PT_clip(SidebarPanel, Panel):
@@ -95,13 +96,15 @@ def _draw_sources(column: UILayout, context: Context, shot: state.ReangleScene) 
     """The sources of camera and depth, each with its settings; one that both read is drawn once."""
     clip, known = shot.clip, _known(shot)
     drawn: set[str] = set()
+    offered: set[str] = set()
     for kind, name in (("camera", clip.camera), ("depth", clip.depth)):
         column.prop(clip, kind)
         for setting in EVERY_SETTING:
             if setting not in drawn and reads(kind, name, setting):
                 _draw_geometry_setting(column, clip, setting)
                 drawn.add(setting)
-        chosen(column, context, kind, name, known)
+        named = clip.checkpoint if reads(kind, name, "checkpoint") else ""
+        chosen(column, context, kind, name, said=known, named=named, offered=offered)
 
 
 def _draw_backend(layout: UILayout, context: Context) -> None:

@@ -10,7 +10,8 @@ from .. import state
 from ..scene.cameras import artist_cameras
 from ..state import engines
 from . import _job
-from ._layout import SidebarPanel, chosen, paragraph, settings_column
+from ._chosen import chosen
+from ._layout import SidebarPanel, paragraph, settings_column
 
 
 class REANGLE_PT_render(SidebarPanel, Panel):

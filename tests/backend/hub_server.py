@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "c" * 40
 LFS_BYTES = 1000
 """Larger files are stored by their SHA-256, smaller ones in git."""
+PATIENCE_S = 120
 
 
 @dataclass
@@ -23,7 +24,8 @@ class Hub:
     """What the server offers. repositories: name -> folder. gated: names that want `token`.
 
     cuts: file name -> bytes after which the connection breaks, once for each entry of the list. damaged: names of files
-    that come with a byte changed. requests: method, path and Range of each request.
+    that come with a byte changed. pauses: file name -> bytes after which the server waits until `go_on` is set.
+    sizes: file name -> size that is announced in place of the true one. requests: method, path and Range of each.
     """
 
     repositories: dict[str, Path]
@@ -31,6 +33,9 @@ class Hub:
     token: str = "hf_secret"
     cuts: dict[str, list[int]] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
+    pauses: dict[str, int] = field(default_factory=dict)
+    go_on: threading.Event = field(default_factory=threading.Event)
+    sizes: dict[str, int] = field(default_factory=dict)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
 
@@ -56,7 +61,7 @@ def hub_server(hub: Hub) -> Iterator[Hub]:
             if path.startswith("/api/models/"):
                 name = "/".join(path.split("/")[3:5])
                 if not self._refused(name):
-                    self._json(_about(hub.repositories[name], name))
+                    self._json(_about(hub, name))
                 return
             owner, repository, _, _, file = path.lstrip("/").split("/", 4)
             if not self._refused(f"{owner}/{repository}"):
@@ -103,7 +108,13 @@ def hub_server(hub: Hub) -> Iterator[Hub]:
             if not body:
                 return
             cuts = hub.cuts.get(file)
-            if cuts:
+            if (pause := hub.pauses.get(file)) and pause > start:
+                with suppress(OSError):  # the client may be ended meanwhile
+                    self.wfile.write(part[: pause - start])
+                    self.wfile.flush()
+                    hub.go_on.wait(PATIENCE_S)
+                    self.wfile.write(part[pause - start :])
+            elif cuts:
                 self.wfile.write(part[: cuts.pop(0)])
                 self.wfile.flush()
                 self.close_connection = True
@@ -118,6 +129,7 @@ def hub_server(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.go_on.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -129,12 +141,16 @@ def _etag(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _about(folder: Path, name: str) -> dict[str, object]:
+def _about(hub: Hub, name: str) -> dict[str, object]:
+    folder = hub.repositories[name]
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     siblings = []
     for path in files:
         content = path.read_bytes()
-        one: dict[str, object] = {"rfilename": path.relative_to(folder).as_posix(), "size": len(content)}
+        one: dict[str, object] = {
+            "rfilename": path.relative_to(folder).as_posix(),
+            "size": hub.sizes.get(path.name, len(content)),
+        }
         if len(content) > LFS_BYTES:
             one |= {"blobId": "f" * 40, "lfs": {"size": len(content), "sha256": _etag(content), "pointerSize": 134}}
         else:

@@ -76,14 +76,17 @@ class Stages:
 class Backend:
     """One data folder, and the backend that serves it."""
 
-    def __init__(self, data: Path, *arguments: str, stages: Stages | None = None) -> None:
-        self.data, self.stages = data, stages
+    def __init__(
+        self, data: Path, *arguments: str, stages: Stages | None = None, environment: dict[str, str] | None = None
+    ) -> None:
+        """environment: more variables of its process."""
+        self.data, self.stages, self.environment = data, stages, environment or {}
         self.arguments = ["--data", str(data), *arguments]
         self.process = self.start()
 
     def spawn(self, *more: str) -> subprocess.Popen[str]:
         """Start a backend process on the folder without waiting until it answers."""
-        paths, environment = [str(REPOSITORY), str(REPOSITORY / "backend")], dict(os.environ)
+        paths, environment = [str(REPOSITORY), str(REPOSITORY / "backend")], {**os.environ, **self.environment}
         if self.stages is not None:
             paths.insert(0, str(REPOSITORY / "tests" / "backend" / "slow_stages"))
             environment["REANGLE_TEST_STAGES"] = str(self.stages.folder)

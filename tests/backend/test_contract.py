@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reangle.api.capabilities import capabilities_of
 from reangle.contract import (
     CameraPath,
     ContractError,
@@ -244,3 +246,19 @@ def test_request_of_the_add_on_arrives_unchanged() -> None:
     received = read_request(addon.to_json(sent))
     assert to_data(received) == addon.to_data(sent)
     assert addon.from_json(addon.JobRequest, to_json(received)) == sent
+
+
+def test_capabilities_before_downloads_are_still_read(tmp_path: Path) -> None:
+    """An add-on that knows fields which a backend of the same contract does not have, and the reverse."""
+    now = json.loads(to_json(capabilities_of(tmp_path)))
+    assert any(info["weights"] for info in now["depth_providers"])
+    before = json.loads(json.dumps(now))
+    for info in (*before["camera_providers"], *before["depth_providers"]):
+        del info["weights"]
+    for part in (part for suite in before["suites"] for part in suite["parts"]):
+        del part["page"]
+    read = addon.from_data(addon.Capabilities, before)
+    assert not any(info.weights for info in read.depth_providers)
+    assert not any(part.can_be_downloaded for suite in read.suites for part in suite.parts)
+    now["depth_providers"][0]["weights"] = [{**now["depth_providers"][1]["weights"][0], "later": 1}]
+    assert addon.from_data(addon.Capabilities, {**now, "later": 1}, ignore_unknown=True).depth_providers

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import pytest
+from reangle.runtime.file_hashes import FileHashes
 
 from tests.backend.hub_server import Hub, hub_server
 
@@ -40,7 +43,6 @@ def reangle(hub: Hub, data: Path, *words: str, token: str = "") -> subprocess.Co
     environment |= {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(data / "hub home"),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": os.pathsep.join([str(REPO / "backend"), environment.get("PYTHONPATH", "")]),
         **({"HF_TOKEN": token} if token else {}),
     }
@@ -67,6 +69,9 @@ def test_only_the_files_that_are_needed_come_and_are_verified_later(hub: Hub, tm
     shares = [event["progress"] for event in events(done) if event["event"] == "progress"]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+    weights = folder / "model.safetensors"
+    assert FileHashes(data).known(weights) == hashlib.sha256(WEIGHTS).hexdigest(), "it need not be read again"
+    assert {SMALL in path for _, path, _ in hub.requests} == {True}, "nothing else is told or asked"
     asked = len(hub.requests)
     again = reangle(hub, data, "download", SMALL)
     assert (again.returncode, len(hub.requests)) == (0, asked)
@@ -92,6 +97,15 @@ def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> No
     assert ranges == [f"bytes={CHUNK}-"]
 
 
+def test_a_copy_by_hand_that_lacks_files_is_completed(hub: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / SMALL
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+    assert not [path for method, path, _ in hub.requests if method == "GET" and path.endswith(".safetensors")]
+    assert reangle(hub, tmp_path, "verify", SMALL).returncode == 0
+
+
 def test_a_damaged_file_is_never_taken_for_weights(hub: Hub, tmp_path: Path) -> None:
     hub.damaged.add("model.safetensors")
     done = reangle(hub, tmp_path, "download", SMALL)
@@ -100,6 +114,25 @@ def test_a_damaged_file_is_never_taken_for_weights(hub: Hub, tmp_path: Path) -> 
     assert not (tmp_path / "models" / SMALL).exists()
     hub.damaged.clear()
     assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+
+
+def test_two_processes_never_write_into_one_folder(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    with filelock.FileLock(tmp_path / "models" / f".{SMALL}.lock"):
+        refused = reangle(hub, tmp_path, "download", SMALL)
+    assert refused.returncode == 2
+    assert "being downloaded by another process" in refused.stderr
+    assert not hub.requests
+    assert reangle(hub, tmp_path, "download", SMALL).returncode == 0
+
+
+def test_what_ships_says_that_it_is_there(hub: Hub, tmp_path: Path) -> None:
+    for name in ("mini", "mini-video"):
+        done = reangle(hub, tmp_path, "download", name)
+        assert (done.returncode, done.stderr.strip()) == (
+            0,
+            f"{name} comes with Reangle: there is nothing to download.",
+        )
 
 
 def test_a_restricted_licence_is_shown_and_must_be_accepted(hub: Hub, tmp_path: Path) -> None:

@@ -76,9 +76,8 @@ def test_long_lines_are_cut_and_progress_bars_keep_their_last_state(
         r"import sys; sys.stderr.write('\r10%\r20%\n' + 'x' * 20000 + '\nlast\n')", encoding="utf-8"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(module, "MODULE", "writer")
     lines: list[str] = []
-    stage = StageProcess(lines.append)
+    stage = StageProcess(lines.append, module="writer")
     wait_for(lambda: "last" in lines)
     assert stage.end() is True
     assert lines[0] == "20%"

@@ -255,6 +255,9 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
         "GET /v1/jobs/{job_id}/files/{name}",
         "GET /v1/jobs/{job_id}/logs",
         "GET /v1/jobs/{job_id}/logs/{stage}",
+        "GET /v1/downloads",
+        "POST /v1/downloads",
+        "POST /v1/downloads/{name}/cancel",
         "POST /v1/shutdown",
     }
     submit = document["paths"]["/v1/jobs"]["post"]

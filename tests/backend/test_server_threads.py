@@ -20,6 +20,7 @@ from reangle.engines.plan import plan_job
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
+from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
 
 JOB = "ab" * 16
@@ -37,7 +38,10 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobDatabase:
 
 def test_health_responds_while_every_reader_waits(tmp_path: Path, slow: JobDatabase) -> None:
     app = create_app(
-        Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights(tmp_path)), ChangeSignal(), lambda: None
+        Supervisor(slow, Store(tmp_path), plan_job, InstalledWeights(tmp_path)),
+        Downloads(tmp_path),
+        ChangeSignal(),
+        lambda: None,
     )
 
     async def ask() -> tuple[float, list[int]]:
@@ -66,7 +70,7 @@ def test_watching_the_parent_does_not_block_the_event_loop(
     server = serve._Server(guard, ChangeSignal(), ServerFile(port=1, token="token", pid=1), tmp_path)
 
     async def watch() -> float:
-        watcher = asyncio.create_task(server._watch(None, slow))
+        watcher = asyncio.create_task(server._watch(None, slow.active))
         started = time.monotonic()
         await asyncio.sleep(0.2)
         waited = time.monotonic() - started

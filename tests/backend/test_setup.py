@@ -18,6 +18,9 @@ import environments
 import install_backend
 import pytest
 from reangle.version import VERSION
+from reangle.weights.checkpoints import RECOMMENDED
+
+from tests.backend.hub_server import Hub, hub_server
 
 REPO = environments.REPOSITORY
 PIN = re.compile(r"[\w.-]+==[\w.]+(; .*)?$")
@@ -120,3 +123,45 @@ def test_installed_backend_is_a_distribution_with_metadata(own_folder: Path) -> 
     done = subprocess.run([launcher, "--help"], cwd=own_folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "run" in done.stdout
+
+
+def offered_weights(hub: Hub, data: Path, wanted: str | None, answer: str | None) -> str:
+    """What the installer prints about the recommended weights. answer: typed on a terminal; None without one."""
+    data.mkdir(exist_ok=True)
+    launcher = install_backend.write_launchers(data, Path(sys.executable), REPO / "backend")
+    code = (
+        "import sys; from pathlib import Path; import install_backend\n"
+        f"install_backend.download_weights(Path({str(launcher)!r}), Path({str(data)!r}), {wanted!r})"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(data / "home"), "PYTHONPATH": str(REPO / "scripts")}
+    terminal, end = os.openpty() if answer is not None else (None, subprocess.DEVNULL)
+    if terminal is not None:
+        os.write(terminal, (answer or "").encode())
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdin=end, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_the_recommended_weights_are_offered_and_their_failure_fails_nothing(own_folder: Path) -> None:
+    source, data = own_folder / "hub", own_folder / "data"
+    source.mkdir()
+    for name in RECOMMENDED.files:
+        (source / name).write_text('{"model_type": "depth_anything"}')
+    command = f"models download {RECOMMENDED.name}"
+    with hub_server(Hub({RECOMMENDED.hub: source})) as hub:
+        assert offered_weights(hub, data, None, answer=None) == "", "no question where nobody can answer"
+        refused = offered_weights(hub, data, None, answer="n\n")
+        for words in ("99 MB", "Apache-2.0", f"huggingface.co/{RECOMMENDED.hub}", command):
+            assert words in refused
+        assert offered_weights(hub, data, "none", answer=None) == ""
+        hub.gated.add(RECOMMENDED.hub)
+        assert command in offered_weights(hub, data, "recommended", answer=None)
+        hub.gated.clear()
+        assert not (data / "models" / RECOMMENDED.name).exists()
+        offered_weights(hub, data, None, answer="\n")
+        assert (data / "models" / RECOMMENDED.name).is_dir()
+        assert offered_weights(hub, data, None, answer="") == "", "no question about what is there"

@@ -134,6 +134,19 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
             choice_of(bpy.context.scene)
     clip.camera, clip.depth = "auto", "auto"
     assert choice_of(bpy.context.scene).geometry.depth == "auto"
+    part = {"role": "geometry", "label": "Large", "help": "", "licence": "CC BY-NC 4.0", "size": 1, "installed": True}
+    part_info = reangle("core.contract.capabilities").PartInfo
+    weights = (
+        part_info(**part, name="Small-hf", commercial_ok=True),
+        part_info(**part, name="Large-hf", commercial_ok=False),
+    )
+    offer({"name": "depth-anything", "settings": ("checkpoint",), "weights": weights})
+    clip.depth, clip.checkpoint = "depth-anything", ""
+    choice_of(bpy.context.scene)
+    for named in ("large-hf", "owner/Large-hf", "/models/Large-hf/"):
+        clip.checkpoint = named
+        with pytest.raises(error, match=r"Commercial Use Only.*CC BY-NC"):
+            choice_of(bpy.context.scene)
 
 
 def test_the_time_of_an_import_is_estimated(reangle: Reangle, offer: Offer) -> None:
@@ -155,9 +168,10 @@ def test_a_suite_is_judged_by_the_weights_that_engines_run(reangle: Reangle) -> 
     contract, now = reangle("core.contract.capabilities"), reangle("exchange.connection").now
     choices, error = reangle("choices"), reangle("core.errors").UserError
 
-    def report(**video: Any) -> None:
-        part = {"name": "x", "label": "X", "help": "", "licence": "MIT", "commercial_ok": True, "size": 1}
-        geometry = contract.PartInfo(**part, role="geometry", installed=False, problem="No geometry.")
+    def report(geometry_ok: bool = True, **video: Any) -> None:
+        part = {"name": "x", "label": "X", "help": "", "licence": "MIT", "commercial_ok": True, "size": 1, "page": "p"}
+        own = {**part, "role": "geometry", "installed": False, "commercial_ok": geometry_ok, "label": "Points"}
+        geometry = contract.PartInfo(**own, problem="No geometry.")
         other = contract.PartInfo(**{**part, "role": "video", "installed": True, **video})
         suite = contract.SuiteInfo("huge", "Huge", "Large weights", "", False, 2, (geometry, other))
         now.capabilities = capabilities(contract, suites=(suite,))
@@ -165,9 +179,16 @@ def test_a_suite_is_judged_by_the_weights_that_engines_run(reangle: Reangle) -> 
     try:
         report()
         choices.check("suite", "huge")
+        assert not reangle("weights").missing("suite", "huge"), "no engine runs what is missing"
         assert item(reangle, "suite", "huge")[1:4] == ("Huge", "Large weights. Licence: MIT", "NONE")
         report(installed=False, problem="The video model is missing.")
         with pytest.raises(error, match="video model is missing"):
             choices.check("suite", "huge")
+        assert [part.role for part in reangle("weights").missing("suite", "huge")] == ["video"]
+        report(geometry_ok=False)
+        bpy.context.preferences.addons[MODULE].preferences.commercial_only = True
+        with pytest.raises(error, match=r"commercial work: Points \(MIT\)"):
+            choices.check("suite", "huge")
     finally:
+        bpy.context.preferences.addons[MODULE].preferences.commercial_only = False
         now.capabilities = None

@@ -91,7 +91,7 @@ def test_notes_on_the_geometry_wrap_below_the_clip(reangle: Reangle) -> None:
 def test_a_reason_that_stands_in_the_notes_is_drawn_once(reangle: Reangle, monkeypatch: pytest.MonkeyPatch) -> None:
     reason = "Camera: solved from the clip, since none was given"
     choices = reangle("choices")
-    auto = SimpleNamespace(licence="", commercial_ok=True, available=True, message=f"{reason}.", advice="", settings=())
+    auto = choices.Choice("auto", "Auto", 0, message=f"{reason}.")
     monkeypatch.setattr(choices, "find", lambda kind, name: auto if kind == "camera" else None)
     panel = reangle("panels.clip").REANGLE_PT_clip
     assert reason in " ".join(drawn_by(panel))

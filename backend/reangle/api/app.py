@@ -26,14 +26,17 @@ from starlette.exceptions import HTTPException
 from reangle.api import error_responses
 from reangle.api.capabilities import capabilities_of
 from reangle.api.change_signal import ChangeSignal
+from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyTooLargeError
 from reangle.api.log_routes import log_routes
 from reangle.api.result_files import find_file, results_of
-from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas
+from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas, json_body
 from reangle.contract import (
     CONTRACT_VERSION,
     Capabilities,
+    DownloadRequest,
+    Downloads,
     Events,
     Health,
     JobEvent,
@@ -47,6 +50,7 @@ from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
+from reangle.weights import downloads as weights_downloads
 
 MAX_WAIT_S = 25.0
 EVENTS_AT_ONCE = 1000
@@ -69,7 +73,9 @@ class Ending:
     ending: bool = True
 
 
-def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], None]) -> FastAPI:
+def create_app(
+    supervisor: Supervisor, downloads: weights_downloads.Downloads, changes: ChangeSignal, end: Callable[[], None]
+) -> FastAPI:
     """The application, without its `Guard`. end: ends the server."""
     database, store = supervisor.database, supervisor.store
     # Separate threads, so that many waiting clients or uploads do not block other requests.
@@ -79,7 +85,9 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         changes.bind()
         await run_in_threadpool(supervisor.start)
+        await run_in_threadpool(downloads.start)
         yield
+        await run_in_threadpool(downloads.stop)
         await run_in_threadpool(supervisor.stop)
 
     common = {code: {"model": ErrorResponse} for code in (401, 403, 404, 413, 422)}
@@ -119,10 +127,7 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
         openapi_extra=body_of(JobRequest),
     )
     async def submit(request: Request) -> Response:
-        # A web form cannot send this type, so no page in the user's browser can post a job.
-        if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-            raise RefusedError(422, "The request is not JSON.", advice="Send it as Content-Type: application/json.")
-        return await run_in_threadpool(submit_job, await request.body())
+        return await run_in_threadpool(submit_job, await json_body(request))
 
     def submit_job(body: bytes) -> Response:
         job = read_request(body)
@@ -188,6 +193,7 @@ def create_app(supervisor: Supervisor, changes: ChangeSignal, end: Callable[[], 
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
     app.include_router(log_routes(database, store.root))
+    app.include_router(download_routes(downloads, changes))
 
     @app.post("/v1/shutdown", status_code=202, responses=answers_with(Ending, 202))
     def shutdown() -> Response:
@@ -258,7 +264,7 @@ def _complete_document(app: FastAPI) -> None:
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         components["schemas"] |= component_schemas(
-            Health, Capabilities, Uploaded, JobRequest, JobStatus, Events, Result, Ending
+            Health, Capabilities, Uploaded, JobRequest, JobStatus, Events, Result, DownloadRequest, Downloads, Ending
         )
         document["security"] = [{"token": []}]
         return document

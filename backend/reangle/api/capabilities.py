@@ -9,7 +9,6 @@ from reangle.contract import CONTRACT_VERSION
 from reangle.contract.capabilities import (
     Capabilities,
     Limits,
-    PartInfo,
     SuiteInfo,
     easing_infos,
     engine_infos,
@@ -18,20 +17,19 @@ from reangle.contract.capabilities import (
 )
 from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.version import VERSION
-from reangle.weights.registry import list_checkpoints
+from reangle.weights.part_info import part_info
 from reangle.weights.suites import SUITES, Suite
 
 
 def capabilities_of(data: Path) -> Capabilities:
     """Reads the weights' folders, so it belongs into a thread. data: the data folder."""
-    parts = {row["name"]: _part(row) for row in list_checkpoints(data)}
     return Capabilities(
         contract=CONTRACT_VERSION,
         version=VERSION,
         engines=engine_infos(),
         camera_providers=camera_infos(data),
         depth_providers=depth_infos(data),
-        suites=tuple(_suite(suite, parts) for suite in SUITES),
+        suites=tuple(_suite(suite, data) for suite in SUITES),
         settings=settings_groups(),
         moves=move_infos(),
         easings=easing_infos(),
@@ -39,22 +37,8 @@ def capabilities_of(data: Path) -> Capabilities:
     )
 
 
-def _part(row: dict[str, object]) -> PartInfo:
-    return PartInfo(
-        role=str(row["role"]),
-        name=str(row["name"]),
-        label=str(row["title"]),
-        help=str(row["limits"]),
-        licence=str(row["licence"]),
-        commercial_ok=bool(row["commercial_ok"]),
-        installed=bool(row["installed"]),
-        size=int(str(row["size"])),
-        problem=str(row["problem"]),
-    )
-
-
-def _suite(suite: Suite, parts: dict[str, PartInfo]) -> SuiteInfo:
-    own = tuple(parts[checkpoint.name] for checkpoint in suite.parts)
+def _suite(suite: Suite, data: Path) -> SuiteInfo:
+    own = tuple(part_info(known, data) for known in suite.parts)
     return SuiteInfo(
         name=suite.name,
         label=suite.name,

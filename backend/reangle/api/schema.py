@@ -8,9 +8,10 @@ import inspect
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from fastapi import Path
+from fastapi import Path, Request
 from starlette.responses import Response
 
+from reangle.api.error_responses import RefusedError
 from reangle.contract import to_json
 from reangle.contract.fields import Length, Pattern, Range, Setting, hints_of, split_hint
 
@@ -35,6 +36,16 @@ def answers_with(hint: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
 def body_of(cls: type) -> dict[str, Any]:
     """A route's `openapi_extra`: a JSON body of this class."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema_of(cls)}}}}
+
+
+async def json_body(request: Request) -> bytes:
+    """A request's body. Raises RefusedError unless it is declared as JSON.
+
+    A web form cannot send this type, so no page in the user's browser can post one.
+    """
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
+        raise RefusedError(422, "The request is not JSON.", advice="Send it as Content-Type: application/json.")
+    return await request.body()
 
 
 def schema_of(hint: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import socket
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio.to_thread
@@ -33,6 +34,7 @@ from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
+from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
 
 HOST = "127.0.0.1"
@@ -49,8 +51,8 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
     """Serve a data folder until the shutdown request; returns the exit status.
 
     port: preferred port; 0, or one in use, takes a free one. parent: a process (Blender); after its end the backend
-    ends too, once no job is left and no request has come for a minute. at_once: how many jobs run at a time.
-    0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
+    ends too, once no job and no download is left and no request has come for a minute. at_once: how many jobs run at a
+    time. 0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
     """
     try:
         with disk_errors(data):
@@ -78,11 +80,12 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         supervisor = Supervisor(database, Store(data), plan_job, InstalledWeights(data), at_once=at_once)
         listener = _listen(port)
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
-        app = create_app(supervisor, changes, lambda: server.end())
+        downloads = Downloads(data, on_change=changes.send)
+        app = create_app(supervisor, downloads, changes, lambda: server.end())
         guard = Guard(app, about.token, Limits())
         server = _Server(guard, changes, about, data)
         if parent is not None:
-            server.watch(parent, database)
+            server.watch(parent, lambda: database.active() + downloads.active())
         # uvicorn raises the signals that it got again after its end; then there is nothing left to interrupt.
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
@@ -128,17 +131,18 @@ class _Server(uvicorn.Server):
             )
         )
         self._guard, self._changes, self._about, self._data = guard, changes, about, data
-        self._parent: tuple[psutil.Process | None, JobDatabase] | None = None
+        self._parent: tuple[psutil.Process | None, Callable[[], int]] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def end(self) -> None:
         self.should_exit = True
 
-    def watch(self, parent: int, database: JobDatabase) -> None:
+    def watch(self, parent: int, active: Callable[[], int]) -> None:
+        """End after this process. active: how much is still to be done."""
         try:
-            self._parent = psutil.Process(parent), database
+            self._parent = psutil.Process(parent), active
         except psutil.NoSuchProcess:
-            self._parent = None, database
+            self._parent = None, active
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -152,14 +156,14 @@ class _Server(uvicorn.Server):
         self._changes.close()
         await super().shutdown(sockets)
 
-    async def _watch(self, parent: psutil.Process | None, database: JobDatabase) -> None:
+    async def _watch(self, parent: psutil.Process | None, active: Callable[[], int]) -> None:
         while not self.should_exit:
             await asyncio.sleep(PARENT_POLL_S)
             idle = time.monotonic() - self._guard.last_seen > IDLE_AFTER_PARENT_S
             if not idle or (parent is not None and parent.is_running()):
                 continue
             try:
-                if not await anyio.to_thread.run_sync(database.active):
+                if not await anyio.to_thread.run_sync(active):
                     self.end()
             except sqlite3.Error:
                 logger.exception("The job list cannot be read")

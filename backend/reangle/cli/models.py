@@ -11,10 +11,10 @@ from typing import Any
 from reangle.cli.output import Output
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder
-from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint, size_in_words
-from reangle.weights.download import download, look_up
-from reangle.weights.registry import find_installed, list_checkpoints, models_folder, what_to_copy
-from reangle.weights.suites import SUITES, known_checkpoint, suite_named
+from reangle.weights.checkpoints import Checkpoint, size_in_words
+from reangle.weights.download import download
+from reangle.weights.registry import find_installed, list_checkpoints, what_to_copy
+from reangle.weights.suites import SUITES, published_parts
 from reangle.weights.verify import Verdict, verify
 
 
@@ -26,7 +26,10 @@ def models(options: Namespace, output: Output) -> int:
         output.data(rows, describe_checkpoints(rows))
         return 0
     if options.action == "download":
-        for known in _wanted(options.name):
+        wanted = published_parts(options.name)
+        if not wanted:
+            output.note(f"{options.name} comes with Reangle: there is nothing to download.")
+        for known in wanted:
             _download(known, data, output, accepted=options.accept_licence)
         return 0
     verdicts = verify(options.name, data)
@@ -38,18 +41,7 @@ def models(options: Namespace, output: Output) -> int:
     return 0
 
 
-def _wanted(name: str) -> list[Checkpoint]:
-    """The weights that a suite or one name stands for, without those that come with Reangle."""
-    suite, known = suite_named(name), known_checkpoint(name)
-    chosen = list(suite.parts) if suite else [known] if known else []
-    if not chosen:
-        names = ", ".join([*(one.name for one in SUITES), *(one.name for one in CHECKPOINTS if one.hub)])
-        raise UserError(f"Reangle knows no weights {name!r}.", advice=f"Name one of: {names}.")
-    return [one for one in chosen if not one.shipped]
-
-
 def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) -> None:
-    models = models_folder(data)
     try:
         output.result(known.name, find_installed(known, data))
     except UserError:
@@ -62,9 +54,9 @@ def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) 
             f"The licence of {known.name} was not accepted, so nothing was downloaded.",
             advice="Read it, then give --accept-licence.",
         )
-    revision = look_up(known)
-    with output.transfer(f"{known.name}, {size_in_words(revision.size)}") as report:
-        output.result(known.name, download(known, revision, models, report))
+    with output.transfer(f"{known.name}, {size_in_words(known.size)}") as report:
+        folder = download(known, data, report)
+    output.result(known.name, folder)
 
 
 def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,6 +6,7 @@ Standard library only. The add-on has a copy of this package, which is why its i
 
 from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath, SourceCamera
 from .capabilities import Capabilities
+from .downloads import DownloadRequest, Downloads, DownloadStatus
 from .errors import ContractError, UserError
 from .job import (
     FINAL_STATES,
@@ -36,6 +37,9 @@ __all__ = [
     "Capabilities",
     "Clip",
     "ContractError",
+    "DownloadRequest",
+    "DownloadStatus",
+    "Downloads",
     "Events",
     "FileName",
     "FileRef",

@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from reangle.contract import GeometrySettings
-from reangle.contract.capabilities import ProviderInfo
-from reangle.geometry.availability import status_of
+from reangle.contract.capabilities import PartInfo, ProviderInfo
+from reangle.geometry.availability import can_run, status_of
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.choose import AUTO, choose
-from reangle.geometry.depth.providers import DEPTHS
+from reangle.geometry.depth.providers import BEST_FIRST, DEPTHS, depth_named
 from reangle.geometry.provider import ProviderSpec
+from reangle.weights.part_info import part_info
+
+BETTER = "depth-anything"
+"""The depth whose recommended weights are offered with "auto" where it has none but those that ship."""
 
 
 def camera_infos(data: Path) -> tuple[ProviderInfo, ...]:
@@ -26,7 +31,10 @@ def depth_infos(data: Path) -> tuple[ProviderInfo, ...]:
     """`auto` first. data: the data folder."""
     choice = choose(GeometrySettings(camera="still"), data)
     help_ = "Depth maps if there are some, else the best installed weights that may be used commercially"
-    return _infos(DEPTHS, data, 5, help_, choice.depth, choice.depth_note)
+    infos = _infos(DEPTHS, data, 5, help_, choice.depth, choice.depth_note)
+    if choice.depth.name != BEST_FIRST[-1]:
+        return infos
+    return replace(infos[0], weights=_weights(depth_named(BETTER), data)[:1]), *infos[1:]
 
 
 def _infos(
@@ -62,5 +70,10 @@ def _info(spec: ProviderSpec, data: Path) -> ProviderInfo:
         seconds=spec.cost.once,
         seconds_per_frame=spec.cost.frame,
         seconds_per_megapixel=spec.cost.megapixel,
+        weights=_weights(spec, data),
         **status_of(spec, data),
     )
+
+
+def _weights(spec: ProviderSpec, data: Path) -> tuple[PartInfo, ...]:
+    return tuple(part_info(known, data) for known in spec.checkpoints) if can_run(spec) else ()

@@ -54,10 +54,15 @@ class FileHashes:
                 digest.update(part)
                 on_bytes(len(part))
         if _key(path, before) == _key(path, path.stat()):
-            self._record({**_key(path, before), "sha256": digest.hexdigest()}, path)
+            self._record(path, before, digest.hexdigest())
         return digest.hexdigest()
 
-    def _record(self, entry: dict[str, str | int], path: Path) -> None:
+    def record(self, path: Path, sha256: str) -> None:
+        """Record the hash of a file as it is now, for a caller that has read it. Raises OSError if it is missing."""
+        self._record(path, path.stat(), sha256)
+
+    def _record(self, path: Path, stat: os.stat_result, sha256: str) -> None:
+        entry = {**_key(path, stat), "sha256": sha256}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._entry(path), json.dumps(entry, indent=1).encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stage in its own process, and the end of it and of its children. Every wait has a limit."""
+"""A stage or a download in its own process, and the end of it and of its children. Every wait has a limit."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class StageProcess:
     It does nothing before `begin`, so that its run can be recorded first; if the backend dies in between, it reads an
     empty standard input and ends. run: random name in its environment, inherited by everything that it starts, by which
     `end_orphans` tells them from other processes with the same ids. log: called with each line of standard error, from
-    another thread. pid: of the process.
+    another thread. module: what it runs, if it is no stage. pid: of the process.
     """
 
-    def __init__(self, log: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, log: Callable[[str], None] = lambda line: None, *, module: str = MODULE) -> None:
         self.run = uuid.uuid4().hex
         self._log = log
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", MODULE],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -78,6 +78,11 @@ class Checkpoint:
     limits: str = ""
 
     @property
+    def page(self) -> str:
+        """Where it is published, with its licence's text; "" if nowhere."""
+        return f"https://huggingface.co/{self.hub}" if self.hub else ""
+
+    @property
     def terms(self) -> str:
         """Licence and restriction in one phrase."""
         return self.licence.terms
@@ -252,6 +257,9 @@ FLUX_FILL_DEV = Checkpoint(
         "vae/diffusion_pytorch_model.safetensors",
     ),
 )
+
+RECOMMENDED = DEPTH_ANYTHING_SMALL
+"""What the installer offers: published depth, a small download, and a licence for any use."""
 
 CHECKPOINTS = (
     MINI_DEPTH,

@@ -2,8 +2,9 @@
 """Download published weights from the Hugging Face hub into `models`, as a whole or not at all.
 
 Files are collected in `models/NAME.part`, which becomes `models/NAME` when every file has the size and the hash that
-the hub gives. Until then the next download goes on where this one ended, within a file, too. `HF_ENDPOINT` names a
-mirror, `HF_TOKEN` a token for gated repositories.
+the hub gives. Until then the next download goes on where this one ended, within a file, too. `models/.NAME.lock` is
+held meanwhile, so that two processes never write into one folder. `HF_ENDPOINT` names a mirror, `HF_TOKEN` a token for
+gated repositories.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from urllib.parse import urlsplit
 
 from reangle.errors import UserError
 from reangle.runtime.data_folder import write_atomically
+from reangle.runtime.file_hashes import FileHashes
 from reangle.weights.checkpoints import Checkpoint, size_in_words
+from reangle.weights.registry import find_installed, is_installed, models_folder
 
 RECORD = "downloaded.txt"
 """JSON in a downloaded folder: where it came from, under which licence, and the hash of each file. It does not end in
@@ -33,6 +36,7 @@ SPARE_BYTES = 500_000_000
 """Free disk that a download leaves."""
 _CHUNK = 8 << 20
 _DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 Report = Callable[[int, int, str], None]
 """(bytes that are here, bytes of all files, the file at work)."""
@@ -83,22 +87,31 @@ def look_up(known: Checkpoint) -> Revision:
     return Revision(known.hub, info.sha or "main", tuple(files))
 
 
-def download(known: Checkpoint, revision: Revision, models: Path, report: Report) -> Path:
-    """Get what is missing of a checkpoint and check it; return `models/NAME`.
+def download(known: Checkpoint, data: Path, report: Report, *, accepted: str = "") -> Path:
+    """Get what is missing of a checkpoint and check it; return its folder in `models`. data: the data folder.
 
-    Raises UserError if the disk is too full, the network fails or a file comes damaged; all that came before stays for
-    the next try.
+    accepted: when its licence was accepted (ISO 8601), "" for now; it is recorded. Raises UserError if the repository
+    cannot be had, another process downloads these weights, the disk is too full, the network fails or a file comes
+    damaged; all that came before stays for the next try.
     """
+    models = models_folder(data)
     target, part = models / known.name, models / f"{known.name}.part"
-    if target.is_dir() and not part.exists():
-        # A copy by hand that lacks files: those it has need not come again.
-        target.rename(part)
-    with _hub_errors(known):
-        part.mkdir(parents=True, exist_ok=True)
+    with _hub_errors(known), _only_one(known, models):
+        if is_installed(known, data):
+            return find_installed(known, data)
+        revision = look_up(known)
+        if target.is_dir() and not part.exists():
+            # A copy by hand that lacks files: those it has need not come again.
+            target.rename(part)
+        part.mkdir(exist_ok=True)
         _check_space(revision, part)
         hashes = _get_all(revision, part, report)
-        write_atomically(part / RECORD, _record(known, revision, hashes))
+        write_atomically(part / RECORD, _record(known, revision, hashes, accepted))
         part.rename(target)
+    # The path is new, so that whoever uses the weights first would read them again.
+    read = FileHashes(data)
+    for name, sha256 in hashes.items():
+        read.record(target / name, sha256)
     return target
 
 
@@ -117,13 +130,16 @@ def _get_all(revision: Revision, part: Path, report: Report) -> dict[str, str]:
     for file in revision.files:
         path = part / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and (sha256 := _sha256_if_right(file, path)):
+
+        def on_bytes(there: int, done: int = before, name: str = file.name) -> None:
+            report(done + there, size, name)
+
+        # What is there is read, which takes a while for large files: it is reported as what comes is.
+        if path.is_file() and (sha256 := _sha256_if_right(file, path, on_bytes)):
             hashes[file.name] = sha256
         else:
             path.unlink(missing_ok=True)
-            hashes[file.name] = _get(
-                revision, file, path, lambda there, done=before, name=file.name: report(done + there, size, name)
-            )
+            hashes[file.name] = _get(revision, file, path, on_bytes)
         before += file.size
         report(before, size, file.name)
     return hashes
@@ -179,7 +195,7 @@ def _counter(on_bytes: Callable[[int], None]) -> Any:
     return Counter
 
 
-def _sha256_if_right(file: HubFile, path: Path) -> str | None:
+def _sha256_if_right(file: HubFile, path: Path, on_bytes: Callable[[int], None] = lambda there: None) -> str | None:
     """The SHA-256 of a file's content; None if it is not what the hub announced."""
     if path.stat().st_size != file.size:
         return None
@@ -187,6 +203,7 @@ def _sha256_if_right(file: HubFile, path: Path) -> str | None:
     with path.open("rb") as content:
         while piece := content.read(_CHUNK):
             sha256.update(piece)
+            on_bytes(content.tell())
             if not file.sha256:
                 blob.update(piece)
     right = sha256.hexdigest() == file.sha256 if file.sha256 else blob.hexdigest() == file.blob
@@ -203,12 +220,32 @@ def _check_space(revision: Revision, part: Path) -> None:
         )
 
 
-def _record(known: Checkpoint, revision: Revision, hashes: Mapping[str, str]) -> bytes:
+def now() -> str:
+    """The time in UTC, as records have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _only_one(known: Checkpoint, models: Path) -> Iterator[None]:
+    import filelock
+
+    models.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(models / f".{known.name}.lock", timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise UserError(
+            f"{known.name} is being downloaded by another process of Reangle.",
+            advice="Wait until it has ended, or cancel it there.",
+        ) from error
+
+
+def _record(known: Checkpoint, revision: Revision, hashes: Mapping[str, str], accepted: str) -> bytes:
     record = {
         "hub": revision.hub,
         "commit": revision.commit,
         "licence": known.terms,
-        "accepted": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "accepted": accepted or now(),
         "files": dict(hashes),
     }
     return (json.dumps(record, indent=1) + "\n").encode()
@@ -220,7 +257,7 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
     page = f"https://huggingface.co/{known.hub}"
-    again = "Run the command again: it goes on where it stopped."
+    again = "Download again: it goes on where it stopped."
     try:
         yield
     except UserError:
@@ -228,7 +265,8 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
     except GatedRepoError as error:
         raise UserError(
             f"{known.hub} is gated: its makers give it to accounts that have accepted their terms.",
-            advice=f"Accept them at {page}, make a token with read access there, and set it as HF_TOKEN.",
+            advice=f"Accept them at {page}, make a token with read access there, and set it as HF_TOKEN or give it to "
+            "`hf auth login`.",
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
@@ -243,6 +281,11 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
         if error.errno in _DISK_FULL:
             raise UserError(
                 "The disk is full; what has come so far is kept.", advice=f"Free some space. {again}"
+            ) from error
+        if error.errno in _NOT_WRITABLE and error.filename:
+            raise UserError(
+                f"{error.filename} could not be written: {error.strerror}.",
+                advice="Allow writing there, or set another data folder with REANGLE_DATA or --data.",
             ) from error
         raise _failed(known, error, again) from error
     except Exception as error:  # the network library's own errors share no class with the hub's

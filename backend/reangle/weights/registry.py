@@ -75,6 +75,15 @@ def find_installed(known: Checkpoint, data: Path) -> Path:
     return folder.absolute()
 
 
+def is_installed(known: Checkpoint, data: Path) -> bool:
+    """Whether a registered checkpoint is on this machine, whole and unchanged."""
+    try:
+        find_installed(known, data)
+    except UserError:
+        return False
+    return True
+
+
 def locate(known: Checkpoint, data: Path) -> Path | None:
     """Folder of a registered checkpoint, complete or not; None if it is not on this machine."""
     folder = shipped_folder(known) if known.shipped else models_folder(data) / known.name
@@ -117,37 +126,37 @@ def list_checkpoints(data: Path) -> list[dict[str, Any]]:
     Fields as in Checkpoint, with `licence` in words; also role, commercial_ok, suite ("" for none), installed, path
     (where it is or goes) and problem ("" if none). For shipped weights, `suite.json` gives files and size.
     """
-    rows = []
-    for known in CHECKPOINTS:
-        files, size = known.files, known.size
-        try:
-            path, problem = find_installed(known, data), ""
-            if known.shipped:
-                listed = shipped_files(known)
-                files, size = tuple(file.path for file in listed), sum(file.size for file in listed)
-        except UserError as error:
-            path, problem = shipped_folder(known) if known.shipped else models_folder(data) / known.name, str(error)
-        suite = suite_of(known)
-        rows.append(
-            {
-                "name": known.name,
-                "kind": known.kind.name,
-                "role": known.kind.role,
-                "title": known.title,
-                "licence": known.terms,
-                "commercial_ok": known.licence.commercial_ok,
-                "hub": known.hub,
-                "files": files,
-                "size": size,
-                "limits": known.limits,
-                "suite": suite.name if suite else "",
-                "shipped": bool(known.shipped),
-                "installed": not problem,
-                "path": str(path),
-                "problem": problem,
-            }
-        )
-    return rows
+    return [describe(known, data) for known in CHECKPOINTS]
+
+
+def describe(known: Checkpoint, data: Path) -> dict[str, Any]:
+    """A registered checkpoint as a row of `list_checkpoints`."""
+    files, size = known.files, known.size
+    try:
+        path, problem = find_installed(known, data), ""
+        if known.shipped:
+            listed = shipped_files(known)
+            files, size = tuple(file.path for file in listed), sum(file.size for file in listed)
+    except UserError as error:
+        path, problem = shipped_folder(known) if known.shipped else models_folder(data) / known.name, str(error)
+    suite = suite_of(known)
+    return {
+        "name": known.name,
+        "kind": known.kind.name,
+        "role": known.kind.role,
+        "title": known.title,
+        "licence": known.terms,
+        "commercial_ok": known.licence.commercial_ok,
+        "hub": known.hub,
+        "files": files,
+        "size": size,
+        "limits": known.limits,
+        "suite": suite.name if suite else "",
+        "shipped": bool(known.shipped),
+        "installed": not problem,
+        "path": str(path),
+        "problem": problem,
+    }
 
 
 def list_suites(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

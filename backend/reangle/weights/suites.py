@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reangle.errors import UserError
 from reangle.weights.checkpoints import (
     CHECKPOINTS,
     COGVIDEOX_5B,
@@ -61,6 +62,19 @@ def known_checkpoint(name: str) -> Checkpoint | None:
     suite_name, _, role = wanted.partition("/")
     suite = suite_named(suite_name)
     return {"": suite.geometry, **suite.checkpoints}.get(role) if suite else None
+
+
+def published_parts(name: str) -> tuple[Checkpoint, ...]:
+    """The weights that a suite's name or a checkpoint's name stands for, without those that come with Reangle.
+
+    Raises UserError for an unknown name.
+    """
+    suite, known = suite_named(name), known_checkpoint(name)
+    if suite is None and known is None:
+        names = ", ".join([*(one.name for one in SUITES), *(one.name for one in CHECKPOINTS if one.hub)])
+        raise UserError(f"Reangle knows no weights {name!r}.", advice=f"Name one of: {names}.")
+    chosen = suite.parts if suite else (known,)
+    return tuple(one for one in chosen if one is not None and not one.shipped)
 
 
 def suite_of(known: Checkpoint) -> Suite | None:

@@ -81,13 +81,41 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class PartInfo:
+    """Weights: one checkpoint of a suite, or one that a provider can run with.
+
+    role: geometry, video or image. size: bytes, 0 if unknown. page: where they are published, with the licence's text;
+    "" if they come with Reangle. problem: why they are not installed, or "".
+    """
+
+    role: str
+    name: str
+    label: str
+    help: str
+    licence: str
+    commercial_ok: bool
+    installed: bool
+    size: int
+    problem: str = ""
+    page: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        return bool(self.page) and not self.installed
+
+
+@dataclass(frozen=True)
 class ProviderInfo:
     """A provider of the source camera or of depth on this machine; "auto" is one, too.
 
     number: of its item in menus. licence and commercial_ok are of the weights and the code that it would run. message:
     what it would use, or why it is not available; advice: what to do then. settings: fields of `GeometrySettings` that
     it reads. seconds, seconds_per_frame, seconds_per_megapixel: about what it takes once, for each frame, and for each
-    million pixels of a frame, on two cores without a GPU.
+    million pixels of a frame, on two cores without a GPU. weights: those that it can run with, the recommended ones
+    first; empty while packages are missing, without which no weights would help; of "auto", what would serve better.
     """
 
     name: str
@@ -103,6 +131,7 @@ class ProviderInfo:
     seconds: float = 0.0
     seconds_per_frame: float = 0.0
     seconds_per_megapixel: float = 0.0
+    weights: tuple[PartInfo, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -111,27 +140,6 @@ class ProviderInfo:
         """About how many seconds it takes for a clip of this size, before anything is measured."""
         pixels = width * height / 1e6
         return self.seconds + frames * (self.seconds_per_frame + pixels * self.seconds_per_megapixel)
-
-
-@dataclass(frozen=True)
-class PartInfo:
-    """One checkpoint of a suite. role: geometry, video or image. size: bytes, 0 if unknown.
-
-    problem: why it is not installed, or "".
-    """
-
-    role: str
-    name: str
-    label: str
-    help: str
-    licence: str
-    commercial_ok: bool
-    installed: bool
-    size: int
-    problem: str = ""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True)
