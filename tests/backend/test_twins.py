@@ -14,8 +14,10 @@ import torch
 from reangle.contract import JobRequest, from_data, new_job_id, to_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import GeneratedFolder, LoraFolder
+from reangle.folders import GeneratedFolder, GeometryFolder, LoraFolder
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
+from reangle.geometry.spec import GEOMETRY
+from reangle.geometry.video_geometry import VideoGeometry
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.flux_fill import FluxFill
 from reangle.media.write import read_images, write_images
@@ -168,6 +170,30 @@ def test_both_names_of_a_dpt_weight_count_as_one(published: Path, tmp_path: Path
     save_file(stored, tmp_path / "cut" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match="lacks 2 weights"):
         Dust3rNetwork.load(tmp_path / "cut", "cpu")
+
+
+def test_point_maps_become_the_clips_geometry(published: Path) -> None:
+    """Camera and depth of a clip by the stages that run DUSt3R, found by its name."""
+    store = Store(published)
+    frames = textured_frames(3, 64, 96, shift=3)
+    write_images(published / "pair", frames)
+    files = [store.add_file(path) for path in sorted((published / "pair").iterdir())]
+    request = {
+        "id": new_job_id(),
+        "clip": {"files": [to_data(file) for file in files], "fps": 24.0},
+        "geometry": {"camera": "dust3r", "depth": "dust3r"},
+        "engine": "preview",
+    }
+    done = run_plan(plan_job(from_data(JobRequest, request), published), store, InstalledWeights(published))
+    geometry = VideoGeometry.load(GeometryFolder(done[GEOMETRY.id()].folder))
+    assert geometry.depth.shape[0] == len(frames)
+    assert (geometry.depth[geometry.valid] > 0).all()
+    assert geometry.valid.mean() > 0.1
+    metadata = GeometryFolder(done[GEOMETRY.id()].folder).metadata()
+    assert (metadata.checkpoint, metadata.licence) == (
+        "DUSt3R_ViTLarge_BaseDecoder_512_dpt",
+        "CC BY-NC-SA 4.0, not for commercial work",
+    )
 
 
 def test_fill_weights_paint_the_hole_alone(published: Path) -> None:
