@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from reangle.contract.geometry_folders import collect_camera_files
 from reangle.errors import UserError
 from reangle.folders import Distortion
 from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
-from reangle.geometry.file_folders import collect_camera_files
 from reangle.geometry.undistortion import K_without_distortion, bent, straightened, undistorted
 from scipy.spatial.transform import Rotation
 

@@ -15,11 +15,12 @@ import OpenEXR
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reangle.contract.geometry_folders import collect_geometry_files
+from reangle.contract.sequences import natural_key
 from reangle.errors import UserError
 from reangle.folders import CameraFolder, DecodedClip, Distortion, GeometryFolder
-from reangle.geometry.camera_files import natural_key, read_camera_json, relative_to_first
+from reangle.geometry.camera_files import read_camera_json, relative_to_first
 from reangle.geometry.cloud import MAX_POINTS, cloud_size
-from reangle.geometry.file_folders import collect_geometry_files
 from reangle.geometry.footage import Footage
 from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation

@@ -4,31 +4,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from reangle.contract.file_kinds import is_depth_map
+from reangle.contract.sequences import frame_order
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
-from reangle.geometry.camera_files import PLAIN_PNG, PngDepth, natural_key
+from reangle.geometry.camera_files import PLAIN_PNG, CameraTrack, PngDepth
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.clip_match import for_each_frame, same_shape, used_area, used_part
+from reangle.geometry.clip_match import for_each_frame, has_stored_pixels, same_shape, used_area, used_part
 from reangle.geometry.depth.depth_maps import read_depth
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import ExactDepth
 from reangle.geometry.spec import DepthContext
+from reangle.media.exr import depth_note
+from reangle.media.framing import square_size, with_square_pixels
 
 
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> ExactDepth:
     """Depth at its own size. See `reangle.geometry.provider.DepthProvider`."""
     files = context.files.get("geometry", ())
-    track = read_camera(files)
-    depth, notes = _read_depths(files, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
+    track = read_camera(files, footage.metadata)
+    maps = depth_maps(files)
+    depth, notes = _read_depths(maps, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
+    notes += _exr_notes(maps[0], depth)
     if context.params.depth_files_scale != 1:
         depth *= np.float32(context.params.depth_files_scale)
+    if has_stored_pixels(depth.shape[2], depth.shape[1], footage):
+        depth = with_square_pixels(depth, footage.metadata.pixel_aspect)
     full_height, full_width = depth.shape[1:]
-    if camera.source == "files" and track and not same_shape(track.width, track.height, full_width, full_height):
+    if camera.source == "files" and track and not _same_picture(track, full_width, full_height, footage):
         raise UserError(
             f"The camera file is for {track.width} x {track.height}, but the depth maps are "
             f"{full_width} x {full_height}.",
@@ -50,23 +57,45 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
     )
 
 
+def depth_maps(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """The depth maps of the geometry files, in the order of the frames. Raises UserError if there is none."""
+    maps = [(name, path) for name, path in files if is_depth_map(name)]
+    if not maps:
+        raise UserError(
+            "There is no depth map among the geometry files.",
+            advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
+        )
+    return [maps[at] for at in frame_order([name for name, _ in maps])]
+
+
+def _exr_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
+    """What may be wrong with depth from EXR files. first: name and path of the first one."""
+    name, path = first
+    if PurePath(name).suffix.lower() != ".exr":
+        return []
+    notes = [note] if (note := depth_note(path, name)) else []
+    if 0 < depth.max() <= 1:
+        notes.append(
+            "All depth is between 0 and 1: if it is Mist or depth made to be looked at, the scene comes out bent."
+        )
+    return notes
+
+
+def _same_picture(track: CameraTrack, width: int, height: int, footage: Footage) -> bool:
+    size = track.width, track.height
+    if has_stored_pixels(*size, footage):
+        size = square_size(*size, footage.metadata.pixel_aspect)
+    return same_shape(*size, width, height)
+
+
 def _read_depths(
-    files: Sequence[tuple[str, Path]],
+    chosen: Sequence[tuple[str, Path]],
     png: PngDepth,
     footage: Footage,
     start: int,
     report: Callable[[float, str], None],
 ) -> tuple[np.ndarray, list[str]]:
     """The used frames' depth, T x h x w float32 with 0 for none, and notes."""
-    chosen = sorted(
-        ((name, path) for name, path in files if is_depth_map(name)),
-        key=lambda file: natural_key(file[0]),
-    )
-    if not chosen:
-        raise UserError(
-            "There is no depth map among the geometry files.",
-            advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
-        )
     if len(chosen) == 1:
         depth = read_depth(*chosen[0], png)
         part, notes = used_part(len(depth), footage, start, "depth maps")
