@@ -86,9 +86,9 @@ def sequence_of(chosen: str, names: Iterable[str]) -> list[str]:
     for at in range(1, len(parts), 2):
         before, behind = "".join(parts[:at]), "".join(parts[at + 1 :])
         found = _differing_in(before, behind, chosen_path.suffix, names)
-        if before.endswith("-"):
-            signed = _differing_in(before[:-1], behind, chosen_path.suffix, names)
-            found = signed if 0 in signed.values() else found
+        signed = _differing_in(before[:-1], behind, chosen_path.suffix, names) if before.endswith("-") else {}
+        if 0 in signed.values() and signed.keys() - found.keys():
+            found = signed
         elif 0 not in found.values():
             # Frames before zero run up to it; else the dash is a part of another sequence's name.
             found = {name: number for name, number in found.items() if number >= 0}

@@ -56,12 +56,12 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
             advice="COLMAP's files of cameras and of images go together.",
         )
     with tempfile.TemporaryDirectory() as folder:
-        _collect(named, end, Path(folder))
+        real_names = _collect(named, end, Path(folder))
         model = pycolmap.Reconstruction()
         try:
             model.read(folder)
             seen = [
-                _Seen(image.name, model.cameras[image.camera_id], _matrix(image.cam_from_world().inverse()))
+                _Seen(real_names.get(image.name, image.name), model.cameras[image.camera_id], _matrix(image.cam_from_world().inverse()))
                 for image in model.images.values()
                 if image.has_pose
             ]
@@ -88,37 +88,46 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
     used = {place for _, place in kept}
     others = [name for at, name in enumerate(names) if at not in used and re.sub(r"\d+", "", name) not in texts]
     if others:
-        notes.append(f"{len(others)} images of COLMAP's model are no frames of the clip: {names_in_words(others)}.")
+        notes.append(f"Images of COLMAP's model that are no frames of the clip are left out: {names_in_words(others)}.")
     numbers = np.array([frame for frame, _ in kept])
     return _track([seen[place] for _, place in kept], f"cameras{end}", numbers, np.arange(len(places)), tuple(notes))
 
 
-def _collect(named: Mapping[str, Path], end: str, folder: Path) -> None:
-    """Copy the model's files to where pycolmap finds them by name."""
+def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str]:
+    """Copy the model's files to where pycolmap finds them by name.
+
+    Returns the images' names by those in the copy: of text, pycolmap reads names up to the first space.
+    """
     try:
         if end == ".txt":
             # Poses are in images.txt alone. Its 2D points are not used, and some programs leave out their lines.
             poses = [line for line in _lines(named["images.txt"]) if _is_pose(line)]
-            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in poses), encoding="utf-8")
+            fields = [line.split(maxsplit=9) for line in poses]
+            names = {f"image{at}": one[9] for at, one in enumerate(fields) if len(one) == 10}
+            lines = [" ".join([*one[:9], f"image{at}"]) for at, one in enumerate(fields)]
+            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in lines), encoding="utf-8")
             (folder / "cameras.txt").write_text(
                 "".join(f"{line}\n" for line in _lines(named["cameras.txt"])), encoding="utf-8"
             )
             (folder / "points3D.txt").touch()
-            return
+            return names
         for part in PARTS:
             if (part + end).lower() in named:
                 shutil.copyfile(named[(part + end).lower()], folder / (part + end))
         if not (folder / "points3D.bin").exists():
             # No points: a count of zero.
             (folder / "points3D.bin").write_bytes(bytes(8))
-    except (OSError, UnicodeDecodeError) as error:
+        return {}
+    except (OSError, UnicodeError) as error:
         raise UserError(
             f"COLMAP's model cannot be read: {_short(error)}.", advice="Export it from COLMAP again."
         ) from error
 
 
 def _lines(path: Path) -> list[str]:
-    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    # Names of images may be of any encoding.
+    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 

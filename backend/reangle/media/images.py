@@ -82,7 +82,8 @@ def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
     # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
     data = np.fromfile(path, np.uint8)
     pixels = _decoded(data)
-    if pixels is None and kind == "jpeg":
+    # Zeros at the end, where a copy ended early, are read as picture.
+    if kind == "jpeg" and (pixels is None or data[-1] == 0):
         pixels = _without_end_marker(data.tobytes())
     if pixels is None:
         raise _damaged(name)
@@ -103,8 +104,8 @@ def _without_end_marker(data: bytes) -> np.ndarray | None:
     """
     bare = data.rstrip(b"\0")
     if bare.endswith(b"\xff"):
-        # FF 00 is a byte of the picture.
-        bare = data[: len(bare) + 1]
+        # FF 00 is a byte of the picture; FF alone is half an end marker.
+        bare = bare[:-1] if bare == data else data[: len(bare) + 1]
     pictures = [_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200)]
     if pictures[0] is None or pictures[1] is None or not np.array_equal(*pictures):
         return None
