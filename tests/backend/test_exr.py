@@ -58,7 +58,7 @@ def test_the_picture_is_the_beauty_and_the_note_names_it(layer: str, tmp_path: P
 
 def test_images_of_different_layers_are_no_sequence(tmp_path: Path) -> None:
     paths = [write(tmp_path / "a1.exr", ("rgba", rgb(RAMP))), write(tmp_path / "a2.exr", ("albedo", rgb(RAMP)))]
-    with pytest.raises(UserError, match="picture of a2.exr is layer 'albedo'"):
+    with pytest.raises(UserError, match=r"picture of a2\.exr is layer 'albedo'"):
         probe_clip([(path.name, path) for path in paths])
 
 
@@ -155,7 +155,8 @@ def write_chroma(path: Path, luminance: float, red: float, blue: float) -> None:
         return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value)) + value
 
     channels = b"".join(
-        f"{name}\0".encode() + struct.pack("<iB3xii", 1, 0, step, step) for name, step in (("BY", 2), ("RY", 2), ("Y", 1))
+        f"{name}\0".encode() + struct.pack("<iB3xii", 1, 0, step, step)
+        for name, step in (("BY", 2), ("RY", 2), ("Y", 1))
     )
     window = struct.pack("<4i", 0, 0, WIDTH - 1, HEIGHT - 1)
     head = struct.pack("<ii", 20000630, 2)

@@ -179,7 +179,9 @@ def test_of_several_tracks_the_default_else_the_largest_is_used(
     assert any(f"2 video tracks; number {used} " in note for note in info.notes)
 
 
-@pytest.mark.parametrize(("size", "message"), [((128, 96), ""), ((48, 64), "changes from 64 x 48 to 48 x 64 at frame 4")])
+@pytest.mark.parametrize(
+    ("size", "message"), [((128, 96), ""), ((48, 64), "changes from 64 x 48 to 48 x 64 at frame 4")]
+)
 def test_sizes_that_change_are_said_or_refused(size: tuple[int, int], message: str, tmp_path: Path) -> None:
     """A transport stream of two recordings."""
     parts = [

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .errors import UserError
 from .file_kinds import COLMAP_FILES
@@ -125,6 +125,8 @@ def _is_camera_json(path: Path) -> bool:
         return True
     if not isinstance(content, dict):
         return False
-    source = content.get("source", content)
-    frames = source.get("frames") if isinstance(source, dict) else None
-    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in content))
+    source: Any = content.get("source", content)
+    if not isinstance(source, dict):
+        return False
+    about = cast("dict[str, Any]", source)
+    return "K" in about or (isinstance(about.get("frames"), list) and "width" in content)

@@ -61,7 +61,11 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
         try:
             model.read(folder)
             seen = [
-                _Seen(real_names.get(image.name, image.name), model.cameras[image.camera_id], _matrix(image.cam_from_world().inverse()))
+                _Seen(
+                    real_names.get(image.name or "", image.name or ""),
+                    model.cameras[image.camera_id],
+                    _matrix(image.cam_from_world().inverse()),
+                )
                 for image in model.images.values()
                 if image.has_pose
             ]

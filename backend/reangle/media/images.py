@@ -106,10 +106,8 @@ def _without_end_marker(data: bytes) -> np.ndarray | None:
     if bare.endswith(b"\xff"):
         # FF 00 is a byte of the picture; FF alone is half an end marker.
         bare = bare[:-1] if bare == data else data[: len(bare) + 1]
-    pictures = [_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200)]
-    if pictures[0] is None or pictures[1] is None or not np.array_equal(*pictures):
-        return None
-    return pictures[0]
+    first, second = (_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200))
+    return first if first is not None and second is not None and np.array_equal(first, second) else None
 
 
 def _size_by_decoder(path: Path) -> tuple[int, int] | None:

@@ -47,10 +47,11 @@ def _columns(split: Sequence[Sequence[str]]) -> list[tuple[int, ...]] | None:
     """The numbers in equal places of all names, None if the text between them differs."""
     if len({len(parts) for parts in split}) != 1:
         return None
-    columns = []
+    columns: list[tuple[int, ...]] = []
     for at in range(1, len(split[0]), 2):
         before = {parts[at - 1] for parts in split}
-        signed = len(before) == 2 and (text := min(before, key=len)) + "-" == max(before, key=len)
+        text = min(before, key=len)
+        signed = before == {text, f"{text}-"}
         if len(before) > 1 and not signed:
             return None
         columns.append(

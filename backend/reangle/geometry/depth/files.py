@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 import numpy as np
 
 from reangle.contract.file_kinds import is_depth_map
-from reangle.contract.sequences import frame_order
+from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
 from reangle.geometry.camera_files import PLAIN_PNG, CameraTrack, PngDepth
@@ -21,6 +21,9 @@ from reangle.geometry.frame_depth import ExactDepth
 from reangle.geometry.spec import DepthContext
 from reangle.media.exr import depth_note
 from reangle.media.framing import square_size, with_square_pixels
+
+_MOST_GAPS = 3
+"""Numbers in the depth maps' names count frames if they span at most this many times as many."""
 
 
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> ExactDepth:
@@ -68,6 +71,35 @@ def depth_maps(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
     return [maps[at] for at in frame_order([name for name, _ in maps])]
 
 
+def _check_numbers(names: Sequence[str]) -> None:
+    """Refuse depth maps whose numbers skip a few frames: as many as there are frames, they would belong to others."""
+    numbers = frame_numbers(names)
+    if numbers is None or len(numbers) < 3:
+        return
+    steps = np.diff(numbers)
+    span = numbers[-1] - numbers[0] + 1
+    # Numbers far apart are times, and those in equal steps count what there is.
+    if (steps <= 0).any() or len(set(steps)) == 1 or span > _MOST_GAPS * len(numbers):
+        return
+    missing = np.setdiff1d(np.arange(numbers[0], numbers[-1] + 1), numbers)
+    named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    raise UserError(
+        f"The depth maps from {names[0]} to {names[-1]} have gaps: number {named} is missing.",
+        advice="Render or copy the missing depth maps.",
+    )
+
+
+def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
+    """Whether depth maps and images that belong to each other have other numbers of the same range."""
+    depth, images = frame_numbers(names), frame_numbers(footage.metadata.image_names)
+    if depth is None or images is None or depth == images or not set(depth) & set(images):
+        return []
+    return [
+        f"The depth maps are numbered from {depth[0]} and the clip's used images from {images[0]}: "
+        "they belong together in their order."
+    ]
+
+
 def _exr_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
     """What may be wrong with depth from EXR files. first: name and path of the first one."""
     name, path = first
@@ -102,6 +134,8 @@ def _read_depths(
         return depth[part], notes
     # Open only the files that are used.
     part, notes = used_part(len(chosen), footage, start, "depth maps")
+    _check_numbers([name for name, _ in chosen])
+    notes += _number_notes([name for name, _ in chosen[part]], footage)
     depth = np.zeros((0, 0, 0), np.float32)
     first_height = first_width = 0
     for index, (name, path) in enumerate(chosen[part]):
