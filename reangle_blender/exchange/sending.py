@@ -14,7 +14,7 @@ from bpy.types import Object, Scene
 from .. import choices, preferences, state, weights
 from ..core.camera import assumed_intrinsics, fill_intrinsics
 from ..core.client import Client
-from ..core.contract import CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
+from ..core.contract import MAX_FRAMES, CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
 from ..core.errors import UserError
 from ..core.files import CanceledError
 from ..scene import given
@@ -75,8 +75,8 @@ def _show_clip(scene: Scene, entry: Entry, choice: transfer.ClipChoice, seen: fo
     if seen is None or state.of(scene).shot_request:
         return
     count = min(seen.frames - choice.start, choice.frames or seen.frames)
-    if count < 1:
-        return  # the backend says what is wrong
+    if not 1 <= count <= MAX_FRAMES:
+        return  # the backend says what is wrong, or counts the frames of a file whose header has a false length
     path = first_path(choice, seen, count)
     if entry.match:
         entry.scene_notes += shots.match_scene(scene, path, count)

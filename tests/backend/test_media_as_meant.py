@@ -140,6 +140,17 @@ def test_a_time_lapse_of_days_is_a_clip(tmp_path: Path) -> None:
     assert about["fps_exact"] == "1/40000"
 
 
+@pytest.mark.parametrize("milliseconds", [1.0, 1e12, 0.0])
+def test_a_false_duration_changes_nothing(milliseconds: float, tmp_path: Path) -> None:
+    path = write_movie(tmp_path / "clip.mkv", numbered(12))
+    data = path.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3
+    path.write_bytes(data[:at] + struct.pack(">d", milliseconds) + data[at + 8 :])
+    info = probe(path)
+    assert (info.frames, info.fps) == (12, 24)
+    assert not any("cut short" in note for note in info.notes)
+
+
 def two_tracks(path: Path, first: int, second: int, default: int | None) -> Path:
     """Grey movies of two sizes (height 48; these widths) as tracks of one file; brightness 20 and 200."""
     with av.open(str(path), "w") as output:

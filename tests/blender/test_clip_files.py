@@ -60,3 +60,18 @@ def test_images_that_cannot_be_read_are_refused_before_anything_is_sent(
     (tmp_path / "shot_0001.tif").write_bytes(b"II*\0")
     with pytest.raises(Exception, match=r"shot_0001\.tif is no image that Reangle can read"):
         reangle("exchange.transfer").clip_files(tmp_path / "shot_0001.tif")
+
+
+def test_a_false_length_is_not_believed(reangle: Callable[[str], ModuleType]) -> None:
+    """Ten million frames by the header: nothing is read or made for each of them."""
+    false = reangle("state.footage").Footage((Path("clip.mkv"),), 10_000_000, 64, 48, 24.0, 1)
+    assert reangle("scene.given").frames_to_read(false, 0, 0) == reangle("core.contract").MAX_FRAMES
+    choice = SimpleNamespace(start=0, frames=0)
+    reangle("exchange.sending")._show_clip(bpy.context.scene, SimpleNamespace(match=True), choice, false)
+    assert reangle("state").of(bpy.context.scene).source is None
+
+
+def test_a_time_lapse_does_not_become_a_strip_of_a_million_frames(reangle: Callable[[str], ModuleType]) -> None:
+    frames_at_rate = reangle("scene.sequencer").frames_at_rate
+    assert frames_at_rate(4, 1 / 2500, 24) == [0, 1, 2, 3]
+    assert frames_at_rate(4, 1, 3) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
