@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -87,6 +88,38 @@ def test_jpegs_that_lack_picture_are_refused(cut: int, behind: bytes, options: S
     (tmp_path / "cut.jpg").write_bytes(jpeg(*options)[:-cut] + behind)
     with pytest.raises(UserError, match=r"cut\.jpg is damaged"):
         images(probe(tmp_path / "cut.jpg"))
+
+
+def test_a_png_without_its_end_is_read_and_one_without_picture_is_not(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "whole.png")
+    data = (tmp_path / "whole.png").read_bytes()
+    for lacking in (12, 5):
+        (tmp_path / "a.png").write_bytes(data[:-lacking])
+        assert np.array_equal(images(probe(tmp_path / "a.png"))[0], picture)
+    row = data.index(b"IDAT") - 4
+    half = zlib.compress(zlib.decompress(data[row + 8 : row + 8 + int.from_bytes(data[row : row + 4], "big")])[:9000])
+    chunk = b"IDAT" + half
+    for cut in (data[:-13], data[:row] + struct.pack(">I", len(half)) + chunk + struct.pack(">I", zlib.crc32(chunk))):
+        (tmp_path / "cut.png").write_bytes(cut)
+        with pytest.raises(UserError, match=r"cut\.png is damaged"):
+            images(probe(tmp_path / "cut.png"))
+
+
+def test_a_jpeg_of_a_kind_that_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    data = bytearray(jpeg())
+    data[data.index(b"\xff\xc0") + 1] = 0xC3
+    (tmp_path / "lossless.jpg").write_bytes(data)
+    with pytest.raises(UserError, match="JPEG with lossless"):
+        images(probe(tmp_path / "lossless.jpg"))
+
+
+def test_pixels_of_images_that_are_not_square_are_said(tmp_path: Path) -> None:
+    for suffix in ("png", "jpg"):
+        Image.fromarray(quarters(32, 16)).save(tmp_path / f"wide.{suffix}", dpi=(100, 200))
+        Image.fromarray(quarters(32, 16)).save(tmp_path / f"plain.{suffix}", dpi=(100, 100))
+        assert any("not square" in note for note in probe(tmp_path / f"wide.{suffix}").notes)
+        assert probe(tmp_path / f"plain.{suffix}").notes == ()
 
 
 def test_other_colours_of_images_are_said(tmp_path: Path) -> None:

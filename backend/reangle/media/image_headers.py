@@ -25,6 +25,18 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
     return None
 
 
+def jpeg_coding(path: Path) -> str:
+    """What is unusual in how a JPEG is coded, in words; "" if it is baseline, extended or progressive with 8 bits."""
+    with path.open("rb") as file:
+        for marker, _ in _jpeg_segments(file):
+            if marker in _JPEG_FRAMES:
+                bits = file.read(1)[0]
+                if marker > 0xC2:
+                    return "lossless, hierarchical or arithmetic coding"
+                return "" if bits == 8 else f"{bits} bits a colour"
+    return ""
+
+
 def png_size(path: Path) -> tuple[int, int] | None:
     """(width, height), None if the file is too short."""
     with path.open("rb") as file:
@@ -63,7 +75,8 @@ def header_notes(path: Path) -> list[str]:
     notes = []
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
-            dots, profile = image.info.get("dpi") or image.info.get("aspect") or (1, 1), image.info.get("icc_profile")
+            about, profile = image.info, image.info.get("icc_profile")
+            dots = about.get("dpi") or about.get("aspect") or about.get("jfif_density") or (1, 1)
             colours = _profile_name(profile) if profile and image.mode.startswith("RGB") else ""
     except Exception:  # Pillow raises errors of many kinds for damaged headers
         return []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -13,10 +14,11 @@ from PIL import Image
 from reangle.errors import UserError
 from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
-from reangle.media.image_headers import jpeg_size, orientation, png_size, turned_upright
+from reangle.media.image_headers import jpeg_coding, jpeg_size, orientation, png_size, turned_upright
 from reangle.media.sniff import Kind
 
 _TURNS_SIDES = (5, 6, 7, 8)
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,13 @@ def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
     # Zeros at the end, where a copy ended early, are read as picture.
     if kind == "jpeg" and (pixels is None or data[-1] == 0):
         pixels = _without_end_marker(data.tobytes())
+    if kind == "png" and pixels is None:
+        pixels = _without_end_chunk(data.tobytes())
+    if pixels is None and kind == "jpeg" and (coding := jpeg_coding(path)):
+        raise UserError(
+            f"{name} is a JPEG with {coding}, which cannot be read here.",
+            advice="Convert it to PNG or to a usual JPEG.",
+        )
     if pixels is None:
         raise _damaged(name)
     return pixels
@@ -108,6 +117,20 @@ def _without_end_marker(data: bytes) -> np.ndarray | None:
         bare = bare[:-1] if bare == data else data[: len(bare) + 1]
     first, second = (_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200))
     return first if first is not None and second is not None and np.array_equal(first, second) else None
+
+
+def _without_end_chunk(data: bytes) -> np.ndarray | None:
+    """The picture of a PNG that only lacks its end; None if picture is missing."""
+    at = 8
+    while at + 12 <= len(data) and at + 12 + int.from_bytes(data[at : at + 4], "big") <= len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    whole = data[:at] + _PNG_END
+    try:
+        with Image.open(BytesIO(whole), formats=("PNG",)) as image:
+            image.load()  # OpenCV does not say if rows are missing
+    except Exception:  # Pillow raises errors of many kinds for damaged files
+        return None
+    return _decoded(np.frombuffer(whole, np.uint8))
 
 
 def _size_by_decoder(path: Path) -> tuple[int, int] | None:
