@@ -341,3 +341,9 @@ def test_files_of_any_name_and_any_rate_are_rendered(place: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(list((place / "out" / "orbit-left-8" / "frames").iterdir())) == COUNT
+    single = next((place / "odd").iterdir())
+    still = reangle(
+        *("geometry", "--clip", single, "--frames", "2", "--out", place / "still"),
+        environment={"REANGLE_DATA": str(place / "data")},
+    )
+    assert "one image; 4 more of its sequence are beside it" in still.stderr

@@ -14,7 +14,7 @@ from reangle.contract.file_kinds import is_camera_file, is_depth_map
 from reangle.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
-from reangle.contract.sequences import names_for_upload
+from reangle.contract.sequences import names_for_upload, sequence_of
 from reangle.errors import UserError
 from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
 from reangle.media.sniff import MOVIES, sniff
@@ -95,6 +95,14 @@ def read_clip(options: Namespace, store: Store) -> Clip:
         return Clip(files=_file_refs(paths, store), width=width, height=height, **settings_of(options, Clip))
 
     return checked("The clip", make)
+
+
+def rest_of_sequence(options: Namespace) -> int:
+    """How many images of its sequence lie beside the only file of `--clip`; 0 if that is no image."""
+    path = Path(options.clip[0]).expanduser()
+    if len(options.clip) > 1 or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        return 0
+    return len(sequence_of(path.name, [item.name for item in path.parent.iterdir() if item.is_file()])) - 1
 
 
 def _file_refs(paths: Sequence[Path], store: Store) -> tuple[FileRef, ...]:
