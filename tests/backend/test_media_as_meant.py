@@ -184,6 +184,23 @@ def test_a_false_duration_changes_nothing(milliseconds: float, tmp_path: Path) -
     assert not any("cut short" in note for note in info.notes)
 
 
+def test_a_false_duration_of_the_last_frame_changes_no_rate(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=24, options={"bf": "0"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        packets = [packet for image in numbered(25) for packet in stream.encode(av.VideoFrame.from_ndarray(image))]
+        packets += stream.encode(None)
+        for packet in packets:
+            assert packet.time_base is not None
+            packet.duration = round((3 if packet is packets[-1] else 1) / 24 / packet.time_base)
+            output.mux(packet)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == Fraction(200, 9)
+    assert probe(path).fps == 24
+
+
 def two_tracks(path: Path, first: int, second: int, default: int | None) -> Path:
     """Grey movies of two sizes (height 48; these widths) as tracks of one file; brightness 20 and 200."""
     with av.open(str(path), "w") as output:

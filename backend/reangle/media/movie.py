@@ -37,17 +37,17 @@ _WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 class MovieScan:
     """A movie's properties, from its packets and its first frame.
 
-    times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks.
-    declared_frames: the container's frame count without hidden frames, or None. turn: 2 x 2 part of the display
-    matrix. width, height: upright with square pixels. decoder: replaces FFmpeg's choice unless "". counted: times come
-    from counting frames. focal_35mm, pixel_aspect: as in `ClipInfo`. coded_size: width and height of the first frame as
-    it is stored.
+    times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks. rates: frames
+    per second that the header names, which may be false. declared_frames: the container's frame count without hidden
+    frames, or None. turn: 2 x 2 part of the display matrix. width, height: upright with square pixels. decoder:
+    replaces FFmpeg's choice unless "". counted: times come from counting frames. focal_35mm, pixel_aspect: as in
+    `ClipInfo`. coded_size: width and height of the first frame as it is stored.
     """
 
     times: tuple[Fraction, ...]
     pts: tuple[int, ...]
     time_base: Fraction
-    rate: Fraction | None
+    rates: tuple[Fraction, ...]
     declared_frames: int | None
     width: int
     height: int
@@ -70,7 +70,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         time_base = stream.time_base or Fraction(1, av.time_base)
         declared = stream.frames
         focal_35mm = focal_of_movie(stream.metadata, container.metadata)
-        rate = stream.average_rate or stream.guessed_rate
+        rates = tuple(one for one in (stream.average_rate, stream.guessed_rate, stream.base_rate) if one)
         sar = stream.sample_aspect_ratio or Fraction(1)
         # FFmpeg's own VP8 and VP9 decoders drop the alpha plane; libvpx decodes it.
         decoder = ""
@@ -101,7 +101,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
     repeated = len(known) < len(ticks)
     counted = repeated or kind == "avi"
     if repeated:
-        step = 1 / (rate or Fraction(24)) / time_base
+        step = 1 / (rates[0] if rates else Fraction(24)) / time_base
         known = [round(index * step) for index in range(len(ticks))]
         notes.append(f"{name} lacks times for some frames; its frame rate is used instead.")
     turn, turn_note = _turn(first)
@@ -119,7 +119,7 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         times=tuple((tick - known[0]) * time_base for tick in known),
         pts=tuple(known),
         time_base=time_base,
-        rate=rate,
+        rates=rates,
         declared_frames=declared - hidden if declared else None,
         width=width,
         height=height,

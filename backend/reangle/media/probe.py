@@ -125,15 +125,16 @@ def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipI
 def _rate(scan: MovieScan) -> tuple[Fraction, bool]:
     """(nominal frame rate, whether the frames are unevenly spaced)."""
     if len(scan.times) < 2:
-        return scan.rate or DEFAULT_IMAGE_FPS, False
+        return scan.rates[0] if scan.rates else DEFAULT_IMAGE_FPS, False
     gaps = np.array([float(later - earlier) for earlier, later in pairwise(scan.times)])
     usual = float(np.median(gaps))
     # Containers round times to their clock: 1 ms in Matroska.
     uneven = np.abs(gaps - usual).max() > max(2.01 * float(scan.time_base), 0.02 * usual)
-    average = exact_fps((len(scan.times) - 1) / float(scan.times[-1] - scan.times[0]))
-    if not uneven and scan.rate and abs(float(scan.rate) * usual - 1) < 0.1:
-        return scan.rate, False
-    return average, bool(uneven)
+    average = (len(scan.times) - 1) / float(scan.times[-1] - scan.times[0])
+    # A false duration, such as that of the last frame, makes a header's rate false; the frames' times are not.
+    tolerance = max(2e-4, 2 * float(scan.time_base / (scan.times[-1] - scan.times[0])))
+    named = [rate for rate in scan.rates if abs(float(rate) / average - 1) <= tolerance]
+    return (named[0] if named and not uneven else exact_fps(average)), bool(uneven)
 
 
 def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | None) -> ClipInfo:
