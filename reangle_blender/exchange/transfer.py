@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from ..core.client import Client, RefusedError
 from ..core.contract import Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
+from ..core.contract.errors import printable
 from ..core.contract.file_kinds import is_camera_file
 from ..core.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from ..core.contract.migration import migrated_geometry
@@ -20,15 +23,27 @@ from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
 UNREADABLE_SUFFIXES = {".tif", ".tiff", ".bmp", ".webp"}
+_URI = "file://"
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".exr", *UNREADABLE_SUFFIXES}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A local file by its content."""
+    """A local file by its content. path: as Unicode, so one that is not UTF-8 is a file URI."""
 
     sha256: str
     path: str
+
+    @classmethod
+    def of(cls, sha256: str, file: Path) -> Place:
+        text = str(file)
+        return cls(sha256, text if printable(text) == text else file.absolute().as_uri())
+
+    @property
+    def file(self) -> Path:
+        if self.path.startswith(_URI):
+            return Path(os.fsdecode(unquote_to_bytes(self.path.removeprefix(_URI))))
+        return Path(self.path)
 
 
 @dataclass(frozen=True)
@@ -124,14 +139,14 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
         fps=None if is_movie(choice.path) else choice.sequence_fps,
     )
     geometry = replace(choice.geometry, files=refs[len(clip_paths) :])
-    return Material(clip, geometry, tuple(Place(sha256, str(path)) for sha256, path in places.items()))
+    return Material(clip, geometry, tuple(Place.of(sha256, path) for sha256, path in places.items()))
 
 
 def send(
     client: Client, request: JobRequest, places: tuple[Place, ...], progress: Progress | None, cancel: threading.Event
 ) -> JobStatus:
     """Upload the files that the backend lacks, and submit the job. Raises UserError, CanceledError."""
-    client.upload({place.sha256: Path(place.path) for place in places}, progress=progress, cancel=cancel)
+    client.upload({place.sha256: place.file for place in places}, progress=progress, cancel=cancel)
     check_cancel(cancel)
     try:
         return client.submit(request)

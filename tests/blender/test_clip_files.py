@@ -22,7 +22,7 @@ def renamed(folder: Path, names: str) -> Path:
     return clip.with_name(names.format("0009"))
 
 
-@pytest.mark.parametrize("names", ["shot_{}_x4.png", 'sh010: "{}"_v002.png'])
+@pytest.mark.parametrize("names", ["shot_{}_x4.png", 'sh010: "{}"_v002.png', "caf\udce9 {}_x4.png"])
 def test_every_image_is_imported_whatever_follows_its_number(desk: SimpleNamespace, tmp_path: Path, names: str) -> None:
     """With the files that a Mac and a renderer leave beside the depth."""
     chosen = renamed(tmp_path, names)
