@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .contract import FileRef, file_name_from
+from .contract import FileRef
+from .contract.sequences import names_for_upload
 from .errors import UserError
 
 CHUNK = 1 << 20
@@ -83,20 +84,14 @@ def file_refs(
 
     refs: list[FileRef] = []
     places: dict[str, Path] = {}
-    for path, size in zip(paths, sizes, strict=True):
+    for path, size, name in zip(paths, sizes, names_for_upload(paths), strict=True):
         if size == 0:
             raise UserError(f"{path} is empty.", advice="Choose another file.")
         with disk_errors(path):
             sha256 = hash_file(path, cancel, step)
-        refs.append(FileRef(_name_of(path), sha256, size))
+        refs.append(FileRef(name, sha256, size))
         places[sha256] = path
     return tuple(refs), places
-
-
-def _name_of(path: Path) -> str:
-    """The file's name in the form of the contract; a name that is too long keeps its end, with number and type."""
-    name = file_name_from(path.name)
-    return name if Path(name).suffix == path.suffix else file_name_from(f"{path.stem[-20:]}{path.suffix}")
 
 
 class FileBody:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from bpy.types import Object, Scene
@@ -14,7 +13,8 @@ from bpy.types import Object, Scene
 from .. import choices, preferences, state, weights
 from ..core.camera import assumed_intrinsics, fill_intrinsics
 from ..core.client import Client
-from ..core.contract import CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
+from ..core.contract import MAX_FRAMES, CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
+from ..core.contract.errors import printable
 from ..core.errors import UserError
 from ..core.files import CanceledError
 from ..scene import given
@@ -42,7 +42,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
             f"Blender cannot read {choice.path.name}, so its frames cannot be matched with the camera's.",
             advice="Choose a clip that Blender can read, or another source of the camera.",
         )
-    title = choice.path.stem or "Clip"
+    title = printable(choice.path.stem) or "Clip"
     entry = _new_entry(scene, "IMPORT", title)
     entry.match = shot.clip.match_scene
     entry.scene_notes = given.notes(scene, camera) if camera is not None else []
@@ -75,8 +75,8 @@ def _show_clip(scene: Scene, entry: Entry, choice: transfer.ClipChoice, seen: fo
     if seen is None or state.of(scene).shot_request:
         return
     count = min(seen.frames - choice.start, choice.frames or seen.frames)
-    if count < 1:
-        return  # the backend says what is wrong
+    if not 1 <= count <= MAX_FRAMES:
+        return  # the backend says what is wrong, or counts the frames of a file whose header has a false length
     path = first_path(choice, seen, count)
     if entry.match:
         entry.scene_notes += shots.match_scene(scene, path, count)
@@ -152,7 +152,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     )
     ledger.write(entry)
     # Files that have been moved since the import are most likely in the backend already.
-    places = tuple(place for place in material.places if Path(place.path).is_file())
+    places = tuple(place for place in material.places if place.file.is_file())
     connection.call(
         client,
         lambda: transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop),

@@ -4,29 +4,46 @@
 from __future__ import annotations
 
 import base64
-import re
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from ..core.client import Client, RefusedError
 from ..core.contract import Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
-from ..core.contract.file_kinds import is_camera_file, is_depth_map
+from ..core.contract.errors import printable
+from ..core.contract.file_kinds import is_camera_file
+from ..core.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from ..core.contract.migration import migrated_geometry
+from ..core.contract.sequences import sequence_of
 from ..core.contract.wire import parse
 from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".bmp", ".webp"}
+UNREADABLE_SUFFIXES = {".tif", ".tiff", ".bmp", ".webp"}
+_URI = "file://"
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".exr", *UNREADABLE_SUFFIXES}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A local file by its content."""
+    """A local file by its content. path: as Unicode, so one that is not UTF-8 is a file URI."""
 
     sha256: str
     path: str
+
+    @classmethod
+    def of(cls, sha256: str, file: Path) -> Place:
+        text = str(file)
+        return cls(sha256, text if printable(text) == text else file.absolute().as_uri())
+
+    @property
+    def file(self) -> Path:
+        if self.path.startswith(_URI):
+            return Path(os.fsdecode(unquote_to_bytes(self.path.removeprefix(_URI))))
+        return Path(self.path)
 
 
 @dataclass(frozen=True)
@@ -75,51 +92,36 @@ def is_movie(path: str | Path) -> bool:
     return Path(path).suffix.lower() not in IMAGE_SUFFIXES
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts 2 before 10."""
-    return [(int(part), "") if part.isdigit() else (0, part.casefold()) for part in re.split(r"(\d+)", name)]
-
-
 def clip_files(path: Path) -> list[Path]:
-    """The movie, or all images of the chosen image's sequence: their names differ in the last number only."""
+    """The movie, or all images of the chosen image's sequence in order: their names differ in one number only."""
     if not path.is_file():
         raise UserError(f"There is no file {path}.", advice="Choose the clip again.")
     if is_movie(path):
         return [path]
-    match = re.fullmatch(r"(.*?)(\d+)(\D*)", path.name)
-    if match is None:
-        return [path]
-    same = re.compile(re.escape(match[1]) + r"\d+" + re.escape(match[3]))
-    return sorted(
-        (item for item in path.parent.iterdir() if same.fullmatch(item.name)), key=lambda f: natural_key(f.name)
-    )
+    if path.suffix.lower() in UNREADABLE_SUFFIXES:
+        raise UserError(
+            f"{path.name} is no image that Reangle can read.", advice="Choose a PNG, JPEG or EXR image, or a movie."
+        )
+    names = [item.name for item in path.parent.iterdir() if item.is_file()]
+    return [path.with_name(name) for name in sequence_of(path.name, names)]
 
 
 def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Path]:
-    """What camera or depth from files need of the files directly in the folder.
+    """What camera or depth from files need of the files in the folder.
 
     Depth maps go with camera files, which say how they store depth.
     """
     if not (camera or depth):
         return []
-    wanted = " and ".join(name for name, chosen in (("the depth maps", depth), ("the camera", camera)) if chosen)
-    if folder is None or not folder.is_dir():
-        raise UserError(
-            "No folder is chosen for Files." if folder is None else f"There is no folder {folder}.",
-            advice=f"Choose the folder with {wanted} of this clip.",
-        )
-    files = sorted((item for item in folder.iterdir() if item.is_file()), key=lambda item: natural_key(item.name))
-    cameras = [item for item in files if is_camera_file(item.name)]
-    maps = [item for item in files if is_depth_map(item.name)]
-    if depth and not maps:
-        raise UserError(
-            f"There are no depth maps in {folder}.", advice="Choose a folder with EXR, 16-bit PNG or npz depth."
-        )
-    if camera and not cameras:
+    if folder is None:
+        wanted = " and ".join(name for name, chosen in (("the depth maps", depth), ("the camera", camera)) if chosen)
+        raise UserError("No folder is chosen for Files.", advice=f"Choose the folder with {wanted} of this clip.")
+    files = collect_geometry_files(folder) if depth else collect_camera_files(folder)
+    if camera and not any(is_camera_file(item.name) for item in files):
         raise UserError(
             f"There is no camera in {folder}.", advice="Choose a folder with a camera as JSON or from COLMAP."
         )
-    return [*(maps if depth else []), *cameras]
+    return files
 
 
 def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Event | None) -> Material:
@@ -137,14 +139,14 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
         fps=None if is_movie(choice.path) else choice.sequence_fps,
     )
     geometry = replace(choice.geometry, files=refs[len(clip_paths) :])
-    return Material(clip, geometry, tuple(Place(sha256, str(path)) for sha256, path in places.items()))
+    return Material(clip, geometry, tuple(Place.of(sha256, path) for sha256, path in places.items()))
 
 
 def send(
     client: Client, request: JobRequest, places: tuple[Place, ...], progress: Progress | None, cancel: threading.Event
 ) -> JobStatus:
     """Upload the files that the backend lacks, and submit the job. Raises UserError, CanceledError."""
-    client.upload({place.sha256: Path(place.path) for place in places}, progress=progress, cancel=cancel)
+    client.upload({place.sha256: place.file for place in places}, progress=progress, cancel=cancel)
     check_cancel(cancel)
     try:
         return client.submit(request)

@@ -28,18 +28,24 @@ def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> N
 
 
 def show_clip(camera: Object, footage: Footage, start: int, count: int, first_frame: int) -> None:
-    """Show the clip's own files behind the clip's camera, its frame `start` at scene frame `first_frame`."""
+    """Show the clip's own files behind the clip's camera, its frame `start` at scene frame `first_frame`.
+
+    Of a sequence that Blender cannot follow, the first used frame stands for all.
+    """
     backgrounds = camera.data.background_images
     backgrounds.clear()
     background = backgrounds.new()
-    image = background.image = bpy.data.images.load(str(footage.path), check_existing=True)
-    if image.source == "FILE" and footage.frames > 1:
+    follows = footage.first_number is not None
+    file = footage.files[0] if follows else footage.files[min(start, len(footage.files) - 1)]
+    image = background.image = bpy.data.images.load(str(file), check_existing=True)
+    if image.source == "FILE" and footage.frames > 1 and follows:
         image.source = "SEQUENCE"
     background.alpha = 1.0
     background.display_depth = "BACK"
     background.frame_method = "CROP"  # as the backend does for a working size of another aspect
     images.show_from(background.image_user, first_frame, count)
-    background.image_user.frame_offset = start + footage.first_number - 1
+    if footage.first_number is not None:
+        background.image_user.frame_offset = start + footage.first_number - 1
     camera.data.show_background_images = True
 
 

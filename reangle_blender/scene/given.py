@@ -11,7 +11,7 @@ from bpy.types import Object, Scene
 
 from .. import state
 from ..core import camera as lenses
-from ..core.contract import SourceCamera
+from ..core.contract import MAX_FRAMES, SourceCamera
 from ..core.errors import UserError
 from ..state.footage import Footage
 from . import cameras, point_cloud
@@ -75,7 +75,7 @@ def frames_to_read(footage: Footage, start: int, frames: int) -> int:
         )
     if footage.fps:  # a movie
         rest += MOVIE_MARGIN
-    return min(rest, frames) if frames else rest
+    return min(rest, frames or MAX_FRAMES)
 
 
 def read_steps(scene: Scene, camera: Object, footage: Footage, count: int, read: list[SourceCamera]) -> Iterator[None]:

@@ -11,6 +11,9 @@ from bpy.types import Scene
 from .. import compat
 from . import images
 
+MOST_ELEMENTS = 20_000
+"""Most frames of a strip in which frames of a slow clip are repeated."""
+
 
 def scene_rate(scene: Scene) -> float:
     """Frames per second of the scene, exactly as Blender plays them."""
@@ -22,6 +25,9 @@ def frames_at_rate(count: int, clip_fps: float, scene_fps: float) -> list[int]:
     if abs(clip_fps / scene_fps - 1) < 1e-4:
         return list(range(count))
     shown = max(1, round(count * scene_fps / clip_fps))
+    if shown > max(count, MOST_ELEMENTS):
+        # A time lapse: Blender would stand still for minutes, and show a picture for as long.
+        return list(range(count))
     return [min(count - 1, int((index + 0.5) * clip_fps / scene_fps)) for index in range(shown)]
 
 
@@ -45,7 +51,12 @@ def add_strip(
         strip.elements.append(file)
     strip.frame_final_duration = len(shown)
     note = ""
-    if len(shown) != len(files):
+    if real_speed and len(shown) == len(files) and 2 * fps < scene_rate(scene):
+        note = (
+            f"{name}: the clip runs at {fps:g} frames per second, too slow to repeat its frames at the scene's "
+            f"{scene_rate(scene):g}; each is shown for one frame of the scene."
+        )
+    elif len(shown) != len(files):
         note = (
             f"{name}: the clip runs at {fps:g} and the scene at {scene_rate(scene):g} frames per second; "
             f"{len(files)} frames became {len(shown)}."

@@ -9,23 +9,26 @@ from pathlib import Path
 
 import bpy
 
+from ..core.contract.sequences import frame_numbers
 from ..core.errors import UserError
 from ..exchange.transfer import clip_files, is_movie
 
 
 @dataclass(frozen=True)
 class Footage:
-    """A clip's files as a whole. first_number: in the name of an image sequence's first file, 1 for movies.
+    """A clip's files as a whole.
 
-    frames: of a movie, what its header says, which may be a few off. fps: 0 for image sequences.
+    files: in order. frames: of a movie, what its header says, which may be a few off. fps: 0 for image sequences.
+    first_number: in the name of an image sequence's first file, 1 for movies; None if Blender cannot follow the
+    sequence, because it takes the last number of a name, without a sign, for the frame's.
     """
 
-    path: Path
+    files: tuple[Path, ...]
     frames: int
     width: int
     height: int
     fps: float
-    first_number: int
+    first_number: int | None
 
 
 def measure(path: Path) -> Footage | None:
@@ -43,5 +46,12 @@ def measure(path: Path) -> Footage | None:
         bpy.data.movieclips.remove(clip)
     if not (width and height and frames > 0):
         return None
-    number = re.search(r"(\d+)\D*$", files[0].name)
-    return Footage(files[0], frames, width, height, fps, 1 if is_movie(path) or number is None else int(number[1]))
+    first = 1 if is_movie(path) or len(files) == 1 else _first_number([file.name for file in files])
+    return Footage(tuple(files), frames, width, height, fps, first)
+
+
+def _first_number(names: list[str]) -> int | None:
+    numbers = frame_numbers(names)
+    last = [re.search(r"(\d+)\D*$", Path(name).stem) for name in names]
+    follows = numbers is not None and [match and int(match[1]) for match in last] == list(numbers)
+    return numbers[0] if numbers is not None and follows else None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from reangle.contract import Clip
+from reangle.contract.geometry_folders import collect_geometry_files
 from reangle.evaluation.truth import TrueScene
-from reangle.geometry.file_folders import collect_geometry_files
 from reangle.media.probe import probe_clip
 from reangle.media.write import read_images
 from reangle.runtime.store import Store

@@ -324,3 +324,26 @@ def test_models_list_shows_licences_and_folders(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     for part in ("DUSt3R", "CC BY-NC-SA 4.0", "not for commercial work", "Apache-2.0", str(tmp_path / "models")):
         assert part in text
+
+
+def test_files_of_any_name_and_any_rate_are_rendered(place: Path) -> None:
+    """Names only tell kind and order: forbidden characters, other encodings, a version behind the number."""
+    os.mkdir(place / "odd")
+    for number in range(1, COUNT + 1):
+        os.rename(place / "images" / f"{number:06d}.png", os.fsencode(place / "odd") + b"/a:\xe9 %04d_x4.png" % number)
+    os.rename(place / "depth" / "depth.npz", place / "depth" / ("深度?" * 30 + ".npz"))
+    (place / "depth" / "._depth.npz").write_bytes(b"\0\5\x16\7")
+    done = reangle(
+        "run",
+        *("--clip", place / "odd", "--fps", "0.0001", "--geometry", f"files:{place / 'depth'}"),
+        *("--move", "orbit-left:8", "--out", place / "out"),
+        environment={"REANGLE_DATA": str(place / "data")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list((place / "out" / "orbit-left-8" / "frames").iterdir())) == COUNT
+    single = next((place / "odd").iterdir())
+    still = reangle(
+        *("geometry", "--clip", single, "--frames", "2", "--out", place / "still"),
+        environment={"REANGLE_DATA": str(place / "data")},
+    )
+    assert "one image; 4 more of its sequence are beside it" in still.stderr

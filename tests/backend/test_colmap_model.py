@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from reangle.contract.geometry_folders import collect_camera_files
 from reangle.errors import UserError
-from reangle.folders import Distortion
+from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
-from reangle.geometry.file_folders import collect_camera_files
 from reangle.geometry.undistortion import K_without_distortion, bent, straightened, undistorted
 from scipy.spatial.transform import Rotation
 
@@ -66,6 +66,55 @@ def test_frames_that_were_not_registered_are_named_and_filled(tmp_path: Path) ->
     np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
     assert "2 of 10" in track.notes[0]
     assert "4, 7" in track.notes[0]
+
+
+def clip_of(*names: str, whole: int | None = None) -> ClipMetadata:
+    return ClipMetadata(fps=24, width=WIDTH, height=HEIGHT, frames=len(names), source_frames=whole, image_names=names)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_images_belong_to_the_frames_of_their_names(binary: bool, tmp_path: Path) -> None:
+    """Nine used frames and nine registered images, but not the same nine; the clip's files are of another type."""
+    files = model(tmp_path, "PINHOLE", binary=binary, without=(4,))
+    track = read_colmap(files, clip_of(*(f"{number:04d}.exr" for number in range(1, 10)), whole=10))
+    np.testing.assert_allclose(track.world_from_camera, poses(10)[:9], atol=1e-9)
+    assert len(track.notes) == 1
+    assert "1 of 9 used frames (0004.exr)" in track.notes[0]
+
+
+def test_frames_before_the_first_and_after_the_last_image_keep_its_pose(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=True, without=(1, 2, 10))
+    track = read_colmap(files, clip_of(*(f"{number:04d}.png" for number in range(1, 11))))
+    expected = poses(10)
+    expected[:2], expected[9] = expected[2], expected[8]
+    np.testing.assert_allclose(track.world_from_camera, expected, atol=1e-9)
+    assert "0001.png, 0002.png, 0010.png" in track.notes[0]
+
+
+def test_images_of_other_names_belong_by_number_or_count(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=True, without=(1, 10))
+    by_number = clip_of(*(f"shot_{number:04d}_x4.png" for number in range(1, 11)))
+    assert "2 of 10 used frames (shot_0001_x4.png, shot_0010_x4.png)" in read_colmap(files, by_number).notes[0]
+    files = model(tmp_path, "PINHOLE", binary=True)
+    counted = clip_of(*(f"shot_{number:04d}.png" for number in range(2, 12)))
+    np.testing.assert_allclose(read_colmap(files, counted).world_from_camera, poses(10), atol=1e-9)
+    few = clip_of(*(f"{number:04d}.png" for number in range(9, 40)), whole=100)
+    with pytest.raises(UserError, match="registered only 2 of the 31 used frames"):
+        read_colmap(files, few)
+
+
+def test_images_of_another_camera_are_left_out_and_said(tmp_path: Path) -> None:
+    """Their size and lens do not matter; names may have spaces and any encoding."""
+    files = model(tmp_path, "PINHOLE", binary=False)
+    cameras, poses_text = files["cameras.txt"], files["images.txt"]
+    cameras.write_text(cameras.read_text() + "2 OPENCV 640 480 500 500 320 240 0.1 0 0 0\n")
+    text = poses_text.read_text().replace("000", "caf\u00e9 000") + "99 1 0 0 0 0 0 0 2 stills/IMG 7.jpg\n\n"
+    poses_text.write_bytes(text.encode("latin-1"))
+    names = [f"{'caf_ 000' if number < 10 else '00'}{number}.png" for number in range(1, 11)]
+    track = read_colmap(files, clip_of(*names))
+    np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
+    assert (track.width, track.height) == (WIDTH, HEIGHT)
+    assert track.notes == ("Images of COLMAP's model that are no frames of the clip are left out: stills/IMG 7.jpg.",)
 
 
 def test_text_without_lines_of_points_and_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ import OpenEXR
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reangle.contract.geometry_folders import collect_geometry_files
+from reangle.contract.sequences import natural_key
 from reangle.errors import UserError
 from reangle.folders import CameraFolder, DecodedClip, Distortion, GeometryFolder
-from reangle.geometry.camera_files import natural_key, read_camera_json, relative_to_first
+from reangle.geometry.camera_files import read_camera_json, relative_to_first
 from reangle.geometry.cloud import MAX_POINTS, cloud_size
-from reangle.geometry.file_folders import collect_geometry_files
 from reangle.geometry.footage import Footage
 from reangle.geometry.video_geometry import VideoGeometry
 from scipy.spatial.transform import Rotation
@@ -292,3 +293,24 @@ def test_names_are_in_natural_order() -> None:
     names = ["z10.exr", "z9.exr", "Z1.exr", "z1b2.exr", "z01.exr"]
     assert sorted(names, key=natural_key) == ["Z1.exr", "z01.exr", "z1b2.exr", "z9.exr", "z10.exr"]
     np.testing.assert_allclose(relative_to_first(moving_camera(3))[0], np.eye(4), atol=1e-12)
+
+
+def test_depth_maps_that_skip_a_frame_are_refused_and_other_numbers_are_said(tmp_path: Path) -> None:
+    clip = decoded_clip(tmp_path / "clip", textured_frames(5, HEIGHT, WIDTH))
+    (tmp_path / "depth").mkdir()
+
+    def files(numbers: list[int]) -> list[Path]:
+        paths = [tmp_path / "depth" / f"z_{number:04d}_x2.npy" for number in numbers]
+        for path in paths:
+            np.save(path, true_depth(0))
+        return paths
+
+    with pytest.raises(UserError, match=r"from z_0001_x2\.npy to z_0006_x2\.npy have gaps: number 4 is missing"):
+        geometry_of(clip, tmp_path / "out", files([1, 2, 3, 5, 6]))
+    geometry_of(clip, tmp_path / "out2", files([10, 12, 14, 16, 18]))
+    folder = DecodedClip(clip)
+    folder.write_metadata(replace(folder.metadata(), image_names=tuple(f"{number}.png" for number in range(1, 6))))
+    shifted = geometry_of(clip, tmp_path / "out3", files([0, 1, 2, 3, 4]))
+    assert any("numbered from 0 and the clip's used images from 1" in note for note in shifted.notes)
+    same = geometry_of(clip, tmp_path / "out4", files([1, 2, 3, 4, 5]))
+    assert not any("numbered" in note for note in same.notes)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from reangle.contract import CameraPath, from_data
+from reangle.contract.geometry_folders import collect_geometry_files
 from reangle.geometry.camera_files import PLAIN_PNG, read_camera_json
 from reangle.geometry.depth.depth_maps import read_depth
-from reangle.geometry.file_folders import collect_geometry_files
 from reangle.media.write import read_images
 from train import text
 

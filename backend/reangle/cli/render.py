@@ -12,7 +12,7 @@ from typing import Any
 from reangle.cli import interruption
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
-from reangle.cli.request import checked, read_cameras, read_clip, read_geometry
+from reangle.cli.request import checked, read_cameras, read_clip, read_geometry, rest_of_sequence
 from reangle.cli.settings import settings_of
 from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings, new_job_id
 from reangle.contract.moves import Move
@@ -38,7 +38,7 @@ def geometry(options: Namespace, output: Output) -> int:
     for _, name in parts:
         check_target(out / name)
     store = Store(data_of(options))
-    request = _request(options, store)
+    request = _request(options, output, store)
     done = run_stages(output, "Geometry", geometry_stages(request, store), store)
     for spec, name in parts:
         export(done[spec.id()], out / name)
@@ -63,7 +63,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     for name in (*(path.name for path in paths), *map(move_name, moves)):
         check_target(out / name)
     store = Store(data_of(options))
-    request = _request(options, store)
+    request = _request(options, output, store)
     # Moves depend on the focus depth, so geometry comes first.
     done: dict[StageId, Artifact] = {}
     if moves:
@@ -79,10 +79,12 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     return 0
 
 
-def _request(options: Namespace, store: Store) -> JobRequest:
+def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
     # Geometry first: missing weights end the command before a large clip is copied.
     settings = read_geometry(options, store)
     clip = read_clip(options, store)
+    if others := rest_of_sequence(options):
+        output.note(f"The clip is one image; {others} more of its sequence are beside it. Give the folder to use all.")
     return checked(
         "The job",
         lambda: JobRequest(

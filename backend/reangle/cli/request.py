@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from reangle.cli.settings import settings_of
 from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, SourceCamera, from_json
 from reangle.contract.file_kinds import is_camera_file, is_depth_map
+from reangle.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
+from reangle.contract.sequences import names_for_upload, sequence_of
 from reangle.errors import UserError
 from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
-from reangle.geometry.file_folders import collect_camera_files, collect_geometry_files
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.store import Store
 from reangle.warping.moves import parse_move
@@ -45,7 +46,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
         # Only depth maps come from the depth's folder then.
         paths = [path for path in paths if is_depth_map(path.name)]
         paths += collect_camera_files(Path(camera_place).expanduser())
-    files = tuple(store.add_file(path) for path in paths)
+    files = _file_refs(paths, store)
     settings = checked(
         "The geometry options",
         lambda: GeometrySettings(camera, depth, files, given, **settings_of(options, GeometrySettings)),
@@ -91,10 +92,22 @@ def read_clip(options: Namespace, store: Store) -> Clip:
     width, height = _size(options.size) if options.size else (None, None)
 
     def make() -> Clip:
-        files: tuple[FileRef, ...] = tuple(store.add_file(path) for path in paths)
-        return Clip(files=files, width=width, height=height, **settings_of(options, Clip))
+        return Clip(files=_file_refs(paths, store), width=width, height=height, **settings_of(options, Clip))
 
     return checked("The clip", make)
+
+
+def rest_of_sequence(options: Namespace) -> int:
+    """How many images of its sequence lie beside the only file of `--clip`; 0 if that is no image."""
+    path = Path(options.clip[0]).expanduser()
+    if len(options.clip) > 1 or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+        return 0
+    return len(sequence_of(path.name, [item.name for item in path.parent.iterdir() if item.is_file()])) - 1
+
+
+def _file_refs(paths: Sequence[Path], store: Store) -> tuple[FileRef, ...]:
+    """Copy files into the store. Names only tell kind and order, so one that the contract refuses is changed."""
+    return tuple(store.add_file(path, name) for path, name in zip(paths, names_for_upload(paths), strict=True))
 
 
 def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:

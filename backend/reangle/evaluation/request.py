@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from reangle.contract import CameraPath, Clip, GeometrySettings, JobRequest, new_job_id
+from reangle.contract.geometry_folders import collect_geometry_files
 from reangle.evaluation.truth import TrueScene
-from reangle.geometry.file_folders import collect_geometry_files
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.runtime.store import Store
 

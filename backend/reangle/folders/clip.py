@@ -18,7 +18,8 @@ class ClipMetadata:
     fps, fps_exact: frames per second, as a number and as a fraction. timestamps: seconds, one per frame.
     width, height, frames: of the decoded pictures; source_*: of the clip as it came; source_crop: left, top, width and
     height of what was kept of it. focal_35mm: the focal length in millimetres that the camera wrote, for a picture
-    36 mm wide. start: the first used frame. None is unknown.
+    36 mm wide. pixel_aspect: width of a stored pixel, upright, by its height; the pictures have square pixels.
+    image_names: of the used frames, if the clip is an image sequence. start: the first used frame. None is unknown.
     """
 
     fps: float
@@ -32,6 +33,8 @@ class ClipMetadata:
     source_crop: tuple[float, float, float, float] | None = None
     source_frames: int | None = None
     focal_35mm: float | None = None
+    pixel_aspect: float = 1.0
+    image_names: tuple[str, ...] = ()
     start: int = 0
     frames: int
     has_alpha: bool = False

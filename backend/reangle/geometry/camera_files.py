@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -53,11 +52,6 @@ class CameraTrack:
     png: PngDepth = PLAIN_PNG
     distortion: Distortion | None = None
     notes: tuple[str, ...] = ()
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts frame2 before frame10."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name.casefold()))
 
 
 def relative_to_first(world_from_camera: np.ndarray) -> np.ndarray:

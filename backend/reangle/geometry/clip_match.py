@@ -8,6 +8,7 @@ import numpy as np
 from reangle.errors import UserError
 from reangle.geometry.clip_camera import Motion
 from reangle.geometry.footage import Footage
+from reangle.media.framing import square_size
 
 
 def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slice, list[str]]:
@@ -33,14 +34,15 @@ def used_part(given: int, footage: Footage, start: int, what: str) -> tuple[slic
 def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int, int, int, int]:
     """The part (left, top, width, height) of a picture of this size that the clip's frames show.
 
-    All of it if it has the frames' shape; the crop that decoding made if it has the uncropped source's shape; else
-    raises UserError. what: the start of the message.
+    All of it if it has the frames' shape; the crop that decoding made if it has the uncropped source's shape; either
+    also with the source's own pixels, which may not be square; else raises UserError. what: the start of the message.
     """
-    if same_shape(width, height, footage.width, footage.height):
-        return 0, 0, width, height
     clip = footage.metadata
+    shapes = ((width, height), square_size(width, height, clip.pixel_aspect))
+    if any(same_shape(*shape, footage.width, footage.height) for shape in shapes):
+        return 0, 0, width, height
     source = clip.source_width or footage.width, clip.source_height or footage.height
-    if clip.source_crop is not None and same_shape(width, height, *source):
+    if clip.source_crop is not None and any(same_shape(*shape, *source) for shape in shapes):
         x, y = width / source[0], height / source[1]
         left, top, crop_width, crop_height = clip.source_crop
         return round(left * x), round(top * y), round(crop_width * x), round(crop_height * y)
@@ -48,6 +50,18 @@ def used_area(what: str, width: int, height: int, footage: Footage) -> tuple[int
         f"{what} {width} x {height}, which is another shape than the clip's {footage.width} x {footage.height}.",
         advice="Render depth with the clip's aspect ratio, or crop the clip to match.",
     )
+
+
+def has_stored_pixels(width: int, height: int, footage: Footage) -> bool:
+    """Whether a picture of this size has the source's own pixels, which are not square."""
+    clip = footage.metadata
+    if clip.pixel_aspect == 1:
+        return False
+    sizes = [(footage.width, footage.height)]
+    if clip.source_crop is not None and clip.source_width and clip.source_height:
+        sizes.append((clip.source_width, clip.source_height))
+    square = square_size(width, height, clip.pixel_aspect)
+    return any(same_shape(*square, *size) and not same_shape(width, height, *size) for size in sizes)
 
 
 def same_shape(width: int, height: int, other_width: int, other_height: int) -> bool:

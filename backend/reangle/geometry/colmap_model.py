@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
+from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
-from reangle.folders import Distortion
-from reangle.geometry.camera_files import CameraTrack, natural_key
+from reangle.folders import ClipMetadata, Distortion
+from reangle.geometry.camera_files import CameraTrack
 from reangle.geometry.colmap import pycolmap
+from reangle.geometry.colmap_match import match_images, names_in_words
 from reangle.geometry.undistortion import K_without_distortion
 
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")
@@ -35,12 +37,13 @@ class _Seen:
     world_from_camera: np.ndarray
 
 
-def read_colmap(files: Mapping[str, Path]) -> CameraTrack:
+def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> CameraTrack:
     """Read a model from its files by name: cameras and images, .txt or .bin; the others if they are there.
 
-    The images are the frames, in natural order of their names. If their names count, numbers that are missing are
-    frames that COLMAP did not register: they get a pose between their neighbours', and a note. Raises UserError for
-    files that are missing or damaged, cameras of different sizes, and lenses that bend the frames differently.
+    Images that have the names of the clip's used frames are these; others are left out. Without such names the images
+    are the frames, in the order of their numbers. Frames that COLMAP did not register get a pose between their
+    neighbours', and a note. Raises UserError for files that are missing or damaged, cameras of different sizes, and
+    lenses that bend the frames differently.
     """
     named = {name.lower(): path for name, path in files.items()}
     end = next((end for end in (".txt", ".bin") if all(part + end in named for part in NEEDED)), None)
@@ -53,12 +56,16 @@ def read_colmap(files: Mapping[str, Path]) -> CameraTrack:
             advice="COLMAP's files of cameras and of images go together.",
         )
     with tempfile.TemporaryDirectory() as folder:
-        _collect(named, end, Path(folder))
+        real_names = _collect(named, end, Path(folder))
         model = pycolmap.Reconstruction()
         try:
             model.read(folder)
             seen = [
-                _Seen(image.name, model.cameras[image.camera_id], _matrix(image.cam_from_world().inverse()))
+                _Seen(
+                    real_names.get(image.name or "", image.name or ""),
+                    model.cameras[image.camera_id],
+                    _matrix(image.cam_from_world().inverse()),
+                )
                 for image in model.images.values()
                 if image.has_pose
             ]
@@ -69,36 +76,62 @@ def read_colmap(files: Mapping[str, Path]) -> CameraTrack:
             ) from error
     if not seen:
         raise UserError(f"images{end} lists no images.", advice="Export the model from COLMAP again.")
-    seen.sort(key=lambda one: natural_key(one.name))
-    return _track(seen, f"cameras{end}")
+    seen = [seen[at] for at in frame_order([one.name for one in seen])]
+    names = [one.name for one in seen]
+    places = match_images(names, clip) if clip is not None else None
+    if clip is None or places is None:
+        return _track(seen, f"cameras{end}", *_counted(names))
+    kept = [(frame, place) for frame, place in enumerate(places) if place is not None]
+    notes = []
+    if missing := [clip.image_names[frame] for frame, place in enumerate(places) if place is None]:
+        notes.append(
+            f"COLMAP did not register {len(missing)} of {len(places)} used frames ({names_in_words(missing)}): "
+            "the camera is placed between its neighbours there."
+        )
+    texts = {re.sub(r"\d+", "", name) for name in names if name in {seen[place].name for _, place in kept}}
+    used = {place for _, place in kept}
+    others = [name for at, name in enumerate(names) if at not in used and re.sub(r"\d+", "", name) not in texts]
+    if others:
+        notes.append(f"Images of COLMAP's model that are no frames of the clip are left out: {names_in_words(others)}.")
+    numbers = np.array([frame for frame, _ in kept])
+    return _track([seen[place] for _, place in kept], f"cameras{end}", numbers, np.arange(len(places)), tuple(notes))
 
 
-def _collect(named: Mapping[str, Path], end: str, folder: Path) -> None:
-    """Copy the model's files to where pycolmap finds them by name."""
+def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str]:
+    """Copy the model's files to where pycolmap finds them by name.
+
+    Returns the images' names by those in the copy: of text, pycolmap reads names up to the first space.
+    """
     try:
         if end == ".txt":
             # Poses are in images.txt alone. Its 2D points are not used, and some programs leave out their lines.
             poses = [line for line in _lines(named["images.txt"]) if _is_pose(line)]
-            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in poses), encoding="utf-8")
+            fields = [line.split(maxsplit=9) for line in poses]
+            names = {f"image{at}": one[9] for at, one in enumerate(fields) if len(one) == 10}
+            lines = [" ".join([*one[:9], f"image{at}"]) for at, one in enumerate(fields)]
+            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in lines), encoding="utf-8")
             (folder / "cameras.txt").write_text(
                 "".join(f"{line}\n" for line in _lines(named["cameras.txt"])), encoding="utf-8"
             )
             (folder / "points3D.txt").touch()
-            return
+            return names
         for part in PARTS:
             if (part + end).lower() in named:
                 shutil.copyfile(named[(part + end).lower()], folder / (part + end))
         if not (folder / "points3D.bin").exists():
             # No points: a count of zero.
             (folder / "points3D.bin").write_bytes(bytes(8))
-    except (OSError, UnicodeDecodeError) as error:
+        return {}
+    except (OSError, UnicodeError) as error:
         raise UserError(
             f"COLMAP's model cannot be read: {_short(error)}.", advice="Export it from COLMAP again."
         ) from error
 
 
 def _lines(path: Path) -> list[str]:
-    lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+    # Names of images may be of any encoding.
+    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+    lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -112,7 +145,10 @@ def _matrix(pose: pycolmap.Rigid3d) -> np.ndarray:
     return np.concatenate([pose.matrix(), [[0, 0, 0, 1]]])
 
 
-def _track(seen: list[_Seen], cameras: str) -> CameraTrack:
+def _track(
+    seen: list[_Seen], cameras: str, numbers: np.ndarray, wanted: np.ndarray, notes: tuple[str, ...]
+) -> CameraTrack:
+    """numbers: of the images seen, rising. wanted: those of the track's frames."""
     sizes = {(one.lens.width, one.lens.height) for one in seen}
     if len(sizes) > 1:
         raise UserError(
@@ -134,18 +170,27 @@ def _track(seen: list[_Seen], cameras: str) -> CameraTrack:
     if not (np.isfinite(K).all() and (K[:, 0, 0] > 0).all() and (K[:, 1, 1] > 0).all()):
         raise UserError(f"A camera of {cameras} has no focal length.", advice="Export the model from COLMAP again.")
     path = np.stack([one.world_from_camera for one in seen])
-    numbers = _numbers([one.name for one in seen])
-    notes: tuple[str, ...] = ()
-    if numbers is not None and len(numbers) <= numbers[-1] - numbers[0]:
-        wanted = np.arange(numbers[0], numbers[-1] + 1)
-        missing = np.setdiff1d(wanted, numbers)
-        named = ", ".join(str(number) for number in missing[:5]) + (", ..." if len(missing) > 5 else "")
-        notes = (
-            f"COLMAP did not register {len(missing)} of {len(wanted)} frames (number {named} of the images' names): "
-            "the camera is placed between its neighbours there.",
-        )
-        K, path = K[np.searchsorted(numbers, wanted, side="right") - 1], _between(numbers, path, wanted)
+    if not np.array_equal(numbers, wanted):
+        K = K[np.maximum(np.searchsorted(numbers, wanted, side="right") - 1, 0)]
+        path = _between(numbers, path, wanted)
     return CameraTrack(K, path, width, height, "relative", distortion=distortion, notes=notes)
+
+
+def _counted(names: list[str]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Of images that are counted: their numbers, those of all frames between them, and notes."""
+    numbers = _numbers(names)
+    if numbers is None:
+        return np.arange(len(names)), np.arange(len(names)), ()
+    wanted = np.arange(numbers[0], numbers[-1] + 1)
+    missing = np.setdiff1d(wanted, numbers)
+    if not len(missing):
+        return numbers, wanted, ()
+    named = names_in_words([str(number) for number in missing])
+    note = (
+        f"COLMAP did not register {len(missing)} of {len(wanted)} frames (number {named} of the images' names): "
+        "the camera is placed between its neighbours there."
+    )
+    return numbers, wanted, (note,)
 
 
 def _K(lens: pycolmap.Camera) -> np.ndarray:
@@ -163,18 +208,21 @@ def _bends(lens: pycolmap.Camera) -> bool:
 
 def _numbers(names: list[str]) -> np.ndarray | None:
     """The frames' numbers in the names; None if these do not count frames."""
-    found = [re.findall(r"\d+", Path(name).stem) for name in names]
-    if not all(found):
+    found = frame_numbers(names)
+    if found is None:
         return None
-    numbers = np.array([int(digits[-1]) for digits in found])
+    numbers = np.array(found)
     span = numbers[-1] - numbers[0] + 1
     return numbers if (np.diff(numbers) > 0).all() and span <= _MOST_GAPS * len(numbers) else None
 
 
 def _between(numbers: np.ndarray, path: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Poses at other numbers: rotations and centres interpolated."""
+    """Poses at other numbers: rotations and centres interpolated; before the first and after the last they stay."""
+    if len(numbers) == 1:
+        return np.repeat(path, len(wanted), axis=0)
     result = np.tile(np.eye(4), (len(wanted), 1, 1))
-    result[:, :3, :3] = Slerp(numbers, Rotation.from_matrix(path[:, :3, :3]))(wanted).as_matrix()
+    inside = wanted.clip(numbers[0], numbers[-1])
+    result[:, :3, :3] = Slerp(numbers, Rotation.from_matrix(path[:, :3, :3]))(inside).as_matrix()
     for axis in range(3):
         result[:, axis, 3] = np.interp(wanted, numbers, path[:, axis, 3])
     return result

@@ -34,13 +34,15 @@ class Frame:
     """One decoded frame.
 
     number: in the whole clip, 0-based. rgb: H x W x 3 uint8. alpha: H x W uint8, not multiplied in, or None.
-    held: the frame could not be decoded, and a neighbour's picture replaces it.
+    held: the frame could not be decoded, and a neighbour's picture replaces it. resized: it is stored in another size
+    than the clip's first frame.
     """
 
     number: int
     rgb: np.ndarray
     alpha: np.ndarray | None
     held: bool = False
+    resized: bool = False
 
 
 def select(
@@ -99,7 +101,7 @@ def _readable(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
     name, path = info.files[0]
     for number, picture in decode_from(name, path, info.kind, info.scan, selection.start):
         rgb, alpha = to_working(picture, selection.framing, info.scan.turn)
-        yield Frame(number, rgb, alpha)
+        yield Frame(number, rgb, alpha, resized=(picture.width, picture.height) != info.scan.coded_size)
 
 
 def _image_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,81 +15,110 @@ import OpenEXR
 
 from reangle.contract import MAX_SIDE
 from reangle.errors import UserError
+from reangle.media.exr_colour import from_luminance, primaries_name, to_bt709
+from reangle.media.exr_layers import depth_channels, is_planar, layers_of, picture_layers
+from reangle.media.framing import square_size, with_square_pixels
 
-_DEPTH_NAMES = ("Z", "DEPTH", "V", "Y", "R")
-"""Last part of a depth channel's name, most certain first. Blender writes "Z", "ViewLayer.Depth.Z" or, from a File
-Output node, a single "V" or "Y"."""
+_DEEP = ("deepscanline", "deeptile")
 
 
-def exr_size(path: Path, name: str) -> tuple[int, int]:
-    """(width, height) of an EXR's picture, read from its header alone. Raises UserError if it is not an EXR."""
-    _, _, width, height = _window(_open(path, name, header_only=True).parts[0].header, "displayWindow")
-    return width, height
+@dataclass(frozen=True)
+class ExrHeader:
+    """What an EXR's header says of its picture.
+
+    width, height: with square pixels. pixel_aspect: width of a stored pixel by its height. layer: the picture's, "" if
+    its channels have plain names; None if the file has no colour. notes: for the artist.
+    """
+
+    width: int
+    height: int
+    pixel_aspect: float
+    layer: str | None
+    notes: tuple[str, ...]
+
+
+def read_exr_header(path: Path, name: str) -> ExrHeader:
+    """Raises UserError if the file is no EXR or only has deep data."""
+    parts = _flat_parts(_open(path, name, header_only=True), name)
+    owners = {full: part.header for part in parts for full in _full_names(part)}
+    layers = picture_layers(list(owners))
+    layer = layers[0] if layers else None
+    letters = {} if layer is None else layers_of(list(owners))[layer]
+    header = owners[next(iter(letters.values()))] if letters else parts[0].header
+    notes = []
+    if len(layers) > 1:
+        named = ", ".join(_shown(one) for one in layers[:6]) + (", ..." if len(layers) > 6 else "")
+        notes.append(f"The EXR has several layers with colour ({named}); {_shown(layers[0])} is used as the picture.")
+    chromaticities = _chromaticities(header)
+    if chromaticities is not None and to_bt709(chromaticities) is not None:
+        notes.append(f"The EXR has {primaries_name(chromaticities)} primaries; its colours are converted to BT.709.")
+    _, _, width, height = _window(header, "displayWindow")
+    aspect = _pixel_aspect(header)
+    return ExrHeader(*square_size(width, height, aspect), aspect, layer, tuple(notes))
 
 
 def read_exr_channels(path: Path, name: str = "") -> dict[str, np.ndarray]:
     """Every channel of every part, full name -> H x W of the whole picture; 0 where only a region was rendered.
 
     Blender 4.5 writes one part with long channel names, Blender 5 several parts with short ones: both come out as
-    "ViewLayer.Depth.Z". Raises UserError if the file cannot be read.
+    "ViewLayer.Depth.Z", in the file's order. Raises UserError if the file cannot be read.
     """
-    name = name or path.name
-    parts = _open(path, name, header_only=False).parts
-    # Of a truncated file OpenEXR only warns, and leaves out the parts it could not read.
-    if len(parts) != len(_open(path, name, header_only=True).parts) or not all(part.channels for part in parts):
-        raise _damaged(name)
-    channels: dict[str, np.ndarray] = {}
-    for part in parts:
-        prefix = part.header.get("name", "")
-        for key, channel in part.channels.items():
-            full = key if not prefix or key.startswith(prefix) or "." in key else f"{prefix}.{key}"
-            channels.setdefault(full, _whole_picture(channel.pixels, part.header, name))
-    return channels
+    return {full: pixels for full, (pixels, _) in _read(path, name or path.name).items()}
 
 
 def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     """The depth channel as H x W float32, exactly as stored (Blender's background is 1e10).
 
-    Raises UserError, naming the channels there are, if none is depth.
+    A picture with pixels that are not square comes out as `read_exr_header` measures it: pixels are repeated. Raises
+    UserError, naming the channels there are, if none is planar depth.
     """
-    channels = read_exr_channels(path, name)
-    for last in _DEPTH_NAMES:
-        keys = [key for key in sorted(channels) if key.rsplit(".", 1)[-1].upper() == last]
-        if last == "Z":
-            # Beside an X, a Z belongs to a normal, a position or a motion vector.
-            keys = [key for key in keys if f"{key[:-1]}{'X' if key[-1] == 'Z' else 'x'}" not in channels]
-        # A colour image's V, Y or R is depth only if its layer is named so or the file has nothing else.
-        named = [key for key in keys if "depth" in key.rpartition(".")[0].lower()]
-        if keys and (last in ("Z", "DEPTH") or len(channels) == 1 or _is_grey(channels)):
-            return channels[keys[0]].astype(np.float32)
-        if named and last != "R":
-            return channels[named[0]].astype(np.float32)
+    name = name or path.name
+    read = _read(path, name)
+    found = depth_channels(list(read), is_grey=_is_grey({key: pixels for key, (pixels, _) in read.items()}))
+    if found:
+        pixels, header = read[found[0]]
+        return with_square_pixels(pixels.astype(np.float32), _pixel_aspect(header))
+    bent = any(not is_planar(key) for key in read)
     raise UserError(
-        f"{name or path.name} has no depth channel; it has {', '.join(sorted(channels))}.",
-        advice="Enable the Z pass of the view layer and render to OpenEXR MultiLayer.",
+        f"{name} has no depth channel; it has {', '.join(sorted(read))}.",
+        advice="Enable the Z pass of the view layer and render to OpenEXR MultiLayer."
+        + (" Mist, Denoising Depth and the like are not distances along the camera's axis." if bent else ""),
     )
+
+
+def depth_note(path: Path, name: str = "") -> str:
+    """Which of several depth layers `read_exr_depth` takes, for the artist; "" if there is one. Reads the header."""
+    names = [full for part in _flat_parts(_open(path, name, header_only=True), name) for full in _full_names(part)]
+    found = depth_channels(names, is_grey=False)
+    if len(found) < 2:
+        return ""
+    return f"The EXR has several depth channels ({', '.join(found[:6])}); {found[0]} is used."
 
 
 def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray | None]:
-    """Colour as H x W x 3 float32 linear, as stored, and alpha as H x W float32 or None.
+    """Colour as H x W x 3 float32 linear with BT.709 primaries, and alpha as H x W float32 or None.
 
-    Of several layers, reads the one named Combined, else the first. Raises UserError if there is no R, G, B or Y.
+    Of several layers it reads the one that `read_exr_header` names. Raises UserError if there is no R, G, B or Y.
     """
-    channels = read_exr_channels(path, name)
-    layers = sorted({key.rpartition(".")[0] for key in channels}, key=lambda layer: ("Combined" not in layer, layer))
-    for layer in layers:
-        prefix = f"{layer}." if layer else ""
-        rgb = [channels.get(f"{prefix}{letter}") for letter in "RGB"]
-        if any(channel is None for channel in rgb):
-            rgb = [channels.get(f"{prefix}Y")] * 3
-        if all(channel is not None for channel in rgb):
-            alpha = channels.get(f"{prefix}A")
-            colour = np.stack([np.asarray(channel, np.float32) for channel in rgb], axis=-1)
-            return colour, None if alpha is None else alpha.astype(np.float32)
-    raise UserError(
-        f"{name or path.name} has no colour; its channels are {', '.join(sorted(channels))}.",
-        advice="Give images with R, G and B channels as the clip, and depth as geometry files.",
-    )
+    name = name or path.name
+    read = _read(path, name)
+    layers = picture_layers(list(read))
+    if not layers:
+        raise UserError(
+            f"{name} has no colour; its channels are {', '.join(sorted(read))}.",
+            advice="Give images with R, G and B channels as the clip, and depth as geometry files.",
+        )
+    letters = layers_of(list(read))[layers[0]]
+    channels = {letter: np.asarray(read[full][0], np.float32) for letter, full in letters.items()}
+    chromaticities = _chromaticities(read[next(iter(letters.values()))][1])
+    if {"R", "G", "B"} <= set(channels):
+        colour = np.stack([channels[letter] for letter in "RGB"], axis=-1)
+    elif {"RY", "BY"} <= set(channels):
+        colour = from_luminance(channels["Y"], channels["RY"], channels["BY"], chromaticities)
+    else:
+        return np.stack([channels["Y"]] * 3, axis=-1), channels.get("A")
+    matrix = to_bt709(chromaticities)
+    return colour if matrix is None else colour @ matrix.T, channels.get("A")
 
 
 def write_exr_depth(path: Path, depth: np.ndarray) -> None:
@@ -113,6 +143,77 @@ def _open(path: Path, name: str, *, header_only: bool) -> OpenEXR.File:
         return OpenEXR.File(str(path), separate_channels=True, header_only=header_only)
     except (RuntimeError, ValueError, OSError) as error:
         raise _damaged(name) from error
+
+
+def _flat_parts(file: OpenEXR.File, name: str) -> list[Any]:
+    """The parts without deep ones. Raises UserError if there are no others."""
+    parts = [part for part in file.parts if _storage(part) not in _DEEP]
+    if not parts:
+        raise UserError(
+            f"{name} is a deep EXR, with several samples a pixel, which cannot be read.",
+            advice="Flatten it (DeepToImage in Nuke) or render it without deep data.",
+        )
+    return parts
+
+
+def _storage(part: Any) -> str:
+    return str(getattr(part.header.get("type"), "name", ""))
+
+
+def _full_names(part: Any) -> list[str]:
+    """The channels' names with the part's before them, by the header alone."""
+    return [_full_name(channel.name, part.header) for channel in part.header["channels"]]
+
+
+def _full_name(key: str, header: Mapping[str, Any]) -> str:
+    prefix = header.get("name", "")
+    return key if not prefix or key.startswith(prefix) or "." in key else f"{prefix}.{key}"
+
+
+def _read(path: Path, name: str) -> dict[str, tuple[np.ndarray, Mapping[str, Any]]]:
+    """Full name -> (H x W of the whole picture, its part's header) of every channel that is not deep."""
+    # Deep parts are told by the header, because reading them takes long.
+    headers = _open(path, name, header_only=True)
+    _flat_parts(headers, name)
+    file = _open(path, name, header_only=False)
+    # Of a truncated file OpenEXR only warns, and leaves out the parts it could not read.
+    if len(file.parts) != len(headers.parts) or not all(part.channels for part in file.parts):
+        raise _damaged(name)
+    channels: dict[str, tuple[np.ndarray, Mapping[str, Any]]] = {}
+    for part in _flat_parts(file, name):
+        for key, channel in part.channels.items():
+            pixels = channel.pixels
+            if (channel.xSampling, channel.ySampling) != (1, 1):
+                pixels = _full_sampling(pixels, channel.xSampling, channel.ySampling, part.header)
+            whole = _whole_picture(pixels, part.header, name)
+            channels.setdefault(_full_name(key, part.header), (whole, part.header))
+    return channels
+
+
+def _full_sampling(pixels: np.ndarray, x: int, y: int, header: Mapping[str, Any]) -> np.ndarray:
+    """Chroma of every second pixel, interpolated to every pixel of the data window."""
+    _, _, width, height = _window(header, "dataWindow")
+    columns, rows = np.arange(width) / x, np.arange(height) / y
+    wide = np.stack([np.interp(columns, np.arange(pixels.shape[1]), row) for row in pixels.astype(np.float32)])
+    below = np.minimum(rows.astype(int) + 1, len(wide) - 1)
+    above = np.minimum(rows.astype(int), len(wide) - 1)
+    share = (rows - above)[:, None].clip(0, 1).astype(np.float32)
+    return (wide[above] * (1 - share) + wide[below] * share).astype(np.float32)
+
+
+def _chromaticities(header: Mapping[str, Any]) -> tuple[float, ...] | None:
+    values = header.get("chromaticities")
+    return None if values is None or len(values) != 8 else tuple(float(value) for value in values)
+
+
+def _pixel_aspect(header: Mapping[str, Any]) -> float:
+    """1 if the header's is no sensible one."""
+    aspect = float(header.get("pixelAspectRatio", 1.0))
+    return aspect if 0.1 <= aspect <= 10 and abs(aspect - 1) > 1e-3 else 1.0
+
+
+def _shown(layer: str) -> str:
+    return layer or "plain R, G, B"
 
 
 def _window(header: Mapping[str, Any], which: str) -> tuple[int, int, int, int]:

@@ -70,3 +70,21 @@ def plan_framing(source_width: int, source_height: int, width: int | None, heigh
             crop_height = max(1, round(source_width / target_aspect))
     left, top = (source_width - crop_width) // 2, (source_height - crop_height) // 2
     return Framing(source_width, source_height, (left, top, crop_width, crop_height), width, height)
+
+
+def square_size(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
+    """(width, height) with square pixels: one of the two grows."""
+    if pixel_aspect >= 1:
+        return max(1, round(width * pixel_aspect)), height
+    return width, max(1, round(height / pixel_aspect))
+
+
+def with_square_pixels(values: np.ndarray, pixel_aspect: float) -> np.ndarray:
+    """... x H x W repeated, never blended, to the size with square pixels."""
+    height, width = values.shape[-2:]
+    new_width, new_height = square_size(width, height, pixel_aspect)
+    if (new_width, new_height) == (width, height):
+        return values
+    columns = ((np.arange(new_width) + 0.5) * width / new_width).astype(int)
+    rows = ((np.arange(new_height) + 0.5) * height / new_height).astype(int)
+    return np.ascontiguousarray(values[..., rows, :][..., columns])

@@ -3,48 +3,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from reangle.errors import UserError
-from reangle.media.exr import exr_size, read_exr_image
+from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
+from reangle.media.image_headers import jpeg_coding, jpeg_size, orientation, png_size, turned_upright
 from reangle.media.sniff import Kind
 
-# JPEG start-of-frame markers: C0 to CF without DHT, JPG and DAC.
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_TURNS_SIDES = (5, 6, 7, 8)
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def image_size(name: str, path: Path, kind: Kind) -> tuple[int, int]:
-    """(width, height) from the header, without decoding. Raises UserError for a damaged header."""
+@dataclass(frozen=True)
+class ImageHeader:
+    """An image without its pixels. width, height: upright, with square pixels. turned: EXIF's orientation, 1 to 8.
+
+    layer: of an EXR, as in `ExrHeader`. notes: for the artist.
+    """
+
+    width: int
+    height: int
+    pixel_aspect: float = 1.0
+    turned: int = 1
+    layer: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_image_header(name: str, path: Path, kind: Kind) -> ImageHeader:
+    """Read without decoding. Raises UserError for a damaged header."""
     if kind == "exr":
-        return exr_size(path, name)
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    if kind == "png" and len(head) >= 24:
-        return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    at = 2
-    while kind == "jpeg" and at + 9 <= len(head) and head[at] == 0xFF:
-        if head[at + 1] in _JPEG_FRAMES:
-            return int.from_bytes(head[at + 7 : at + 9], "big"), int.from_bytes(head[at + 5 : at + 7], "big")
-        at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    raise _damaged(name)
+        exr = read_exr_header(path, name)
+        return ImageHeader(exr.width, exr.height, exr.pixel_aspect, layer=exr.layer, notes=exr.notes)
+    size = png_size(path) if kind == "png" else jpeg_size(path) or _size_by_decoder(path)
+    if size is None or 0 in size:
+        raise _damaged(name)
+    turned = orientation(path, kind)
+    width, height = size[::-1] if turned in _TURNS_SIDES else size
+    return ImageHeader(width, height, turned=turned)
 
 
 def read_working_image(name: str, path: Path, kind: Kind, framing: Framing) -> tuple[np.ndarray, np.ndarray | None]:
-    """One image at the working size: H x W x 3 uint8 RGB, and H x W uint8 alpha or None."""
+    """One image upright at the working size: H x W x 3 uint8 RGB, and H x W uint8 alpha or None."""
     if kind == "exr":
         colour, alpha = read_exr_image(path, name)
         colour = np.nan_to_num(colour, nan=0.0, posinf=65504.0, neginf=0.0)
         if alpha is not None:
+            alpha = np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
             # EXR colour is multiplied by alpha; PNG colour is not.
             colour = colour / np.where(alpha > 1e-4, alpha, 1)[..., None]
             alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
         colour = framing.apply(colour)
         return linear_to_srgb(colour), alpha
-    pixels = _decode(name, path)
+    pixels = turned_upright(_decode(name, path, kind), orientation(path, kind))
     if pixels.dtype == np.uint16:
         pixels = np.rint(framing.apply(pixels.astype(np.float32)) / 257).clip(0, 255).astype(np.uint8)
     else:
@@ -62,16 +79,66 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     return np.rint(255 * encoded).astype(np.uint8)
 
 
-def _decode(name: str, path: Path) -> np.ndarray:
-    """BGR(A) or grey, 8 or 16 bit."""
-    try:
-        # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise _damaged(name) from error
+def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
+    """BGR(A) or grey, 8 or 16 bit, as stored."""
+    # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
+    data = np.fromfile(path, np.uint8)
+    pixels = _decoded(data)
+    # Zeros at the end, where a copy ended early, are read as picture.
+    if kind == "jpeg" and (pixels is None or data[-1] == 0):
+        pixels = _without_end_marker(data.tobytes())
+    if kind == "png" and pixels is None:
+        pixels = _without_end_chunk(data.tobytes())
+    if pixels is None and kind == "jpeg" and (coding := jpeg_coding(path)):
+        raise UserError(
+            f"{name} is a JPEG with {coding}, which cannot be read here.",
+            advice="Convert it to PNG or to a usual JPEG.",
+        )
     if pixels is None:
         raise _damaged(name)
     return pixels
+
+
+def _decoded(data: np.ndarray) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+
+
+def _without_end_marker(data: bytes) -> np.ndarray | None:
+    """The picture of a JPEG that only lacks its end marker, as webcams write them; None if picture is missing.
+
+    All of it is there if more bits behind the data do not change the picture.
+    """
+    bare = data.rstrip(b"\0")
+    if bare.endswith(b"\xff"):
+        # FF 00 is a byte of the picture; FF alone is half an end marker.
+        bare = bare[:-1] if bare == data else data[: len(bare) + 1]
+    first, second = (_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200))
+    return first if first is not None and second is not None and np.array_equal(first, second) else None
+
+
+def _without_end_chunk(data: bytes) -> np.ndarray | None:
+    """The picture of a PNG that only lacks its end; None if picture is missing."""
+    at = 8
+    while at + 12 <= len(data) and at + 12 + int.from_bytes(data[at : at + 4], "big") <= len(data):
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    whole = data[:at] + _PNG_END
+    try:
+        with Image.open(BytesIO(whole), formats=("PNG",)) as image:
+            image.load()  # OpenCV does not say if rows are missing
+    except Exception:  # Pillow raises errors of many kinds for damaged files
+        return None
+    return _decoded(np.frombuffer(whole, np.uint8))
+
+
+def _size_by_decoder(path: Path) -> tuple[int, int] | None:
+    try:
+        with Image.open(path, formats=("JPEG",)) as image:
+            return image.size
+    except Exception:  # Pillow raises errors of many kinds for damaged files
+        return None
 
 
 def _damaged(name: str) -> UserError:

@@ -21,12 +21,15 @@ from av.video.stream import VideoStream
 
 from reangle.errors import UserError
 from reangle.media.colour import HDR_TRANSFERS, has_alpha, matrix_of
+from reangle.media.framing import square_size
 from reangle.media.lens import focal_of_movie
-from reangle.media.sniff import Kind
+from reangle.media.sniff import Kind, riff_is_whole
 
-MAX_SECONDS = 4 * 3600
+MAX_PACKETS = 2_000_000
+"""Most frames that are counted: 18 hours at 30 a second."""
 MAX_CODED_SIDE = 8192 + 64  # codecs pad to whole blocks
 _FORMATS = {"mov": "mov", "matroska": "matroska", "avi": "avi", "mpegts": "mpegts"}
+_NO_MOVIE = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 _WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 
 
@@ -34,16 +37,17 @@ _WIDE_PRIMARIES = {9: "BT.2020", 11: "DCI-P3", 12: "Display P3"}
 class MovieScan:
     """A movie's properties, from its packets and its first frame.
 
-    times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks.
-    declared_frames: the container's frame count without hidden frames, or None. turn: 2 x 2 part of the display
-    matrix. width, height: upright with square pixels. decoder: replaces FFmpeg's choice unless "". counted: times come
-    from counting frames. focal_35mm: as in `ClipInfo`.
+    times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks. rates: frames
+    per second that the header names, which may be false. declared_frames: the container's frame count without hidden
+    frames, or None. turn: 2 x 2 part of the display matrix. width, height: upright with square pixels. decoder:
+    replaces FFmpeg's choice unless "". counted: times come from counting frames. focal_35mm, pixel_aspect: as in
+    `ClipInfo`. coded_size: width and height of the first frame as it is stored.
     """
 
     times: tuple[Fraction, ...]
     pts: tuple[int, ...]
     time_base: Fraction
-    rate: Fraction | None
+    rates: tuple[Fraction, ...]
     declared_frames: int | None
     width: int
     height: int
@@ -51,18 +55,14 @@ class MovieScan:
     decoder: str
     counted: bool
     focal_35mm: float | None
+    pixel_aspect: float
+    coded_size: tuple[int, int]
     notes: tuple[str, ...]
 
 
 def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
     """Read every packet and decode the first frame. Raises UserError if there is no video or it is over the limits."""
     with _open(name, path, kind) as (container, stream):
-        seconds = (container.duration or 0) / av.time_base
-        if seconds > MAX_SECONDS:
-            raise UserError(
-                f"{name} is {seconds / 3600:.1f} hours long; at most {MAX_SECONDS // 3600} hours can be read.",
-                advice="Cut out the part you need.",
-            )
         if max(stream.width, stream.height) > MAX_CODED_SIDE:
             raise UserError(
                 f"{name} is {stream.width} x {stream.height}, larger than 8K.", advice="Make a smaller copy of it."
@@ -70,45 +70,56 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         time_base = stream.time_base or Fraction(1, av.time_base)
         declared = stream.frames
         focal_35mm = focal_of_movie(stream.metadata, container.metadata)
-        rate = stream.average_rate or stream.guessed_rate
+        rates = tuple(one for one in (stream.average_rate, stream.guessed_rate, stream.base_rate) if one)
         sar = stream.sample_aspect_ratio or Fraction(1)
         # FFmpeg's own VP8 and VP9 decoders drop the alpha plane; libvpx decodes it.
         decoder = ""
         if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
             decoder = "libvpx" if stream.codec_context.name == "vp8" else "libvpx-vp9"
+        tracks_note = _tracks_note(name, container, stream)
         ticks: list[int | None] = []
         hidden = 0
         for packet in _packets(container, stream):
-            # Frames hidden by an edit list are decoded because others depend on them, and never shown.
-            if packet.is_discard:
+            # Frames hidden by an edit list are decoded because others depend on them, and never shown. Empty packets
+            # say that the picture before stays.
+            if packet.is_discard or (not packet.size and packet.dts is not None):
                 hidden += 1
             elif packet.size:
-                ticks.append(packet.pts if packet.pts is not None else packet.dts)
+                # AVI counts frames, those that were dropped, too. FFmpeg's pts are out of order where frames are coded
+                # out of order.
+                ticks.append(packet.dts if kind == "avi" or packet.pts is None else packet.pts)
+            if len(ticks) > MAX_PACKETS:
+                raise UserError(
+                    f"{name} has more than {MAX_PACKETS} frames, which is too long to read.",
+                    advice="Cut out the part you need.",
+                )
     if not ticks:
         raise _no_video(name, "its video track is empty")
     first = _first_frame(name, path, kind, decoder)
     known = sorted({tick for tick in ticks if tick is not None})
     notes = []
     repeated = len(known) < len(ticks)
-    # AVI stores no times; FFmpeg's substitutes are out of order where frames are coded out of order.
     counted = repeated or kind == "avi"
-    if counted:
-        step = 1 / (rate or Fraction(24)) / time_base
-        known = [round(index * step) for index in range(len(ticks))]
     if repeated:
+        step = 1 / (rates[0] if rates else Fraction(24)) / time_base
+        known = [round(index * step) for index in range(len(ticks))]
         notes.append(f"{name} lacks times for some frames; its frame rate is used instead.")
     turn, turn_note = _turn(first)
     width, height = first.width, first.height
-    if sar not in (0, 1):
-        notes.append(f"Pixels are {float(sar):.3f} times as wide as high; the picture is resized to square pixels.")
-        width, height = (round(width * sar), height) if sar > 1 else (width, round(height / sar))
+    aspect = float(sar) if sar > 0 else 1.0
+    if aspect != 1:
+        notes.append(square_pixels_note(aspect))
+        width, height = square_size(width, height, aspect)
     if not round(turn[0, 0]):
-        width, height = height, width
+        width, height, aspect = height, width, 1 / aspect
+    if kind == "avi" and declared and riff_is_whole(path):
+        # Dropped frames at the end leave no trace but in the number of frames.
+        declared = len(ticks) + hidden
     return MovieScan(
         times=tuple((tick - known[0]) * time_base for tick in known),
         pts=tuple(known),
         time_base=time_base,
-        rate=rate,
+        rates=rates,
         declared_frames=declared - hidden if declared else None,
         width=width,
         height=height,
@@ -116,7 +127,9 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         decoder=decoder,
         counted=counted,
         focal_35mm=focal_35mm,
-        notes=(*notes, *turn_note, *_colour_notes(first)),
+        pixel_aspect=aspect,
+        coded_size=(first.width, first.height),
+        notes=(*tracks_note, *notes, *turn_note, *_colour_notes(first)),
     )
 
 
@@ -144,8 +157,24 @@ def _numbered(
         for frame in _decoded(container, stream, scan.decoder):
             number = last + 1 if scan.counted or frame.pts is None else bisect_left(scan.pts, frame.pts)
             if last < number < len(scan.pts):
+                _check_size(name, number, frame, scan)
                 yield number, frame
                 last = number
+
+
+def _check_size(name: str, number: int, frame: VideoFrame, scan: MovieScan) -> None:
+    """Refuse a frame of another shape than the first one's; one of the same shape is resized like the others."""
+    width, height = scan.coded_size
+    if abs(frame.width * height / (frame.height * width) - 1) > 0.02:
+        other = f"{frame.width} x {frame.height}"
+        raise UserError(
+            f"The picture of {name} changes from {width} x {height} to {other} at frame {number}.",
+            advice="Use the frames before it, or cut the part that you need into a movie of its own.",
+        )
+
+
+def square_pixels_note(aspect: float) -> str:
+    return f"Pixels are {aspect:.3f} times as wide as high; the picture is resized to square pixels."
 
 
 def _first_frame(name: str, path: Path, kind: Kind, decoder: str) -> VideoFrame:
@@ -170,7 +199,7 @@ def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, V
     except FFmpegError as error:
         raise _no_video(name, "its index is missing or damaged") from error
     with container:
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        streams = _video_streams(container)
         if not streams:
             raise _no_video(name, "it has only sound" if container.streams.audio else "it has no video track")
         if streams[0].codec_context is None:
@@ -180,6 +209,25 @@ def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, V
             )
         streams[0].thread_type = "AUTO"
         yield container, streams[0]
+
+
+def _video_streams(container: InputContainer) -> list[VideoStream]:
+    """The video tracks, that which players show first: one that can be decoded, marked as default, the largest."""
+
+    def rank(stream: VideoStream) -> tuple[bool, bool, int]:
+        codec: Any = stream.codec_context
+        area = stream.width * stream.height if codec is not None else 0
+        return codec is None, not stream.disposition & Disposition.default, -area
+
+    return sorted((one for one in container.streams.video if not one.disposition & _NO_MOVIE), key=rank)
+
+
+def _tracks_note(name: str, container: InputContainer, used: VideoStream) -> list[str]:
+    streams = sorted(_video_streams(container), key=lambda stream: stream.index)
+    if len(streams) < 2:
+        return []
+    number = [stream.index for stream in streams].index(used.index) + 1
+    return [f"{name} has {len(streams)} video tracks; number {number} ({used.width} x {used.height}) is used."]
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Any]:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,18 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from reangle.contract import MAX_FRAMES, MAX_SIDE
+from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
-from reangle.media.images import image_size
+from reangle.media.image_headers import header_notes
+from reangle.media.images import ImageHeader, read_image_header
 from reangle.media.lens import focal_of_image
-from reangle.media.movie import MovieScan, scan_movie
+from reangle.media.movie import MovieScan, scan_movie, square_pixels_note
 from reangle.media.sniff import IMAGES, Kind, sniff
 
 MAX_WORKING_PIXELS = 1_000_000_000
 """Largest frames x width x height: every later stage holds the whole clip in memory."""
 MAX_FILE_BYTES = 64 << 30
 DEFAULT_IMAGE_FPS = Fraction(24)
-
-_LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.DOTALL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,8 @@ class ClipInfo:
     width, height: upright, with square pixels. frames: their number. declared_frames: the number in the file's
     header, or None. fps: exact; nominal if `fps_is_variable`. timestamps: seconds from the first frame,
     one per frame. focal_35mm: the focal length in millimetres that the camera wrote, for a picture 36 mm
-    wide, or None. scan: what a movie needs to be decoded; None for images.
+    wide, or None. scan: what a movie needs to be decoded; None for images. pixel_aspect: width of a
+    stored pixel, upright, by its height.
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -49,6 +49,7 @@ class ClipInfo:
     notes: tuple[str, ...]
     focal_35mm: float | None = None
     scan: MovieScan | None = None
+    pixel_aspect: float = 1.0
 
     @property
     def name(self) -> str:
@@ -78,17 +79,14 @@ def probe_clip(files: Sequence[tuple[str, Path]], fps: float | None = None) -> C
 
 
 def exact_fps(fps: float) -> Fraction:
-    """A frame rate as a fraction; 23.976, 29.97 and the like become n x 1000 / 1001."""
+    """A frame rate above 0 as a fraction; 23.976, 29.97 and the like become n x 1000 / 1001."""
     whole = round(fps)
     if whole and abs(fps - whole) > 1e-6 and abs(fps - whole * 1000 / 1001) < 0.005:
         return Fraction(whole * 1000, 1001)
+    if fps < 1:
+        # Of time lapses the seconds from frame to frame are the plain number.
+        return 1 / (Fraction(1) / Fraction(fps)).limit_denominator(1000)
     return Fraction(fps).limit_denominator(1000)
-
-
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts frame2 before frame10."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
 
 
 def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipInfo:
@@ -120,44 +118,49 @@ def _probe_movie(file: tuple[str, Path], kind: Kind, fps: float | None) -> ClipI
         notes=tuple(notes),
         focal_35mm=scan.focal_35mm,
         scan=scan,
+        pixel_aspect=scan.pixel_aspect,
     )
 
 
 def _rate(scan: MovieScan) -> tuple[Fraction, bool]:
     """(nominal frame rate, whether the frames are unevenly spaced)."""
     if len(scan.times) < 2:
-        return scan.rate or DEFAULT_IMAGE_FPS, False
+        return scan.rates[0] if scan.rates else DEFAULT_IMAGE_FPS, False
     gaps = np.array([float(later - earlier) for earlier, later in pairwise(scan.times)])
     usual = float(np.median(gaps))
     # Containers round times to their clock: 1 ms in Matroska.
     uneven = np.abs(gaps - usual).max() > max(2.01 * float(scan.time_base), 0.02 * usual)
-    average = exact_fps((len(scan.times) - 1) / float(scan.times[-1] - scan.times[0]))
-    if not uneven and scan.rate and abs(float(scan.rate) * usual - 1) < 0.1:
-        return scan.rate, False
-    return average, bool(uneven)
+    average = (len(scan.times) - 1) / float(scan.times[-1] - scan.times[0])
+    # A false duration, such as that of the last frame, makes a header's rate false; the frames' times are not.
+    tolerance = max(2e-4, 2 * float(scan.time_base / (scan.times[-1] - scan.times[0])))
+    named = [rate for rate in scan.rates if abs(float(rate) / average - 1) <= tolerance]
+    return (named[0] if named and not uneven else exact_fps(average)), bool(uneven)
 
 
 def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | None) -> ClipInfo:
-    files = tuple(sorted(files, key=lambda file: natural_key(file[0])))
+    files = tuple(files[at] for at in frame_order([name for name, _ in files]))
     _check_gaps([name for name, _ in files])
     for name, path in files:
         if (other := sniff(name, path)) != kind:
             raise UserError(
                 f"{name} is {other} while {files[0][0]} is {kind}.", advice="Keep one kind of image in the sequence."
             )
-    width, height = image_size(*files[0], kind)
-    for name, path in files:
-        size = image_size(name, path, kind)
-        if size != (width, height):
-            raise UserError(
-                f"{name} is {size[0]} x {size[1]} while {files[0][0]} is {width} x {height}.",
-                advice="All images of a sequence must have one size.",
-            )
+    headers = [read_image_header(name, path, kind) for name, path in files]
+    width, height = headers[0].width, headers[0].height
+    for (name, _), header in zip(files, headers, strict=True):
+        _check_alike(name, header, files[0][0], headers[0])
     _check_side(files[0][0], width, height)
     rate = exact_fps(fps) if fps else DEFAULT_IMAGE_FPS
     notes = [] if fps or len(files) == 1 else [f"The images have no frame rate; {DEFAULT_IMAGE_FPS} fps is assumed."]
     if kind == "exr":
         notes.append("EXR colours are read as linear light and shown as sRGB; values above white are clipped.")
+    else:
+        notes += header_notes(files[0][1])
+    notes += headers[0].notes
+    if headers[0].pixel_aspect != 1:
+        notes.append(square_pixels_note(headers[0].pixel_aspect))
+    if turned := sum(header.turned != 1 for header in headers):
+        notes.append(f"{turned} of {len(files)} images are marked as turned (EXIF orientation); that is applied.")
     return ClipInfo(
         files=files,
         kind=kind,
@@ -170,7 +173,22 @@ def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | No
         timestamps=np.arange(len(files)) / float(rate),
         notes=tuple(notes),
         focal_35mm=focal_of_image(files[0][1]),
+        pixel_aspect=headers[0].pixel_aspect,
     )
+
+
+def _check_alike(name: str, header: ImageHeader, first_name: str, first: ImageHeader) -> None:
+    """Refuse an image of another size, or an EXR whose picture is another layer."""
+    if (header.width, header.height) != (first.width, first.height):
+        raise UserError(
+            f"{name} is {header.width} x {header.height} while {first_name} is {first.width} x {first.height}.",
+            advice="All images of a sequence must have one size.",
+        )
+    if header.layer != first.layer:
+        raise UserError(
+            f"The picture of {name} is layer {header.layer!r}, that of {first_name} is {first.layer!r}.",
+            advice="Keep the images of one render in the sequence.",
+        )
 
 
 def _check_side(name: str, width: int, height: int) -> None:
@@ -182,11 +200,10 @@ def _check_side(name: str, width: int, height: int) -> None:
 
 
 def _check_gaps(names: Sequence[str]) -> None:
-    """Refuse a sequence whose numbers skip or repeat. Names without numbers are accepted."""
-    matches = [_LAST_NUMBER.search(Path(name).stem) for name in names]
-    if len(names) < 2 or any(match is None for match in matches):
+    """Refuse a sequence, in order, whose numbers skip or repeat. Names without numbers are accepted."""
+    numbers = frame_numbers(names) if len(names) > 1 else None
+    if numbers is None:
         return
-    numbers = [int(match.group()) for match in matches if match]
     for (before, after), name in zip(pairwise(numbers), names[1:], strict=True):
         if after > before + 1:
             missing = f"{before + 1}" if after == before + 2 else f"{before + 1} to {after - 1}"

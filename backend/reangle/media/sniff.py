@@ -59,3 +59,19 @@ def sniff(name: str, path: Path) -> Kind:
             advice="Give the movie itself; playlists are refused because they can name any file of this computer.",
         )
     raise UserError(f"{name} is not a movie or an image that Reangle can read.", advice=_ADVICE)
+
+
+def riff_is_whole(path: Path) -> bool:
+    """Whether a RIFF file, such as an AVI, is as long as its headers say."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(8)
+            if head[:4] != b"RIFF":
+                break
+            at += 8 + int.from_bytes(head[4:], "little")
+            if at > size:
+                return False
+            at += at % 2
+    return True

@@ -22,7 +22,7 @@ class DecodeParams:
 
 DECODE = StageSpec(
     kind="decode",
-    version=2,
+    version=3,
     params=DecodeParams,
     files=("clip",),
     writes=DecodedClip,

@@ -18,12 +18,13 @@ def decode(context: DecodeContext) -> None:
     context.report(0.0, "")
     info = probe_clip(context.files["clip"], params.fps)
     chosen = select(info, params.start, params.frames, params.width, params.height)
-    repeated = 0
+    repeated = resized = 0
     with ExitStack() as writers:
         frames = writers.enter_context(ImageWriter(context.out.frames))
         alpha: ImageWriter | None = None
         for done, frame in enumerate(decode_frames(info, chosen), start=1):
             repeated += frame.held
+            resized += frame.resized
             if done == 1 and frame.alpha is not None:
                 alpha = writers.enter_context(ImageWriter(context.out.alpha))
             frames.add(frame.rgb)
@@ -34,6 +35,9 @@ def decode(context: DecodeContext) -> None:
     if repeated:
         decoded = chosen.count - repeated
         notes.append(f"{decoded} of {chosen.count} frames could be decoded; the others repeat their neighbour.")
+    if resized:
+        notes.append(f"{resized} of {chosen.count} frames have another size than the first; they are resized.")
+    names = [name for name, _ in info.files] if info.scan is None else []
     context.out.write_metadata(
         ClipMetadata(
             fps=float(info.fps),
@@ -47,6 +51,8 @@ def decode(context: DecodeContext) -> None:
             source_crop=chosen.framing.crop,
             source_frames=info.frames,
             focal_35mm=info.focal_35mm,
+            pixel_aspect=info.pixel_aspect,
+            image_names=tuple(names[chosen.start : chosen.start + chosen.count]),
             start=chosen.start,
             frames=chosen.count,
             has_alpha=alpha is not None,

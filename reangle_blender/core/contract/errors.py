@@ -5,6 +5,11 @@
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with ? for what a file's name that is not UTF-8 leaves in it, which JSON and Blender refuse."""
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
 class UserError(Exception):
     """An error that the user can correct.
 
@@ -12,9 +17,9 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, *, advice: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.advice = advice
+        self.message = printable(message)
+        self.advice = printable(advice)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}".strip()

@@ -10,11 +10,11 @@ import numpy as np
 
 from reangle.contract.file_kinds import COLMAP_FILES
 from reangle.errors import UserError
-from reangle.folders import Distortion
+from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.camera.still import still_camera
 from reangle.geometry.camera_files import CameraTrack, read_camera_json, relative_to_first
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.clip_match import K_of_frames, for_each_frame, motion_of, used_area, used_part
+from reangle.geometry.clip_match import K_of_frames, for_each_frame, has_stored_pixels, motion_of, used_area, used_part
 from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
 from reangle.geometry.footage import Footage
@@ -24,7 +24,7 @@ from reangle.weights.licences import OWN_FILES
 
 def provide(footage: Footage, context: CameraContext) -> ClipCamera:
     """Without a camera file the camera stands still. See `reangle.geometry.provider.CameraProvider`."""
-    track = read_camera(context.files.get("geometry", ()))
+    track = read_camera(context.files.get("geometry", ()), footage.metadata)
     fov = context.params.horizontal_fov_deg
     if track is None:
         return still_camera(footage, fov, ("Camera: static, since there is no camera file.",))
@@ -59,6 +59,11 @@ def distortion_of_frames(track: CameraTrack, footage: Footage) -> Distortion | N
     if track.distortion is None:
         return None
     left, top, width, height = used_area("The camera file is for", track.width, track.height, footage)
+    if has_stored_pixels(track.width, track.height, footage):
+        raise UserError(
+            f"The camera file's lens bends frames of {track.width} x {track.height}, whose pixels are not square.",
+            advice=f"Solve frames of {footage.width} x {footage.height} with square pixels.",
+        )
     lens = pycolmap.Camera(
         model=track.distortion.model, width=track.width, height=track.height, params=list(track.distortion.params)
     )
@@ -69,7 +74,7 @@ def distortion_of_frames(track: CameraTrack, footage: Footage) -> Distortion | N
     return Distortion(model=lens.model_name, params=tuple(lens.params))
 
 
-def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
+def read_camera(files: Sequence[tuple[str, Path]], clip: ClipMetadata) -> CameraTrack | None:
     """The camera among the uploaded files (name, path); None if there is none, UserError if there are two."""
     colmap = {name: path for name, path in files if name.lower() in COLMAP_FILES}
     jsons = [(name, path) for name, path in files if PurePath(name).suffix.lower() == ".json"]
@@ -80,4 +85,4 @@ def read_camera(files: Sequence[tuple[str, Path]]) -> CameraTrack | None:
         )
     if jsons:
         return read_camera_json(*jsons[0])
-    return read_colmap(colmap) if colmap else None
+    return read_colmap(colmap, clip) if colmap else None

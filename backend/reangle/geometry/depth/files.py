@@ -4,31 +4,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
 from reangle.contract.file_kinds import is_depth_map
+from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
-from reangle.geometry.camera_files import PLAIN_PNG, PngDepth, natural_key
+from reangle.geometry.camera_files import PLAIN_PNG, CameraTrack, PngDepth
 from reangle.geometry.clip_camera import ClipCamera
-from reangle.geometry.clip_match import for_each_frame, same_shape, used_area, used_part
+from reangle.geometry.clip_match import for_each_frame, has_stored_pixels, same_shape, used_area, used_part
 from reangle.geometry.depth.depth_maps import read_depth
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import ExactDepth
 from reangle.geometry.spec import DepthContext
+from reangle.media.exr import depth_note
+from reangle.media.framing import square_size, with_square_pixels
+
+_MOST_GAPS = 3
+"""Numbers in the depth maps' names count frames if they span at most this many times as many."""
 
 
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> ExactDepth:
     """Depth at its own size. See `reangle.geometry.provider.DepthProvider`."""
     files = context.files.get("geometry", ())
-    track = read_camera(files)
-    depth, notes = _read_depths(files, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
+    track = read_camera(files, footage.metadata)
+    maps = depth_maps(files)
+    depth, notes = _read_depths(maps, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
+    notes += _exr_notes(maps[0], depth)
     if context.params.depth_files_scale != 1:
         depth *= np.float32(context.params.depth_files_scale)
+    if has_stored_pixels(depth.shape[2], depth.shape[1], footage):
+        depth = with_square_pixels(depth, footage.metadata.pixel_aspect)
     full_height, full_width = depth.shape[1:]
-    if camera.source == "files" and track and not same_shape(track.width, track.height, full_width, full_height):
+    if camera.source == "files" and track and not _same_picture(track, full_width, full_height, footage):
         raise UserError(
             f"The camera file is for {track.width} x {track.height}, but the depth maps are "
             f"{full_width} x {full_height}.",
@@ -50,29 +60,82 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
     )
 
 
+def depth_maps(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """The depth maps of the geometry files, in the order of the frames. Raises UserError if there is none."""
+    maps = [(name, path) for name, path in files if is_depth_map(name)]
+    if not maps:
+        raise UserError(
+            "There is no depth map among the geometry files.",
+            advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
+        )
+    return [maps[at] for at in frame_order([name for name, _ in maps])]
+
+
+def _check_numbers(names: Sequence[str]) -> None:
+    """Refuse depth maps whose numbers skip a few frames: as many as there are frames, they would belong to others."""
+    numbers = frame_numbers(names)
+    if numbers is None or len(numbers) < 3:
+        return
+    steps = np.diff(numbers)
+    span = numbers[-1] - numbers[0] + 1
+    # Numbers far apart are times, and those in equal steps count what there is.
+    if (steps <= 0).any() or len(set(steps)) == 1 or span > _MOST_GAPS * len(numbers):
+        return
+    missing = np.setdiff1d(np.arange(numbers[0], numbers[-1] + 1), numbers)
+    named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    raise UserError(
+        f"The depth maps from {names[0]} to {names[-1]} have gaps: number {named} is missing.",
+        advice="Render or copy the missing depth maps.",
+    )
+
+
+def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
+    """Whether depth maps and images that belong to each other have other numbers of the same range."""
+    depth, images = frame_numbers(names), frame_numbers(footage.metadata.image_names)
+    if depth is None or images is None or depth == images or not set(depth) & set(images):
+        return []
+    return [
+        f"The depth maps are numbered from {depth[0]} and the clip's used images from {images[0]}: "
+        "they belong together in their order."
+    ]
+
+
+def _exr_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
+    """What may be wrong with depth from EXR files. first: name and path of the first one."""
+    name, path = first
+    if PurePath(name).suffix.lower() != ".exr":
+        return []
+    notes = [note] if (note := depth_note(path, name)) else []
+    if 0 < depth.max() <= 1:
+        notes.append(
+            "All depth is between 0 and 1: if it is Mist or depth made to be looked at, the scene comes out bent."
+        )
+    return notes
+
+
+def _same_picture(track: CameraTrack, width: int, height: int, footage: Footage) -> bool:
+    size = track.width, track.height
+    if has_stored_pixels(*size, footage):
+        size = square_size(*size, footage.metadata.pixel_aspect)
+    return same_shape(*size, width, height)
+
+
 def _read_depths(
-    files: Sequence[tuple[str, Path]],
+    chosen: Sequence[tuple[str, Path]],
     png: PngDepth,
     footage: Footage,
     start: int,
     report: Callable[[float, str], None],
 ) -> tuple[np.ndarray, list[str]]:
     """The used frames' depth, T x h x w float32 with 0 for none, and notes."""
-    chosen = sorted(
-        ((name, path) for name, path in files if is_depth_map(name)),
-        key=lambda file: natural_key(file[0]),
-    )
-    if not chosen:
-        raise UserError(
-            "There is no depth map among the geometry files.",
-            advice="Give depth as EXR with a Z pass, 16-bit PNG, or npz.",
-        )
     if len(chosen) == 1:
         depth = read_depth(*chosen[0], png)
         part, notes = used_part(len(depth), footage, start, "depth maps")
         return depth[part], notes
     # Open only the files that are used.
     part, notes = used_part(len(chosen), footage, start, "depth maps")
+    _check_numbers([name for name, _ in chosen])
+    notes += _number_notes([name for name, _ in chosen[part]], footage)
     depth = np.zeros((0, 0, 0), np.float32)
     first_height = first_width = 0
     for index, (name, path) in enumerate(chosen[part]):

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds depth maps and camera files in folders, for the command line."""
+# generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
+"""Finds depth maps and camera files in a folder: one rule for the command line and the add-on."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from reangle.contract.file_kinds import COLMAP_FILES
-from reangle.errors import UserError
-from reangle.geometry.camera_files import natural_key
+from .errors import UserError
+from .file_kinds import COLMAP_FILES
+from .sequences import in_frame_order
+
+_DEPTH_WORD = re.compile(r"(^|[^a-z])(depth|zdepth|z)([^a-z]|$)")
+_NOT_DEPTH_WORD = re.compile(r"denois|mist|normal|confidence")
 
 
 def collect_geometry_files(folder: Path) -> list[Path]:
-    """The depth and camera files in a folder and the folders below, for `--depth files:FOLDER`.
+    """The depth and camera files in a folder and the folders below.
 
     Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
-    preferred. Camera files are taken from the depth's folder, else from the nearest folder above that has some. Raises
-    UserError if there is no depth, or if depth is in several folders.
+    preferred, then those in the folder itself; of several sequences in it, the one named as depth. Hidden files, such
+    as those that a Mac writes beside others, are nobody's depth. Camera files are taken from the depth's folder, else
+    from the nearest folder above that has some. Raises UserError if there is no depth, or if depth is in several
+    folders.
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", advice="Give the folder that holds the depth maps.")
@@ -28,6 +35,7 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         depth = [path for path in depth if path.parent.name.lower() == "depth"] or depth
         if suffixes == (".png",):
             depth = [path for path in depth if _is_deep_png(path)]
+        depth = [path for path in depth if path.parent == folder] or depth
         if depth:
             break
     else:
@@ -39,6 +47,7 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         raise UserError(
             f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
         )
+    depth = _named_depth(depth)
     cameras = _camera_files(paths)
     # Camera files in other folders may be of other cameras.
     above = [one for one in (parents[0], *parents[0].parents) if one == folder or folder in one.parents]
@@ -46,7 +55,8 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         if beside := [path for path in cameras if path.parent == candidate]:
             cameras = beside
             break
-    return sorted(depth, key=lambda path: natural_key(path.name)) + cameras
+    by_name = {path.name: path for path in depth}
+    return [by_name[name] for name in in_frame_order(by_name)] + cameras
 
 
 def collect_camera_files(folder: Path) -> list[Path]:
@@ -64,7 +74,20 @@ def collect_camera_files(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")), key=str)
+    return sorted((path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path, folder)), key=str)
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(folder).parts)
+
+
+def _named_depth(paths: Sequence[Path]) -> list[Path]:
+    """Of several sequences, such as colour and depth of one render, the one named as depth; else all."""
+    sequences: dict[str, list[Path]] = {}
+    for path in paths:
+        sequences.setdefault(re.sub(r"-?\d+", "#", path.stem.casefold()), []).append(path)
+    named = [files for key, files in sequences.items() if _DEPTH_WORD.search(key) and not _NOT_DEPTH_WORD.search(key)]
+    return named[0] if len(named) == 1 else list(paths)
 
 
 def _camera_files(paths: Iterable[Path]) -> list[Path]:
@@ -103,6 +126,8 @@ def _is_camera_json(path: Path) -> bool:
         return True
     if not isinstance(content, dict):
         return False
-    source = content.get("source", content)
-    frames = source.get("frames") if isinstance(source, dict) else None
-    return isinstance(source, dict) and ("K" in source or (isinstance(frames, list) and "width" in content))
+    source: Any = content.get("source", content)
+    if not isinstance(source, dict):
+        return False
+    about = cast("dict[str, Any]", source)
+    return "K" in about or (isinstance(about.get("frames"), list) and "width" in content)

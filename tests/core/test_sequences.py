@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files are a sequence, in which order, and the names they are uploaded under."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reangle_blender.core.contract import check_file_name
+from reangle_blender.core.contract.geometry_folders import collect_geometry_files
+from reangle_blender.core.contract.sequences import frame_numbers, in_frame_order, names_for_upload, sequence_of
+
+SEQUENCES = {
+    "upscaler": ([f"shot_{n:04d}_x4.png" for n in range(5)], range(5)),
+    "proxy": ([f"{n:06d}_1080p.png" for n in range(1, 6)], range(1, 6)),
+    "version behind": ([f"sh010_{n:04d}_v002.png" for n in range(5)], range(5)),
+    "view behind": ([f"sh.{n:04d}.L1.png" for n in range(5)], range(5)),
+    "before zero": (["shot-0002.png", "shot-0001.png", "shot00000.png", "shot00001.png"], range(-2, 2)),
+    "before zero, dash": (["a--001.png", "a-000.png", "a-001.png"], range(-1, 2)),
+    "dash": ([f"shot-{n:04d}.png" for n in range(1, 4)], range(1, 4)),
+    "superscript": ([f"take1²{n:04d}.png" for n in range(5)], range(5)),
+    "plain": ([f"f{n}.png" for n in range(8, 12)], range(8, 12)),
+    "full width digits": (["f０９.png", "f１０.png"], range(9, 11)),
+}
+
+
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_the_number_that_differs_is_the_frame(kind: str) -> None:
+    names, numbers = SEQUENCES[kind]
+    assert frame_numbers(names) == tuple(numbers)
+    assert in_frame_order(reversed(names)) == names
+    others = ["other_0001.png", "._" + names[1], names[1].replace(".png", ".jpg"), "notes.txt"]
+    for chosen in names:
+        assert sequence_of(chosen, [*reversed(names), *others]) == names
+
+
+def test_other_shots_versions_and_scales_are_other_sequences() -> None:
+    shots = [f"sh{shot:03d}_{n:04d}.png" for shot in range(10, 150, 10) for n in (1, 2, 4)]
+    assert sequence_of("sh020_0002.png", shots) == ["sh020_0001.png", "sh020_0002.png", "sh020_0004.png"]
+    versions = [f"sh_{n:04d}_v{version:03d}.png" for n in (1, 2) for version in range(1, 9)]
+    assert sequence_of("sh_0001_v003.png", versions) == ["sh_0001_v003.png", "sh_0002_v003.png"]
+    dashes = ["shot-0001.png", "shot-0002.png", "shot0001.png", "shot0002.png"]
+    assert sequence_of("shot0001.png", dashes) == dashes[2:]
+    assert sequence_of("shot-0001.png", dashes) == dashes[:2]
+    assert sequence_of("single.png", ["single.png", "x1.png"]) == ["single.png"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Screencast 12:30:45.mp4",
+        "What is this?.mp4",
+        "aux.mp4",
+        "caf\udce9.mp4",
+        "「ツバメ」の歌を歌ってみた" * 5 + ".mp4",
+        " a. .mp4",
+        "line\nbreak.mp4",
+    ],
+)
+def test_any_name_can_be_uploaded(name: str) -> None:
+    (one,) = names_for_upload([Path(name)])
+    assert check_file_name(one).endswith(".mp4")
+    names = [f"{name[:-4]} {n}.exr" for n in (-1, 0, 2, 9, 10)]
+    sent = names_for_upload([Path("clip") / one for one in reversed(names)])
+    assert [check_file_name(one) for one in sent] == sent
+    assert len(set(sent)) == len(sent)
+    assert in_frame_order(sent) == sent[::-1]
+    assert frame_numbers(sent) == frame_numbers(names[::-1])
+
+
+def test_names_that_are_fit_stay() -> None:
+    paths = [Path("a/0001.png"), Path("b/depth:1.exr"), Path("b/depth:2.exr"), Path("b/cameras.txt")]
+    assert names_for_upload(paths) == ["0001.png", "depth__000001.exr", "depth__000002.exr", "cameras.txt"]
+
+
+def test_other_files_in_a_depth_folder_are_left_alone(tmp_path: Path) -> None:
+    """What a Mac writes beside files, and the other pictures of a render."""
+    for name in ("render_0001.exr", "render_0002.exr", "render_depth_0001.exr", "render_depth_0002.exr", "0001.png"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "camera.json").write_text('{"width": 1, "K": [], "frames": []}')
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "old").mkdir()
+    for name in ("._camera.json", "._render_depth_0001.exr", "__MACOSX/depth_0001.exr", "old/depth_0001.exr"):
+        (tmp_path / name).write_bytes(bytes.fromhex("0005160700020000"))
+    found = [path.name for path in collect_geometry_files(tmp_path)]
+    assert found == ["render_depth_0001.exr", "render_depth_0002.exr", "camera.json"]
