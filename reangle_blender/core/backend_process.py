@@ -232,7 +232,7 @@ def _answers(client: Client) -> bool:
 
 
 def _spawn(launch: Launch, data: Path, parent: int) -> tuple[subprocess.Popen[bytes], int]:
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [*launch.command, "serve", "--data", str(data)]
     if parent:
         command += ["--parent", str(parent)]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from reangle.errors import UserError
+from reangle.runtime.database import JobListLostError
 
 _TEXTS = {
     404: ("This address does not exist.", "GET /openapi.json lists the addresses."),
@@ -62,6 +63,9 @@ def status_response(status: int, detail: str) -> JSONResponse:
 
 
 def database_error_response(error: sqlite3.OperationalError) -> JSONResponse:
+    if isinstance(error, JobListLostError):
+        advice = "The backend ends, so that nothing more is lost. Start it again, and send the job again."
+        return error_response(503, f"The job list cannot be written: {error}.", advice)
     advice = "Check that the data folder's disk is writable and not full, then try again."
     return error_response(507, f"The job list could not be read or written: {error}.", advice)
 

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from reangle.contract import (
     to_json,
 )
 from reangle.errors import UserError
+from reangle.runtime.private_folder import Identity
 
 SCHEMA = 1
 MAX_NOTES = 50
@@ -56,6 +57,10 @@ CREATE TABLE stage_runs (job TEXT PRIMARY KEY, run TEXT NOT NULL);
 _STATUS = "id, title, state, stage, progress, eta_s, error, notes, last_event, created"
 
 Submission = Literal["new", "known", "conflict"]
+
+
+class JobListLostError(sqlite3.OperationalError):
+    """The job list was removed or replaced while the backend had it open: what is written now would be lost."""
 
 
 class JobReader:
@@ -115,7 +120,7 @@ class JobDatabase(JobReader):
     """Reads and writes `jobs.sqlite`; for the one backend that holds the data folder's lock.
 
     on_change: called after each committed change, from the thread that made it.
-    Raises UserError as JobReader does.
+    Raises UserError as JobReader does. Every change raises JobListLostError once the file is gone.
     """
 
     def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
@@ -127,7 +132,20 @@ class JobDatabase(JobReader):
             self._writer.execute("PRAGMA synchronous=FULL")
             if _check_schema(self._writer, path) == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+            # The log beside it appears with the first transaction, and holds what is not yet in the file.
+            self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
+            self._identities = [Identity(path)]
+            with suppress(OSError):
+                self._identities.append(Identity(path.with_name(f"{path.name}-wal")))
         super().__init__(path)
+
+    def is_lost(self) -> bool:
+        """Whether the file on disk is no longer the one that is open here."""
+        return any(identity.is_lost() for identity in self._identities)
+
+    def _check_identity(self) -> None:
+        if self.is_lost():
+            raise JobListLostError("the file was removed or replaced while the backend ran")
 
     def close(self) -> None:
         super().close()
@@ -137,6 +155,7 @@ class JobDatabase(JobReader):
     @contextmanager
     def _write(self) -> Generator[sqlite3.Connection]:
         with self._write_lock:
+            self._check_identity()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -145,6 +164,8 @@ class JobDatabase(JobReader):
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            # Before anyone hears of the change.
+            self._check_identity()
         self.on_change()
 
     @staticmethod

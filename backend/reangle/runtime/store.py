@@ -28,6 +28,7 @@ import psutil
 from reangle.contract import FileRef, ResultFile, from_data, to_data
 from reangle.errors import UserError
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
+from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SCHEMA = 1
@@ -102,6 +103,7 @@ class Store:
         self._scratch = root / "tmp"
         self._unfinished = root / "unfinished"
         with disk_errors(root):
+            make_private(root)
             for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
 
