@@ -25,6 +25,7 @@ import uvicorn
 
 from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
+from reangle.api.connections import Connections, Protocol, counting
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import FILE_NAME, ServerFile
 from reangle.engines.plan import plan_job
@@ -47,6 +48,8 @@ PARENT_POLL_S = 2.0
 FOLDER_POLL_S = 1.0
 IDLE_AFTER_PARENT_S = 60.0
 KEEP_ALIVE_S = 75
+BACKLOG = 64
+"""How many connections the event loop accepts in one go, before it can close any."""
 
 logger = logging.getLogger(__name__)
 
@@ -87,8 +90,9 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
         downloads = Downloads(data, on_change=changes.send)
         app = create_app(supervisor, downloads, changes, lambda: server.end())
-        guard = Guard(app, about.token, Limits())
-        server = _Server(guard, changes, about, data)
+        connections = Connections()
+        guard = Guard(app, about.token, Limits(), connections.accept)
+        server = _Server(guard, changes, about, data, counting(connections))
         server.watch_folder(database.is_lost)
         if parent is not None:
             server.watch(parent, lambda: database.active() + downloads.active())
@@ -115,17 +119,25 @@ def _listen(port: int) -> socket.socket:
         if port == 0 or error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         listener.bind((HOST, 0))
-    listener.listen(128)
+    listener.listen(BACKLOG)
     return listener
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, guard: Guard, changes: ChangeSignal, about: ServerFile, data: Path) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        changes: ChangeSignal,
+        about: ServerFile,
+        data: Path,
+        protocol: type[Protocol] = Protocol,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 guard,
                 loop="asyncio",
-                http="h11",
+                http=protocol,
+                backlog=BACKLOG,
                 ws="none",
                 lifespan="on",
                 log_config=None,

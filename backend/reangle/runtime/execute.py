@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from reangle.errors import RunAgainError, UserError
+from reangle.errors import RunAgainError
 from reangle.runtime.stage import (
     PlannedStage,
     StageContext,
@@ -73,10 +73,7 @@ def run_stage(
 
     report, report_training: see StageContext.
     """
-    for refs in stage.files.values():
-        for ref in refs:
-            if not store.has_blob(ref.sha256):
-                raise UserError(f"The file {ref.name} is no longer in the store.", advice="Send the job again.")
+    store.check_files(ref for refs in stage.files.values() for ref in refs)
     weights.check_weights(stage.checkpoint)
     spec = stage.spec
     module, name = spec.run.split(":")
