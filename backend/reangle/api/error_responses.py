@@ -69,6 +69,9 @@ def database_error_response(error: sqlite3.OperationalError) -> JSONResponse:
     if isinstance(error, JobListLostError):
         advice = "The backend ends, so that nothing more is lost. Start it again, and send the job again."
         return error_response(503, f"The job list cannot be written: {error}.", advice)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        advice = "Close the other program that has jobs.sqlite of the data folder open, then try again."
+        return error_response(503, "The job list cannot be written: another program holds it locked.", advice)
     advice = "Check that the data folder's disk is writable and not full, then try again."
     return error_response(507, f"The job list could not be read or written: {error}.", advice)
 

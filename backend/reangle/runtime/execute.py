@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from reangle.errors import RunAgainError
+from reangle.errors import DiskFullError, RunAgainError, UserError
+from reangle.runtime.data_folder import disk_is_full
 from reangle.runtime.stage import (
     PlannedStage,
     StageContext,
@@ -19,6 +20,9 @@ from reangle.runtime.stage import (
     ignore_training,
 )
 from reangle.runtime.store import Artifact, Store
+
+MAX_AGAIN = 12
+"""How often a stage may ask to be started again; each memory tier asks once."""
 
 
 class Weights(Protocol):
@@ -68,11 +72,34 @@ def run_stage(
     weights: Weights,
     report: Callable[[float, str], None] = ignore_progress,
     report_training: Callable[[float, str, bytes], None] = ignore_training,
+    check: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Run one stage in this process and publish its output. If the stage raises, nothing is published.
 
-    report, report_training: see StageContext.
+    report, report_training: see StageContext. check: called before the output is published; may raise. Raises
+    DiskFullError if that is what made the stage fail.
     """
+    try:
+        return _run_stage(stage, key, inputs, store, weights, report, report_training, check)
+    except Exception as error:
+        if isinstance(error, DiskFullError) or not disk_is_full(error, store.root):
+            raise
+        raise DiskFullError(
+            f"The disk is full: {stage.title} could not write what it made to {store.root}.",
+            advice="Free some space, or choose another data folder with REANGLE_DATA, and start again.",
+        ) from error
+
+
+def _run_stage(
+    stage: PlannedStage,
+    key: str,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    weights: Weights,
+    report: Callable[[float, str], None],
+    report_training: Callable[[float, str, bytes], None],
+    check: Callable[[], None],
+) -> Artifact:
     store.check_files(ref for refs in stage.files.values() for ref in refs)
     weights.check_weights(stage.checkpoint)
     spec = stage.spec
@@ -98,6 +125,7 @@ def run_stage(
         )
         seconds = round(time.monotonic() - started, 3)
         about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+        check()
         artifact = store.publish(key, scratch, about)
         store.finished(key)
         return artifact
@@ -149,8 +177,17 @@ def _run_until_done(
         if picture:
             report(stage, reached, message, cached=False)
 
-    while True:
+    for _ in range(MAX_AGAIN):
         try:
             return run_stage(stage, key, inputs, store, weights, on_progress, on_training)
         except RunAgainError as again:
             on_progress(0.0, str(again))
+    raise too_often(stage)
+
+
+def too_often(stage: PlannedStage) -> UserError:
+    """For a stage that asks to be started again without end."""
+    return UserError(
+        f"{stage.title} asked {MAX_AGAIN} times to start again.",
+        advice="Close other programs, or use a smaller size or fewer frames.",
+    )

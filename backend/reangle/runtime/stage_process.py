@@ -4,8 +4,9 @@
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}, "job": job id}. Prints JSON lines: {"progress": fraction, "message": text} and
 {"loss": number, "message": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest, or
-{"again": why} and exit status 3 if the stage needs a new process.
+{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest, with "wait": true for a
+WaitError, or {"again": why} and exit status 3 if the stage needs a new process. All the while {"alive": true} comes
+every few seconds. "code" of the order is the `code_hash` of the backend, which must be that of this process.
 
 With "hash": true instead of "key" and "inputs" it only identifies the stage's weights: it prints
 {"reading": fraction, "message": text}, then {"hash": SHA-256}.
@@ -17,18 +18,24 @@ import base64
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import RunAgainError, UserError
+from reangle.errors import OutdatedError, RunAgainError, UserError, WaitError
+from reangle.runtime.code import code_hash
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.stall import StackDump
 from reangle.runtime.store import Store
+
+BEAT_S = 5.0
 
 Specs = Mapping[str, StageSpec[Any, Any]]
 
@@ -76,9 +83,29 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
 
+    writing = threading.Lock()
+
+    def write(**values: Any) -> None:
+        with writing:
+            print(json.dumps(values), file=lines, flush=True)
+
     def send(**values: Any) -> None:
         stacks.reported()
-        print(json.dumps(values), file=lines, flush=True)
+        write(**values)
+
+    def check_code() -> None:
+        try:
+            same = order.get("code", "") in ("", code_hash())
+        except OSError:
+            same = False
+        if not same:
+            raise OutdatedError
+
+    def beat() -> None:
+        with suppress(OSError, ValueError):  # the backend, or this process, ends
+            while True:
+                write(alive=True)
+                time.sleep(BEAT_S)
 
     def report(fraction: float, message: str) -> None:
         send(progress=min(max(fraction, 0.0), 1.0), message=message)
@@ -89,7 +116,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     def report_training(loss: float, message: str, picture: bytes) -> None:
         send(loss=loss, message=message, picture=base64.b64encode(picture).decode())
 
+    threading.Thread(target=beat, daemon=True).start()
     try:
+        check_code()
         store = Store(Path(order["root"]))
         weights = weights_in(store.root)
         if order.get("hash"):
@@ -100,9 +129,10 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
             inputs[role] = store.artifact(key)
             if inputs[role] is None:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
-        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training)
+        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training, check_code)
     except UserError as error:
-        send(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})
+        about = {"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()}
+        send(error=about, wait=isinstance(error, WaitError))
         return 2
     except RunAgainError as error:
         send(again=str(error))

@@ -31,6 +31,13 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
         print(json.dumps({"run": kind, "pid": os.getpid(), "child": child and child.pid}), file=log, flush=True)
     if f"raise-{kind}" in orders:
         raise RuntimeError("the first line\nand the second")
+    if f"end-{kind}" in orders:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(30)
+    if f"stop-{kind}" in orders:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if f"endless-{kind}" in orders:
+        raise RunAgainError(f"{kind} needs a new process")
     if f"learn-{kind}" in orders:
         context.report_training(0.5, "step 1", b"")
         context.report_training(0.25, "step 2", b"a picture")
