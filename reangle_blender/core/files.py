@@ -118,4 +118,4 @@ class FileBody:
                 sent += len(chunk)
                 self._step(sent)
         if sent < self._size:
-            raise UserError(f"{self._path} became shorter while it was sent.", advice="Send it again.")
+            raise UserError(f"{self._path} became shorter while it was sent.", advice="Import the clip again.")

@@ -324,3 +324,40 @@ def test_models_list_shows_licences_and_folders(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     for part in ("DUSt3R", "CC BY-NC-SA 4.0", "not for commercial work", "Apache-2.0", str(tmp_path / "models")):
         assert part in text
+
+
+def render_to(place: Path, out: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return reangle(
+        "run", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
+        "--move", "orbit-left:8", "--data", place / "data", "--out", out, environment=environment,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["ro", "size=64k", "file"])
+def test_out_that_cannot_be_written_is_named_before_the_work(place: Path, tmp_path: Path, option: str) -> None:
+    out = tmp_path / "small"
+    if option == "file":
+        out.write_text("a file")
+    else:
+        out.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(out)], capture_output=True).returncode:
+            pytest.skip("mounting a small disk is not permitted here")
+    try:
+        refused = render_to(place, out / "new" / "results")
+    finally:
+        if option != "file":
+            subprocess.run(["umount", "-l", str(out)], check=True)
+    assert refused.returncode == 2
+    assert str(out) in refused.stderr
+    assert "another --out" in refused.stderr
+    assert "REANGLE_DATA" not in refused.stderr
+    assert "Decode" not in refused.stderr
+
+
+def test_terminal_without_unicode_does_not_turn_success_into_failure(place: Path, tmp_path: Path) -> None:
+    done = reangle(
+        "geometry", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
+        "--data", place / "data", "--out", tmp_path / "größe 山", environment={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "gr\\xf6\\xdfe \\u5c71" in done.stdout

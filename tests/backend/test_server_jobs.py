@@ -111,6 +111,21 @@ def test_stopped_stage_is_ended_and_the_next_job_runs(tmp_path: Path) -> None:
         assert backend.finish(good)["state"] == "done"
 
 
+def test_advice_for_a_stage_that_ends_fits_the_cause(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        assert backend.stages
+        backend.stages.order("quit-decode")
+        error = backend.finish(backend.submit("left"))["error"]
+        assert "status 2" in error["message"]
+        assert "libcuda.so.1" in error["advice"]
+        assert "emory" not in error["advice"]
+        backend.stages.release("quit-decode")
+        backend.stages.order("import-decode")
+        error = backend.finish(backend.submit("left"))["error"]
+        assert "no_such_package" in error["message"]
+        assert "reangle doctor" in error["advice"]
+
+
 def test_stage_that_always_starts_again_fails(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         assert backend.stages

@@ -36,6 +36,7 @@ from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.private_folder import FolderTakenError, Identity, hold_folder, make_private
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
+from reangle.runtime.terminal import show_every_name
 from reangle.version import VERSION
 from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
@@ -62,6 +63,7 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
     time. 0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
     4: the data folder or its job list was taken away while it ran.
     """
+    show_every_name()
     try:
         with disk_errors(data):
             make_private(data)

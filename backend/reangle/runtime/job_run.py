@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import JobError, JobRequest, from_data
-from reangle.errors import RunAgainError, UserError, WaitError
+from reangle.errors import RunAgainError, UserError, WaitError, is_about_library
 from reangle.runtime.code import code_hash
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
@@ -171,7 +171,7 @@ class JobRun:
             raise StageFailedError(
                 JobError(
                     message=f"{stage.title} {why} {MAX_DEATHS} times.",
-                    advice="Memory may have run out: close other programs, or use a smaller size or fewer frames.",
+                    advice=_advice(process.exit_code, process.errors()),
                     traceback=process.errors(),
                 )
             )
@@ -241,6 +241,20 @@ def _how_it_ended(code: int | None) -> str:
         if code is not None and code < 0
         else f"ended with status {code} without a result"
     )
+
+
+def _advice(code: int | None, errors: str) -> str:
+    """What helps against the end of a process, as far as its status and its last words tell."""
+    if is_about_library(errors):
+        last = next(line for line in reversed(errors.splitlines()) if is_about_library(line))
+        return f"A package cannot be loaded ({last.strip()[:300]}): `reangle doctor` says how to install it."
+    no_memory = any(words in errors for words in ("MemoryError", "bad_alloc", "Cannot allocate memory"))
+    # The system ends processes with signal 9 when memory runs out.
+    if no_memory or code == -9:
+        return "Memory may have run out: close other programs, or use a smaller size or fewer frames."
+    if code is not None and (code < 0 or code > 255):
+        return "A library crashed; the stage's log says where. Update the graphics driver, or install Reangle again."
+    return "The stage's log has its last words; install Reangle again if they say that something is missing."
 
 
 def error_of(failure: Exception, traceback: str) -> JobError:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import OutdatedError, RunAgainError, UserError, WaitError
+from reangle.errors import OutdatedError, RunAgainError, UserError, WaitError, missing_package
 from reangle.runtime.code import code_hash
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.logs import log_to_stderr
@@ -142,6 +142,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
         send(error={"message": "There was not enough memory.", "advice": advice, "traceback": traceback.format_exc()})
         return 2
     except Exception as error:
+        if missing := missing_package(error):
+            send(error={"message": missing.message, "advice": missing.advice, "traceback": traceback.format_exc()})
+            return 2
         message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no further text'}"
         advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
         send(error={"message": message, "advice": advice, "traceback": traceback.format_exc()})

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -34,6 +35,12 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
     if f"end-{kind}" in orders:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(30)
+    if f"quit-{kind}" in orders:
+        sys.stderr.write("libcuda.so.1: cannot open shared object file: No such file or directory\n")
+        sys.stderr.flush()
+        os._exit(2)
+    if f"import-{kind}" in orders:
+        importlib.import_module("no_such_package")
     if f"stop-{kind}" in orders:
         os.kill(os.getpid(), signal.SIGSTOP)
     if f"endless-{kind}" in orders:
