@@ -17,13 +17,11 @@ class DiskFullError(WaitError):
 
 
 class OutdatedError(WaitError):
-    """Reangle's code on disk is no longer the one that the backend runs."""
+    """Reangle's code on disk is no longer the one that began the work: its output would have the wrong key."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "Reangle was updated while its backend ran, and the old backend must not run the new code.",
-            advice="Stop the backend and start it again; its jobs go on then.",
-        )
+    def __init__(self, advice: str) -> None:
+        message = "Reangle was updated while it ran, and the old version must not run the new code."
+        super().__init__(message, advice=advice)
 
 
 def missing_package(error: BaseException) -> UserError | None:

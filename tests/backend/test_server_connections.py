@@ -102,3 +102,13 @@ def test_uploads_that_stand_still_hold_up_nothing_and_end(tmp_path: Path) -> Non
             assert time.monotonic() - started < 15
             wait_for(lambda: all(map(is_closed, uploads)), 40)
         wait_for(lambda: not list((backend.data / "tmp").iterdir()), 10)
+
+
+def test_garbage_does_not_fill_the_log(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        for _ in range(6):
+            with opened(backend, 40, b"no HTTP at all\r\n\r\n") as strangers:
+                wait_for(lambda strangers=strangers: all(map(is_closed, strangers)), 15)
+        backend.process.terminate()
+        _, words = backend.process.communicate(timeout=30)
+        assert 0 < words.count("Invalid HTTP") <= 20

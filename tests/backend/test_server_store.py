@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -116,3 +117,10 @@ def test_artifact_whose_list_is_wrong_is_made_again(backend: Backend, change: Ca
 
 def _kind(path: Path) -> str:
     return json.loads(path.read_text())["about"]["kind"]
+
+
+@pytest.mark.parametrize("folder", ["tmp", "artifacts", "blobs", "unfinished"])
+def test_folder_that_someone_cleared_away_is_made_again(tmp_path: Path, folder: str) -> None:
+    with serving(tmp_path) as backend:
+        shutil.rmtree(backend.data / folder)
+        assert backend.finish(backend.submit("left"))["state"] == "done"

@@ -6,7 +6,19 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from reangle.errors import OutdatedError
+
 _PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def check_code(began_with: str, advice: str) -> None:
+    """Raise OutdatedError unless the code is still that of an earlier `code_hash`. advice: how to start anew."""
+    try:
+        same = code_hash() == began_with
+    except OSError:
+        same = False
+    if not same:
+        raise OutdatedError(advice)
 
 
 def code_hash() -> str:

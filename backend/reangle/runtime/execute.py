@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from reangle.errors import DiskFullError, RunAgainError, UserError
+from reangle.runtime.code import check_code, code_hash
 from reangle.runtime.data_folder import disk_is_full
 from reangle.runtime.stage import (
     PlannedStage,
@@ -143,13 +144,14 @@ def run_plan(
     before: artifacts of earlier stages that are not in `stages`; they are returned, too.
     """
     done = dict(before or {})
+    check = partial(check_code, code_hash(), "Run the command again; finished stages are kept.")
     for stage in stages:
         inputs = inputs_of(stage, done)
         reading = partial(_report_reading, stage, report)
         key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint, reading))
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, stage.note, cached=artifact is not None)
-        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report)
+        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report, check)
     return done
 
 
@@ -164,6 +166,7 @@ def _run_until_done(
     store: Store,
     weights: Weights,
     report: PlanReport,
+    check: Callable[[], None],
 ) -> Artifact:
     """`run_stage`, restarted on RunAgainError. Training is reported only with a picture."""
     reached = 0.0
@@ -179,7 +182,7 @@ def _run_until_done(
 
     for _ in range(MAX_AGAIN):
         try:
-            return run_stage(stage, key, inputs, store, weights, on_progress, on_training)
+            return run_stage(stage, key, inputs, store, weights, on_progress, on_training, check)
         except RunAgainError as again:
             on_progress(0.0, str(again))
     raise too_often(stage)

@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import OutdatedError, RunAgainError, UserError, WaitError, missing_package
-from reangle.runtime.code import code_hash
+from reangle.errors import RunAgainError, UserError, WaitError, missing_package
+from reangle.runtime.code import check_code
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
@@ -93,13 +93,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
         stacks.reported()
         write(**values)
 
-    def check_code() -> None:
-        try:
-            same = order.get("code", "") in ("", code_hash())
-        except OSError:
-            same = False
-        if not same:
-            raise OutdatedError
+    def check() -> None:
+        if began_with := order.get("code"):
+            check_code(began_with, "Stop the backend and start it again; its jobs go on then.")
 
     def beat() -> None:
         with suppress(OSError, ValueError):  # the backend, or this process, ends
@@ -118,7 +114,7 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
 
     threading.Thread(target=beat, daemon=True).start()
     try:
-        check_code()
+        check()
         store = Store(Path(order["root"]))
         weights = weights_in(store.root)
         if order.get("hash"):
@@ -129,7 +125,7 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
             inputs[role] = store.artifact(key)
             if inputs[role] is None:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
-        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training, check_code)
+        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training, check)
     except UserError as error:
         about = {"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()}
         send(error=about, wait=isinstance(error, WaitError))

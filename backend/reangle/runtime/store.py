@@ -46,6 +46,13 @@ UNFINISHED_S = 14 * 86400
 """Unfinished work is removed after this time without a change."""
 
 
+def _make(folder: Path) -> None:
+    """Make a folder of the store, and the one that it is in, should someone have cleared that away; no more, since a
+    data folder that is gone must not come back."""
+    folder.parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
 class Store:
     """The data folder's blobs and artifacts; safe to use from several processes at once."""
 
@@ -135,6 +142,7 @@ class Store:
         target = self.blob_path(sha256)
         temporary = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         digest = hashlib.sha256()
+        self._scratch.mkdir(exist_ok=True)
         try:
             with disk_errors(target), temporary.open("xb") as file:
 
@@ -151,7 +159,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             with disk_errors(target):
-                target.parent.mkdir(exist_ok=True)
+                _make(target.parent)
                 temporary.replace(target)
                 sync_folder(target.parent)
         finally:
@@ -203,7 +211,7 @@ class Store:
                 list(pool.map(sync_file, [folder / file.path for file in files] + [folder / ARTIFACT_FILE]))
             for inner in {path.parent for path in folder.rglob("*")}:
                 sync_folder(inner)
-            target.parent.mkdir(exist_ok=True)
+            _make(target.parent)
             existing = self.artifact(key)
             if existing is None:
                 self.remove_artifact(key)
@@ -221,7 +229,7 @@ class Store:
         """A new empty folder on the store's disk; removed at the end."""
         folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         with disk_errors(folder):
-            folder.mkdir()
+            _make(folder)
         try:
             yield folder
         finally:
