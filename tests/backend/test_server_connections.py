@@ -100,7 +100,7 @@ def test_uploads_that_stand_still_hold_up_nothing_and_end(tmp_path: Path) -> Non
             assert backend.finish(job)["state"] == "done"
             assert backend.ask("POST", f"/v1/jobs/{job}/cancel").status_code == 200
             assert time.monotonic() - started < 15
-            wait_for(lambda: all(map(is_closed, uploads)), 40)
+            wait_for(lambda: all(map(is_closed, uploads)), 60)
         wait_for(lambda: not list((backend.data / "tmp").iterdir()), 10)
 
 

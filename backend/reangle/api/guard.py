@@ -32,7 +32,7 @@ class Limits:
 
     body: int = MAX_REQUEST_BYTES
     upload: int = 64 << 30
-    idle_s: float = 20.0
+    idle_s: float = 30.0
 
 
 class Guard:
