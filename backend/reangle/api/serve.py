@@ -49,8 +49,10 @@ PARENT_POLL_S = 2.0
 FOLDER_POLL_S = 1.0
 IDLE_AFTER_PARENT_S = 60.0
 KEEP_ALIVE_S = 75
-BACKLOG = 64
-"""How many connections the event loop accepts in one go, before it can close any."""
+QUEUE = 128
+"""How many connections the system keeps until they are accepted."""
+ACCEPT_AT_ONCE = 32
+"""How many connections the event loop accepts before it can close any, which bounds its file descriptors."""
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ def _listen(port: int) -> socket.socket:
         if port == 0 or error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         listener.bind((HOST, 0))
-    listener.listen(BACKLOG)
+    listener.listen(QUEUE)
     return listener
 
 
@@ -139,7 +141,7 @@ class _Server(uvicorn.Server):
                 guard,
                 loop="asyncio",
                 http=protocol,
-                backlog=BACKLOG,
+                backlog=ACCEPT_AT_ONCE,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -173,6 +175,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(QUEUE)  # asyncio has made it as short as what it accepts at once
         self._about.write(self._data)
         print(f"Reangle backend on http://{HOST}:{self._about.port}, data in {self._data}", flush=True)
         self._watchers.append(asyncio.create_task(self._watch_folder()))
