@@ -204,7 +204,7 @@ class Client:
                 if progress is not None:
                     progress(before + count, total)
 
-            with disk_errors(place):
+            with disk_errors(place, writing=True):
                 if not _is_there(place, file):
                     self._fetch(
                         f"/v1/jobs/{job}/files/{quote(f'{result.name}/{file.path}')}", file, place, step, cancel
