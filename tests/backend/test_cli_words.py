@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reangle.media.write import write_mp4
 
+from tests.backend.server_harness import REPOSITORY
 from tests.backend.test_cli import COUNT, HEIGHT, WIDTH, frames, reangle
 
 
@@ -57,3 +61,21 @@ def test_terminal_without_unicode_does_not_turn_success_into_failure(place: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "gr\\xf6\\xdfe \\u5c71" in done.stdout
+
+
+def test_update_during_a_command_ends_it_before_its_output_gets_the_old_key(place: Path) -> None:
+    code = place / "code"
+    shutil.copytree(REPOSITORY / "backend", code, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "reangle", "geometry", "--clip", place / "clip.mp4"]
+    command += ["--geometry", f"files:{place / 'depth'}", "--data", place / "data", "--out", place / "out"]
+    variables = {**os.environ, "PYTHONPATH": str(code)}
+    running = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    while "Decode" not in (line := running.stderr.readline()):
+        assert line, "it ended before the first stage"
+    (code / "reangle" / "media" / "new.py").write_text("# of another version")
+    _, words = running.communicate(timeout=100)
+    assert running.returncode == 2, words
+    assert "updated while it ran" in words
+    assert "Run the command again" in words
+    assert not (place / "out").exists()
