@@ -103,7 +103,7 @@ def install_application(data: Path, python: Path, source: Path = REPOSITORY / "b
     python: the environment whose pip and setuptools build it; its packages are what the distribution depends on.
     Raises SetupError if pip fails, OSError if `data` cannot be written.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     target, fresh, old = data / "application", data / "application.new", data / "application.old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -158,7 +158,7 @@ def ensure(
     if stale is not None and (running := _adopt(data, stale)):
         return running
     launch = read_launch(data)
-    with disk_errors(data):
+    with disk_errors(data, writing=True):
         process, log_start = _spawn(launch, data, os.getpid() if parent is None else parent)
     try:
         return _wait(process, data, stale, log_start, timeout_s, cancel)
@@ -232,7 +232,7 @@ def _answers(client: Client) -> bool:
 
 
 def _spawn(launch: Launch, data: Path, parent: int) -> tuple[subprocess.Popen[bytes], int]:
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [*launch.command, "serve", "--data", str(data)]
     if parent:
         command += ["--parent", str(parent)]

@@ -165,7 +165,15 @@ class Client:
 
             with disk_errors(path):
                 body = FileBody(path, size, step, cancel)
-                self._ask("PUT", f"/v1/blobs/{sha256}", data=body, fine=(200, 201))
+                try:
+                    self._ask("PUT", f"/v1/blobs/{sha256}", data=body, fine=(200, 201))
+                except RefusedError as error:
+                    if error.status != 422 or hash_file(path) == sha256:
+                        raise
+                    # The hash is of what the file held at the import, so sending it again cannot help.
+                    raise UserError(
+                        f"{path} has changed since it was imported.", advice="Import the clip again."
+                    ) from error
             done += size
         return len(missing)
 
@@ -196,7 +204,7 @@ class Client:
                 if progress is not None:
                     progress(before + count, total)
 
-            with disk_errors(place):
+            with disk_errors(place, writing=True):
                 if not _is_there(place, file):
                     self._fetch(
                         f"/v1/jobs/{job}/files/{quote(f'{result.name}/{file.path}')}", file, place, step, cancel

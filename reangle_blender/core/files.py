@@ -34,11 +34,14 @@ def check_cancel(cancel: threading.Event | None) -> None:
 
 
 @contextmanager
-def disk_errors(where: Path) -> Generator[None]:
-    """Turn OSError about reading or writing `where` into UserError."""
+def disk_errors(where: Path, *, writing: bool = False) -> Generator[None]:
+    """Turn OSError about reading `where`, or writing it, into UserError."""
     try:
         yield
     except OSError as error:
+        if writing and isinstance(error, FileNotFoundError | NotADirectoryError):
+            message = f"{where} cannot be written, since its folder cannot be made."
+            raise UserError(message, advice="Choose another folder in the add-on's preferences.") from error
         if isinstance(error, FileNotFoundError):
             raise UserError(f"{error.filename or where} is not there.", advice="Choose the file again.") from error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -113,4 +116,4 @@ class FileBody:
                 sent += len(chunk)
                 self._step(sent)
         if sent < self._size:
-            raise UserError(f"{self._path} became shorter while it was sent.", advice="Send it again.")
+            raise UserError(f"{self._path} became shorter while it was sent.", advice="Import the clip again.")

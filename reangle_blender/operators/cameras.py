@@ -12,14 +12,19 @@ from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
-from ._report import report_error
+from ._report import NEWER, report_error
 
 
 def _has_shot(cls: type[Operator], context: Context) -> bool:
     shot = state.of(context.scene)
-    if shot.shot_frames and state.alive(context.scene, shot.origin) is not None and not shot.is_newer:
+    if shot.is_newer:
+        cls.poll_message_set(NEWER)
+    elif not shot.shot_frames:
+        cls.poll_message_set("Import a clip first")
+    elif state.alive(context.scene, shot.origin) is None:
+        cls.poll_message_set("The empty that holds the import was deleted: undo that, or import the clip again")
+    else:
         return True
-    cls.poll_message_set("Import a clip first")
     return False
 
 

@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from ..exchange import connection, sending, transfer
 from ..state.clip import geometry_settings, reads
 from ..state.from_contract import values_of
-from ._report import report_error
+from ._report import NEWER, report_error
 
 
 class REANGLE_OT_start_backend(Operator):
@@ -76,7 +76,10 @@ class REANGLE_OT_import_clip(Operator):
         if any(job.kind == "IMPORT" and not job.is_final for job in state.of(context.scene).jobs):
             cls.poll_message_set("An import is running")
             return False
-        return not state.of(context.scene).is_newer
+        if state.of(context.scene).is_newer:
+            cls.poll_message_set(NEWER)
+            return False
+        return True
 
     def execute(self, context: Context) -> set[str]:
         try:

@@ -237,7 +237,13 @@ def match_scene(scene: Scene, path: CameraPath, frames: int) -> list[str]:
     first = state.of(scene).first_frame
     notes = compare_scene(scene, path)
     set_rate(scene, path.fps)
-    scene.frame_start, scene.frame_end = first, first + frames - 1
+    span, wanted = (scene.frame_start, scene.frame_end), (first, first + frames - 1)
+    scene.frame_start, scene.frame_end = wanted
+    if span != wanted:
+        notes.append(f"The scene had frames {span[0]} to {span[1]}, the clip has {wanted[0]} to {wanted[1]}.")
+    if scene.frame_start > first:
+        what = f"the clip's frames {first} to {min(wanted[1], -1)} are not played or rendered"
+        notes.append(f"A scene cannot begin before frame 0 in Blender, so {what}.")
     render = scene.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = path.width, path.height, 100
     render.pixel_aspect_x, render.pixel_aspect_y = lenses.pixel_aspect_for(np.asarray(path.K)[0])

@@ -52,8 +52,9 @@ class Stages:
     def order(self, *orders: str) -> None:
         """hold-RUN: wait and report. hang-RUN: wait without a report. raise-RUN: raise. fill-RUN: write 8 MiB.
 
-        learn-RUN: report a loss and a picture. again-RUN: restart once. stubborn: ignore SIGTERM. children: start a
-        child process.
+        learn-RUN: report a loss and a picture. again-RUN: restart once. endless-RUN: restart always. stop-RUN: be
+        stopped, as by the system. end-RUN: end the backend. quit-RUN: end with status 2, as without a library.
+        import-RUN: import a package that is missing. stubborn: ignore SIGTERM. children: start a child process.
         """
         for order in orders:
             (self.folder / order).touch()
@@ -77,16 +78,21 @@ class Backend:
     """One data folder, and the backend that serves it."""
 
     def __init__(
-        self, data: Path, *arguments: str, stages: Stages | None = None, environment: dict[str, str] | None = None
+        self,
+        data: Path,
+        *arguments: str,
+        stages: Stages | None = None,
+        environment: dict[str, str] | None = None,
+        code: Path = REPOSITORY / "backend",
     ) -> None:
-        """environment: more variables of its process."""
-        self.data, self.stages, self.environment = data, stages, environment or {}
+        """environment: more variables of its process. code: the folder of the package that it runs."""
+        self.data, self.stages, self.environment, self.code = data, stages, environment or {}, code
         self.arguments = ["--data", str(data), *arguments]
         self.process = self.start()
 
     def spawn(self, *more: str) -> subprocess.Popen[str]:
         """Start a backend process on the folder without waiting until it answers."""
-        paths, environment = [str(REPOSITORY), str(REPOSITORY / "backend")], {**os.environ, **self.environment}
+        paths, environment = [str(REPOSITORY), str(self.code)], {**os.environ, **self.environment}
         if self.stages is not None:
             paths.insert(0, str(REPOSITORY / "tests" / "backend" / "slow_stages"))
             environment["REANGLE_TEST_STAGES"] = str(self.stages.folder)
@@ -183,9 +189,9 @@ class Backend:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, slow: bool = True) -> Iterator[Backend]:
-    """A backend for one test or one file of tests; with the real stages unless `slow`."""
-    backend = Backend(folder / "data", *arguments, stages=Stages(folder / "stages") if slow else None)
+def serving(folder: Path, *arguments: str, slow: bool = True, **more: Any) -> Iterator[Backend]:
+    """A backend for one test or one file of tests; with the real stages unless `slow`. more: of `Backend`."""
+    backend = Backend(folder / "data", *arguments, stages=Stages(folder / "stages") if slow else None, **more)
     try:
         yield backend
     finally:

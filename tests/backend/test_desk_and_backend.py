@@ -27,6 +27,7 @@ from reangle_blender.core.contract import (
     JobStatus,
     new_job_id,
 )
+from reangle_blender.core.errors import UserError
 from reangle_blender.core.files import file_refs
 from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
@@ -191,3 +192,14 @@ def test_another_client_adopts_the_backend_and_a_crash_is_recovered(desk: Desk) 
     desk.client = desk.backend.client
     assert desk.backend.pid != other.pid
     assert len(desk.client.jobs()) >= 2
+
+
+def test_clip_that_changed_since_its_import_is_named_with_advice_that_helps(desk: Desk) -> None:
+    clip = desk.folder / "clip é.mp4"
+    clip.write_bytes(os.urandom(2_000_000))
+    request, places = desk.request("left")
+    for content in (os.urandom(2_000_000), os.urandom(1000)):
+        clip.write_bytes(content)
+        with pytest.raises(UserError, match=r"clip é.mp4 has changed since it was imported") as caught:
+            desk.client.upload({request.clip.files[0].sha256: places[request.clip.files[0].sha256]})
+        assert caught.value.advice == "Import the clip again."

@@ -69,6 +69,21 @@ def test_blocked_search_does_not_delay_the_end_of_the_process(
     released.set()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_process_is_ended_without_a_free_file_descriptor(stage: StageProcess) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert alive(stage.pid)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        ended = stage.end()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert stage.exit_code is not None
+    assert not ended  # what it may have started could not be searched
+
+
 def test_long_lines_are_cut_and_progress_bars_keep_their_last_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,23 @@ def test_damaged_artifact_is_removed(store: Store) -> None:
     assert store.artifact(KEY) is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+def test_artifact_that_cannot_be_read_now_is_neither_missing_nor_removed(store: Store) -> None:
+    import resource
+
+    folder = publish(store)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for ask in (store.artifact, store.sound_artifact):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                ask(KEY)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert folder.is_dir()
+    assert store.sound_artifact(KEY) is not None
+
+
 def test_first_published_artifact_is_kept(store: Store) -> None:
     first = publish(store, "first")
     assert publish(store, "second") == first

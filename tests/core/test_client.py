@@ -230,6 +230,18 @@ def test_download_checks_renames_and_resumes(server: Server, client: Client, tmp
     assert client.download(JOB, result, tmp_path, wanted=lambda path: path.startswith("frames/")) == places[:2]
 
 
+def test_results_that_cannot_be_written_are_not_taken_for_a_missing_clip(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"no folder")
+    result = result_of(server, {"a.exr": b"right"})
+    folders = [tmp_path / "file" / "results", *([Path("/proc/nothing")] if Path("/proc/self").exists() else [])]
+    for folder in folders:
+        with pytest.raises(UserError, match="cannot be written") as caught:
+            client.download(JOB, result, folder)
+        assert "another folder" in caught.value.advice
+
+
 def test_a_damaged_or_canceled_download_leaves_nothing(server: Server, client: Client, tmp_path: Path) -> None:
     result = result_of(server, {"depth/000001.exr": b"right"})
     server.answers["GET", f"/v1/jobs/{JOB}/files/cameras/%C3%9C%201/depth/000001.exr"] = 200, b"wrong"

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import anyio
-import anyio.from_thread
 import anyio.to_thread
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -28,8 +27,9 @@ from reangle.api.capabilities import capabilities_of
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
-from reangle.api.guard import BodyTooLargeError
+from reangle.api.guard import BodyStalledError, BodyTooLargeError
 from reangle.api.log_routes import log_routes
+from reangle.api.receive import receive_blob
 from reangle.api.result_files import find_file, results_of
 from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas, json_body
 from reangle.contract import (
@@ -56,7 +56,6 @@ MAX_WAIT_S = 25.0
 EVENTS_AT_ONCE = 1000
 EVENT_THREADS = 8
 UPLOAD_THREADS = 8
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,13 +111,8 @@ def create_app(
 
     @app.put("/v1/blobs/{sha256}", responses=answers_with(Uploaded, 200, 201), openapi_extra=_BINARY_BODY)
     async def put_blob(sha256: PathSha256, request: Request) -> Response:
-        known = await run_in_threadpool(store.has_blob, sha256)
-        chunks = _large_chunks(request.stream())
-        if known:
-            async for _ in chunks:
-                pass
-        else:
-            await anyio.to_thread.run_sync(store.receive, sha256, _in_thread(chunks), limiter=upload_threads)
+        known = await anyio.to_thread.run_sync(store.has_sound_blob, sha256, limiter=upload_threads)
+        await receive_blob(request.stream(), None if known else store.blob_writer(sha256), upload_threads)
         return answer(Uploaded(sha256), 200 if known else 201)
 
     @app.post(
@@ -134,7 +128,7 @@ def create_app(
         if database.status(job.id) is None:
             plan_job(job, store.root)
             refs = {ref.sha256: ref for ref in job.file_refs()}
-            missing = [sha256 for sha256 in refs if not store.has_blob(sha256)]
+            missing = [sha256 for sha256, ref in refs.items() if not store.has_file(ref)]
             if missing:
                 message = (
                     f"{len(missing)} of the job's {len(refs)} files are not uploaded, {refs[missing[0]].name!r} first."
@@ -217,26 +211,6 @@ def _known(job_id: str, status: JobStatus | None) -> JobStatus:
     return status
 
 
-async def _large_chunks(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    parts, size = [], 0
-    async for part in stream:
-        parts.append(part)
-        size += len(part)
-        if size >= _CHUNK:
-            yield b"".join(parts)
-            parts, size = [], 0
-    yield b"".join(parts)
-
-
-def _in_thread(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:
-    while (chunk := anyio.from_thread.run(_next, chunks)) is not None:
-        yield chunk
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(chunks, None)
-
-
 def _answer_errors(app: FastAPI) -> None:
     handlers: dict[type[Exception], Callable[[Any], JSONResponse]] = {
         UserError: error_responses.user_error_response,
@@ -244,6 +218,8 @@ def _answer_errors(app: FastAPI) -> None:
         HTTPException: lambda error: error_responses.status_response(error.status_code, error.detail),
         sqlite3.OperationalError: error_responses.database_error_response,
         BodyTooLargeError: lambda error: error.response(),
+        BodyStalledError: lambda error: error.response(),
+        OSError: error_responses.system_error_response,
         Exception: lambda error: error_response(
             500, f"{type(error).__name__}: {error}", "This is a fault of Reangle; the backend's log has the traceback."
         ),

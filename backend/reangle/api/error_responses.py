@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
 from reangle.errors import UserError
+from reangle.runtime.database import JobListLostError
+
+logger = logging.getLogger(__name__)
 
 _TEXTS = {
     404: ("This address does not exist.", "GET /openapi.json lists the addresses."),
@@ -62,8 +66,23 @@ def status_response(status: int, detail: str) -> JSONResponse:
 
 
 def database_error_response(error: sqlite3.OperationalError) -> JSONResponse:
+    if isinstance(error, JobListLostError):
+        advice = "The backend ends, so that nothing more is lost. Start it again, and send the job again."
+        return error_response(503, f"The job list cannot be written: {error}.", advice)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        advice = "Close the other program that has jobs.sqlite of the data folder open, then try again."
+        return error_response(503, "The job list cannot be written: another program holds it locked.", advice)
     advice = "Check that the data folder's disk is writable and not full, then try again."
     return error_response(507, f"The job list could not be read or written: {error}.", advice)
+
+
+def system_error_response(error: OSError) -> JSONResponse:
+    """What cannot be read now may be whole, so it is not said to be missing."""
+    what = f"The system refuses: {error.strerror or error}"
+    where = f" ({error.filename})" if error.filename else ""
+    advice = "Close other programs and try again; the backend's log has the traceback."
+    logger.error("%s%s", what, where, exc_info=error)
+    return error_response(503, f"{what}{where}.", advice)
 
 
 def invalid_request_response(errors: Sequence[Mapping[str, Any]]) -> JSONResponse:

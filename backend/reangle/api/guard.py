@@ -7,10 +7,13 @@ out web pages in the artist's browser: DNS rebinding lets them send a foreign Ho
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -25,20 +28,23 @@ _UPLOAD_PREFIX = "/v1/blobs/"
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest request bodies, in bytes: JSON, and one uploaded file."""
+    """The largest request bodies, in bytes: JSON, and one uploaded file. idle_s: how long a body may stand still."""
 
     body: int = MAX_REQUEST_BYTES
     upload: int = 64 << 30
+    idle_s: float = 30.0
 
 
 class Guard:
     """Checks Host, Origin and token of every request, and the size of its body.
 
-    last_seen: monotonic time of the last accepted request.
+    last_seen: monotonic time of the last accepted request. accepted: called with the client's address for each.
     """
 
-    def __init__(self, app: ASGIApp, token: str, limits: Limits) -> None:
-        self._app, self._token, self._limits = app, token.encode(), limits
+    def __init__(
+        self, app: ASGIApp, token: str, limits: Limits, accepted: Callable[[Any], None] = lambda client: None
+    ) -> None:
+        self._app, self._token, self._limits, self._accepted = app, token.encode(), limits, accepted
         self.last_seen = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +57,8 @@ class Guard:
                 return await send({"type": "websocket.close", "code": 1008})
             return await refusal(scope, receive, send)
         self.last_seen = time.monotonic()
-        return await self._app(scope, _counted(receive, limit), send)
+        self._accepted(scope.get("client"))
+        return await self._app(scope, _counted(receive, limit, self._limits.idle_s), send)
 
     def _refusal(self, headers: list[tuple[bytes, bytes]], limit: int) -> Response | None:
         def values(name: bytes) -> list[bytes]:
@@ -91,12 +98,28 @@ class BodyTooLargeError(HTTPException):
         return _close(_too_large(self.limit))
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+class BodyStalledError(HTTPException):
+    """No part of a body came for long. An HTTPException, because only those pass through FastAPI."""
+
+    def __init__(self) -> None:
+        super().__init__(408)
+
+    def response(self) -> Response:
+        return _close(error_response(408, "The request's body stopped coming.", "Send it again."))
+
+
+def _counted(receive: Receive, limit: int, idle_s: float) -> Receive:
+    seen, complete = 0, False
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, complete
+        try:
+            # After the body, what comes next is the end of the connection.
+            async with asyncio.timeout(None if complete else idle_s):
+                message = await receive()
+        except TimeoutError:
+            raise BodyStalledError from None
+        complete = not message.get("more_body", False)
         seen += len(message.get("body", b""))
         if seen > limit:
             raise BodyTooLargeError(limit)

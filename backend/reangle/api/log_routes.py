@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 
 from reangle.api.error_responses import RefusedError, unknown_job
 from reangle.api.schema import PathJobId
-from reangle.runtime.database import JobReader
+from reangle.runtime.job_reader import JobReader
 from reangle.runtime.logs import LogFile, list_logs, read_log
 
 LOG_BYTES = 256 << 10

@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio.to_thread
@@ -24,15 +25,18 @@ import uvicorn
 
 from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
+from reangle.api.connections import Connections, Protocol, counting
 from reangle.api.guard import Guard, Limits
-from reangle.api.server_file import ServerFile
+from reangle.api.server_file import FILE_NAME, ServerFile
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.logs import log_to_server_file
+from reangle.runtime.private_folder import FolderTakenError, Identity, hold_folder, make_private
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
+from reangle.runtime.terminal import show_every_name
 from reangle.version import VERSION
 from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
@@ -40,9 +44,15 @@ from reangle.weights.installed import InstalledWeights
 HOST = "127.0.0.1"
 EXIT_TROUBLE = 2
 EXIT_TAKEN = 3
+EXIT_LOST = 4
 PARENT_POLL_S = 2.0
+FOLDER_POLL_S = 1.0
 IDLE_AFTER_PARENT_S = 60.0
 KEEP_ALIVE_S = 75
+QUEUE = 128
+"""How many connections the system keeps until they are accepted."""
+ACCEPT_AT_ONCE = 32
+"""How many connections the event loop accepts before it can close any, which bounds its file descriptors."""
 
 logger = logging.getLogger(__name__)
 
@@ -53,15 +63,17 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
     port: preferred port; 0, or one in use, takes a free one. parent: a process (Blender); after its end the backend
     ends too, once no job and no download is left and no request has come for a minute. at_once: how many jobs run at a
     time. 0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
+    4: the data folder or its job list was taken away while it ran.
     """
+    show_every_name()
     try:
         with disk_errors(data):
-            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(data)
         lock = filelock.FileLock(data / "server.lock", timeout=0)
         try:
-            with disk_errors(data), lock:
+            with disk_errors(data), hold_folder(data), lock:
                 return _serve(data.resolve(), port, parent, at_once)
-        except filelock.Timeout:
+        except (filelock.Timeout, FolderTakenError):
             other = ServerFile.read(data)
             where = f" (process {other.pid}, port {other.port})" if other else ""
             print(f"Another Reangle backend{where} already uses {data}. Use it, or end it first.", file=sys.stderr)
@@ -82,8 +94,10 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
         downloads = Downloads(data, on_change=changes.send)
         app = create_app(supervisor, downloads, changes, lambda: server.end())
-        guard = Guard(app, about.token, Limits())
-        server = _Server(guard, changes, about, data)
+        connections = Connections()
+        guard = Guard(app, about.token, Limits(), connections.accept)
+        server = _Server(guard, changes, about, data, counting(connections))
+        server.watch_folder(database.is_lost)
         if parent is not None:
             server.watch(parent, lambda: database.active() + downloads.active())
         # uvicorn raises the signals that it got again after its end; then there is nothing left to interrupt.
@@ -94,7 +108,7 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         logger.info("Process %d ends", os.getpid())
     finally:
         database.close()
-    return 0
+    return EXIT_LOST if server.lost else 0
 
 
 def _listen(port: int) -> socket.socket:
@@ -109,17 +123,25 @@ def _listen(port: int) -> socket.socket:
         if port == 0 or error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
         listener.bind((HOST, 0))
-    listener.listen(128)
+    listener.listen(QUEUE)
     return listener
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, guard: Guard, changes: ChangeSignal, about: ServerFile, data: Path) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        changes: ChangeSignal,
+        about: ServerFile,
+        data: Path,
+        protocol: type[Protocol] = Protocol,
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 guard,
                 loop="asyncio",
-                http="h11",
+                http=protocol,
+                backlog=ACCEPT_AT_ONCE,
                 ws="none",
                 lifespan="on",
                 log_config=None,
@@ -132,7 +154,9 @@ class _Server(uvicorn.Server):
         )
         self._guard, self._changes, self._about, self._data = guard, changes, about, data
         self._parent: tuple[psutil.Process | None, Callable[[], int]] | None = None
-        self._watcher: asyncio.Task[None] | None = None
+        self._is_lost: Callable[[], bool] = lambda: False
+        self._watchers: list[asyncio.Task[None]] = []
+        self.lost = False
 
     def end(self) -> None:
         self.should_exit = True
@@ -144,17 +168,37 @@ class _Server(uvicorn.Server):
         except psutil.NoSuchProcess:
             self._parent = None, active
 
+    def watch_folder(self, is_lost: Callable[[], bool]) -> None:
+        """End when the data folder or its job list is taken away. is_lost: whether the job list is."""
+        folder = Identity(self._data)
+        self._is_lost = lambda: folder.is_lost() or is_lost()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(QUEUE)  # asyncio has made it as short as what it accepts at once
         self._about.write(self._data)
         print(f"Reangle backend on http://{HOST}:{self._about.port}, data in {self._data}", flush=True)
+        self._watchers.append(asyncio.create_task(self._watch_folder()))
         if self._parent is not None:
-            self._watcher = asyncio.create_task(self._watch(*self._parent))
+            self._watchers.append(asyncio.create_task(self._watch(*self._parent)))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._about.remove(self._data)
         self._changes.close()
         await super().shutdown(sockets)
+
+    async def _watch_folder(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(FOLDER_POLL_S)
+            with suppress(OSError):
+                if await anyio.to_thread.run_sync(self._is_lost):
+                    logger.error("The data folder or its job list was removed or replaced; the backend ends")
+                    self.lost = True
+                    self.end()
+                elif not (self._data / FILE_NAME).exists():
+                    # Nobody would find this backend without it, and no other could start.
+                    await anyio.to_thread.run_sync(self._about.write, self._data)
 
     async def _watch(self, parent: psutil.Process | None, active: Callable[[], int]) -> None:
         while not self.should_exit:

@@ -13,7 +13,7 @@ from reangle.cli.output import Output
 from reangle.contract import JobStatus
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder
-from reangle.runtime.database import JobReader
+from reangle.runtime.job_reader import JobReader
 
 MAX_JOBS = 10_000
 

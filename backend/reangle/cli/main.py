@@ -19,9 +19,10 @@ from reangle.cli.settings import add_settings
 from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings
 from reangle.contract.engines import ENGINES
 from reangle.contract.moves import EASINGS, KINDS
-from reangle.errors import UserError
+from reangle.errors import UserError, missing_package
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
+from reangle.runtime.terminal import show_every_name
 from reangle.runtime.threads import apply_thread_settings
 
 # Imported only when the command runs, so that help is instant and the server loads nothing that it does not need.
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     apply_thread_settings()
+    show_every_name()
     if options.command == "serve":
         return _serve(options)
     from reangle.cli import interruption
@@ -65,9 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
         output.error(UserError("Canceled.", advice="Finished stages are kept; the same command continues from there."))
         return 130
     except Exception as error:
-        if isinstance(error, ImportError) and not (error.name or "reangle").startswith("reangle"):
-            advice = "`reangle doctor` lists what is missing and how to install it."
-            output.error(UserError(f"A package cannot be loaded: {error}.", advice=advice))
+        if missing := missing_package(error):
+            output.error(missing)
             return 2
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}"

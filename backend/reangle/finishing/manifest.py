@@ -7,7 +7,7 @@ from reangle.contract import CONTRACT_VERSION, ResultFile
 from reangle.finishing.spec import DeliverContext
 from reangle.folders import DecodedClip, FinishedFolder, GeometryFolder, Manifest, WarpFolder
 from reangle.folders.records import record_values
-from reangle.runtime.store import hash_file, seconds_taken
+from reangle.runtime.artifact import hash_file, seconds_taken
 
 CLIP_KEYS = ("start", "fps", "fps_is_variable", "timestamps", "width", "height", "frames", "notes")
 GEOMETRY_KEYS = ("camera_from", "depth_from", "checkpoint", "licence", "scale", "notes")

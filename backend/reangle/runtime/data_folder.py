@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -12,7 +13,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reangle.errors import UserError
+from reangle.errors import DiskFullError, UserError
+
+_NO_ROOM = 1 << 16
 
 
 def data_folder() -> Path:
@@ -76,19 +79,37 @@ def write_atomically(path: Path, data: bytes, *, owner_only: bool = False) -> No
 
 
 @contextmanager
-def disk_errors(where: Path) -> Generator[None]:
-    """Turn a full or read-only disk into a UserError that names the folder."""
+def disk_errors(where: Path, choose: str = "choose another data folder with REANGLE_DATA") -> Generator[None]:
+    """Turn a full disk into a DiskFullError, a read-only one into a UserError; both name the folder.
+
+    choose: how the user chooses another folder.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
+            raise DiskFullError(
                 f"The disk is full: {where} could not be written.",
-                advice="Free some space, or choose another data folder with REANGLE_DATA, and start again.",
+                advice=f"Free some space, or {choose}, and start again.",
             ) from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise UserError(
                 f"{where} could not be written: {error.strerror}.",
-                advice="Allow writing there, or choose another data folder with REANGLE_DATA.",
+                advice=f"Allow writing there, or {choose}.",
             ) from error
         raise
+
+
+def disk_is_full(error: BaseException, folder: Path) -> bool:
+    """Whether an error comes from a full disk. Libraries say so in their own words, or only that they cannot write."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(cause) for words in ("No space left", "os error 28", "Disk quota exceeded")):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    try:
+        return not isinstance(error, UserError | MemoryError) and shutil.disk_usage(folder).free < _NO_ROOM
+    except OSError:
+        return False

@@ -11,8 +11,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,14 +23,18 @@ from reangle.contract import (
     JobRequest,
     JobState,
     JobStatus,
-    from_json,
     read_request,
     to_json,
 )
-from reangle.errors import UserError
+from reangle.runtime.job_reader import SCHEMA, JobReader, check_schema, connect, opening
+from reangle.runtime.private_folder import Identity
 
-SCHEMA = 1
 MAX_NOTES = 50
+BACK_AFTER_DEATHS = 3
+"""After so many deaths of the backend in a row, the other jobs come first."""
+MAX_DEATHS = 12
+"""Many, since power cuts and people end backends, too, and a job must not be lost by that."""
+_FURTHER = 0.02
 
 _TABLES = """
 CREATE TABLE jobs (
@@ -53,81 +57,51 @@ CREATE TABLE events (job TEXT NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, 
 CREATE TABLE results (job TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, name));
 CREATE TABLE stage_runs (job TEXT PRIMARY KEY, run TEXT NOT NULL);
 """
-_STATUS = "id, title, state, stage, progress, eta_s, error, notes, last_event, created"
+_DEATHS = """
+CREATE TABLE IF NOT EXISTS deaths (
+    job TEXT PRIMARY KEY, count INTEGER NOT NULL, stage TEXT NOT NULL, progress REAL NOT NULL
+);
+"""
+"""How often in a row the backend died while it worked on a job that came no further. Older versions do not see it."""
 
 Submission = Literal["new", "known", "conflict"]
 
 
-class JobReader:
-    """Reads `jobs.sqlite` of one data folder, whether or not a backend runs; safe to use from many threads.
-
-    Raises UserError if the file is of a newer version or is no database.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._read_lock = threading.Lock()
-        with _opening(path):
-            self._reader = _connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-            _check_schema(self._reader, path)
-
-    def close(self) -> None:
-        with self._read_lock:
-            self._reader.close()
-
-    def _read(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._read_lock:
-            return self._reader.execute(query, values).fetchall()
-
-    def status(self, job_id: str) -> JobStatus | None:
-        rows = self._read(f"SELECT {_STATUS} FROM jobs WHERE id = ?", job_id)
-        return _status(rows[0]) if rows else None
-
-    def newest(self, limit: int) -> list[JobStatus]:
-        return [_status(row) for row in self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)]
-
-    def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
-        """The first `limit` events with n > since."""
-        rows = self._read("SELECT body FROM events WHERE job = ? AND n > ? ORDER BY n LIMIT ?", job_id, since, limit)
-        return [from_json(JobEvent, row["body"]) for row in rows]
-
-    def results(self, job_id: str) -> dict[str, str]:
-        """Result name -> artifact key, in the order of publication."""
-        return {
-            row["name"]: row["key"] for row in self._read("SELECT * FROM results WHERE job = ? ORDER BY rowid", job_id)
-        }
-
-    def job_ids(self) -> set[str]:
-        return {row["id"] for row in self._read("SELECT id FROM jobs")}
-
-    def active(self) -> int:
-        """How many jobs are queued or running."""
-        return self._read("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')")[0][0]
-
-    def running(self) -> list[str]:
-        return [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = 'running' ORDER BY seq")]
-
-    def stage_runs(self) -> dict[str, str]:
-        """Job -> the run of its stage process, for all that were not cleared."""
-        return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
+class JobListLostError(sqlite3.OperationalError):
+    """The job list was removed or replaced while the backend had it open: what is written now would be lost."""
 
 
 class JobDatabase(JobReader):
     """Reads and writes `jobs.sqlite`; for the one backend that holds the data folder's lock.
 
     on_change: called after each committed change, from the thread that made it.
-    Raises UserError as JobReader does.
+    Raises UserError as JobReader does. Every change raises JobListLostError once the file is gone.
     """
 
     def __init__(self, path: Path, on_change: Callable[[], None] = lambda: None) -> None:
         self.on_change = on_change
         self._write_lock = threading.Lock()
-        with _opening(path):
-            self._writer = _connect(path)
+        with opening(path):
+            self._writer = connect(path)
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
-            if _check_schema(self._writer, path) == 0:
+            if check_schema(self._writer, path) == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
+            self._writer.executescript(_DEATHS)
+            # The log beside it appears with the first transaction, and holds what is not yet in the file.
+            self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
+            self._identities = [Identity(path)]
+            with suppress(OSError):
+                self._identities.append(Identity(path.with_name(f"{path.name}-wal")))
         super().__init__(path)
+
+    def is_lost(self) -> bool:
+        """Whether the file on disk is no longer the one that is open here."""
+        return any(identity.is_lost() for identity in self._identities)
+
+    def _check_identity(self) -> None:
+        if self.is_lost():
+            raise JobListLostError("the file was removed or replaced while the backend ran")
 
     def close(self) -> None:
         super().close()
@@ -137,6 +111,7 @@ class JobDatabase(JobReader):
     @contextmanager
     def _write(self) -> Generator[sqlite3.Connection]:
         with self._write_lock:
+            self._check_identity()
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -145,6 +120,8 @@ class JobDatabase(JobReader):
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            # Before anyone hears of the change.
+            self._check_identity()
         self.on_change()
 
     @staticmethod
@@ -169,19 +146,28 @@ class JobDatabase(JobReader):
             self._append(db, request.id, type="state", state="queued")
         return "new"
 
-    def claim(self) -> JobRequest | None:
-        """The oldest queued job, now running. One that an older version of Reangle queued may fail here."""
+    def claim(self, waiting: Collection[str] = ()) -> JobRequest | None:
+        """The oldest queued job, now running. One that another version of Reangle queued may fail here.
+
+        waiting: jobs that are left where they are. Those with which the backend died often come last.
+        """
         while True:
             with self._write() as db:
-                row = db.execute("SELECT id, request FROM jobs WHERE state = 'queued' ORDER BY seq LIMIT 1").fetchone()
+                rows = db.execute(
+                    "SELECT id, request FROM jobs LEFT JOIN deaths ON job = id WHERE state = 'queued' "
+                    "ORDER BY coalesce(count, 0) >= ?, seq",
+                    (BACK_AFTER_DEATHS,),
+                )
+                row = next((row for row in rows if row["id"] not in waiting), None)
                 if row is None:
                     return None
                 db.execute("UPDATE jobs SET state = 'running' WHERE id = ?", (row["id"],))
                 self._append(db, row["id"], type="state", state="running")
             try:
                 return read_request(row["request"])
-            except ContractError as error:
-                self.finish(row["id"], "failed", JobError(message=error.message, advice="Send the job again."))
+            except Exception as error:
+                what = error.message if isinstance(error, ContractError) else f"The job cannot be read: {error}."
+                self.finish(row["id"], "failed", JobError(message=what, advice="Send the job again."))
 
     def cancel(self, job_id: str) -> JobStatus | None:
         """Cancel a queued job at once, mark a running one, ignore an ended one. None for an unknown job."""
@@ -213,8 +199,8 @@ class JobDatabase(JobReader):
             db.execute("UPDATE jobs SET progress = 1 WHERE id = ?", (job_id,))
         self._append(db, job_id, type="state", state=state)
 
-    def requeue(self, job_id: str) -> None:
-        """Put a running job back to its place in the queue; one with a cancel pending is canceled."""
+    def requeue(self, job_id: str, note: str = "") -> None:
+        """Put a running job back to its place in the queue; one with a cancel pending is canceled. note: tells why."""
         with self._write() as db:
             row = db.execute("SELECT state, cancel FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row["state"] != "running":
@@ -224,6 +210,25 @@ class JobDatabase(JobReader):
                 return
             db.execute("UPDATE jobs SET state = 'queued', eta_s = NULL WHERE id = ?", (job_id,))
             self._append(db, job_id, type="state", state="queued")
+        if note:
+            self.add_note(job_id, "", note)
+
+    def count_death(self, job_id: str) -> None:
+        """An earlier backend died while this job ran. One that comes no further again and again is failed."""
+        with self._write() as db:
+            row = db.execute("SELECT stage, progress FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            before = db.execute("SELECT count, stage, progress FROM deaths WHERE job = ?", (job_id,)).fetchone()
+            stuck = before and row["stage"] == before["stage"] and row["progress"] < before["progress"] + _FURTHER
+            count, progress = (
+                (before["count"] + 1, max(before["progress"], row["progress"])) if stuck else (1, row["progress"])
+            )
+            db.execute("INSERT OR REPLACE INTO deaths VALUES (?, ?, ?, ?)", (job_id, count, row["stage"], progress))
+            if count < MAX_DEATHS:
+                return
+            db.execute("DELETE FROM deaths WHERE job = ?", (job_id,))
+            message = f"The backend ended {count} times while it worked on {row['stage'] or 'the job'}."
+            advice = "Memory may have run out: use a smaller size or fewer frames, and send the job again."
+            self._end(db, job_id, "failed", JobError(message=message, advice=advice))
 
     def begin_stage(self, job_id: str, stage: str, progress: float, eta_s: float | None, *, cached: bool) -> None:
         with self._write() as db:
@@ -280,38 +285,3 @@ def _is_same(text: str, request: JobRequest) -> bool:
         return read_request(text) == request
     except ContractError:
         return False
-
-
-def _status(row: sqlite3.Row) -> JobStatus:
-    values: dict[str, Any] = dict(row)
-    error = values.pop("error")
-    values["notes"] = tuple(json.loads(values["notes"]))
-    return JobStatus(**values, error=from_json(JobError, error) if error else None)
-
-
-def _connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10, uri=uri)
-    db.row_factory = sqlite3.Row
-    return db
-
-
-@contextmanager
-def _opening(path: Path) -> Generator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"The job list {path} cannot be opened: {error}.",
-            advice="Move the file away to start with an empty list; finished stages stay in the cache.",
-        ) from error
-
-
-def _check_schema(db: sqlite3.Connection, path: Path) -> int:
-    """The file's schema version, 0 for a new file."""
-    schema = db.execute("PRAGMA user_version").fetchone()[0]
-    if schema > SCHEMA:
-        raise UserError(
-            f"The job list {path} was written by a newer Reangle (schema {schema}; this one reads {SCHEMA}).",
-            advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
-        )
-    return schema

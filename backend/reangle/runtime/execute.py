@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from reangle.errors import RunAgainError, UserError
+from reangle.errors import DiskFullError, RunAgainError, UserError
+from reangle.runtime.code import check_code, code_hash
+from reangle.runtime.data_folder import disk_is_full
 from reangle.runtime.stage import (
     PlannedStage,
     StageContext,
@@ -19,6 +21,9 @@ from reangle.runtime.stage import (
     ignore_training,
 )
 from reangle.runtime.store import Artifact, Store
+
+MAX_AGAIN = 12
+"""How often a stage may ask to be started again; each memory tier asks once."""
 
 
 class Weights(Protocol):
@@ -68,15 +73,35 @@ def run_stage(
     weights: Weights,
     report: Callable[[float, str], None] = ignore_progress,
     report_training: Callable[[float, str, bytes], None] = ignore_training,
+    check: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Run one stage in this process and publish its output. If the stage raises, nothing is published.
 
-    report, report_training: see StageContext.
+    report, report_training: see StageContext. check: called before the output is published; may raise. Raises
+    DiskFullError if that is what made the stage fail.
     """
-    for refs in stage.files.values():
-        for ref in refs:
-            if not store.has_blob(ref.sha256):
-                raise UserError(f"The file {ref.name} is no longer in the store.", advice="Send the job again.")
+    try:
+        return _run_stage(stage, key, inputs, store, weights, report, report_training, check)
+    except Exception as error:
+        if isinstance(error, DiskFullError) or not disk_is_full(error, store.root):
+            raise
+        raise DiskFullError(
+            f"The disk is full: {stage.title} could not write what it made to {store.root}.",
+            advice="Free some space, or choose another data folder with REANGLE_DATA, and start again.",
+        ) from error
+
+
+def _run_stage(
+    stage: PlannedStage,
+    key: str,
+    inputs: Mapping[str, Artifact],
+    store: Store,
+    weights: Weights,
+    report: Callable[[float, str], None],
+    report_training: Callable[[float, str, bytes], None],
+    check: Callable[[], None],
+) -> Artifact:
+    store.check_files(ref for refs in stage.files.values() for ref in refs)
     weights.check_weights(stage.checkpoint)
     spec = stage.spec
     module, name = spec.run.split(":")
@@ -101,6 +126,7 @@ def run_stage(
         )
         seconds = round(time.monotonic() - started, 3)
         about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+        check()
         artifact = store.publish(key, scratch, about)
         store.finished(key)
         return artifact
@@ -118,13 +144,14 @@ def run_plan(
     before: artifacts of earlier stages that are not in `stages`; they are returned, too.
     """
     done = dict(before or {})
+    check = partial(check_code, code_hash(), "Run the command again; finished stages are kept.")
     for stage in stages:
         inputs = inputs_of(stage, done)
         reading = partial(_report_reading, stage, report)
         key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint, reading))
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, stage.note, cached=artifact is not None)
-        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report)
+        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report, check)
     return done
 
 
@@ -139,6 +166,7 @@ def _run_until_done(
     store: Store,
     weights: Weights,
     report: PlanReport,
+    check: Callable[[], None],
 ) -> Artifact:
     """`run_stage`, restarted on RunAgainError. Training is reported only with a picture."""
     reached = 0.0
@@ -152,8 +180,17 @@ def _run_until_done(
         if picture:
             report(stage, reached, message, cached=False)
 
-    while True:
+    for _ in range(MAX_AGAIN):
         try:
-            return run_stage(stage, key, inputs, store, weights, on_progress, on_training)
+            return run_stage(stage, key, inputs, store, weights, on_progress, on_training, check)
         except RunAgainError as again:
             on_progress(0.0, str(again))
+    raise too_often(stage)
+
+
+def too_often(stage: PlannedStage) -> UserError:
+    """For a stage that asks to be started again without end."""
+    return UserError(
+        f"{stage.title} asked {MAX_AGAIN} times to start again.",
+        advice="Close other programs, or use a smaller size or fewer frames.",
+    )

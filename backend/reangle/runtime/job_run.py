@@ -11,18 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import JobError, JobRequest, from_data
-from reangle.errors import RunAgainError, UserError
+from reangle.errors import RunAgainError, UserError, WaitError, is_about_library
+from reangle.runtime.code import code_hash
 from reangle.runtime.database import JobDatabase
-from reangle.runtime.execute import Weights, inputs_of, stage_key
+from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
 from reangle.runtime.logs import StageLog
 from reangle.runtime.process import StageProcess
 from reangle.runtime.progress import Progress
 from reangle.runtime.stage import PlannedStage, StageId
 from reangle.runtime.stage_process import stage_to_json
-from reangle.runtime.stall import Silence, duration
+from reangle.runtime.stall import Lifeless, Silence, duration
 from reangle.runtime.store import Artifact, Store
 
 MAX_DEATHS = 3
+LIFELESS_S = 600.0
+"""A stage process that shows no sign of life for so long, as one that the system has stopped, is ended."""
+CODE = code_hash()
+"""Of the backend, at its start."""
 POLL_S = 0.1
 EVENT_GAP_S = 0.2
 QUIET_GAP_S = 2.0
@@ -120,8 +125,8 @@ class JobRun:
         self, order: Mapping[str, Any], stage: PlannedStage, progress: Progress, log: StageLog
     ) -> dict[str, Any]:
         """Run a stage process until it gives a result, at most MAX_DEATHS times; returns its last line."""
-        common = {"root": str(self._store.root), "job": self._request.id, "stage": stage_to_json(stage)}
-        deaths = 0
+        common = {"root": str(self._store.root), "job": self._request.id, "stage": stage_to_json(stage), "code": CODE}
+        deaths = again_times = 0
         while True:
             if self._interrupted():
                 raise JobInterruptedError
@@ -134,10 +139,16 @@ class JobRun:
                 result = self._listen(process, stage, progress)
             except RunAgainError as again:
                 logger.info("It asks to start again: %s", again)
+                again_times += 1
+                if again_times >= MAX_AGAIN:
+                    raise too_often(stage) from again
                 self._database.add_note(self._request.id, stage.title, str(again))
                 continue
             except StageFailedError as failure:
                 logger.warning("Process %d failed: %s\n%s", process.pid, failure, failure.error.traceback.rstrip())
+                raise
+            except WaitError as wait:
+                logger.warning("Process %d cannot go on now: %s", process.pid, wait)
                 raise
             except JobInterruptedError:
                 logger.info("Process %d is ended: the job is canceled or the backend ends", process.pid)
@@ -160,7 +171,7 @@ class JobRun:
             raise StageFailedError(
                 JobError(
                     message=f"{stage.title} {why} {MAX_DEATHS} times.",
-                    advice="Memory may have run out: close other programs, or use a smaller size or fewer frames.",
+                    advice=_advice(process.exit_code, process.errors()),
                     traceback=process.errors(),
                 )
             )
@@ -169,6 +180,8 @@ class JobRun:
         """Follow a stage process to its result. None if it ended without one."""
         last_time, last_value, last_loss = 0.0, -1.0, 0.0
         for line in self._lines(process, stage):
+            if line.get("wait"):
+                raise WaitError(line["error"]["message"], advice=line["error"]["advice"])
             if "error" in line:
                 raise StageFailedError(from_data(JobError, line["error"]))
             if "again" in line:
@@ -196,6 +209,7 @@ class JobRun:
 
     def _lines(self, process: StageProcess, stage: PlannedStage) -> Iterator[dict[str, Any]]:
         silence = Silence(stage.spec.silence_s)
+        life = Lifeless(LIFELESS_S)
         while True:
             if self._interrupted():
                 raise JobInterruptedError
@@ -203,9 +217,17 @@ class JobRun:
             ended = process.exit_code is not None
             line = process.next_line(POLL_S)
             if line is not None:
-                silence.reported()
-                yield line
+                life.shown()
+                if "alive" not in line:
+                    silence.reported()
+                    yield line
             elif ended:
+                return
+            elif life.is_over():
+                what = f"has shown no sign of life for {duration(LIFELESS_S)}, and is ended"
+                logger.warning("Process %d %s", process.pid, what)
+                self._database.add_note(self._request.id, stage.title, f"{stage.title} {what}.")
+                process.end()
                 return
             elif silence.is_new():
                 what = f"has reported nothing for {duration(stage.spec.silence_s)}"
@@ -219,6 +241,20 @@ def _how_it_ended(code: int | None) -> str:
         if code is not None and code < 0
         else f"ended with status {code} without a result"
     )
+
+
+def _advice(code: int | None, errors: str) -> str:
+    """What helps against the end of a process, as far as its status and its last words tell."""
+    if is_about_library(errors):
+        last = next(line for line in reversed(errors.splitlines()) if is_about_library(line))
+        return f"A package cannot be loaded ({last.strip()[:300]}): `reangle doctor` says how to install it."
+    no_memory = any(words in errors for words in ("MemoryError", "bad_alloc", "Cannot allocate memory"))
+    # The system ends processes with signal 9 when memory runs out.
+    if no_memory or code == -9:
+        return "Memory may have run out: close other programs, or use a smaller size or fewer frames."
+    if code is not None and (code < 0 or code > 255):
+        return "A library crashed; the stage's log says where. Update the graphics driver, or install Reangle again."
+    return "The stage's log has its last words; install Reangle again if they say that something is missing."
 
 
 def error_of(failure: Exception, traceback: str) -> JobError:

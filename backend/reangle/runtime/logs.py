@@ -12,6 +12,8 @@ import hashlib
 import logging
 import re
 import shutil
+import time
+from collections import Counter
 from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -80,12 +82,33 @@ class _RotatingFile(RotatingFileHandler):
         pass
 
 
+class Sparse(logging.Filter):
+    """Lets the same message through only so often, whoever causes it, and says so."""
+
+    MOST, EVERY_S = 20, 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since, self._counts = time.monotonic(), Counter[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if time.monotonic() - self._since > self.EVERY_S:
+            self._since, self._counts = time.monotonic(), Counter[str]()
+        kind = f"{record.name} {str(record.msg)[:200]}"
+        self._counts[kind] += 1
+        if self._counts[kind] == self.MOST:
+            record.msg = f"{record.msg} (the same is not repeated for a minute)"
+        return self._counts[kind] <= self.MOST
+
+
 def log_to_server_file(data: Path) -> None:
     """Send this process's logging to `logs/server.log`, and warnings also to standard error."""
     file = _RotatingFile(data / FOLDER / SERVER_LOG, SERVER_BYTES, 2)
     stderr = logging.StreamHandler()
     stderr.setLevel(logging.WARNING)
     stderr.setFormatter(_Formatter())
+    # Standard error goes to a file that nothing rotates while the backend runs.
+    stderr.addFilter(Sparse())
     logging.basicConfig(handlers=[file, stderr], level=logging.WARNING, force=True)
     logging.getLogger("reangle").setLevel(logging.INFO)
     logging.captureWarnings(True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import errno
 import json
 import logging
 import os
@@ -14,8 +15,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -149,11 +150,21 @@ def _own_group() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+@contextmanager
+def _unless_exhausted() -> Generator[None]:
+    """Ignore what the system refuses to tell of a process; raise if it refuses everything, without a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+
+
 def _members(run: str, group: int | None) -> set[psutil.Process]:
     """All processes with this mark, their children, and those of the group, if the system has process groups."""
     members: set[psutil.Process] = set()
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.Error), _unless_exhausted():
             in_group = group is not None and sys.platform != "win32" and os.getpgid(process.pid) == group
             if in_group or process.environ().get(RUN_MARK) == run:
                 members |= {process, *process.children(recursive=True)}
@@ -180,13 +191,28 @@ def _runs(process: psutil.Process) -> bool:
 def _end(run: str, group: int | None, grace_s: float) -> bool:
     """Whether every process of the run has ended. Does not block where the system does."""
     outcome: list[bool] = []
-    thread = threading.Thread(target=lambda: outcome.append(_terminate(run, group, grace_s)), daemon=True)
+
+    def terminate() -> None:
+        try:
+            outcome.append(_terminate(run, group, grace_s))
+        except OSError as error:
+            # A group gets its signal without a search, which needs file descriptors.
+            logger.error("The processes of a stage cannot be searched: %s", error)
+            _signal_group(group, "SIGTERM")
+            time.sleep(grace_s)
+
+    thread = threading.Thread(target=terminate, daemon=True)
     thread.start()
     thread.join(SEARCH_S + grace_s + GRACE_S)
-    if not outcome and group is not None and sys.platform != "win32":
-        with suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
+    if not outcome:
+        _signal_group(group, "SIGKILL")
     return outcome == [True]
+
+
+def _signal_group(group: int | None, name: str) -> None:
+    if group is not None and sys.platform != "win32":
+        with suppress(OSError):
+            os.killpg(group, getattr(signal, name))
 
 
 def _terminate(run: str, group: int | None, grace_s: float) -> bool:

@@ -4,8 +4,9 @@
 Reads one JSON object on standard input: {"root": data folder, "key": stage key, "stage": stage_to_json(...),
 "inputs": {role: artifact key}, "job": job id}. Prints JSON lines: {"progress": fraction, "message": text} and
 {"loss": number, "message": text, "picture": PNG in base 64, or ""}, then {"artifact": key} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest, or
-{"again": why} and exit status 3 if the stage needs a new process.
+{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest, with "wait": true for a
+WaitError, or {"again": why} and exit status 3 if the stage needs a new process. All the while {"alive": true} comes
+every few seconds. "code" of the order is the `code_hash` of the backend, which must be that of this process.
 
 With "hash": true instead of "key" and "inputs" it only identifies the stage's weights: it prints
 {"reading": fraction, "message": text}, then {"hash": SHA-256}.
@@ -17,18 +18,24 @@ import base64
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import RunAgainError, UserError
+from reangle.errors import RunAgainError, UserError, WaitError, missing_package
+from reangle.runtime.code import check_code
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.stall import StackDump
 from reangle.runtime.store import Store
+
+BEAT_S = 5.0
 
 Specs = Mapping[str, StageSpec[Any, Any]]
 
@@ -76,9 +83,25 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
 
+    writing = threading.Lock()
+
+    def write(**values: Any) -> None:
+        with writing:
+            print(json.dumps(values), file=lines, flush=True)
+
     def send(**values: Any) -> None:
         stacks.reported()
-        print(json.dumps(values), file=lines, flush=True)
+        write(**values)
+
+    def check() -> None:
+        if began_with := order.get("code"):
+            check_code(began_with, "Stop the backend and start it again; its jobs go on then.")
+
+    def beat() -> None:
+        with suppress(OSError, ValueError):  # the backend, or this process, ends
+            while True:
+                write(alive=True)
+                time.sleep(BEAT_S)
 
     def report(fraction: float, message: str) -> None:
         send(progress=min(max(fraction, 0.0), 1.0), message=message)
@@ -89,7 +112,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     def report_training(loss: float, message: str, picture: bytes) -> None:
         send(loss=loss, message=message, picture=base64.b64encode(picture).decode())
 
+    threading.Thread(target=beat, daemon=True).start()
     try:
+        check()
         store = Store(Path(order["root"]))
         weights = weights_in(store.root)
         if order.get("hash"):
@@ -100,9 +125,10 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
             inputs[role] = store.artifact(key)
             if inputs[role] is None:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
-        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training)
+        artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training, check)
     except UserError as error:
-        send(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})
+        about = {"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()}
+        send(error=about, wait=isinstance(error, WaitError))
         return 2
     except RunAgainError as error:
         send(again=str(error))
@@ -112,6 +138,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
         send(error={"message": "There was not enough memory.", "advice": advice, "traceback": traceback.format_exc()})
         return 2
     except Exception as error:
+        if missing := missing_package(error):
+            send(error={"message": missing.message, "advice": missing.advice, "traceback": traceback.format_exc()})
+            return 2
         message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no further text'}"
         advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
         send(error={"message": message, "advice": advice, "traceback": traceback.format_exc()})

@@ -52,6 +52,24 @@ class Silence:
         return True
 
 
+class Lifeless:
+    """In the backend: whether a stage's process has shown no sign of life for `limit_s`. Time counts only while the
+    backend itself runs, so a computer that slept ends nothing."""
+
+    def __init__(self, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit_s, self._clock = limit_s, clock
+        self.shown()
+
+    def shown(self) -> None:
+        self._waited, self._last = 0.0, self._clock()
+
+    def is_over(self) -> bool:
+        now = self._clock()
+        self._waited += min(now - self._last, _REARM_S)
+        self._last = now
+        return self._waited >= self._limit_s
+
+
 def duration(seconds: float) -> str:
     """For people, as in "5 minutes"."""
     if seconds < 120:

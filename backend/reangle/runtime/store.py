@@ -18,78 +18,39 @@ import uuid
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from reangle.contract import FileRef, ResultFile, from_data, to_data
+from reangle.contract import FileRef, ResultFile, to_data
 from reangle.errors import UserError
+from reangle.runtime.artifact import (
+    ARTIFACT_FILE,
+    GONE,
+    SCHEMA,
+    Artifact,
+    hash_file,
+    hash_or_nothing,
+    list_files,
+    read_artifact,
+)
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
+from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_SCHEMA = 1
-ARTIFACT_FILE = "artifact.json"
 _CHUNK = 1 << 20
+_EMPTY = hashlib.sha256().hexdigest()
 
 UNFINISHED_S = 14 * 86400
 """Unfinished work is removed after this time without a change."""
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hash_or_nothing(path: Path) -> str:
-    return hash_file(path) if path.is_file() else ""
-
-
-def seconds_taken(folder: Path) -> float | None:
-    """How long the stage that wrote this folder ran; None if the folder is no artifact."""
-    try:
-        return json.loads((folder / ARTIFACT_FILE).read_text(encoding="utf-8"))["about"]["seconds"]
-    except FileNotFoundError:
-        return None
-
-
-def _list_files(folder: Path) -> tuple[ResultFile, ...]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor() as pool:
-        hashes = list(pool.map(hash_file, paths))
-    return tuple(
-        ResultFile(path=path.relative_to(folder).as_posix(), sha256=digest, size=path.stat().st_size)
-        for path, digest in zip(paths, hashes, strict=True)
-    )
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A published stage output. files lists all but `artifact.json` itself; about: kind, camera, version, seconds."""
-
-    key: str
-    folder: Path
-    files: tuple[ResultFile, ...]
-    about: Mapping[str, Any]
-
-    @cached_property
-    def content_hash(self) -> str:
-        """SHA-256 over the names and hashes of the files: equal for equal content."""
-        lines = "\n".join(f"{file.sha256} {file.path}" for file in self.files)
-        return hashlib.sha256(lines.encode()).hexdigest()
-
-    def damaged_file(self) -> str | None:
-        """The first file that is missing or has changed since it was published; None if there is none."""
-        paths = [self.folder / file.path for file in self.files]
-        with ThreadPoolExecutor() as pool:
-            hashes = pool.map(_hash_or_nothing, paths)
-            for file, digest in zip(self.files, hashes, strict=True):
-                if digest != file.sha256:
-                    return file.path
-        return None
+def _make(folder: Path) -> None:
+    """Make a folder of the store, and the one that it is in, should someone have cleared that away; no more, since a
+    data folder that is gone must not come back."""
+    folder.parent.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
 
 
 class Store:
@@ -102,6 +63,7 @@ class Store:
         self._scratch = root / "tmp"
         self._unfinished = root / "unfinished"
         with disk_errors(root):
+            make_private(root)
             for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
 
@@ -110,14 +72,54 @@ class Store:
         return self._place(self._blobs, sha256)
 
     def has_blob(self, sha256: str) -> bool:
-        return self.blob_path(sha256).is_file()
+        """Whether there is a blob with this hash; its bytes are not read, but one that was emptied is none."""
+        path = self.blob_path(sha256)
+        return path.is_file() and (path.stat().st_size > 0 or sha256 == _EMPTY)
+
+    def has_sound_blob(self, sha256: str) -> bool:
+        """Like `has_blob`, but its bytes are read; a damaged blob is removed, so that it can be sent again."""
+        path = self.blob_path(sha256)
+        if hash_or_nothing(path) == sha256:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    def has_file(self, ref: FileRef) -> bool:
+        """Whether the file is here with its size; its bytes are read only if the size differs.
+
+        Raises UserError for a whole file whose reference has another size.
+        """
+        if not self.has_blob(ref.sha256):
+            return False
+        size = self.blob_path(ref.sha256).stat().st_size
+        if size == ref.size or not self.has_sound_blob(ref.sha256):
+            return size == ref.size
+        raise UserError(
+            f"{ref.name!r} has {size} bytes, not the {ref.size} of the job.", advice="Send the job with the right size."
+        )
+
+    def check_files(self, refs: Iterable[FileRef]) -> None:
+        """Raise UserError unless every file is here and whole. A damaged one is removed, so that it can be sent again.
+
+        Raw depth, for example, has no check sum of its own, so what is wrong in it would be taken for depth.
+        """
+        refs = tuple(refs)
+        present = [self.has_blob(ref.sha256) for ref in refs]
+        with ThreadPoolExecutor() as pool:
+            sound = pool.map(self.has_sound_blob, [ref.sha256 for ref in refs])
+            for ref, there, whole in zip(refs, present, sound, strict=True):
+                if not whole:
+                    what = "was damaged in the store, and has been removed" if there else "is no longer in the store"
+                    raise UserError(
+                        f"The file {ref.name} {what}.", advice="Import the clip again, which sends it again."
+                    )
 
     def add_file(self, path: Path, name: str | None = None) -> FileRef:
         """Take a copy of a file and return its reference. Raises UserError if it cannot be read."""
         try:
             size = path.stat().st_size
             digest = hash_file(path)
-            if not self.has_blob(digest):
+            if not self.has_sound_blob(digest):
                 with path.open("rb") as file:
                     self.receive(digest, iter(lambda: file.read(_CHUNK), b""))
         except OSError as error:
@@ -140,6 +142,7 @@ class Store:
         target = self.blob_path(sha256)
         temporary = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         digest = hashlib.sha256()
+        self._scratch.mkdir(exist_ok=True)
         try:
             with disk_errors(target), temporary.open("xb") as file:
 
@@ -156,32 +159,31 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             with disk_errors(target):
-                target.parent.mkdir(exist_ok=True)
+                _make(target.parent)
                 temporary.replace(target)
                 sync_folder(target.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
     def artifact(self, key: str) -> Artifact | None:
-        """The artifact with this key, or None if there is none that is whole. File contents are not checked here."""
-        about = self._about(key)
-        if about is None:
-            return None
-        files = tuple(from_data(ResultFile, file) for file in about["files"])
-        return Artifact(key=key, folder=self._place(self._artifacts, key), files=files, about=about["about"])
+        """The artifact with this key, or None if there is none that is whole. File contents are not checked here.
+
+        Raises OSError if that cannot be told now, as without a free file descriptor.
+        """
+        folder = self._place(self._artifacts, key)
+        try:
+            about = (folder / ARTIFACT_FILE).stat()
+            return read_artifact(key, folder, about.st_ino, about.st_mtime_ns, about.st_size)
+        except OSError as error:
+            if error.errno in GONE:
+                return None
+            raise
 
     def artifact_file(self, key: str, path: str) -> tuple[Path, ResultFile] | None:
         """An artifact's folder, and what it lists of one file there; None if it does not list it."""
-        about = self._about(key)
-        listed = next((file for file in about["files"] if file["path"] == path), None) if about else None
-        return (self._place(self._artifacts, key), from_data(ResultFile, listed)) if listed else None
-
-    def _about(self, key: str) -> dict[str, Any] | None:
-        try:
-            about = json.loads((self._place(self._artifacts, key) / ARTIFACT_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return about if about.get("schema") == _SCHEMA else None
+        artifact = self.artifact(key)
+        listed = artifact.by_path.get(path) if artifact else None
+        return (artifact.folder, listed) if artifact and listed else None
 
     def sound_artifact(self, key: str) -> Artifact | None:
         """Like `artifact`, but every file is hashed; a damaged artifact is removed, so that it is made again."""
@@ -201,15 +203,15 @@ class Store:
     def publish(self, key: str, folder: Path, about: Mapping[str, Any]) -> Artifact:
         """Make a finished scratch folder the artifact `key`. If another process was faster, its artifact stays."""
         target = self._place(self._artifacts, key)
-        files = _list_files(folder)
+        files = list_files(folder)
         with disk_errors(target):
-            text = {"schema": _SCHEMA, "key": key, "about": dict(about), "files": [to_data(file) for file in files]}
+            text = {"schema": SCHEMA, "key": key, "about": dict(about), "files": [to_data(file) for file in files]}
             (folder / ARTIFACT_FILE).write_text(json.dumps(text, indent=1), encoding="utf-8")
             with ThreadPoolExecutor() as pool:
                 list(pool.map(sync_file, [folder / file.path for file in files] + [folder / ARTIFACT_FILE]))
             for inner in {path.parent for path in folder.rglob("*")}:
                 sync_folder(inner)
-            target.parent.mkdir(exist_ok=True)
+            _make(target.parent)
             existing = self.artifact(key)
             if existing is None:
                 self.remove_artifact(key)
@@ -227,7 +229,7 @@ class Store:
         """A new empty folder on the store's disk; removed at the end."""
         folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         with disk_errors(folder):
-            folder.mkdir()
+            _make(folder)
         try:
             yield folder
         finally:

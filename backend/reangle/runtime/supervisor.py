@@ -13,15 +13,17 @@ from contextlib import contextmanager
 from functools import partial
 
 from reangle.contract import JobRequest, JobStatus
-from reangle.errors import UserError
+from reangle.errors import UserError, WaitError
 from reangle.runtime.database import JobDatabase, Submission
 from reangle.runtime.execute import Weights
 from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, Planner, StageFailedError, error_of
 from reangle.runtime.logs import log_place, remove_old_logs
 from reangle.runtime.process import end_orphans
 from reangle.runtime.store import Store
+from reangle.runtime.waiting import Waiting
 
 RETRY_AFTER_S = 5.0
+WAIT_POLL_S = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Supervisor:
         self._queue_changed = threading.Condition()
         self._closing = threading.Event()
         self._canceled: set[str] = set()
+        self._waiting = Waiting(store.root)
         self._stage_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._threads = [threading.Thread(target=self._work, name=f"jobs-{n}", daemon=True) for n in range(at_once)]
 
@@ -53,6 +56,7 @@ class Supervisor:
         self.store.sweep()
         remove_old_logs(self.store.root, self.database.job_ids())
         for job_id in self.database.running():
+            self.database.count_death(job_id)
             self.database.requeue(job_id)
         for thread in self._threads:
             thread.start()
@@ -84,8 +88,8 @@ class Supervisor:
             try:
                 with self._queue_changed:
                     # `stop` may have been called since the loop began.
-                    if not self._closing.is_set() and (request := self.database.claim()) is None:
-                        self._queue_changed.wait()
+                    if not self._closing.is_set() and (request := self.database.claim(self._waiting.jobs())) is None:
+                        self._queue_changed.wait(WAIT_POLL_S if self._waiting else None)
                 if request is not None:
                     self._run(request)
             except Exception:
@@ -113,6 +117,10 @@ class Supervisor:
                 run.run()
             except JobInterruptedError:
                 self.database.requeue(request.id)
+            except WaitError as wait:
+                logger.warning("Job %s waits: %s", request.id, wait.message)
+                self._waiting.add(request.id)
+                self.database.requeue(request.id, f"The job waits, and goes on by itself: {wait.message} {wait.advice}")
             except sqlite3.Error:
                 raise
             except Exception as failure:
@@ -120,8 +128,10 @@ class Supervisor:
                 expected = isinstance(failure, UserError | StageFailedError)
                 logger.warning("Job %s failed: %s", request.id, error.message, exc_info=not expected)
                 self.database.finish(request.id, "failed", error)
+                self._waiting.forget(request.id)
             else:
                 self.database.finish(request.id, "done")
+                self._waiting.forget(request.id)
             finally:
                 self._canceled.discard(request.id)
             if status := self.database.status(request.id):

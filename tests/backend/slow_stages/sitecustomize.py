@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """On PYTHONPATH of a backend under test: replaces its stages by those of `slow_stages`, which tests control.
 
-REANGLE_TEST_SILENCE=KIND:SECONDS sets after how long without a report a kind of stage counts as stalled.
+REANGLE_TEST_SILENCE=KIND:SECONDS sets after how long without a report a kind of stage counts as stalled,
+REANGLE_TEST_LIFELESS=SECONDS after how long without a sign of life it is ended.
 """
 
 import os
 from dataclasses import replace
 
+from reangle.runtime import job_run
 from reangle.stages import STAGES
 
+job_run.LIFELESS_S = float(os.environ.get("REANGLE_TEST_LIFELESS", job_run.LIFELESS_S))
 silent, _, seconds = os.environ.get("REANGLE_TEST_SILENCE", "").partition(":")
 for kind, spec in STAGES.items():
     if kind == silent:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -31,6 +32,19 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
         print(json.dumps({"run": kind, "pid": os.getpid(), "child": child and child.pid}), file=log, flush=True)
     if f"raise-{kind}" in orders:
         raise RuntimeError("the first line\nand the second")
+    if f"end-{kind}" in orders:
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(30)
+    if f"quit-{kind}" in orders:
+        sys.stderr.write("libcuda.so.1: cannot open shared object file: No such file or directory\n")
+        sys.stderr.flush()
+        os._exit(2)
+    if f"import-{kind}" in orders:
+        importlib.import_module("no_such_package")
+    if f"stop-{kind}" in orders:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if f"endless-{kind}" in orders:
+        raise RunAgainError(f"{kind} needs a new process")
     if f"learn-{kind}" in orders:
         context.report_training(0.5, "step 1", b"")
         context.report_training(0.25, "step 2", b"a picture")
