@@ -49,6 +49,19 @@ def _curves(id_block: ID) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
+def unshare_action(id_block: ID) -> None:
+    """Give the data-block an action of its own if others use it, too, so that keys move nothing else."""
+    animation = id_block.animation_data
+    action = animation.action if animation is not None else None
+    if animation is None or action is None or (action.library is None and action.users - action.use_fake_user <= 1):
+        return
+    slot = getattr(animation, "action_slot", None)
+    handle = slot.handle if slot is not None else None
+    animation.action = copy = action.copy()
+    if handle is not None:
+        animation.action_slot = next(slot for slot in copy.slots if slot.handle == handle)
+
+
 def new_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve:
     """An empty curve for this property; an existing one is replaced."""
     remove_fcurve(id_block, data_path, index)

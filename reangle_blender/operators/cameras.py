@@ -35,9 +35,14 @@ def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
 
 
 def _make_active(context: Context, camera: Object) -> None:
-    for item in context.selected_objects:
-        item.select_set(False)
-    camera.select_set(True)
+    before = context.selected_objects
+    try:
+        camera.select_set(True)
+    except RuntimeError:  # its collection is excluded from the view layer
+        return
+    for item in before:
+        if item != camera:
+            item.select_set(False)
     context.view_layer.objects.active = camera
 
 
@@ -122,11 +127,7 @@ class REANGLE_OT_apply_move(Operator):
             raise UserError("The active object is not a camera.", advice="Select the camera to move.")
         if camera == state.of(context.scene).source:
             raise UserError("This is the clip's own camera.", advice="Add a new camera and move that.")
-        if not moves.is_child_of_origin(context.scene, camera):
-            raise UserError(
-                f"Camera {camera.name!r} has a parent or constraints of its own.",
-                advice="Clear them, or key the move by hand: any camera of the scene can be rendered.",
-            )
+        moves.check_movable(context.scene, camera)
         return camera
 
 

@@ -14,7 +14,7 @@ from ..core import camera as lenses
 from ..core.contract import SourceCamera
 from ..core.errors import UserError
 from ..state.footage import Footage
-from . import cameras, point_cloud
+from . import cameras, evaluation, point_cloud
 
 SLICE_S = 0.02
 """Longest time that Blender's window waits for a slice of frames."""
@@ -101,11 +101,11 @@ def read_steps(scene: Scene, camera: Object, footage: Footage, count: int, read:
 def _read_slice(scene: Scene, camera: Object, first: int, count: int, samples: list[lenses.CameraSample]) -> None:
     current, subframe = scene.frame_current, scene.frame_subframe
     deadline = time.perf_counter() + SLICE_S
-    with point_cloud.paused():
+    with point_cloud.paused(), evaluation.evaluated(scene, [camera]):
         try:
             while len(samples) < count and time.perf_counter() < deadline:
                 scene.frame_set(first + len(samples))
-                samples.append(cameras.sample(camera, np.eye(4), cameras.depsgraph_of(scene)))
+                samples.append(cameras.sample(camera, np.eye(4), evaluation.depsgraph_of(scene)))
         finally:
             scene.frame_set(current, subframe=subframe)
 
