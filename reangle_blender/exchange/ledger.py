@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import bpy
 from .. import state
 from ..core.contract import FINAL_STATES, CameraPath, JobStatus
 from ..core.files import Progress
+from ..scene import places
+from ..state import paths
 from . import main_thread
 from .main_thread import Failure
 from .transfer import LearningProgress
@@ -43,9 +45,10 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that, None
-    before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no longer
-    updated.
+    blend: the file of that scene, "" while it is unsaved; another version of the file has the same scene, and its own
+    jobs. folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that,
+    None before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no
+    longer updated.
     """
 
     scene: str
@@ -69,6 +72,8 @@ class Entry:
     notes: list[str] = field(default_factory=list)
     scene_notes: list[str] = field(default_factory=list)
     loaded: bool = False
+    missing: bool = False
+    blend: str = field(default_factory=lambda: bpy.data.filepath)
     stop: threading.Event = field(default_factory=threading.Event)
     forgotten: bool = False
 
@@ -90,13 +95,31 @@ _COPIED = (
     "progress",
     "eta_s",
     "learning",
-    "picture",
     "message",
     "advice",
     "traceback",
     "loaded",
+    "missing",
 )
-_CAMERA_COPIED = ("width", "height", "fps", "frames", "first_frame", "folder")
+_CAMERA_COPIED = ("width", "height", "fps", "frames", "first_frame")
+
+
+def scene_of(entry: Entry) -> bpy.types.Scene | None:
+    """The scene of a job; None if that is not in the open file."""
+    return state.find_scene(entry.scene) if entry.blend == bpy.data.filepath else None
+
+
+def saved_as(before: str, blend: str) -> None:
+    """The open file has another place now; its jobs go on there."""
+    for entry in entries.values():
+        if entry.blend == before:
+            entry.blend = blend
+
+
+def entry_of(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
+    """The entry of a job of the open file: this session's, or what the file says."""
+    entry = entries.get(job.name)
+    return entry if entry is not None and scene_of(entry) == scene else read(scene, job)
 
 
 def write(entry: Entry) -> None:
@@ -104,7 +127,7 @@ def write(entry: Entry) -> None:
     if entry.forgotten:
         return
     entries[entry.id] = entry
-    scene = state.find_scene(entry.scene)
+    scene = scene_of(entry)
     if scene is None or state.of(scene).is_newer:
         return
     shot = state.of(scene)
@@ -116,7 +139,7 @@ def write(entry: Entry) -> None:
     for name in _COPIED:
         if getattr(job, name) != getattr(entry, name):
             setattr(job, name, getattr(entry, name))
-    job.folder = str(entry.folder)
+    job.folder, job.picture = paths.stored(entry.folder), paths.stored(entry.picture)
     job.notes = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
     for sent in entry.cameras:
         copy = job.cameras.get(sent.name)
@@ -126,6 +149,16 @@ def write(entry: Entry) -> None:
             copy.camera = bpy.data.objects.get(sent.camera)
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
+        copy.folder = paths.stored(sent.folder)
+
+
+def follow(moves: Mapping[Path, Path]) -> None:
+    """Let the entries below moved folders name the new ones."""
+    for entry in entries.values():
+        entry.folder = places.moved(entry.folder, moves)
+        entry.picture = str(places.moved(Path(entry.picture), moves)) if entry.picture else ""
+        for sent in entry.cameras:
+            sent.folder = str(places.moved(Path(sent.folder), moves)) if sent.folder else ""
 
 
 def write_all() -> None:
@@ -141,7 +174,8 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         id=job.name,
         kind=job.kind,
         title=job.title,
-        folder=Path(bpy.path.abspath(job.folder)),
+        folder=paths.absolute(job.folder),
+        picture=str(paths.absolute(job.picture)) if job.picture else "",
         # A clip that is shown already was matched, and what the artist changed since then stays.
         match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
@@ -150,6 +184,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
                 camera.name,
                 camera.camera.name if camera.camera else "",
                 **{name: getattr(camera, name) for name in _CAMERA_COPIED},
+                folder=str(paths.absolute(camera.folder)) if camera.folder else "",
             )
             for camera in job.cameras
         ],

@@ -60,7 +60,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
                 raise CanceledError
             yield
         with_camera = replace(choice, geometry=replace(choice.geometry, given=read[0]))
-        found = state.find_scene(entry.scene)
+        found = ledger.scene_of(entry)
         if found is not None:
             _show_clip(found, entry, with_camera, seen)
             fetching.push_undo(f"Show {entry.title}")

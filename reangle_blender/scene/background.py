@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.types import Object
 
+from ..state import paths
 from ..state.footage import Footage
 from . import images
 
@@ -35,6 +36,7 @@ def show_clip(camera: Object, footage: Footage, start: int, count: int, first_fr
     backgrounds.clear()
     background = backgrounds.new()
     image = background.image = bpy.data.images.load(str(footage.path), check_existing=True)
+    image.filepath = paths.stored(footage.path)
     if image.source == "FILE" and footage.frames > 1:
         image.source = "SEQUENCE"
     background.alpha = 1.0

@@ -29,7 +29,10 @@ def focus_depth(scene: Scene) -> float:
     if cloud is None:
         if not shot.shot:
             raise UserError("The clip has no depth yet.", advice="Wait for its first depth, or set the focus distance.")
-        raise UserError("The point cloud is not loaded.", advice="Import the clip again, or set the focus distance.")
+        raise UserError(
+            "The point cloud is not loaded.",
+            advice="If step 1 says that its folder is not there, find or fetch it there, or set the focus distance.",
+        )
     return cloud.focus_depth(0)
 
 

@@ -19,6 +19,7 @@ from ..core import camera as lenses
 from ..core.cloud import Cloud
 from ..core.contract import CameraPath, SourceCamera
 from ..exchange.fetched_shot import About, Shot
+from ..state import paths
 from ..state.footage import Footage
 from . import background, cameras, point_cloud
 
@@ -64,7 +65,7 @@ def build(
         notes += match_scene(scene, shot.path, shot.frame_count)
     elif not shot.is_glance:
         notes += compare_scene(scene, shot.path)
-    saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, str(shot.folder)
+    saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, paths.stored(shot.folder)
     saved.shot_request, saved.about = "" if shot.is_glance else request, "\n".join(about_lines(shot.about))
     saved.shot_fps, saved.shot_frames = shot.path.fps, shot.frame_count
     saved.shot_width, saved.shot_height = shot.path.width, shot.path.height

@@ -31,8 +31,13 @@ def prepare(scene: Scene) -> ReangleScene:
     return state
 
 
+def scenes() -> list[Scene]:
+    """The file's own scenes: those of libraries cannot be changed."""
+    return [scene for scene in bpy.data.scenes if scene.library is None]
+
+
 def find_scene(uid: str) -> Scene | None:
-    return next((scene for scene in bpy.data.scenes if of(scene).uid == uid), None)
+    return next((scene for scene in scenes() if of(scene).uid == uid), None)
 
 
 def alive(scene: Scene, item: Object | None) -> Object | None:
@@ -69,5 +74,6 @@ __all__ = [
     "of",
     "prepare",
     "register",
+    "scenes",
     "unregister",
 ]

@@ -215,9 +215,10 @@ def test_register_and_unregister_twice(reangle: Callable[[str], ModuleType]) -> 
     assert hasattr(bpy.types, "REANGLE_PT_clip")
 
 
-def test_results_go_to_the_extensions_folder_while_the_file_is_unsaved(reangle: Callable[[str], ModuleType]) -> None:
+def test_results_of_unsaved_files_outlive_the_add_on(reangle: Callable[[str], ModuleType]) -> None:
     assert reangle("preferences").get() == bpy.context.preferences.addons[MODULE].preferences
     bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
     folder = reangle("preferences").results_folder("a/b", "0123456789abcdef")
     assert folder.name == "a_b-012345"
-    assert Path(bpy.utils.extension_path_user(MODULE)) in folder.parents
+    assert folder.parent == reangle("core.backend_process").data_folder() / "unsaved results"
+    assert Path(bpy.utils.resource_path("USER")) not in folder.parents
