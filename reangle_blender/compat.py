@@ -80,6 +80,15 @@ def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
     return _curves(id_block).find(data_path, index=index)
 
 
+def shift_keys(id_block: ID, by: int) -> None:
+    """Move all keys of a data-block's own action by so many frames."""
+    if id_block.animation_data is not None and id_block.animation_data.action is not None:
+        for curve in _curves(id_block):
+            for point in curve.keyframe_points:
+                point.co_ui.x += by  # with its handles
+            curve.update()
+
+
 def compositor_tree(scene: Scene) -> Any:
     """The scene's compositing nodes, switched on and created if there are none."""
     if hasattr(scene, "compositing_node_group"):

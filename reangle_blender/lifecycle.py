@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import bpy
 
+from . import state
 from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
 from .scene import cloud_drawing, point_cloud
+from .state import identity, ticks
 
 _is_restored = False
 
@@ -17,6 +19,13 @@ _is_restored = False
 def _opened(*_: object) -> None:
     global _is_restored
     _is_restored = True
+    ledger.opened += 1
+    identity.forget()
+    state.separate_copies()
+    ticks.show()
+    for scene in state.scenes():
+        if not state.of(scene).keyed_from and not state.of(scene).is_newer:
+            state.of(scene).keyed_from = state.of(scene).first_frame  # saved by an older version
     point_cloud.forget_all()
     cloud_drawing.forget()
     watching.resume()
@@ -30,7 +39,13 @@ def _registered() -> None:
 
 
 @bpy.app.handlers.persistent
+def _changed(*_: object) -> None:
+    state.separate_copies()
+
+
+@bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
+    identity.restore()
     homes.undone()
     ledger.write_all()
 
@@ -40,6 +55,7 @@ _CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_opened)
+    bpy.app.handlers.depsgraph_update_post.append(_changed)
     bpy.app.handlers.undo_post.append(_undone)
     bpy.app.handlers.redo_post.append(_undone)
     connection.on_connected += _CONNECTED
@@ -54,6 +70,7 @@ def unregister() -> None:
     for callback in _CONNECTED:
         connection.on_connected.remove(callback)
     bpy.app.handlers.load_post.remove(_opened)
+    bpy.app.handlers.depsgraph_update_post.remove(_changed)
     bpy.app.handlers.undo_post.remove(_undone)
     bpy.app.handlers.redo_post.remove(_undone)
     ledger.forget_all()

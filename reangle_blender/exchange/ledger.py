@@ -29,16 +29,19 @@ REPORT_EVERY_S = 0.2
 
 @dataclass
 class SentCamera:
-    """A camera of a job. name: of the path. camera: the object's name. folder: of its result."""
+    """A camera of a job. name: of the path. camera: the session's number of the object, 0 without one. object_name: its
+    name, by which it is found after the file was opened again. folder: of its result."""
 
     name: str
-    camera: str
+    camera: int
     width: int
     height: int
     fps: float
     frames: int
     first_frame: int
     folder: str = ""
+    object_name: str = ""
+    opened: int = field(default_factory=lambda: opened)
 
 
 @dataclass
@@ -82,6 +85,9 @@ class Entry:
         return self.state in FINAL_STATES
 
 
+opened = 0
+"""How many files this session has opened: the numbers of objects are those of one of them."""
+
 entries: dict[str, Entry] = {}
 active: set[str] = set()
 """Ids of the jobs that a thread watches or fetches."""
@@ -101,7 +107,14 @@ _COPIED = (
     "loaded",
     "missing",
 )
-_CAMERA_COPIED = ("width", "height", "fps", "frames", "first_frame")
+_CAMERA_COPIED = ("width", "height", "fps", "frames")
+
+
+def _camera_of(scene: bpy.types.Scene, sent: SentCamera) -> bpy.types.Object | None:
+    if sent.opened == opened:
+        return state.find_object(sent.camera)
+    item = scene.objects.get(sent.object_name)
+    return item if item is not None and item.type == "CAMERA" else None
 
 
 def scene_of(entry: Entry) -> bpy.types.Scene | None:
@@ -146,7 +159,8 @@ def write(entry: Entry) -> None:
         if copy is None:
             copy = job.cameras.add()
             copy.name = sent.name
-            copy.camera = bpy.data.objects.get(sent.camera)
+            copy.first_frame = sent.first_frame  # later changes go with the scene
+            copy.camera = _camera_of(scene, sent)
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
         copy.folder = paths.stored(sent.folder)
@@ -182,8 +196,9 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         cameras=[
             SentCamera(
                 camera.name,
-                camera.camera.name if camera.camera else "",
-                **{name: getattr(camera, name) for name in _CAMERA_COPIED},
+                camera.camera.session_uid if camera.camera else 0,
+                object_name=camera.camera.name if camera.camera else "",
+                **{name: getattr(camera, name) for name in (*_CAMERA_COPIED, "first_frame")},
                 folder=str(paths.absolute(camera.folder)) if camera.folder else "",
             )
             for camera in job.cameras
@@ -201,12 +216,13 @@ def sent_cameras(
     return [
         SentCamera(
             path.name,
-            item.name if item else "",
+            item.session_uid if item else 0,
             path.width,
             path.height,
             path.fps,
             len(path.frames),
             first_frame,
+            object_name=item.name if item else "",
         )
         for path, item in zip(paths, objects, strict=True)
     ]

@@ -137,6 +137,13 @@ def _marker_cameras(scene: Scene) -> list[Object]:
     return [camera for camera in (scene.camera, *switched) if camera is not None]
 
 
+def collection_of(scene: Scene, origin: Object) -> Collection:
+    """The origin's collection in this scene; the scene's own where that belongs to another scene, too."""
+    mine = [scene.collection, *scene.collection.children_recursive]
+    found = (item for item in origin.users_collection if item in mine and item.library is None)
+    return scene.collection if state.of(scene).is_borrowed else next(found, scene.collection)
+
+
 def add_camera(scene: Scene, collection: Collection, name: str, origin: Object | None) -> Object:
     """A camera with Blender's default lens. It is a child of the origin without an inverse, so its own transform is in
     the geometry's world."""

@@ -85,12 +85,13 @@ def read_steps(scene: Scene, camera: Object, footage: Footage, count: int, read:
     pixel aspect of the scene. Each step takes about SLICE_S and leaves the scene at the artist's frame. Raises
     UserError naming camera and frame if the camera cannot be exported, or is deleted meanwhile.
     """
-    uid, name, first = state.prepare(scene).uid, camera.name, state.of(scene).first_frame
+    uid, name, number = state.prepare(scene).uid, camera.name, camera.session_uid
+    first = state.of(scene).first_frame
     samples: list[lenses.CameraSample] = []
     while len(samples) < count:
         found = state.find_scene(uid)
-        item = found.objects.get(name) if found is not None else None  # undo replaces objects
-        if found is None or item is None or item.type != "CAMERA":
+        item = state.alive(found, state.find_object(number)) if found is not None else None  # undo replaces objects
+        if found is None or item is None:
             raise UserError(f"Camera {name!r} was deleted while it was read.", advice="Import the clip again.")
         _read_slice(found, item, first, count, samples)
         yield
