@@ -19,6 +19,14 @@ def strips(scene: Scene) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # "sequences" until 4.3
 
 
+def every_strip(scene: Scene) -> list[Any]:
+    """All strips of a scene, also those in meta strips; none are created."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+
+
 def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> None:
     """Since 5.0 a workspace chooses which scene its sequencer edits; keep an existing choice."""
     workspace = context.workspace

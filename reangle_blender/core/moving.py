@@ -25,7 +25,8 @@ def link_tree(source: Path, target: Path, *, limit_s: float) -> bool:
     """Give every file of `source` a second name below `target`, which costs no space. False, with nothing left behind,
     if the disk has no hard links, `target` is on another one or holds something else, or it takes longer than limit_s.
     """
-    deadline, made = time.monotonic() + limit_s, []
+    deadline = time.monotonic() + limit_s
+    made: list[Path] = []
     try:
         for file in _files(source):
             place = target / file.relative_to(source)
@@ -105,16 +106,19 @@ def rescue(source: Path, target: Path) -> None:
             leave(folder, place)
 
 
-def find_folder(folder: Path, *, beside: Path | None, others: tuple[Path, ...] = ()) -> Path | None:
+def find_folder(folder: Path, *, beside: Path | None, others: tuple[Path, ...] = (), least: int = 1) -> Path | None:
     """Where the files of this folder are now: there, where they were moved, or, if the whole project was, at the same
-    place seen from the .blend. None if nowhere. beside: the .blend's folder. others: folders that may hold it."""
+    place seen from the .blend. None if nowhere. beside: the .blend's folder. others: folders that may hold it.
+    least: how many names at the end of the path must agree: more where another folder may have the same name."""
     place = _forwarded(folder)
     if place is not None:
         return place
     candidates = [other / folder.name for other in others]
     parts = folder.parts[1:]
     for near in (beside, beside.parent) if beside is not None else ():
-        candidates += [near.joinpath(*parts[-count:]) for count in range(min(_SEARCHED_PARTS, len(parts)), 0, -1)]
+        candidates += [
+            near.joinpath(*parts[-count:]) for count in range(min(_SEARCHED_PARTS, len(parts)), least - 1, -1)
+        ]
     for candidate in candidates:
         if (place := _forwarded(candidate)) is not None:
             return place
@@ -122,13 +126,11 @@ def find_folder(folder: Path, *, beside: Path | None, others: tuple[Path, ...] =
 
 
 def find_file(path: Path, *, beside: Path | None) -> Path | None:
-    """As `find_folder`, for a file of the artist's."""
+    """As `find_folder`, for a file of the artist's: its folder's name must agree, too."""
     if path.exists():
         return path
     folder = find_folder(path.parent, beside=beside)
-    places = [folder] if folder is not None else []
-    places += [near for near in (beside,) if near is not None]
-    return next((place / path.name for place in places if (place / path.name).exists()), None)
+    return folder / path.name if folder is not None and (folder / path.name).exists() else None
 
 
 def _forwarded(folder: Path) -> Path | None:

@@ -180,7 +180,7 @@ def find_all(done: main_thread.Callback) -> None:
     """Look in a thread for every folder and file of the open file, let all paths name where they are, then `done`."""
     wanted = dict.fromkeys(places.job_folders())
     clips = [state.of(scene).clip for scene in state.scenes()]
-    wanted |= {paths.absolute(clip.geometry_folder): None for clip in clips if clip.geometry_folder}
+    depths = [paths.absolute(clip.geometry_folder) for clip in clips if clip.geometry_folder]
     files = [paths.absolute(clip.path) for clip in clips if clip.path]
     others = (preferences.unsaved_results(),)
     beside, blend = paths.blend_folder(), bpy.data.filepath
@@ -191,7 +191,8 @@ def find_all(done: main_thread.Callback) -> None:
             moving.rescue(former, others[0])
         return (
             {folder: moving.find_folder(folder, beside=beside, others=others) for folder in wanted},
-            {file: moving.find_file(file, beside=beside) for file in files},
+            {file: moving.find_file(file, beside=beside) for file in files}
+            | {folder: moving.find_folder(folder, beside=beside, least=2) for folder in depths},
         )
 
     def found(places_found: tuple[dict[Path, Path | None], dict[Path, Path | None]]) -> object:

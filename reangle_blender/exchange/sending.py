@@ -170,7 +170,12 @@ def _new_entry(scene: Scene, kind: str, title: str) -> Entry:
 def _accepted(client: Client, entry: Entry, request: str, status: JobStatus) -> None:
     entry.request = request
     ledger.apply_status(entry, status)
+    is_canceled = entry.stop.is_set() and not entry.forgotten  # while the backend was accepting it
+    if is_canceled:
+        entry.stop.clear()
     watching.watch(client, entry)
+    if is_canceled:
+        watching.cancel(entry.id)
 
 
 def _not_sent(entry: Entry, failure: Failure) -> None:

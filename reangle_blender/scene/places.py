@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from .. import state
+from .. import compat, state
 from ..state import paths
 
 Changes = list[tuple[Any, str, str]]
@@ -31,9 +31,7 @@ def media_paths() -> Iterator[tuple[Any, str]]:
     for group in (bpy.data.images, bpy.data.movieclips):
         yield from ((item, "filepath") for item in group if item.library is None and item.filepath)
     for scene in state.scenes():
-        editor = scene.sequence_editor
-        every = () if editor is None else getattr(editor, "strips_all", None) or editor.sequences_all
-        yield from ((strip, "directory") for strip in every if strip.type == "IMAGE")
+        yield from ((strip, "directory") for strip in compat.every_strip(scene) if strip.type == "IMAGE")
 
 
 def rewrite(every: Iterator[tuple[Any, str]], change: Callable[[str], str]) -> Changes:
