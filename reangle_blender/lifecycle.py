@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import bpy
 
-from . import state
+from . import compat, state
 from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
 from .scene import cloud_drawing, point_cloud
 from .state import identity, ticks
@@ -39,6 +39,12 @@ def _registered() -> None:
 
 
 @bpy.app.handlers.persistent
+def _imported(*_: object) -> None:
+    state.separate_copies()
+    homes.find_all(clouds.read_all)
+
+
+@bpy.app.handlers.persistent
 def _changed(*_: object) -> None:
     state.separate_copies()
 
@@ -56,6 +62,8 @@ _CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)
 def register() -> None:
     bpy.app.handlers.load_post.append(_opened)
     bpy.app.handlers.depsgraph_update_post.append(_changed)
+    if compat.IMPORT_HANDLERS is not None:
+        compat.IMPORT_HANDLERS.append(_imported)
     bpy.app.handlers.undo_post.append(_undone)
     bpy.app.handlers.redo_post.append(_undone)
     connection.on_connected += _CONNECTED
@@ -71,6 +79,8 @@ def unregister() -> None:
         connection.on_connected.remove(callback)
     bpy.app.handlers.load_post.remove(_opened)
     bpy.app.handlers.depsgraph_update_post.remove(_changed)
+    if compat.IMPORT_HANDLERS is not None:
+        compat.IMPORT_HANDLERS.remove(_imported)
     bpy.app.handlers.undo_post.remove(_undone)
     bpy.app.handlers.redo_post.remove(_undone)
     ledger.forget_all()

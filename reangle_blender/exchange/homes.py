@@ -178,10 +178,17 @@ def undone() -> None:
 
 def find_all(done: main_thread.Callback) -> None:
     """Look in a thread for every folder and file of the open file, let all paths name where they are, then `done`."""
-    wanted = dict.fromkeys(places.job_folders())
+    wanted = {
+        folder: tuple(place.parent for place in _in_libraries(jobs[0][1].folder))
+        for folder, jobs in places.job_folders().items()
+    }
     clips = [state.of(scene).clip for scene in state.scenes()]
-    depths = [paths.absolute(clip.geometry_folder) for clip in clips if clip.geometry_folder]
-    files = [paths.absolute(clip.path) for clip in clips if clip.path]
+    depths = {
+        paths.absolute(clip.geometry_folder): tuple(place.parent for place in _in_libraries(clip.geometry_folder))
+        for clip in clips
+        if clip.geometry_folder
+    }
+    files = {paths.absolute(clip.path): _in_libraries(clip.path) for clip in clips if clip.path}
     others = (preferences.unsaved_results(),)
     beside, blend = paths.blend_folder(), bpy.data.filepath
     former = preferences.former_unsaved_results()
@@ -190,9 +197,18 @@ def find_all(done: main_thread.Callback) -> None:
         if former is not None:
             moving.rescue(former, others[0])
         return (
-            {folder: moving.find_folder(folder, beside=beside, others=others) for folder in wanted},
-            {file: moving.find_file(file, beside=beside) for file in files}
-            | {folder: moving.find_folder(folder, beside=beside, least=2) for folder in depths},
+            {
+                folder: moving.find_folder(folder, beside=beside, others=(*others, *more))
+                for folder, more in wanted.items()
+            },
+            {
+                file: moving.find_file(file, beside=beside) or next((place for place in more if place.exists()), None)
+                for file, more in files.items()
+            }
+            | {
+                folder: moving.find_folder(folder, beside=beside, others=more, least=2)
+                for folder, more in depths.items()
+            },
         )
 
     def found(places_found: tuple[dict[Path, Path | None], dict[Path, Path | None]]) -> object:
@@ -212,6 +228,13 @@ def find_all(done: main_thread.Callback) -> None:
         return done()
 
     main_thread.in_thread(look, done=found, failed=_report)
+
+
+def _in_libraries(stored: str) -> list[Path]:
+    """Where a stored path leads from the libraries of the open file: appended scenes keep the paths they had there."""
+    if not stored.startswith("//"):
+        return []
+    return [paths.absolute(stored, paths.absolute(library.filepath).parent) for library in bpy.data.libraries]
 
 
 def set_missing(scene: bpy.types.Scene, job: state.ReangleJob, missing: bool) -> None:

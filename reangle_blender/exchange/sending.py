@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from bpy.types import Object, Scene
@@ -20,6 +19,7 @@ from ..core.files import CanceledError
 from ..scene import given
 from ..scene import shot as shots
 from ..state import engines, footage
+from ..state.paths import absolute
 from . import connection, fetching, ledger, main_thread, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
@@ -151,11 +151,17 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         reangle=engines.reangle_settings(shot.learning),
     )
     ledger.write(entry)
-    # Files that have been moved since the import are most likely in the backend already.
-    places = tuple(place for place in material.places if Path(place.path).is_file())
+    near = [absolute(shot.clip.path).parent] if shot.clip.path else []
+    near += [absolute(shot.clip.geometry_folder)] if shot.clip.geometry_folder else []
+
+    def send() -> JobStatus:
+        # Those that are nowhere are most likely in the backend already.
+        places = transfer.places_at_hand(material.places, near)
+        return transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop)
+
     connection.call(
         client,
-        lambda: transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop),
+        send,
         done=lambda status: _accepted(client, entry, "", status),
         failed=partial(_not_sent, entry),
     )

@@ -38,7 +38,9 @@ def media(reangle: Reangle) -> list[str]:
 
 
 def all_there(reangle: Reangle) -> bool:
-    return all(os.path.exists(bpy.path.abspath(path)) for path in own(reangle) + media(reangle))
+    lost = [path for path in own(reangle) + media(reangle) if not os.path.exists(bpy.path.abspath(path))]
+    print("lost:", lost)
+    return not lost
 
 
 @pytest.fixture
@@ -89,6 +91,10 @@ def test_results_move_beside_the_file_that_is_first_saved(unsaved: SimpleNamespa
     assert results_of(unsaved) == before
     assert bpy.ops.reangle.apply_move(move="roll-left", amount=2) == {"FINISHED"}
     assert not project.exists()
+    material = reangle("exchange.transfer").read_material(unsaved.state.of(bpy.context.scene).shot_request)
+    near = [elsewhere / "footage" / "my clip", elsewhere / "footage" / "depth"]
+    at_hand = reangle("exchange.transfer").places_at_hand(material.places, near)
+    assert [place.sha256 for place in at_hand] == [place.sha256 for place in material.places]
 
 
 def test_a_copy_and_another_place_keep_their_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
@@ -210,6 +216,22 @@ def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace
     assert all(
         bpy.path.abspath(path).startswith(str(tmp_path / "project")) for path in media(reangle) if "Side" in path
     )
+
+
+@pytest.mark.skipif(bpy.app.version < (4, 3), reason="Blender tells of appended scenes since 4.3")
+def test_an_appended_scene_finds_its_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle = unsaved.reangle
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    before = results_of(unsaved)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    save(tmp_path / "film" / "cuts" / "cut.blend")
+    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend")) as (source, target):
+        target.scenes = list(source.scenes)
+    settle(reangle)
+    assert all_there(reangle)
+    assert results_of(unsaved) == before
+    assert reangle("scene.point_cloud").cloud_of(target.scenes[0]) is not None
 
 
 def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:
