@@ -289,3 +289,17 @@ def test_links_leave_what_is_there(reangle: Reangle, tmp_path: Path) -> None:
     moving.leave(old, new)
     assert (old / "2.png").read_text() == "second", "it is only here"
     assert not (old / "1.png").exists()
+
+
+def test_undo_does_not_bring_back_the_old_places(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    bpy.context.preferences.edit.use_global_undo = True
+    before = results_of(unsaved)
+    bpy.ops.ed.undo_push(message="before the save")
+    save(tmp_path / "project" / "shot.blend")
+    settle(unsaved.reangle)
+    bpy.context.scene.frame_set(2)
+    bpy.ops.ed.undo_push(message="after the save")
+    bpy.ops.ed.undo()
+    settle(unsaved.reangle)
+    assert all_there(unsaved.reangle)
+    assert results_of(unsaved) == before
