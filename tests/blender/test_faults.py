@@ -122,6 +122,22 @@ def test_cancel(shot: SimpleNamespace) -> None:
     assert bpy.ops.reangle.cancel_job(job=job) == {"FINISHED"}
 
 
+def test_cancel_just_after_the_request_was_sent(shot: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    transfer = shot.reangle("exchange.transfer")
+    send = transfer.send
+
+    def send_late(*arguments: object) -> object:
+        status = send(*arguments)
+        arguments[-1].set()  # what Cancel sets while the state is "sending"
+        return status
+
+    monkeypatch.setattr(transfer, "send", send_late)
+    job = start_render(shot, amount=13)
+    item = shot.state.of(bpy.context.scene).jobs[job]
+    shot.main_thread.pump_until(lambda: item.is_final, timeout_s=60)
+    assert item.state == "canceled"
+
+
 def test_a_failure_shows_its_advice(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
     scene = bpy.context.scene
     (tmp_path / "depth").mkdir()
