@@ -12,11 +12,22 @@ VIDEO_VIEW_TRANSFORM = "Standard"
 # Since 4.5 a path property must declare that it takes paths that start with //.
 PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
+# Since 4.3; before, an appended scene's files are looked for when the file is next opened.
+IMPORT_HANDLERS: Any = getattr(bpy.app.handlers, "blend_import_post", None)
+
 
 def strips(scene: Scene) -> Any:
     """The scene's sequencer strips, creating the sequence editor if there is none."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # "sequences" until 4.3
+
+
+def every_strip(scene: Scene) -> list[Any]:
+    """All strips of a scene, also those in meta strips; none are created."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
 def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> None:
@@ -49,6 +60,19 @@ def _curves(id_block: ID) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
+def unshare_action(id_block: ID) -> None:
+    """Give the data-block an action of its own if others use it, too, so that keys move nothing else."""
+    animation = id_block.animation_data
+    action = animation.action if animation is not None else None
+    if animation is None or action is None or (action.library is None and action.users - action.use_fake_user <= 1):
+        return
+    slot = getattr(animation, "action_slot", None)
+    handle = slot.handle if slot is not None else None
+    animation.action = copy = action.copy()
+    if handle is not None:
+        animation.action_slot = next(slot for slot in copy.slots if slot.handle == handle)
+
+
 def new_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve:
     """An empty curve for this property; an existing one is replaced."""
     remove_fcurve(id_block, data_path, index)
@@ -65,6 +89,15 @@ def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
     if id_block.animation_data is None or id_block.animation_data.action is None:
         return None
     return _curves(id_block).find(data_path, index=index)
+
+
+def shift_keys(id_block: ID, by: int) -> None:
+    """Move all keys of a data-block's own action by so many frames."""
+    if id_block.animation_data is not None and id_block.animation_data.action is not None:
+        for curve in _curves(id_block):
+            for point in curve.keyframe_points:
+                point.co_ui.x += by  # with its handles
+            curve.update()
 
 
 def compositor_tree(scene: Scene) -> Any:

@@ -3,64 +3,87 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 
 import bpy
 
-from . import state
-from .exchange import connection, downloads, fetched_shot, ledger, main_thread, watching
+from . import compat, state
+from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
 from .scene import cloud_drawing, point_cloud
+from .state import identity, ticks
+
+_is_restored = False
 
 
 @bpy.app.handlers.persistent
 def _opened(*_: object) -> None:
+    global _is_restored
+    _is_restored = True
+    ledger.opened += 1
+    identity.forget()
+    state.separate_copies()
+    ticks.show()
+    for scene in state.scenes():
+        if not state.of(scene).keyed_from and not state.of(scene).is_newer:
+            state.of(scene).keyed_from = state.of(scene).first_frame  # saved by an older version
     point_cloud.forget_all()
     cloud_drawing.forget()
     watching.resume()
-    for scene in bpy.data.scenes:
-        shot = state.of(scene)
-        if shot.shot and shot.shot_folder:
-            folder = Path(bpy.path.abspath(shot.shot_folder))
-            main_thread.in_thread(
-                partial(fetched_shot.read_shot, shot.shot, "", folder, is_glance=shot.shot_is_glance),
-                done=partial(_cloud_read, shot.uid),
-                failed=partial(_cloud_missing, shot.shot),
-            )
+    homes.find_all(clouds.read_all)
 
 
-def _cloud_read(uid: str, shot: fetched_shot.Shot) -> None:
-    point_cloud.remember(shot.job, shot.cloud)
-    scene = state.find_scene(uid)
-    if scene is not None:
-        point_cloud.refresh(scene)
+def _registered() -> None:
+    """The add-on may be enabled, or updated, while a file is open."""
+    if not _is_restored:
+        _opened()
 
 
-def _cloud_missing(job: str, failure: main_thread.Failure) -> None:
-    for scene in bpy.data.scenes:
-        item = state.of(scene).jobs.get(job)
-        if item is not None:
-            item.message, item.advice = failure.message, failure.advice
+@bpy.app.handlers.persistent
+def _imported(*_: object) -> None:
+    state.separate_copies()
+    homes.find_all(clouds.read_all)
+
+
+@bpy.app.handlers.persistent
+def _changed(*_: object) -> None:
+    state.separate_copies()
 
 
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
+    identity.restore()
+    homes.undone()
     ledger.write_all()
+
+
+_CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)
 
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_opened)
+    bpy.app.handlers.depsgraph_update_post.append(_changed)
+    if compat.IMPORT_HANDLERS is not None:
+        compat.IMPORT_HANDLERS.append(_imported)
     bpy.app.handlers.undo_post.append(_undone)
     bpy.app.handlers.redo_post.append(_undone)
-    connection.on_connected += [watching.resume, downloads.resume]
+    connection.on_connected += _CONNECTED
+    homes.register()
+    main_thread.post(_registered)
 
 
 def unregister() -> None:
-    for callback in (watching.resume, downloads.resume):
+    global _is_restored
+    _is_restored = False
+    homes.unregister()
+    for callback in _CONNECTED:
         connection.on_connected.remove(callback)
     bpy.app.handlers.load_post.remove(_opened)
+    bpy.app.handlers.depsgraph_update_post.remove(_changed)
+    if compat.IMPORT_HANDLERS is not None:
+        compat.IMPORT_HANDLERS.remove(_imported)
     bpy.app.handlers.undo_post.remove(_undone)
     bpy.app.handlers.redo_post.remove(_undone)
     ledger.forget_all()
+    ledger.active.clear()
     downloads.forget()
     connection.reset()

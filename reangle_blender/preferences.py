@@ -10,7 +10,11 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
 from . import compat
+from .core import backend_process
 from .core.contract import file_name_from
+from .state import paths
+
+DEFAULT_RESULTS = "//reangle"
 
 
 class ReanglePreferences(AddonPreferences):
@@ -27,7 +31,7 @@ class ReanglePreferences(AddonPreferences):
         description="Folder for results; // is the folder of the .blend",
         subtype="DIR_PATH",
         options=compat.PATH_OPTIONS,
-        default="//reangle",
+        default=DEFAULT_RESULTS,
     )
     commercial_only: BoolProperty(
         name="Commercial Use Only",
@@ -53,13 +57,30 @@ def data_folder() -> Path | None:
 
 
 def results_folder(title: str, job: str) -> Path:
-    """Folder for a job's files: by default beside the .blend, in the extension's folder while that is unsaved."""
-    chosen = get().results_folder or "//reangle"
-    if chosen.startswith("//") and not bpy.data.filepath:
-        base = Path(bpy.utils.extension_path_user(__package__ or "", path="results", create=True))
-    else:
-        base = Path(bpy.path.abspath(chosen))
+    """Folder for a job's files: by default beside the .blend, in the artist's own data while that is unsaved."""
+    base = results_base(paths.blend_folder()) or unsaved_results()
     return base / f"{file_name_from(title)[:60].strip()}-{job[:6]}"
+
+
+def results_base(blend_folder: Path | None) -> Path | None:
+    """Folder of all results of a .blend in this folder; None if it has no place yet."""
+    chosen = get().results_folder or DEFAULT_RESULTS
+    if not chosen.startswith("//"):
+        return Path(chosen)
+    return paths.absolute(chosen, blend_folder) if blend_folder is not None else None
+
+
+def unsaved_results() -> Path:
+    """Folder of results of files that were never saved. It outlives the add-on."""
+    return (data_folder() or backend_process.data_folder()) / "unsaved results"
+
+
+def former_unsaved_results() -> Path | None:
+    """Where they lay until 0.1.0: in the extension's folder, which is deleted with it."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__ or "", path="results"))
+    except ValueError:  # not installed as an extension
+        return None
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ from .. import state
 from ..core.client import Client
 from ..core.errors import UserError
 from ..scene import shot as shots
-from . import connection, fetched_shot, ledger, transfer
+from . import connection, fetched_shot, homes, ledger, transfer
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -23,7 +23,10 @@ def fetch_again(scene: Scene, job: str) -> None:
     item = state.of(scene).jobs.get(job)
     if item is None:
         raise UserError("This job is not in the scene.", advice="Choose one in the list.")
-    fetch(connection.client(), ledger.entries.get(job) or ledger.read(scene, item))
+    client = connection.client()
+    if item.missing:
+        homes.move_missing(item)
+    fetch(client, ledger.entry_of(scene, item))
 
 
 def fetch(client: Client, entry: Entry) -> None:
@@ -61,7 +64,7 @@ def fetch(client: Client, entry: Entry) -> None:
 
 def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     """Build the first guess of a running import into its scene, unless that has a whole geometry already."""
-    scene = state.find_scene(entry.scene)
+    scene = ledger.scene_of(entry)
     if scene is not None and not state.of(scene).shot_request:
         yield from _build_steps(entry, scene, shot)
         push_undo(f"First Depth of {entry.title}")
@@ -69,15 +72,16 @@ def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
 
 def _build(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     ledger.active.discard(entry.id)
-    scene = state.find_scene(entry.scene)
+    scene = ledger.scene_of(entry)
     entry.state = "done"
     if scene is None:  # another file has been opened
         return
     yield from _build_steps(entry, scene, shot)
-    if state.find_scene(entry.scene) is None:
+    if ledger.scene_of(entry) is None:
         return
-    entry.loaded, entry.progress = True, 1.0
+    entry.loaded, entry.missing, entry.progress = True, False, 1.0
     ledger.write(entry)
+    homes.bring_home()
     push_undo(f"Import {entry.title}")
 
 
@@ -89,7 +93,7 @@ def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterato
     match = entry.match and entry.matched in (None, shots.settings_of(scene))
     for _ in shots.build(scene, shot, entry.request, given, notes, match=match):
         yield
-        if state.find_scene(entry.scene) is None:
+        if ledger.scene_of(entry) is None:
             return
     if match:
         entry.matched = shots.settings_of(scene)
@@ -101,8 +105,9 @@ def _fetched(entry: Entry, folders: dict[str, Path]) -> None:
     for sent in entry.cameras:
         if sent.name in folders:
             sent.folder = str(folders[sent.name])
-    entry.state, entry.loaded, entry.progress = "done", True, 1.0
+    entry.state, entry.loaded, entry.missing, entry.progress = "done", True, False, 1.0
     ledger.write(entry)
+    homes.bring_home()
 
 
 def push_undo(message: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ import bpy
 from .. import state
 from ..core.contract import FINAL_STATES, CameraPath, JobStatus
 from ..core.files import Progress
+from ..scene import places
+from ..state import paths
 from . import main_thread
 from .main_thread import Failure
 from .transfer import LearningProgress
@@ -27,25 +29,29 @@ REPORT_EVERY_S = 0.2
 
 @dataclass
 class SentCamera:
-    """A camera of a job. name: of the path. camera: the object's name. folder: of its result."""
+    """A camera of a job. name: of the path. camera: the session's number of the object, 0 without one. object_name: its
+    name, by which it is found after the file was opened again. folder: of its result."""
 
     name: str
-    camera: str
+    camera: int
     width: int
     height: int
     fps: float
     frames: int
     first_frame: int
     folder: str = ""
+    object_name: str = ""
+    opened: int = field(default_factory=lambda: opened)
 
 
 @dataclass
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that, None
-    before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no longer
-    updated.
+    blend: the file of that scene, "" while it is unsaved; another version of the file has the same scene, and its own
+    jobs. folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that,
+    None before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no
+    longer updated.
     """
 
     scene: str
@@ -69,6 +75,8 @@ class Entry:
     notes: list[str] = field(default_factory=list)
     scene_notes: list[str] = field(default_factory=list)
     loaded: bool = False
+    missing: bool = False
+    blend: str = field(default_factory=lambda: bpy.data.filepath)
     stop: threading.Event = field(default_factory=threading.Event)
     forgotten: bool = False
 
@@ -76,6 +84,9 @@ class Entry:
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 
+
+opened = 0
+"""How many files this session has opened: the numbers of objects are those of one of them."""
 
 entries: dict[str, Entry] = {}
 active: set[str] = set()
@@ -90,13 +101,38 @@ _COPIED = (
     "progress",
     "eta_s",
     "learning",
-    "picture",
     "message",
     "advice",
     "traceback",
     "loaded",
+    "missing",
 )
-_CAMERA_COPIED = ("width", "height", "fps", "frames", "first_frame", "folder")
+_CAMERA_COPIED = ("width", "height", "fps", "frames")
+
+
+def _camera_of(scene: bpy.types.Scene, sent: SentCamera) -> bpy.types.Object | None:
+    if sent.opened == opened:
+        return state.find_object(sent.camera)
+    item = scene.objects.get(sent.object_name)
+    return item if item is not None and item.type == "CAMERA" else None
+
+
+def scene_of(entry: Entry) -> bpy.types.Scene | None:
+    """The scene of a job; None if that is not in the open file."""
+    return state.find_scene(entry.scene) if entry.blend == bpy.data.filepath else None
+
+
+def saved_as(before: str, blend: str) -> None:
+    """The open file has another place now; its jobs go on there."""
+    for entry in entries.values():
+        if entry.blend == before:
+            entry.blend = blend
+
+
+def entry_of(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
+    """The entry of a job of the open file: this session's, or what the file says."""
+    entry = entries.get(job.name)
+    return entry if entry is not None and scene_of(entry) == scene else read(scene, job)
 
 
 def write(entry: Entry) -> None:
@@ -104,7 +140,7 @@ def write(entry: Entry) -> None:
     if entry.forgotten:
         return
     entries[entry.id] = entry
-    scene = state.find_scene(entry.scene)
+    scene = scene_of(entry)
     if scene is None or state.of(scene).is_newer:
         return
     shot = state.of(scene)
@@ -116,16 +152,27 @@ def write(entry: Entry) -> None:
     for name in _COPIED:
         if getattr(job, name) != getattr(entry, name):
             setattr(job, name, getattr(entry, name))
-    job.folder = str(entry.folder)
+    job.folder, job.picture = paths.stored(entry.folder), paths.stored(entry.picture)
     job.notes = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
     for sent in entry.cameras:
         copy = job.cameras.get(sent.name)
         if copy is None:
             copy = job.cameras.add()
             copy.name = sent.name
-            copy.camera = bpy.data.objects.get(sent.camera)
+            copy.first_frame = sent.first_frame  # later changes go with the scene
+            copy.camera = _camera_of(scene, sent)
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
+        copy.folder = paths.stored(sent.folder)
+
+
+def follow(moves: Mapping[Path, Path]) -> None:
+    """Let the entries below moved folders name the new ones."""
+    for entry in entries.values():
+        entry.folder = places.moved(entry.folder, moves)
+        entry.picture = str(places.moved(Path(entry.picture), moves)) if entry.picture else ""
+        for sent in entry.cameras:
+            sent.folder = str(places.moved(Path(sent.folder), moves)) if sent.folder else ""
 
 
 def write_all() -> None:
@@ -141,15 +188,18 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         id=job.name,
         kind=job.kind,
         title=job.title,
-        folder=Path(bpy.path.abspath(job.folder)),
+        folder=paths.absolute(job.folder),
+        picture=str(paths.absolute(job.picture)) if job.picture else "",
         # A clip that is shown already was matched, and what the artist changed since then stays.
         match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
         cameras=[
             SentCamera(
                 camera.name,
-                camera.camera.name if camera.camera else "",
-                **{name: getattr(camera, name) for name in _CAMERA_COPIED},
+                camera.camera.session_uid if camera.camera else 0,
+                object_name=camera.camera.name if camera.camera else "",
+                **{name: getattr(camera, name) for name in (*_CAMERA_COPIED, "first_frame")},
+                folder=str(paths.absolute(camera.folder)) if camera.folder else "",
             )
             for camera in job.cameras
         ],
@@ -166,12 +216,13 @@ def sent_cameras(
     return [
         SentCamera(
             path.name,
-            item.name if item else "",
+            item.session_uid if item else 0,
             path.width,
             path.height,
             path.fps,
             len(path.frames),
             first_frame,
+            object_name=item.name if item else "",
         )
         for path, item in zip(paths, objects, strict=True)
     ]

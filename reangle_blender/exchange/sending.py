@@ -20,6 +20,7 @@ from ..core.files import CanceledError
 from ..scene import given
 from ..scene import shot as shots
 from ..state import engines, footage
+from ..state.paths import absolute
 from . import connection, fetching, ledger, main_thread, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
@@ -60,7 +61,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
                 raise CanceledError
             yield
         with_camera = replace(choice, geometry=replace(choice.geometry, given=read[0]))
-        found = state.find_scene(entry.scene)
+        found = ledger.scene_of(entry)
         if found is not None:
             _show_clip(found, entry, with_camera, seen)
             fetching.push_undo(f"Show {entry.title}")
@@ -151,11 +152,17 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         reangle=engines.reangle_settings(shot.learning),
     )
     ledger.write(entry)
-    # Files that have been moved since the import are most likely in the backend already.
-    places = tuple(place for place in material.places if place.file.is_file())
+    near = [absolute(shot.clip.path).parent] if shot.clip.path else []
+    near += [absolute(shot.clip.geometry_folder)] if shot.clip.geometry_folder else []
+
+    def send() -> JobStatus:
+        # Those that are nowhere are most likely in the backend already.
+        places = transfer.places_at_hand(material.places, near)
+        return transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop)
+
     connection.call(
         client,
-        lambda: transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop),
+        send,
         done=lambda status: _accepted(client, entry, "", status),
         failed=partial(_not_sent, entry),
     )
@@ -170,7 +177,12 @@ def _new_entry(scene: Scene, kind: str, title: str) -> Entry:
 def _accepted(client: Client, entry: Entry, request: str, status: JobStatus) -> None:
     entry.request = request
     ledger.apply_status(entry, status)
+    is_canceled = entry.stop.is_set() and not entry.forgotten  # while the backend was accepting it
+    if is_canceled:
+        entry.stop.clear()
     watching.watch(client, entry)
+    if is_canceled:
+        watching.cancel(entry.id)
 
 
 def _not_sent(entry: Entry, failure: Failure) -> None:

@@ -142,6 +142,19 @@ def gather(choice: ClipChoice, progress: Progress | None, cancel: threading.Even
     return Material(clip, geometry, tuple(Place.of(sha256, path) for sha256, path in places.items()))
 
 
+def places_at_hand(places: Sequence[Place], near: Sequence[Path]) -> tuple[Place, ...]:
+    """Those files that are there, also ones that were moved with the project. near: folders of the clip as it is now.
+    The backend compares what it gets with the hash.
+    """
+    found: list[Place] = []
+    for place in places:
+        file = place.file
+        there = next((item for item in (file, *(folder / file.name for folder in near)) if item.is_file()), None)
+        if there is not None:
+            found.append(Place.of(place.sha256, there))
+    return tuple(found)
+
+
 def send(
     client: Client, request: JobRequest, places: tuple[Place, ...], progress: Progress | None, cancel: threading.Event
 ) -> JobStatus:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import bpy
-
 from .. import state
 from ..core.client import Client, RefusedError, UnreachableError
 from ..core.contract import JobStatus
@@ -29,7 +27,7 @@ def watch(client: Client, entry: Entry) -> None:
     def ended(status: JobStatus) -> None:
         ledger.active.discard(entry.id)
         ledger.apply_status(entry, status)
-        if status.state == "done" and state.find_scene(entry.scene) is not None:
+        if status.state == "done" and ledger.scene_of(entry) is not None:
             fetching.fetch(client, entry)
 
     def failed(failure: Failure) -> None:
@@ -110,13 +108,12 @@ def resume() -> None:
     """After a file is opened or the backend connected: update the scenes, and follow their unfinished jobs."""
     ledger.write_all()
     has_unfinished = False
-    for scene in bpy.data.scenes:
+    for scene in state.scenes():
         state.migrate(scene)
         for item in state.of(scene).jobs:
-            entry = ledger.entries.get(item.name)
-            if entry is not None and entry.state == "sending":  # its thread starts to watch it
+            entry = ledger.entry_of(scene, item)
+            if entry.id in ledger.entries and entry.state == "sending":  # its thread starts to watch it
                 continue
-            entry = entry or ledger.read(scene, item)
             if entry.state in ("failed", "canceled") or entry.loaded or entry.id in ledger.active:
                 continue
             has_unfinished = True

@@ -31,7 +31,7 @@ def _has_shot(cls: type[Operator], context: Context) -> bool:
 def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
     """A camera in the origin's collection, at the first pose of the path."""
     origin = state.of(scene).origin
-    camera = cameras.add_camera(scene, origin.users_collection[0], name, origin)
+    camera = cameras.add_camera(scene, cameras.collection_of(scene, origin), name, origin)
     cameras.set_values(camera, cameras.channel_values(camera, path, state.of(scene).unit)[0])
     source = state.of(scene).source
     camera.data.display_size, camera.data.clip_end = source.data.display_size, source.data.clip_end
@@ -40,9 +40,14 @@ def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
 
 
 def _make_active(context: Context, camera: Object) -> None:
-    for item in context.selected_objects:
-        item.select_set(False)
-    camera.select_set(True)
+    before = context.selected_objects
+    try:
+        camera.select_set(True)
+    except RuntimeError:  # its collection is excluded from the view layer
+        return
+    for item in before:
+        if item != camera:
+            item.select_set(False)
     context.view_layer.objects.active = camera
 
 
@@ -127,11 +132,7 @@ class REANGLE_OT_apply_move(Operator):
             raise UserError("The active object is not a camera.", advice="Select the camera to move.")
         if camera == state.of(context.scene).source:
             raise UserError("This is the clip's own camera.", advice="Add a new camera and move that.")
-        if not moves.is_child_of_origin(context.scene, camera):
-            raise UserError(
-                f"Camera {camera.name!r} has a parent or constraints of its own.",
-                advice="Clear them, or key the move by hand: any camera of the scene can be rendered.",
-            )
+        moves.check_movable(context.scene, camera)
         return camera
 
 
@@ -140,10 +141,10 @@ class REANGLE_OT_look_through(Operator):
     bl_label = "Look Through"
     bl_description = "Make this the scene's camera and look through it"
 
-    camera: StringProperty(options={"HIDDEN"})
+    camera: StringProperty(description="Its name, if the button names no object", options={"HIDDEN"})
 
     def execute(self, context: Context) -> set[str]:
-        camera = context.scene.objects.get(self.camera)
+        camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(self.camera)
         if camera is None:
             return report_error(self, UserError("This camera is no longer in the scene."))
         context.scene.camera = camera
@@ -152,6 +153,20 @@ class REANGLE_OT_look_through(Operator):
         return {"FINISHED"}
 
 
+class REANGLE_OT_tick_camera(Operator):
+    bl_idname = "reangle.tick_camera"
+    bl_label = "Render"
+    bl_description = "Render the clip from this camera of a library"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    def execute(self, context: Context) -> set[str]:
+        camera = getattr(context, "reangle_camera", None)
+        if camera is None:
+            return {"CANCELLED"}
+        camera.reangle.render = not state.is_ticked(context.scene, camera)
+        return {"FINISHED"}
+
+
 register, unregister = bpy.utils.register_classes_factory(
-    (REANGLE_OT_add_camera, REANGLE_OT_apply_move, REANGLE_OT_look_through)
+    (REANGLE_OT_add_camera, REANGLE_OT_apply_move, REANGLE_OT_look_through, REANGLE_OT_tick_camera)
 )

@@ -29,7 +29,7 @@ class REANGLE_OT_render(Operator):
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
         use_markers = state.of(scene).use_markers and any(marker.camera for marker in scene.timeline_markers)
-        chosen = [camera for camera in cameras.artist_cameras(scene) if camera.reangle.render]
+        chosen = [camera for camera in cameras.artist_cameras(scene) if state.is_ticked(scene, camera)]
         try:
             if not (chosen or use_markers):
                 raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")

@@ -11,9 +11,10 @@ from bpy.types import Context, Operator, Scene
 
 from .. import compat, state
 from ..core.errors import UserError
-from ..exchange import fetching
+from ..exchange import clouds, fetching, homes
 from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, sequencer
+from ..state import paths
 from ._report import report_error
 
 
@@ -47,8 +48,10 @@ class _ResultOperator(Operator):
                     "The results of this job have not been fetched.",
                     advice="Choose a finished render and fetch its results.",
                 )
+            if not paths.absolute(job.folder).is_dir():
+                homes.set_missing(context.scene, job, True)
             for camera in job.cameras:
-                self.show(context, camera, Path(bpy.path.abspath(camera.folder)))
+                self.show(context, camera, paths.absolute(camera.folder))
         except UserError as error:
             return report_error(self, error)
         return {"FINISHED"}
@@ -77,7 +80,7 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         shot = state.of(context.scene)
         if self.with_clip and shot.shot_folder:
             try:
-                frames = clip_frames(Path(bpy.path.abspath(shot.shot_folder)))
+                frames = clip_frames(paths.absolute(shot.shot_folder))
                 self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
             except UserError as error:
                 return report_error(self, error)
@@ -147,10 +150,39 @@ class REANGLE_OT_open_results(Operator):
 
     def execute(self, context: Context) -> set[str]:
         job = chosen_job(context.scene, self.job)
-        folder = Path(bpy.path.abspath(job.folder)) if job is not None and job.folder else None
+        folder = paths.absolute(job.folder) if job is not None and job.folder else None
         if folder is None or not folder.is_dir():
+            if job is not None and job.loaded:
+                homes.set_missing(context.scene, job, True)
+                error = UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
+                return report_error(self, error)
             return report_error(self, UserError("This job has no folder yet.", advice="Fetch its results first."))
         bpy.ops.wm.path_open(filepath=str(folder))
+        return {"FINISHED"}
+
+
+class REANGLE_OT_locate_results(Operator):
+    bl_idname = "reangle.locate_results"
+    bl_label = "Find Folder"
+    bl_description = "Choose where the files of this job are now; other jobs beside them are found, too"
+
+    job: StringProperty(name="Job", options={"HIDDEN"})
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", *compat.PATH_OPTIONS})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context) -> set[str]:
+        job = chosen_job(context.scene, self.job)
+        try:
+            if job is None:
+                raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
+            homes.locate(job, paths.absolute(self.directory))
+        except UserError as error:
+            return report_error(self, error)
+        clouds.read_all()
         return {"FINISHED"}
 
 
@@ -159,6 +191,7 @@ _CLASSES = (
     REANGLE_OT_results_to_backgrounds,
     REANGLE_OT_results_to_compositor,
     REANGLE_OT_fetch_results,
+    REANGLE_OT_locate_results,
     REANGLE_OT_open_results,
 )
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

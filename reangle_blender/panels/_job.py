@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import bpy
 from bpy.types import Context, UILayout
 
 from .. import state
@@ -32,6 +33,16 @@ def headline(job: state.ReangleJob) -> str:
     return text
 
 
+def draw_missing(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
+    """What to do about a job whose folder is not there; nothing for others."""
+    if job.missing:
+        box = layout.box().column()
+        problem(box, context, f"The folder of {job.title} is not there: {bpy.path.abspath(job.folder)}", "", "ERROR")
+        row = box.row(align=True)
+        row.operator("reangle.locate_results", icon="FILE_FOLDER").job = job.name
+        row.operator("reangle.fetch_results", text="Fetch Again", icon="IMPORT").job = job.name
+
+
 def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     box = layout.box().column()
     if job.is_final:
@@ -43,7 +54,7 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     if job.state == "running":
         if job.learning:
             paragraph(box, context, job.learning, "IPO_EASE_OUT")
-        if icon := _preview_icons.icon_of(job.picture):
+        if icon := _preview_icons.icon_of(bpy.path.abspath(job.picture)):
             box.template_icon(icon_value=icon, scale=PREVIEW_SCALE)
     problem(box, context, job.message, job.advice, "ERROR" if job.state == "failed" else "INFO")
     if job.traceback:

@@ -41,6 +41,8 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         column.prop(clip, "match_scene")
         column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
+        if (imported := shot.jobs.get(shot.shot)) is not None:
+            _job.draw_missing(layout, context, imported)
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
         if latest is None or latest.is_final:
             paragraph(layout, context, estimate(clip), "TIME")

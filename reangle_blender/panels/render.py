@@ -8,7 +8,7 @@ from bpy.types import Context, Panel, UILayout
 
 from .. import state
 from ..scene.cameras import artist_cameras
-from ..state import engines
+from ..state import engines, ticks
 from . import _job
 from ._chosen import chosen
 from ._layout import SidebarPanel, paragraph, settings_column
@@ -45,7 +45,13 @@ def _draw_cameras(box: UILayout, context: Context) -> None:
     cameras = artist_cameras(context.scene)
     for camera in cameras:
         row = box.row(align=True)
-        row.prop(camera.reangle, "render", text="")
+        row.context_pointer_set("reangle_camera", camera)
+        if ticks.is_from_library(camera):
+            on = state.is_ticked(context.scene, camera)
+            icon = "CHECKBOX_HLT" if on else "CHECKBOX_DEHLT"
+            row.operator("reangle.tick_camera", text="", icon=icon, emboss=False)
+        else:
+            row.prop(camera.reangle, "render", text="")
         row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
         row.operator("reangle.look_through", text="", icon="VIEW_CAMERA").camera = camera.name
     if not cameras:

@@ -48,6 +48,7 @@ class REANGLE_PT_results(SidebarPanel, Panel):
         job = shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
         if job is None or job.kind != "RENDER":
             return
+        _job.draw_missing(layout, context, job)
         if job.loaded:
             column = layout.column(align=True)
             column.operator("reangle.results_to_sequencer", icon="SEQUENCE")

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.types import Object
 
+from ..state import paths
 from ..state.footage import Footage
 from . import images
 
@@ -15,6 +16,8 @@ from . import images
 def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> None:
     """Show the frames in `folder` as the camera's background; one from the same folder is reused."""
     image = images.load_sequence(folder, label)
+    if camera.data.library is not None or camera.data.users - camera.data.use_fake_user > 1:
+        camera.data = camera.data.copy()  # a linked duplicate would show this result, too
     backgrounds = camera.data.background_images
     background = next((item for item in backgrounds if item.image == image), None) or backgrounds.new()
     background.image = image
@@ -38,6 +41,7 @@ def show_clip(camera: Object, footage: Footage, start: int, count: int, first_fr
     follows = footage.first_number is not None
     file = footage.files[0] if follows else footage.files[min(start, len(footage.files) - 1)]
     image = background.image = bpy.data.images.load(str(file), check_existing=True)
+    image.filepath = paths.stored(file)
     if image.source == "FILE" and footage.frames > 1 and follows:
         image.source = "SEQUENCE"
     background.alpha = 1.0

@@ -14,7 +14,7 @@ from .. import compat, state
 from ..core import camera as lenses
 from ..core.contract import CameraPath, file_name_from
 from ..core.errors import UserError
-from . import keyframes, point_cloud
+from . import evaluation, keyframes, point_cloud
 
 MARKER_CAMERA = "Scene Camera"
 
@@ -64,8 +64,14 @@ def sample(camera: Object, world_from_geometry: np.ndarray, depsgraph: bpy.types
     """The camera at the current frame, after its parents, constraints and drivers.
 
     world_from_geometry: see `world_from_geometry`; the identity gives the camera in Blender's own world and unit.
+    Raises UserError for a camera that the graph does not evaluate: `evaluation.evaluated` makes it do so.
     """
     evaluated = camera.evaluated_get(depsgraph)
+    if not evaluated.is_evaluated:
+        raise UserError(
+            f"Blender does not evaluate camera {camera.name!r} in scene {depsgraph.scene.name!r}.",
+            advice="Enable it in viewports, and the collection that it is in.",
+        )
     return lenses.CameraSample(
         frame=depsgraph.scene.frame_current,
         matrix_world=np.array(evaluated.matrix_world, np.float64),
@@ -100,12 +106,13 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
     by_markers: list[lenses.CameraSample] = []
     current, subframe = scene.frame_current, scene.frame_subframe
-    with point_cloud.paused():
+    needed = [origin, *cameras, *(_marker_cameras(scene) if use_markers else ())]
+    with point_cloud.paused(), evaluation.evaluated(scene, needed):
         try:
             for index in range(shot.shot_frames):
                 frame = shot.first_frame + index
                 scene.frame_set(frame)
-                depsgraph = depsgraph_of(scene)
+                depsgraph = evaluation.depsgraph_of(scene)
                 placed = world_from_geometry(scene, origin, depsgraph)
                 for camera, taken in zip(cameras, samples, strict=True):
                     taken.append(sample(camera, placed, depsgraph))
@@ -124,10 +131,17 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
     ]
 
 
-def depsgraph_of(scene: Scene) -> bpy.types.Depsgraph:
-    """The scene's evaluated dependency graph at its current frame."""
-    with bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
-        return bpy.context.evaluated_depsgraph_get()
+def _marker_cameras(scene: Scene) -> list[Object]:
+    """The cameras that the timeline's markers, or the scene itself, may show."""
+    switched = [marker.camera for marker in scene.timeline_markers]
+    return [camera for camera in (scene.camera, *switched) if camera is not None]
+
+
+def collection_of(scene: Scene, origin: Object) -> Collection:
+    """The origin's collection in this scene; the scene's own where that belongs to another scene, too."""
+    mine = [scene.collection, *scene.collection.children_recursive]
+    found = (item for item in origin.users_collection if item in mine and item.library is None)
+    return scene.collection if state.of(scene).is_borrowed else next(found, scene.collection)
 
 
 def add_camera(scene: Scene, collection: Collection, name: str, origin: Object | None) -> Object:
@@ -180,6 +194,7 @@ def add_from_path(
 def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) -> None:
     """Key the path onto the camera, one key per frame; constant channels lose theirs. See `channel_values`."""
     values = channel_values(camera, path, unit)
+    make_own(camera)
     set_values(camera, values[0])
     moving = np.ptp(values, axis=0) > 1e-7
     every = channels(camera)
@@ -187,6 +202,22 @@ def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) ->
         compat.remove_fcurve(*channel)
     animated = [channel for channel, moves in zip(every, moving, strict=True) if moves]
     keyframes.write_every_frame(animated, first_frame, values[:, moving])
+
+
+def make_own(camera: Object) -> None:
+    """Prepare a camera for keys: its own data and actions, and no delta transforms.
+
+    A linked duplicate shares its lens, and often its action, with other cameras, which keys would move, too.
+    """
+    if camera.data.library is not None or camera.data.users - camera.data.use_fake_user > 1:
+        camera.data = camera.data.copy()
+    for id_block in (camera, camera.data):
+        compat.unshare_action(id_block)
+    camera.delta_location, camera.delta_scale = (0, 0, 0), (1, 1, 1)
+    camera.delta_rotation_euler, camera.delta_rotation_quaternion = (0, 0, 0), (1, 0, 0, 0)
+    for name in ("delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale"):
+        for index in range(4):
+            compat.remove_fcurve(camera, name, index)
 
 
 def set_values(camera: Object, values: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from ..core import camera as lenses
 from ..core.contract import MAX_FRAMES, SourceCamera
 from ..core.errors import UserError
 from ..state.footage import Footage
-from . import cameras, point_cloud
+from . import cameras, evaluation, point_cloud
 
 SLICE_S = 0.02
 """Longest time that Blender's window waits for a slice of frames."""
@@ -85,12 +85,13 @@ def read_steps(scene: Scene, camera: Object, footage: Footage, count: int, read:
     pixel aspect of the scene. Each step takes about SLICE_S and leaves the scene at the artist's frame. Raises
     UserError naming camera and frame if the camera cannot be exported, or is deleted meanwhile.
     """
-    uid, name, first = state.prepare(scene).uid, camera.name, state.of(scene).first_frame
+    uid, name, number = state.prepare(scene).uid, camera.name, camera.session_uid
+    first = state.of(scene).first_frame
     samples: list[lenses.CameraSample] = []
     while len(samples) < count:
         found = state.find_scene(uid)
-        item = found.objects.get(name) if found is not None else None  # undo replaces objects
-        if found is None or item is None or item.type != "CAMERA":
+        item = state.alive(found, state.find_object(number)) if found is not None else None  # undo replaces objects
+        if found is None or item is None:
             raise UserError(f"Camera {name!r} was deleted while it was read.", advice="Import the clip again.")
         _read_slice(found, item, first, count, samples)
         yield
@@ -101,11 +102,11 @@ def read_steps(scene: Scene, camera: Object, footage: Footage, count: int, read:
 def _read_slice(scene: Scene, camera: Object, first: int, count: int, samples: list[lenses.CameraSample]) -> None:
     current, subframe = scene.frame_current, scene.frame_subframe
     deadline = time.perf_counter() + SLICE_S
-    with point_cloud.paused():
+    with point_cloud.paused(), evaluation.evaluated(scene, [camera]):
         try:
             while len(samples) < count and time.perf_counter() < deadline:
                 scene.frame_set(first + len(samples))
-                samples.append(cameras.sample(camera, np.eye(4), cameras.depsgraph_of(scene)))
+                samples.append(cameras.sample(camera, np.eye(4), evaluation.depsgraph_of(scene)))
         finally:
             scene.frame_set(current, subframe=subframe)
 

@@ -9,13 +9,14 @@ import bpy
 from bpy.types import Image
 
 from ..core.errors import UserError
+from ..state import paths
 
 
 def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
     """Names of the numbered images of a result folder, in order. Raises UserError if there are none."""
     names = sorted(path.name for path in folder.glob(f"*{suffix}")) if folder.is_dir() else []
     if not names:
-        raise UserError(f"There are no images in {folder}.", advice="Fetch the results again in the Results step.")
+        raise UserError(f"There are no images in {folder}.", advice="Find their folder or fetch them again in step 4.")
     return names
 
 
@@ -23,9 +24,10 @@ def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bo
     """The image data-block of the sequence in `folder`; one with the same files is reused."""
     first = folder / sequence_files(folder, suffix)[0]
     for image in bpy.data.images:
-        if image.source == "SEQUENCE" and Path(bpy.path.abspath(image.filepath)) == first:
+        if image.source == "SEQUENCE" and paths.absolute(image.filepath) == first:
             return image
     image = bpy.data.images.load(str(first))
+    image.filepath = paths.stored(first)
     image.name = label
     image.source = "SEQUENCE"
     if is_data:

@@ -29,7 +29,10 @@ def focus_depth(scene: Scene) -> float:
     if cloud is None:
         if not shot.shot:
             raise UserError("The clip has no depth yet.", advice="Wait for its first depth, or set the focus distance.")
-        raise UserError("The point cloud is not loaded.", advice="Import the clip again, or set the focus distance.")
+        raise UserError(
+            "The point cloud is not loaded.",
+            advice="If step 1 says that its folder is not there, find or fetch it there, or set the focus distance.",
+        )
     return cloud.focus_depth(0)
 
 
@@ -45,6 +48,7 @@ def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraK
     placed = moved.world_from_camera.copy()
     placed[:, :3, 3] *= unit
     keys = fit_keys(placed, base_values[:, 6] * moved.lens_factor, position_tolerance=POSITION_TOLERANCE * depth * unit)
+    cameras.make_own(camera)
     cameras.set_values(camera, base_values[0])
     keyframes.write_keys(camera, keys, state.of(scene).first_frame)
     return keys
@@ -69,8 +73,25 @@ def source_path(scene: Scene, *, follow: bool) -> CameraPath:
     return path if follow else still(path, point_cloud.clip_frame(scene))
 
 
-def is_child_of_origin(scene: Scene, camera: Object) -> bool:
-    """Whether the camera's own transform is its pose in the geometry's world."""
-    origin = state.alive(scene, state.of(scene).origin)
-    identity = np.allclose(np.array(camera.matrix_parent_inverse), np.eye(4), atol=1e-6)
-    return origin is not None and camera.parent == origin and identity and not camera.constraints
+def check_movable(scene: Scene, camera: Object) -> None:
+    """Raises UserError if keys on the camera's own transform would not be its pose in the geometry's world."""
+    name, origin = f"Camera {camera.name!r}", state.alive(scene, state.of(scene).origin)
+    by_hand = "or key the move by hand: any camera of the scene can be rendered."
+    if camera.library is not None:
+        raise UserError(f"{name} is linked from {camera.library.name}.", advice="Make a library override of it first.")
+    if camera.constraints:
+        raise UserError(f"{name} has constraints of its own.", advice=f"Clear them, {by_hand}")
+    if camera.parent is None:
+        raise UserError(
+            f"{name} is not a child of the clip's origin.",
+            advice=f"Make the origin its parent, {by_hand}",
+        )
+    if camera.parent != origin:
+        raise UserError(f"{name} has a parent of its own.", advice=f"Make the clip's origin its parent, {by_hand}")
+    if not np.allclose(np.array(camera.matrix_parent_inverse), np.eye(4), atol=1e-6):
+        raise UserError(f"{name} keeps an offset to its parent.", advice=f"Clear the parent inverse, {by_hand}")
+    animated = [block.animation_data for block in (camera, camera.data) if block.animation_data is not None]
+    if any(animation.drivers for animation in animated):
+        raise UserError(f"{name} is driven.", advice=f"Remove its drivers, {by_hand}")
+    if any(track.strips for animation in animated for track in animation.nla_tracks):
+        raise UserError(f"{name} has strips in the nonlinear animation.", advice=f"Bake them to keys, {by_hand}")

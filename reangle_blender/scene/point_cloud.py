@@ -20,14 +20,14 @@ from ..core.cloud import Cloud, Filters
 COLOR = "Color"
 
 _clouds: dict[str, Cloud] = {}
-_shown: dict[str, tuple[int, Filters]] = {}
+_shown: dict[int, tuple[str, int, Filters]] = {}
+"""What each mesh shows, by the session's number of the mesh."""
 _pauses = 0
 
 
 def remember(shot: str, cloud: Cloud) -> None:
     """Keep the arrays of a shot (the job that imported it) for drawing."""
     _clouds[shot] = cloud
-    _shown.pop(shot, None)
 
 
 def forget_all() -> None:
@@ -64,12 +64,13 @@ def add_object(name: str, cloud: Cloud, scene: Scene) -> Object:
 
 def replace_points(item: Object, cloud: Cloud, scene: Scene) -> None:
     """Give an existing object the points of another cloud; its materials and modifiers stay."""
-    old = item.data
-    item.data = _new_mesh(old.name, cloud)
+    old, name = item.data, item.data.name
+    item.data = _new_mesh(name, cloud)
     for material in old.materials:
         item.data.materials.append(material)
     if not old.users:
         bpy.data.meshes.remove(old)
+        item.data.name = name
     _fill(item, cloud, cloud.nearest(clip_frame(scene)), filters_of(scene))
 
 
@@ -97,10 +98,11 @@ def refresh(scene: Scene) -> None:
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
         return
-    wanted = cloud.nearest(clip_frame(scene)), filters_of(scene)
-    if _shown.get(shot.shot) != wanted:
-        _fill(item, cloud, *wanted)
-        _shown[shot.shot] = wanted
+    frame, filters = cloud.nearest(clip_frame(scene)), filters_of(scene)
+    wanted = (f"{shot.shot} {id(cloud)}", frame, filters)
+    if _shown.get(item.data.session_uid) != wanted:
+        _fill(item, cloud, frame, filters)
+        _shown[item.data.session_uid] = wanted
 
 
 @contextmanager

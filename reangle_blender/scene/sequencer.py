@@ -9,6 +9,7 @@ from typing import Any
 from bpy.types import Scene
 
 from .. import compat
+from ..state import paths
 from . import images
 
 MOST_ELEMENTS = 20_000
@@ -45,7 +46,7 @@ def add_strip(
     strips = compat.strips(scene)
     channel = 1 + max((strip.channel for strip in strips), default=0)
     strip = strips.new_image(
-        name=name, filepath=str(folder / shown[0]), channel=channel, frame_start=first_frame, fit_method="FIT"
+        name=name, filepath=paths.stored(folder / shown[0]), channel=channel, frame_start=first_frame, fit_method="FIT"
     )
     for file in shown[1:]:
         strip.elements.append(file)

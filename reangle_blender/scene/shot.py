@@ -7,6 +7,7 @@ Each step updates the same objects, so what the artist did in between stays.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import bpy
@@ -19,8 +20,9 @@ from ..core import camera as lenses
 from ..core.cloud import Cloud
 from ..core.contract import CameraPath, SourceCamera
 from ..exchange.fetched_shot import About, Shot
+from ..state import paths
 from ..state.footage import Footage
-from . import background, cameras, point_cloud
+from . import background, cameras, point_cloud, timing
 
 ASSUMED_DEPTH = 4.0
 """Typical distance of the scene while nothing is known; only sizes what is drawn in the viewport."""
@@ -37,6 +39,7 @@ def show_clip(
     path: of the clip's camera, given or assumed. start: the first used frame of `footage`.
     """
     saved = state.prepare(scene)
+    _start_own(scene, title)
     saved.shot_fps, saved.shot_frames = path.fps, len(path.frames)
     saved.shot_width, saved.shot_height = path.width, path.height
     saved.unit = 1.0
@@ -59,12 +62,15 @@ def build(
     range, size and view transform to the clip's. notes: receives sentences about the scene's settings.
     """
     saved = state.prepare(scene)
+    _start_own(scene, shot.title)
+    if saved.shot_frames and not shot.is_glance:
+        notes += timing.keys_beyond(scene, shot.frame_count)
     unit = _unit(scene, shot.cloud, notes, is_placed=given is not None)
     if match:
         notes += match_scene(scene, shot.path, shot.frame_count)
     elif not shot.is_glance:
         notes += compare_scene(scene, shot.path)
-    saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, str(shot.folder)
+    saved.shot, saved.shot_is_glance, saved.shot_folder = shot.job, shot.is_glance, paths.stored(shot.folder)
     saved.shot_request, saved.about = "" if shot.is_glance else request, "\n".join(about_lines(shot.about))
     saved.shot_fps, saved.shot_frames = shot.path.fps, shot.frame_count
     saved.shot_width, saved.shot_height = shot.path.width, shot.path.height
@@ -180,6 +186,7 @@ def _source(scene: Scene, collection: Collection, origin: Object, title: str, pa
     source.parent, source.rotation_mode, source.scale = origin, "XYZ", (1, 1, 1)
     source.matrix_parent_inverse.identity()
     cameras.key_path(source, path, saved.first_frame, saved.unit)
+    saved.keyed_from = saved.first_frame
     source.data.display_size = depth / 4
     source.data.clip_end = max(source.data.clip_end, depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)
@@ -202,12 +209,43 @@ def _collection_and_origin(scene: Scene, title: str) -> tuple[Collection, Object
     """The collection and the origin, those of an earlier import if they still exist."""
     origin = state.alive(scene, state.of(scene).origin)
     if origin is not None:
-        return origin.users_collection[0], origin
+        return cameras.collection_of(scene, origin), origin
     collection = bpy.data.collections.new(f"Reangle {title}")
     scene.collection.children.link(collection)
     origin = bpy.data.objects.new(f"{title} Origin", None)
     collection.objects.link(origin)
     return collection, origin
+
+
+def _start_own(scene: Scene, title: str) -> None:
+    """Leave the objects of the scene that this is a copy of, and name the scene's own ones after the clip."""
+    saved = state.of(scene)
+    if saved.is_borrowed:
+        saved.origin = saved.cloud = saved.source = saved.plane = None
+        saved.is_borrowed, saved.unit = False, 1.0
+    job = saved.jobs.get(saved.shot)
+    before = saved.shot_title or (job.title if job is not None else "")
+    saved.shot_title = title
+    if not before or before == title:
+        return
+    origin = state.alive(scene, saved.origin)
+    if origin is not None:
+        _rename(cameras.collection_of(scene, origin), f"Reangle {before}", f"Reangle {title}")
+    ending = {"Origin": saved.origin, "Points": saved.cloud, "Camera": saved.source, "Plane": saved.plane}
+    for word, item in ending.items():
+        if state.alive(scene, item) is not None:
+            for block in (item, item.data):
+                if block is not None:
+                    _rename(block, f"{before} {word}", f"{title} {word}")
+
+
+def _rename(block: bpy.types.ID, before: str, name: str) -> None:
+    """Rename what still has the name that it was given; Blender keeps 63 bytes of it, or adds a number."""
+    given = before.encode()[:63].decode(errors="ignore")
+    if block.library is None and (
+        block.name == given or re.fullmatch(re.escape(given[:59]) + r".*\.\d{3}", block.name)
+    ):
+        block.name = name
 
 
 def set_rate(scene: Scene, fps: float) -> None:

@@ -3,19 +3,28 @@
 
 from __future__ import annotations
 
-import uuid
-
 import bpy
 from bpy.props import PointerProperty
 from bpy.types import Object, Scene
 
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
+from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob
 from .migrations import migrate
-from .scene import SCHEMA, ReangleObject, ReangleScene
+from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
+from .ticks import is_ticked
 
-_CLASSES = (ReangleClip, ReangleCamera, ReangleJob, ReanglePreview, ReangleLearning, ReangleScene, ReangleObject)
+_CLASSES = (
+    ReangleTick,
+    ReangleClip,
+    ReangleCamera,
+    ReangleJob,
+    ReanglePreview,
+    ReangleLearning,
+    ReangleScene,
+    ReangleObject,
+)
 
 
 def of(scene: Scene) -> ReangleScene:
@@ -25,19 +34,11 @@ def of(scene: Scene) -> ReangleScene:
 def prepare(scene: Scene) -> ReangleScene:
     """The scene's state, given an identity if it has none yet."""
     state = of(scene)
+    separate_copies()
     if not state.uid:
-        state.uid = uuid.uuid4().hex
+        state.uid = new_uid(scene)
         state.schema = SCHEMA
     return state
-
-
-def find_scene(uid: str) -> Scene | None:
-    return next((scene for scene in bpy.data.scenes if of(scene).uid == uid), None)
-
-
-def alive(scene: Scene, item: Object | None) -> Object | None:
-    """The object if it is still in the scene; pointers keep deleted objects."""
-    return item if item is not None and scene.objects.get(item.name) == item else None
 
 
 def register() -> None:
@@ -64,10 +65,14 @@ __all__ = [
     "ReanglePreview",
     "ReangleScene",
     "alive",
+    "find_object",
     "find_scene",
+    "is_ticked",
     "migrate",
     "of",
     "prepare",
     "register",
+    "scenes",
+    "separate_copies",
     "unregister",
 ]

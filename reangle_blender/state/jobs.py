@@ -46,6 +46,7 @@ class ReangleJob(PropertyGroup):
     folder: StringProperty(description="Folder of its fetched files")
     notes: StringProperty(description="One note per line")
     loaded: BoolProperty(description="Its results have been fetched")
+    missing: BoolProperty(description="Its folder was looked for and not found")
     request: StringProperty(description="The clip and geometry that were sent, as JSON")
     cameras: CollectionProperty(type=ReangleCamera)
 

@@ -8,6 +8,7 @@ from bpy.types import Context, Object, PropertyGroup
 
 from .. import choices
 from ..core.contract import moves
+from . import identity, ticks
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .jobs import ReangleJob
@@ -21,8 +22,23 @@ def _suggest_amount(shot: ReangleScene, _context: Context) -> None:
         shot.move_amount = kind.default
 
 
+def _move_in_time(_shot: ReangleScene, context: Context) -> None:
+    from ..scene import timing
+
+    for scene in identity.scenes():
+        timing.follow_first_frame(scene)
+
+
+class ReangleTick(PropertyGroup):
+    """A camera of a library that is to be rendered."""
+
+    camera: PointerProperty(type=Object)
+
+
 class ReangleScene(PropertyGroup):
     """Everything that a scene saves of Reangle."""
+
+    SCHEMA = SCHEMA
 
     schema: IntProperty()
     uid: StringProperty(description="Identifies the scene after it is renamed, undone or reloaded")
@@ -65,6 +81,9 @@ class ReangleScene(PropertyGroup):
     cloud: PointerProperty(type=Object)
     source: PointerProperty(type=Object)
     plane: PointerProperty(type=Object)
+    is_borrowed: BoolProperty(description="Origin, cloud and camera belong to the scene that this is a copy of")
+    shot_title: StringProperty(description="Title of the clip, after which its objects are named")
+    library_cameras: CollectionProperty(type=ReangleTick)
     shot: StringProperty(description="Job of the imported clip")
     shot_request: StringProperty(description="Clip and geometry of the import, as JSON of the contract")
     shot_folder: StringProperty(description="Folder of the imported files")
@@ -74,7 +93,10 @@ class ReangleScene(PropertyGroup):
     shot_frames: IntProperty()
     shot_width: IntProperty()
     shot_height: IntProperty()
-    first_frame: IntProperty(name="Scene Frame", description="Scene frame of the clip's first used frame", default=1)
+    first_frame: IntProperty(
+        name="Scene Frame", description="Scene frame of the clip's first used frame", default=1, update=_move_in_time
+    )
+    keyed_from: IntProperty(description="The scene frame that the clip's camera is keyed from")
     jobs: CollectionProperty(type=ReangleJob)
     job_index: IntProperty(name="Job")
     point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")
@@ -101,7 +123,13 @@ class ReangleScene(PropertyGroup):
         setattr(self, self.amount_property, amount if in_degrees else amount / 100)
 
 
+def _store_tick(item: ReangleObject, _context: Context) -> None:
+    ticks.store(item.id_data)
+
+
 class ReangleObject(PropertyGroup):
     """What an object saves of Reangle."""
 
-    render: BoolProperty(name="Render", description="Render the clip from this camera", default=False)
+    render: BoolProperty(
+        name="Render", description="Render the clip from this camera", default=False, update=_store_tick
+    )

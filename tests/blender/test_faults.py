@@ -122,6 +122,22 @@ def test_cancel(shot: SimpleNamespace) -> None:
     assert bpy.ops.reangle.cancel_job(job=job) == {"FINISHED"}
 
 
+def test_cancel_just_after_the_request_was_sent(shot: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    transfer = shot.reangle("exchange.transfer")
+    send = transfer.send
+
+    def send_late(*arguments: object) -> object:
+        status = send(*arguments)
+        arguments[-1].set()  # what Cancel sets while the state is "sending"
+        return status
+
+    monkeypatch.setattr(transfer, "send", send_late)
+    job = start_render(shot, amount=13)
+    item = shot.state.of(bpy.context.scene).jobs[job]
+    shot.main_thread.pump_until(lambda: item.is_final, timeout_s=60)
+    assert item.state == "canceled"
+
+
 def test_a_failure_shows_its_advice(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
     scene = bpy.context.scene
     (tmp_path / "depth").mkdir()
@@ -215,9 +231,10 @@ def test_register_and_unregister_twice(reangle: Callable[[str], ModuleType]) -> 
     assert hasattr(bpy.types, "REANGLE_PT_clip")
 
 
-def test_results_go_to_the_extensions_folder_while_the_file_is_unsaved(reangle: Callable[[str], ModuleType]) -> None:
+def test_results_of_unsaved_files_outlive_the_add_on(reangle: Callable[[str], ModuleType]) -> None:
     assert reangle("preferences").get() == bpy.context.preferences.addons[MODULE].preferences
     bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
     folder = reangle("preferences").results_folder("a/b", "0123456789abcdef")
     assert folder.name == "a_b-012345"
-    assert Path(bpy.utils.extension_path_user(MODULE)) in folder.parents
+    assert folder.parent == reangle("core.backend_process").data_folder() / "unsaved results"
+    assert Path(bpy.utils.resource_path("USER")) not in folder.parents

@@ -80,7 +80,7 @@ def test_a_file_of_0_1_0_keeps_its_jobs(opened: Reangle) -> None:
     assert (camera.folder, camera.width, camera.first_frame) == ("//reangle/Clip 1-222222/View", 640, 11)
     entry = opened("exchange.ledger").read(scene, rendered)
     assert entry.notes == ["One note.", "Two."]
-    assert entry.cameras[0].camera == "View"
+    assert opened("state").find_object(entry.cameras[0].camera) == camera.camera
 
 
 def test_an_untouched_file_of_0_1_0_keeps_the_defaults(opened: Reangle) -> None:

@@ -82,7 +82,7 @@ class Guard:
             response.headers["WWW-Authenticate"] = "Bearer"
             return _close(response)
         lengths = values(b"content-length")
-        if any(not length.isdigit() or int(length[:20]) > limit for length in lengths):
+        if any(not length.isascii() or not length.isdigit() or int(length[:20]) > limit for length in lengths):
             return _close(_too_large(limit))
         return None
 

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every path to Reangle's files in the open .blend: its own properties, images, clips and strips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import compat, state
+from ..state import paths
+
+Changes = list[tuple[Any, str, str]]
+"""Owner, property and former value of each path that was changed."""
+
+
+def own_paths() -> Iterator[tuple[Any, str]]:
+    """Owner and property of every path that is Reangle's own."""
+    for scene in state.scenes():
+        shot = state.of(scene)
+        yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"))
+        for job in shot.jobs:
+            yield from ((job, "folder"), (job, "picture"))
+            yield from ((camera, "folder") for camera in job.cameras)
+
+
+def media_paths() -> Iterator[tuple[Any, str]]:
+    """Owner and property of every path to pictures that Blender itself keeps relative."""
+    for group in (bpy.data.images, bpy.data.movieclips):
+        yield from ((item, "filepath") for item in group if item.library is None and item.filepath)
+    for scene in state.scenes():
+        yield from ((strip, "directory") for strip in compat.every_strip(scene) if strip.type == "IMAGE")
+
+
+def rewrite(every: Iterator[tuple[Any, str]], change: Callable[[str], str]) -> Changes:
+    """Change these paths. Returns what `restore` needs."""
+    changes: Changes = []
+    with paths.rewriting():
+        for owner, name in list(every):
+            before = getattr(owner, name)
+            after = change(before) if before else before
+            if after != before:
+                setattr(owner, name, after)
+                changes.append((owner, name, before))
+    return changes
+
+
+def restore(changes: Changes) -> None:
+    with paths.rewriting():
+        for owner, name, before in reversed(changes):
+            setattr(owner, name, before)
+
+
+def moved(path: Path, moves: Mapping[Path, Path]) -> Path:
+    """The path after its folder, or one above it, was moved."""
+    for old, new in moves.items():
+        if path.is_relative_to(old):
+            return new / path.relative_to(old)
+    return path
+
+
+def follow(moves: Mapping[Path, Path]) -> None:
+    """Let all paths below moved folders name the new ones."""
+
+    def change(before: str) -> str:
+        place = paths.absolute(before)
+        after = moved(place, moves)
+        if after == place:
+            return before
+        return paths.stored(after) + ("/" if before.endswith(("/", "\\")) else "")
+
+    rewrite(own_paths(), change)
+    rewrite(media_paths(), change)
+
+
+def job_folders() -> dict[Path, list[tuple[bpy.types.Scene, state.ReangleJob]]]:
+    """The jobs of the open file by their folder."""
+    found: dict[Path, list[tuple[bpy.types.Scene, state.ReangleJob]]] = {}
+    for scene in state.scenes():
+        for job in state.of(scene).jobs:
+            if job.folder:
+                found.setdefault(paths.absolute(job.folder), []).append((scene, job))
+    return found

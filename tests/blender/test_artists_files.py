@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was imported and rendered is never lost: saved first, moved with its project, copied, or missing."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import addon_utils
+import bpy
+import pytest
+from conftest import MODULE, import_clip, wait_for_jobs
+
+Reangle = Callable[[str], ModuleType]
+
+
+def settle(reangle: Reangle) -> None:
+    main_thread = reangle("exchange.main_thread")
+    main_thread.pump_until(lambda: not main_thread.is_busy(), timeout_s=60)
+
+
+def save(path: Path, **options: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(path), **options)
+
+
+def own(reangle: Reangle) -> list[str]:
+    return [getattr(owner, name) for owner, name in reangle("scene.places").own_paths() if getattr(owner, name)]
+
+
+def media(reangle: Reangle) -> list[str]:
+    return [getattr(owner, name) for owner, name in reangle("scene.places").media_paths()]
+
+
+def all_there(reangle: Reangle) -> bool:
+    lost = [path for path in own(reangle) + media(reangle) if not os.path.exists(bpy.path.abspath(path))]
+    print("lost:", lost)
+    return not lost
+
+
+@pytest.fixture
+def unsaved(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> SimpleNamespace:
+    """An unsaved file with an import, a render, and pictures of them on strips and nodes and behind cameras."""
+    bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
+    shutil.copytree(clip.parents[1], tmp_path / "project" / "footage")
+    import_clip(desk, tmp_path / "project" / "footage" / "my clip" / clip.name)
+    bpy.ops.reangle.apply_move(move="truck-left", amount=5, name="Side")
+    bpy.ops.reangle.render()
+    wait_for_jobs(desk)
+    bpy.ops.reangle.results_to_sequencer(with_clip=True)
+    bpy.ops.reangle.results_to_backgrounds()
+    bpy.ops.reangle.results_to_compositor()
+    return desk
+
+
+def results_of(desk: SimpleNamespace) -> dict[str, bytes]:
+    """Every file of the jobs, by its name in their folders."""
+    folders = desk.reangle("scene.places").job_folders()
+    return {
+        f"{folder.name}/{file.relative_to(folder)}": file.read_bytes()
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+def test_results_move_beside_the_file_that_is_first_saved(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle, project = unsaved.reangle, tmp_path / "project"
+    before, old = results_of(unsaved), list(reangle("scene.places").job_folders())
+    assert all(path.parent == reangle("preferences").unsaved_results() for path in old)
+    save(project / "shot.blend")
+    assert results_of(unsaved) == before
+    settle(reangle)
+    assert results_of(unsaved) == before
+    assert all(folder.is_relative_to(project / "reangle") for folder in reangle("scene.places").job_folders())
+    assert all([file.name for file in folder.rglob("*")] == ["moved.json"] for folder in old), "it is left"
+    assert {path[:2] for path in own(reangle) + media(reangle)} == {"//"}
+
+    # The whole project is moved, and opened elsewhere.
+    elsewhere = tmp_path / "elsewhere"
+    project.rename(elsewhere)
+    bpy.ops.wm.open_mainfile(filepath=str(elsewhere / "shot.blend"))
+    settle(reangle)
+    assert all_there(reangle)
+    assert reangle("scene.point_cloud").cloud_of(bpy.context.scene) is not None
+    assert results_of(unsaved) == before
+    assert bpy.ops.reangle.apply_move(move="roll-left", amount=2) == {"FINISHED"}
+    assert not project.exists()
+    material = reangle("exchange.transfer").read_material(unsaved.state.of(bpy.context.scene).shot_request)
+    near = [elsewhere / "footage" / "my clip", elsewhere / "footage" / "depth"]
+    at_hand = reangle("exchange.transfer").places_at_hand(material.places, near)
+    assert [place.sha256 for place in at_hand] == [place.sha256 for place in material.places]
+
+
+def test_a_copy_and_another_place_keep_their_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle = unsaved.reangle
+    before, strings = results_of(unsaved), own(reangle) + media(reangle)
+    save(tmp_path / "copy" / "shot.blend", copy=True)
+    settle(reangle)
+    assert own(reangle) + media(reangle) == strings, "the open file is as before"
+    with pytest.raises(RuntimeError):
+        bpy.ops.wm.save_as_mainfile(filepath="/proc/nowhere/shot.blend")
+    assert own(reangle) + media(reangle) == strings
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    save(tmp_path / "second" / "deep" / "shot.blend")
+    settle(reangle)
+    assert all_there(reangle)
+    assert {path[:2] for path in own(reangle) + media(reangle)} == {"//"}
+    assert results_of(unsaved) == before
+    for place in ("copy/shot.blend", "project/shot.blend", "second/deep/shot.blend"):
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / place))
+        settle(reangle)
+        assert all_there(reangle), place
+        assert results_of(unsaved) == before
+        home = tmp_path / place.replace("second/deep", "project")
+        assert all(folder.parent == home.parent / "reangle" for folder in reangle("scene.places").job_folders())
+
+
+def test_another_disk_gets_copies(unsaved: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reangle, path = unsaved.reangle, tmp_path / "project" / "shot.blend"
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    before, old = results_of(unsaved), list(reangle("scene.places").job_folders())
+    save(path)
+    assert list(reangle("scene.places").job_folders()) == old, "a save does not wait for copies"
+    settle(reangle)
+    assert all(folder.parent == path.parent / "reangle" for folder in reangle("scene.places").job_folders())
+    assert results_of(unsaved) == before
+    job = unsaved.state.of(bpy.context.scene).jobs[-1]
+    assert job.advice == "Save the file to use them from there."
+    assert all((folder / "moved.json").exists() is False and any(folder.iterdir()) for folder in old)
+    save(path)
+    settle(reangle)
+    assert all([file.name for file in folder.rglob("*")] == ["moved.json"] for folder in old)
+    assert results_of(unsaved) == before
+    assert all_there(reangle)
+    assert job.message == ""
+
+
+def test_a_recovered_file_finds_what_was_moved(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle = unsaved.reangle
+    # As Blender's autosave does: no handlers, and paths as they are.
+    handlers = bpy.app.handlers
+    kept = [list(group) for group in (handlers.save_pre, handlers.save_post)]
+    handlers.save_pre.clear()
+    handlers.save_post.clear()
+    save(tmp_path / "auto" / "autosave.blend", copy=True, relative_remap=False)
+    handlers.save_pre.extend(kept[0])
+    handlers.save_post.extend(kept[1])
+    before = results_of(unsaved)
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "auto" / "autosave.blend"))
+    settle(reangle)
+    assert all_there(reangle)
+    assert results_of(unsaved) == before
+
+
+def test_files_with_absolute_paths_are_found_beside_the_blend(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle, project, elsewhere = unsaved.reangle, tmp_path / "project", tmp_path / "elsewhere"
+    save(project / "shot.blend")
+    settle(reangle)
+    places = reangle("scene.places")
+    for every in (places.own_paths(), places.media_paths()):
+        places.rewrite(every, lambda path: bpy.path.abspath(path))
+    reangle("exchange.homes").unregister()  # as the first version saved it
+    bpy.ops.wm.save_mainfile(relative_remap=False)
+    reangle("exchange.homes").register()
+    project.rename(elsewhere)
+    bpy.ops.wm.open_mainfile(filepath=str(elsewhere / "shot.blend"))
+    settle(reangle)
+    assert all_there(reangle)
+    assert reangle("scene.point_cloud").cloud_of(bpy.context.scene) is not None
+
+
+def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle, scene = unsaved.reangle, bpy.context.scene
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    before = results_of(unsaved)
+    (tmp_path / "project" / "reangle").rename(tmp_path / "archive")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "project" / "shot.blend"))
+    settle(reangle)
+    scene = bpy.context.scene
+    jobs = unsaved.state.of(scene).jobs
+    assert [job.missing for job in jobs] == [True, True]
+    with pytest.raises(RuntimeError, match="Find their folder or fetch them again in step 4"):
+        bpy.ops.reangle.results_to_sequencer(job=jobs[-1].name)
+    with pytest.raises(RuntimeError, match="does not hold the files"):
+        bpy.ops.reangle.locate_results(job=jobs[0].name, directory=str(tmp_path / "project"))
+    assert bpy.ops.reangle.locate_results(job=jobs[0].name, directory=str(tmp_path / "archive")) == {"FINISHED"}
+    settle(reangle)
+    assert [job.missing for job in jobs] == [False, False]
+    assert results_of(unsaved) == before
+    assert all_there(reangle)
+    assert reangle("scene.point_cloud").cloud_of(scene) is not None
+
+    shutil.rmtree(tmp_path / "archive")
+    assert bpy.ops.reangle.open_results.poll()
+    with pytest.raises(RuntimeError, match="is not there"):
+        bpy.ops.reangle.open_results(job=jobs[-1].name)
+    assert jobs[-1].missing
+    assert bpy.ops.reangle.fetch_results(job=jobs[-1].name) == {"FINISHED"}
+    settle(reangle)
+    assert not jobs[-1].missing
+    assert Path(bpy.path.abspath(jobs[-1].folder)).parent == tmp_path / "project" / "reangle"
+    assert all(
+        bpy.path.abspath(path).startswith(str(tmp_path / "project")) for path in media(reangle) if "Side" in path
+    )
+
+
+@pytest.mark.skipif(bpy.app.version < (4, 3), reason="Blender tells of appended scenes since 4.3")
+def test_an_appended_scene_finds_its_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle = unsaved.reangle
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    before = results_of(unsaved)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    save(tmp_path / "film" / "cuts" / "cut.blend")
+    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend")) as (source, target):
+        target.scenes = list(source.scenes)
+    settle(reangle)
+    assert all_there(reangle)
+    assert results_of(unsaved) == before
+    assert reangle("scene.point_cloud").cloud_of(target.scenes[0]) is not None
+
+
+def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    addon_utils.disable(MODULE, default_set=True)
+    addon_utils.enable(MODULE, default_set=True)
+    bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
+
+    def reangle(name: str) -> ModuleType:
+        return importlib.import_module(f"{MODULE}.{name}")
+
+    settle(reangle)
+    assert reangle("scene.point_cloud").cloud_of(scene) is not None
+    vertices, places = reangle("state").of(scene).cloud.data.vertices, []
+    for frame in (1, 4):
+        scene.frame_set(frame)
+        places.append(tuple(vertices[10].co))
+    assert places[0] != places[1]
+
+
+def test_files_in_the_extensions_folder_are_rescued(reangle: Reangle) -> None:
+    preferences, shot = reangle("preferences"), reangle("state").prepare(bpy.context.scene)
+    former = preferences.former_unsaved_results()
+    assert former.is_relative_to(bpy.utils.resource_path("USER"))
+    (former / "Clip-123456" / "View").mkdir(parents=True)
+    (former / "Clip-123456" / "View" / "1.txt").write_text("mine")
+    job = shot.jobs.add()
+    job.name, job.kind, job.state, job.loaded, job.folder = (
+        "1" * 32,
+        "RENDER",
+        "done",
+        True,
+        str(former / "Clip-123456"),
+    )
+    reangle("exchange.homes").find_all(lambda: None)
+    settle(reangle)
+    assert Path(job.folder) == preferences.unsaved_results() / "Clip-123456"
+    assert (Path(job.folder) / "View" / "1.txt").read_text() == "mine"
+    assert not job.missing
+
+
+def test_links_leave_what_is_there(reangle: Reangle, tmp_path: Path) -> None:
+    moving = reangle("core.moving")
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, text in ((old, "a render"), (new, "painted")):
+        folder.mkdir()
+        (folder / "1.png").write_text(text)
+    (old / "2.png").write_text("second")
+    assert not moving.link_tree(old, new, limit_s=10)
+    assert [file.name for file in new.iterdir()] == ["1.png"]
+    moving.bring(old, new, progress=None, cancel=None)
+    assert (new / "1.png").read_text() == "a render"
+    assert "painted" in [file.read_text() for file in new.iterdir()]
+    (new / "2.png").write_text("painted since")
+    moving.leave(old, new)
+    assert (old / "2.png").read_text() == "second", "it is only here"
+    assert not (old / "1.png").exists()
+
+
+def test_undo_does_not_bring_back_the_old_places(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    bpy.context.preferences.edit.use_global_undo = True
+    before = results_of(unsaved)
+    bpy.ops.ed.undo_push(message="before the save")
+    save(tmp_path / "project" / "shot.blend")
+    settle(unsaved.reangle)
+    bpy.context.scene.frame_set(2)
+    bpy.ops.ed.undo_push(message="after the save")
+    bpy.ops.ed.undo()
+    settle(unsaved.reangle)
+    assert all_there(unsaved.reangle)
+    assert results_of(unsaved) == before
