@@ -31,6 +31,15 @@ SPLITS = {
     "still camera": f"{HIDDEN}/still",
     "moving camera": f"{HIDDEN}/moving",
 }
+PAIRS = (
+    ("full", "lora_original", "warps, beside the clip alone"),
+    ("unseen", "lora_original", "warps to other cameras, beside the clip alone"),
+    ("unseen", "base", "warps to other cameras, beside nothing learned"),
+    ("full", "base", "all warps, beside nothing learned"),
+    ("full", "lora_nomask", "the mask"),
+    ("default", "default_unlearned", "learning, in the default"),
+)
+"""The paper's findings: a row, another one, and what sets them apart."""
 NAME = 41
 
 Results = Sequence[Sequence[Mapping[str, Mapping[str, float]]]]
@@ -121,11 +130,20 @@ def print_tables(results: Results, words: Mapping[str, str], title: str) -> dict
             keep(name.replace(" ", "_"), row, mean(results, row, figure))
         if gain is not None:
             keep("against_preview", row, gain.mean)
+    _print_pairs(results, rows)
     control = best_control(results)
     if control:
         _print_verdicts(results, words, control, keep)
         _print_splits(results, words, keep)
     return figures
+
+
+def _print_pairs(results: Results, rows: Sequence[str]) -> None:
+    pairs = [(row, other, words) for row, other, words in PAIRS if row in rows and other in rows]
+    if pairs:
+        print("\nWhat it adds to hidden, in dB, and the scenes where it does:")
+    for row, other, words in pairs:
+        print(f"{words:50}{difference(results, row, other)!s:>24}")
 
 
 def _cell(value: float) -> str:

@@ -43,7 +43,7 @@ def save_dust3r(folder: Path, **changes: Any) -> Path:
         "dec_num_heads": 4,
         "landscape_only": False,
     }
-    model = AsymmetricCroCo3DStereo(**{**settings, **changes})
+    model: Any = AsymmetricCroCo3DStereo(**{**settings, **changes})
     if changes.get("head_type") == "dpt":
         for head in (model.downstream_head1, model.downstream_head2):
             head.dpt.head[-1].bias.data[2] = 1.0  # points in front of the camera
