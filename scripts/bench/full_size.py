@@ -39,7 +39,8 @@ from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import Progress, learn
 from reangle.video_models.adapter import add_adapter
 from reangle.video_models.base import Prompt
-from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX, CogVideoXText
+from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX
+from reangle.video_models.cogvideox_text import CogVideoXText
 from reangle.video_models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings

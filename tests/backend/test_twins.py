@@ -28,7 +28,8 @@ from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
 from reangle.video_models.adapter import adapter_weights, add_adapter
-from reangle.video_models.cogvideox import CogVideoX, CogVideoXText
+from reangle.video_models.cogvideox import CogVideoX
+from reangle.video_models.cogvideox_text import CogVideoXText
 from reangle.video_models.memory import TIERS
 from reangle.video_models.prompts import read_prompts
 from reangle.weights.checkpoints import CHECKPOINTS

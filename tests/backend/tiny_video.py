@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from reangle.motion.dataset import TrainingClip
 from reangle.video_models.base import Prompt
-from reangle.video_models.cogvideox import CogVideoX, CogVideoXText
+from reangle.video_models.cogvideox import CogVideoX
+from reangle.video_models.cogvideox_text import CogVideoXText
 
 from scripts.train import text
 from scripts.train.video import scheduler

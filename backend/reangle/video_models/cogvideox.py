@@ -20,7 +20,8 @@ from torch import nn
 
 from reangle.folders import LoraFolder
 from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Prompt, TextEncoder, Truncation
+from reangle.video_models.base import AfterStep, Prompt, TextEncoder
+from reangle.video_models.cogvideox_text import CogVideoXText
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
@@ -53,38 +54,6 @@ PUBLISHED_5B = VideoModelSize(
     vae_arrays=VAE_ARRAYS,
 )
 """zai-org/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
-
-
-class CogVideoXText:
-    """The `TextEncoder` of CogVideoX, T5: the pipeline with its text parts alone. tokens: that it reads of a prompt."""
-
-    def __init__(self, pipe: CogVideoXImageToVideoPipeline, tokens: int) -> None:
-        self.pipe: Any = pipe
-        self._tokens = tokens
-
-    @classmethod
-    def open(cls, folder: Path, device: str | None = None) -> Self:
-        from diffusers import CogVideoXImageToVideoPipeline
-
-        device = device or default_device()
-        others = dict.fromkeys(("transformer", "vae"))
-        pipe = open_pipeline(CogVideoXImageToVideoPipeline, folder, device, **others)
-        pipe.to(device)
-        return cls(pipe, config_of(folder / "transformer")["max_text_seq_length"])
-
-    @torch.inference_mode()
-    def encode(self, prompt: str) -> torch.Tensor:
-        encoded, _ = self.pipe.encode_prompt(
-            prompt, do_classifier_free_guidance=False, max_sequence_length=self._tokens
-        )
-        return encoded[0].cpu()
-
-    def truncation(self, prompt: str) -> Truncation | None:
-        tokens = self.pipe.tokenizer(prompt, verbose=False).input_ids
-        if len(tokens) <= self._tokens:
-            return None
-        # The last token that the model reads is the end of the text.
-        return Truncation(self._tokens, self.pipe.tokenizer.decode(tokens[self._tokens - 1 : -1]))
 
 
 class CogVideoX:
