@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from reangle.generation.guide import WarpGuide
+from reangle.generation.guide import Guide
 from reangle.generation.video import Task, decode_frames, generate_video
 from reangle.generation.window import generate_latents
 from reangle.motion.examples import encode_example
@@ -33,26 +33,26 @@ def frames() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def guide(model: VideoModel, frames: np.ndarray) -> WarpGuide:
+def guide(model: VideoModel, frames: np.ndarray) -> Guide:
     visible = np.ones(frames.shape[:3], bool)
     visible[3:, :, : WIDTH // 2] = False
     example = encode_example(model, clip_of(frames, visible), read(PROMPTS[0]).words, seed=0)
-    return WarpGuide(example.latents, example.mask, strength=1.0)
+    return Guide(example.latents, example.mask, strength=1.0)
 
 
-def latents(model: VideoModel, frames: np.ndarray, guide: WarpGuide | None, seed: int = 7) -> torch.Tensor:
-    return generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, seed, guide)
+def latents(model: VideoModel, frames: np.ndarray, guide: Guide | None, seed: int = 7) -> torch.Tensor:
+    return generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, seed, [guide] if guide else [])
 
 
 def test_full_guidance_reproduces_the_warp_only_where_visible(
-    model: VideoModel, frames: np.ndarray, guide: WarpGuide
+    model: VideoModel, frames: np.ndarray, guide: Guide
 ) -> None:
     apart = (latents(model, frames, guide)[0] - guide.latents).abs().amax(dim=1)
     assert apart[guide.mask].max() == 0
     assert apart[~guide.mask].min() > 0
 
 
-def test_zero_guidance_ignores_the_warp(model: VideoModel, frames: np.ndarray, guide: WarpGuide) -> None:
+def test_zero_guidance_ignores_the_warp(model: VideoModel, frames: np.ndarray, guide: Guide) -> None:
     free = latents(model, frames, None)
     assert torch.equal(latents(model, frames, replace(guide, strength=0.0)), free)
     half = latents(model, frames, replace(guide, strength=0.5))
@@ -84,7 +84,8 @@ def test_frames_do_not_depend_on_latents_that_are_left_out(model: VideoModel, fr
 def test_a_later_window_keeps_what_the_one_before_made(model: VideoModel, frames: np.ndarray) -> None:
     before = latents(model, frames, None)
     made = before[:, -1:]
-    window = generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, 8, None, made)
+    keep = Guide.to_keep(made[0], before.shape[1])
+    window = generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, 8, [keep])
     assert torch.equal(window[:, 1:2], made.to(window.dtype))
     # What follows is made to go with it: it is not what this window would be on its own.
     assert not torch.equal(window[:, 2:], latents(model, frames, None, 8)[:, 2:])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reangle.generation.guide import WarpGuide
+from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateParams
 from reangle.generation.video import Task, generate_video
 from reangle.generation.window import generate_latents
@@ -142,8 +142,8 @@ def test_training_inputs_equal_the_pipelines(model: VideoModel) -> None:
 def test_full_guidance_reproduces_the_warp_where_visible(model: VideoModel) -> None:
     frames = np.stack(textured_frames(FRAMES, HEIGHT, WIDTH, 1))
     example = example_of(model)
-    guide = WarpGuide(example.latents, example.mask, strength=1.0)
-    made = generate_latents(model, frames[0], read(PROMPTS[1]), SAMPLING, 7, guide)
+    guide = Guide(example.latents, example.mask, strength=1.0)
+    made = generate_latents(model, frames[0], read(PROMPTS[1]), SAMPLING, 7, [guide])
     apart = (made[0] - guide.latents).abs().amax(dim=1)
     assert apart[guide.mask].max() < 1e-5
     assert apart[~guide.mask].min() > 1e-3

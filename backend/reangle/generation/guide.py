@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Warp guidance: while sampling decides the layout, seen latents are replaced with the warp's."""
+"""Guidance: while the model samples, latents that are known already are put in their place."""
 
 from __future__ import annotations
 
@@ -11,14 +11,26 @@ from reangle.video_models.base import VideoModel
 
 
 @dataclass(frozen=True, eq=False)
-class WarpGuide:
-    """latents: frames x c x h x w of the warped clip, its holes filled. mask: frames x h x w bool, True where all of a
-    latent pixel was seen. strength: 0 to 1, the share of the steps, from the noisy end, in which the guide acts.
+class Guide:
+    """latents: frames x c x h x w, such as those of the warped clip, its holes filled. mask: frames x h x w bool, True
+    where they are known. strength: 0 to 1, the share of the steps, from the noisy end, in which the guide acts.
     """
 
     latents: torch.Tensor
     mask: torch.Tensor
     strength: float
+
+    @classmethod
+    def to_keep(cls, made: torch.Tensor, latents: int) -> Guide:
+        """A guide that keeps what the window before made, in all steps.
+
+        made: n x c x h x w, in the place of the window's second latent and on. latents: how many the window has.
+        """
+        known = made.new_zeros((latents, *made.shape[1:]))
+        known[1 : 1 + len(made)] = made
+        mask = torch.zeros((latents, *made.shape[2:]), dtype=torch.bool)
+        mask[1 : 1 + len(made)] = True
+        return cls(known, mask, strength=1.0)
 
     def acts_after(self, done: int, steps: int) -> bool:
         """Whether the guide acts when `done` of `steps` are done."""
@@ -27,7 +39,7 @@ class WarpGuide:
     def apply(
         self, model: VideoModel, latents: torch.Tensor, time: torch.Tensor | None, noise: torch.Tensor
     ) -> torch.Tensor:
-        """Replace seen latents with the warp's under this time's noise, or clean if time is None.
+        """Replace known latents with the guide's under this time's noise, or clean if time is None.
 
         latents, noise: 1 x frames x c x h x w. The model's conditions stay as they are.
         """

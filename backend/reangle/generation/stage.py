@@ -12,7 +12,7 @@ import numpy as np
 
 from reangle.contract import CameraPath
 from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, source_clip
-from reangle.generation.guide import WarpGuide
+from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
 from reangle.media.write import ImageWriter, read_images
@@ -86,11 +86,11 @@ def first_of(path: CameraPath) -> CameraPath:
 
 def _guides(
     model: VideoModel, windows: Windows, warped: Sequence[WarpedFrame], filled: Sequence[np.ndarray], strength: float
-) -> list[WarpGuide]:
+) -> list[Guide]:
     guides = []
     for index in range(len(windows.starts)):
         frames = windows.frames(index)
         latents = model.encode_frames(np.stack([filled[frame] for frame in frames])).cpu()
         seen = np.stack([known_in(warped[frame]) for frame in frames]) & ~windows.is_held(index)[:, None, None]
-        guides.append(WarpGuide(latents, latents_seen(model, seen, latents), strength))
+        guides.append(Guide(latents, latents_seen(model, seen, latents), strength))
     return guides

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from reangle.generation.guide import WarpGuide
+from reangle.generation.guide import Guide
 from reangle.generation.window import generate_latents
 from reangle.video_models.base import Prompt, VideoModel
 from reangle.video_models.settings import SamplingSettings
@@ -18,12 +18,14 @@ from reangle.video_models.windows import Windows
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: one for each window, or none."""
+    """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: by the warp, one for each window, or
+    none.
+    """
 
     first_frame: np.ndarray
     prompt: Prompt
     windows: Windows
-    guides: Sequence[WarpGuide]
+    guides: Sequence[Guide]
     seed: int
 
 
@@ -39,13 +41,13 @@ def generate_video(
     parts: list[torch.Tensor] = []
     first_frame = task.first_frame
     for index, start in enumerate(windows.starts):
-        made = None
-        shared = windows.shared(index)
+        guides = [task.guides[index]] if task.guides else []
         if parts:
             before = parts[-1]
             place = start - windows.starts[index - 1]
             first_frame = decode_frames(model, before, place + 1, windows.group)[place]
-            made = before[:, -shared:] if shared else None
+            if shared := windows.shared(index):
+                guides.append(Guide.to_keep(before[0, -shared:], before.shape[1]))
         parts.append(
             generate_latents(
                 model,
@@ -53,8 +55,7 @@ def generate_video(
                 task.prompt,
                 settings,
                 task.seed + index,
-                task.guides[index] if task.guides else None,
-                made,
+                guides,
                 lambda share, done=index: report((done + share) / count),
             )
         )
