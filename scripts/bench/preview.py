@@ -198,10 +198,10 @@ def product(scene: Scene, memory: Memory, path: CameraPath) -> tuple[list[Warped
     """Warped and finished frames of the path, from the product's stages."""
     warper = Warper(scene.frames, scene.geometry, memory)
     warped = list(warp_frames(warper, path))
-    unknown = [float(np.mean(~(frame.visible | frame.remembered))) for frame in warped]
+    unknown = [float(np.mean(~frame.known)) for frame in warped]
     filler = Filler(background_views(warper, path, unknown))
     cameras = zip(warped, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
-    return warped, [filler.fill(w.rgb, w.visible | w.remembered, w.depth, K, at) for w, K, at in cameras]
+    return warped, [filler.fill(w.rgb, w.known, w.depth, K, at) for w, K, at in cameras]
 
 
 def thinned(path: CameraPath, numbers: list[int]) -> CameraPath:
@@ -247,7 +247,7 @@ def flicker(scene: Scene, memory: Memory, frames: int) -> tuple[float, float]:
         K=path.K[-1:] * count,
     )
     warped, filled = product(scene, memory, still)
-    holes = [~(frame.visible | frame.remembered) for frame in warped]
+    holes = [~frame.known for frame in warped]
     telea = [
         cv2.inpaint(frame.rgb, hole.astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA)
         for frame, hole in zip(warped, holes, strict=True)

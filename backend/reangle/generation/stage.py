@@ -16,7 +16,7 @@ from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
 from reangle.media.write import ImageWriter, read_images
-from reangle.motion.dataset import known_in, path_prompt, with_fill
+from reangle.motion.dataset import path_prompt, with_fill
 from reangle.motion.examples import latents_seen
 from reangle.motion.stage import model_record, warper_of
 from reangle.video_models.base import VideoModel
@@ -91,6 +91,6 @@ def _guides(
     for index in range(len(windows.starts)):
         frames = windows.frames(index)
         latents = model.encode_frames(np.stack([filled[frame] for frame in frames])).cpu()
-        seen = np.stack([known_in(warped[frame]) for frame in frames]) & ~windows.is_held(index)[:, None, None]
+        seen = np.stack([warped[frame].known for frame in frames]) & ~windows.is_held(index)[:, None, None]
         guides.append(Guide(latents, latents_seen(model, seen, latents), strength))
     return guides

@@ -76,7 +76,7 @@ def training_clips(
     """
     inner = view.path(path)
     warped = list(warp_frames(warper, inner))
-    seen = np.stack([known_in(one) for one in warped])
+    seen = np.stack([one.known for one in warped])
     filled = np.stack([infilled(one.rgb, known) for one, known in zip(warped, seen, strict=True)])
     if fill is None:
         conditions = _filled(warper, inner, warped, windows.starts)
@@ -91,18 +91,13 @@ def training_clips(
 
 def _filled(warper: Warper, path: CameraPath, warped: Sequence[WarpedFrame], chosen: Sequence[int]) -> list[np.ndarray]:
     """The chosen frames of a warped path, filled as the preview fills them."""
-    unknown = [float(1 - known_in(one).mean()) if frame in chosen else 0.0 for frame, one in enumerate(warped)]
+    unknown = [float(1 - one.known.mean()) if frame in chosen else 0.0 for frame, one in enumerate(warped)]
     filler = Filler(background_views(warper, path, unknown))
     K, cameras = np.asarray(path.K), np.asarray(path.world_from_camera)
     return [
-        filler.fill(warped[frame].rgb, known_in(warped[frame]), warped[frame].depth, K[frame], cameras[frame])
+        filler.fill(warped[frame].rgb, warped[frame].known, warped[frame].depth, K[frame], cameras[frame])
         for frame in chosen
     ]
-
-
-def known_in(warped: WarpedFrame) -> np.ndarray:
-    """H x W bool: pixels of a warped frame that this or another frame of the clip shows."""
-    return warped.visible | warped.remembered
 
 
 def with_fill(warped: WarpedFrame, fill: np.ndarray, view: ModelView) -> np.ndarray:
@@ -111,8 +106,7 @@ def with_fill(warped: WarpedFrame, fill: np.ndarray, view: ModelView) -> np.ndar
     What lies beyond the camera's picture is continued from it.
     """
     filled, within = view.paste(fill)
-    known = known_in(warped)
-    return infilled(np.where(known[..., None], warped.rgb, filled), known | within)
+    return infilled(np.where(warped.known[..., None], warped.rgb, filled), warped.known | within)
 
 
 def infilled(rgb: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -24,6 +24,11 @@ class WarpedFrame(NamedTuple):
     remembered: np.ndarray
     depth: np.ndarray
 
+    @property
+    def known(self) -> np.ndarray:
+        """H x W bool: pixels that this or another frame of the clip shows."""
+        return self.visible | self.remembered
+
 
 @dataclass(frozen=True, eq=False)
 class View:
