@@ -48,8 +48,8 @@ def test_the_condition_is_filled_as_in_generation(warper: Warper) -> None:
     """A window's first frame keeps what the warp saw; the rest is the fill that generation starts from."""
     path = preset_paths(warper, 24)[len(MOVES) + 1]
     view, windows = ModelView.of(WIDTH, HEIGHT, WIDTH, HEIGHT), plan_windows(COUNT, 9, 4)
-    fill = np.full((COUNT, HEIGHT, WIDTH, 3), 77, np.uint8)
-    (given,) = training_clips(warper, path, view, windows, fill)
+    fill = np.full((HEIGHT, WIDTH, 3), 77, np.uint8)
+    (given,) = training_clips(warper, path, view, windows, [fill])
     (own,) = training_clips(warper, path, view, windows)
     known = given.visible[0]
     assert 0.5 < known.mean() < 1

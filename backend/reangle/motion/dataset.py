@@ -66,13 +66,13 @@ def path_prompt(path: CameraPath, warper: Warper, caption: str) -> str:
 
 
 def training_clips(
-    warper: Warper, path: CameraPath, view: ModelView, windows: Windows, fill: np.ndarray | None = None
+    warper: Warper, path: CameraPath, view: ModelView, windows: Windows, fill: Sequence[np.ndarray] | None = None
 ) -> Iterator[TrainingClip]:
     """Every window of a path, in order.
 
-    windows: of the path's frames. fill: the path's frames without holes at its own size, of which the condition takes
-    what the warp does not show, as in generation; None fills it here. In the other frames holes are continued from
-    around, because the autoencoder smears them over their neighbourhood; `visible` still marks them.
+    windows: of the path's frames. fill: the first frame of each window without holes, at the path's own size, of which
+    the condition takes what the warp does not show, as in generation; None fills it here. In the other frames holes are
+    continued from around, because the autoencoder smears them over their neighbourhood; `visible` still marks them.
     """
     inner = view.path(path)
     warped = list(warp_frames(warper, inner))
@@ -81,7 +81,7 @@ def training_clips(
     if fill is None:
         conditions = _filled(warper, inner, warped, windows.starts)
     else:
-        conditions = [with_fill(warped[start], fill[start], view) for start in windows.starts]
+        conditions = [with_fill(warped[start], one, view) for start, one in zip(windows.starts, fill, strict=True)]
     for index, start in enumerate(windows.starts):
         frames, held = windows.frames(index), windows.is_held(index)
         visible = seen[frames] & ~held[:, None, None]

@@ -113,12 +113,12 @@ def model_record(checkpoint: str, tier: Tier) -> ModelRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """What clips are made from. fill: the only path's frames without holes, or None."""
+    """What clips are made from. fill: the only path's frames without holes, if there are any."""
 
     warper: Warper
     paths: Sequence[CameraPath]
     prompts: Sequence[str]
-    fill: np.ndarray | None
+    fill: FilledFolder | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,14 +149,9 @@ def _prepare(
 def _sources(context: LearnContext) -> _Sources:
     params = context.params
     warper, fps = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
-    fill = None
-    if params.path is None:
-        paths = preset_paths(warper, fps)[: None if params.warps else 1]
-    else:
-        paths = [params.path]
-        if (filled := context.find("fill", FilledFolder)) is not None:
-            fill = read_images(filled.frames)
-    return _Sources(warper, paths, [path_prompt(path, warper, params.caption) for path in paths], fill)
+    paths = [params.path] if params.path else preset_paths(warper, fps)[: None if params.warps else 1]
+    prompts = [path_prompt(path, warper, params.caption) for path in paths]
+    return _Sources(warper, paths, prompts, context.find("fill", FilledFolder))
 
 
 def _encoded(unfinished: UnfinishedLearning) -> _Encoded | None:
@@ -183,12 +178,13 @@ def _encode(
     params, path = context.params, sources.paths[0]
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
+    fill = [read_images(sources.fill.frames, start, 1)[0] for start in windows.starts] if sources.fill else None
     count = len(sources.paths) * len(windows.starts)
     examples: list[Example] = []
     clips: list[LearnedClip] = []
     colours = None
     for path, words, prompt in zip(sources.paths, sources.prompts, prompts, strict=True):
-        for clip in training_clips(sources.warper, path, view, windows, sources.fill):
+        for clip in training_clips(sources.warper, path, view, windows, fill):
             used = clip.coverage >= LEAST_COVERAGE
             clips.append(LearnedClip(clip.name, words, round(clip.coverage, 4), used))
             if used:
