@@ -70,7 +70,7 @@ def depth_maps(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def _check_numbers(names: Sequence[str]) -> None:
-    """Refuse depth maps whose numbers skip a few frames: as many as there are frames, they would belong to others."""
+    """Refuse depth maps whose numbers skip a few frames: those behind a gap would be taken for earlier frames."""
     # Numbers far apart are times, and those in equal steps count what there is.
     numbers = counting_numbers(names)
     if numbers is None or len(numbers) < 3 or len(set(np.diff(numbers))) == 1:
@@ -83,7 +83,7 @@ def _check_numbers(names: Sequence[str]) -> None:
 
 
 def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
-    """Whether depth maps and images that belong to each other have other numbers of the same range."""
+    """A note if depth maps have the numbers of other frames' images."""
     depth, images = frame_numbers(names), frame_numbers(footage.metadata.image_names)
     if depth is None or images is None or depth == images or not set(depth) & set(images):
         return []
