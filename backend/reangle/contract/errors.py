@@ -5,7 +5,7 @@ from __future__ import annotations
 
 
 def printable(text: str) -> str:
-    """The text with ? for what a file's name that is not UTF-8 leaves in it, which JSON and Blender refuse."""
+    """The text with ? for lone surrogates. File names that are not UTF-8 hold them; JSON and Blender refuse them."""
     return text.encode("utf-8", errors="replace").decode("utf-8")
 
 

@@ -39,11 +39,6 @@ def match_images(images: Sequence[str], clip: ClipMetadata) -> list[int | None] 
     return found
 
 
-def names_in_words(names: Sequence[str]) -> str:
-    """A few of the names."""
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
 def _key(name: str) -> str:
     """What is compared: uploaded names had forbidden characters replaced, and COLMAP may have seen copies as JPEG."""
     fit = file_name_from(PurePosixPath(name.replace("\\", "/")).name)

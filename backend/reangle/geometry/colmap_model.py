@@ -6,26 +6,25 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from reangle.contract.sequences import frame_numbers, frame_order
+from reangle.contract.sequences import frame_order
 from reangle.errors import UserError
 from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.camera_files import CameraTrack
 from reangle.geometry.colmap import pycolmap
-from reangle.geometry.colmap_match import match_images, names_in_words
+from reangle.geometry.colmap_match import match_images
+from reangle.geometry.file_numbers import counting_numbers, few_in_words, numbers_between
 from reangle.geometry.undistortion import K_without_distortion
 
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")
 NEEDED = ("cameras", "images")
 _PINHOLES = {"SIMPLE_PINHOLE", "PINHOLE"}
-_MOST_GAPS = 3
-"""Numbers in the images' names count frames if the clip that they span is at most this many times longer."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +80,10 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
     places = match_images(names, clip) if clip is not None else None
     if clip is None or places is None:
         return _track(seen, f"cameras{end}", *_counted(names))
-    kept = [(frame, place) for frame, place in enumerate(places) if place is not None]
-    notes = []
-    if missing := [clip.image_names[frame] for frame, place in enumerate(places) if place is None]:
-        notes.append(
-            f"COLMAP did not register {len(missing)} of {len(places)} used frames ({names_in_words(missing)}): "
-            "the camera is placed between its neighbours there."
-        )
-    texts = {re.sub(r"\d+", "", name) for name in names if name in {seen[place].name for _, place in kept}}
-    used = {place for _, place in kept}
-    others = [name for at, name in enumerate(names) if at not in used and re.sub(r"\d+", "", name) not in texts]
-    if others:
-        notes.append(f"Images of COLMAP's model that are no frames of the clip are left out: {names_in_words(others)}.")
-    numbers = np.array([frame for frame, _ in kept])
-    return _track([seen[place] for _, place in kept], f"cameras{end}", numbers, np.arange(len(places)), tuple(notes))
+    kept = {frame: place for frame, place in enumerate(places) if place is not None}
+    notes = _notes_of_match(names, clip.image_names, kept)
+    numbers, wanted = np.array(list(kept)), np.arange(len(places))
+    return _track([seen[place] for place in kept.values()], f"cameras{end}", numbers, wanted, notes)
 
 
 def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str]:
@@ -176,19 +165,35 @@ def _track(
     return CameraTrack(K, path, width, height, "relative", distortion=distortion, notes=notes)
 
 
-def _counted(names: list[str]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def _notes_of_match(names: Sequence[str], frames: Sequence[str], kept: Mapping[int, int]) -> tuple[str, ...]:
+    """Which frames have no image, and which images no frame. kept: used frame -> the place of its image in `names`.
+
+    Images that are named like those of the frames, but for their numbers, are of other frames of the clip.
+    """
+    notes: list[str] = []
+    if missing := [name for frame, name in enumerate(frames) if frame not in kept]:
+        notes.append(
+            f"COLMAP did not register {len(missing)} of {len(frames)} used frames ({few_in_words(missing)}): "
+            "the camera is placed between its neighbours there."
+        )
+    texts = [re.sub(r"\d+", "", name) for name in names]
+    of_clip = {texts[place] for place in kept.values()}
+    if others := [name for name, text in zip(names, texts, strict=True) if text not in of_clip]:
+        notes.append(f"Images of COLMAP's model that are no frames of the clip are left out: {few_in_words(others)}.")
+    return tuple(notes)
+
+
+def _counted(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Of images that are counted: their numbers, those of all frames between them, and notes."""
-    numbers = _numbers(names)
+    numbers = counting_numbers(names)
     if numbers is None:
         return np.arange(len(names)), np.arange(len(names)), ()
-    wanted = np.arange(numbers[0], numbers[-1] + 1)
-    missing = np.setdiff1d(wanted, numbers)
+    wanted, missing = numbers_between(numbers)
     if not len(missing):
         return numbers, wanted, ()
-    named = names_in_words([str(number) for number in missing])
     note = (
-        f"COLMAP did not register {len(missing)} of {len(wanted)} frames (number {named} of the images' names): "
-        "the camera is placed between its neighbours there."
+        f"COLMAP did not register {len(missing)} of {len(wanted)} frames "
+        f"(number {few_in_words(missing)} of the images' names): the camera is placed between its neighbours there."
     )
     return numbers, wanted, (note,)
 
@@ -204,16 +209,6 @@ def _bends(lens: pycolmap.Camera) -> bool:
     extra = lens.extra_params_idxs()
     fisheye = not extra or "FISHEYE" in lens.model_name or lens.model_name in {"FOV", "EUCM"}
     return fisheye or any(lens.params[index] for index in extra)
-
-
-def _numbers(names: list[str]) -> np.ndarray | None:
-    """The frames' numbers in the names; None if these do not count frames."""
-    found = frame_numbers(names)
-    if found is None:
-        return None
-    numbers = np.array(found)
-    span = numbers[-1] - numbers[0] + 1
-    return numbers if (np.diff(numbers) > 0).all() and span <= _MOST_GAPS * len(numbers) else None
 
 
 def _between(numbers: np.ndarray, path: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from reangle.contract.capabilities import PartInfo, ProviderInfo
 from reangle.geometry.availability import can_run, status_of
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.choose import AUTO, choose
-from reangle.geometry.depth.providers import BEST_FIRST, DEPTHS, depth_named
+from reangle.geometry.depth.providers import BEST_FIRST, DEPTHS
 from reangle.geometry.provider import ProviderSpec
 from reangle.weights.part_info import part_info
 
@@ -34,7 +34,9 @@ def depth_infos(data: Path) -> tuple[ProviderInfo, ...]:
     infos = _infos(DEPTHS, data, 5, help_, choice.depth, choice.depth_note)
     if choice.depth.name != BEST_FIRST[-1]:
         return infos
-    return replace(infos[0], weights=_weights(depth_named(BETTER), data)[:1]), *infos[1:]
+    auto, *others = infos
+    better = next(one.weights[:1] for one in others if one.name == BETTER)
+    return replace(auto, weights=better), *others
 
 
 def _infos(

@@ -15,7 +15,7 @@ from reangle.geometry.anchor_movers import follow_ground
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.edges import sharpen
 from reangle.geometry.footage import Footage
-from reangle.geometry.frame_depth import WorldDepth
+from reangle.geometry.frame_depth import WorldDepth, mask_at
 from reangle.geometry.multiview_agree import agree
 from reangle.geometry.multiview_movers import told_apart, unconfirmed
 from reangle.geometry.multiview_plate import evenly_exposed, plate_of
@@ -209,15 +209,12 @@ def _enlarged(
     height, width = world.depth.shape[1:]
     depth, confidence, moving = world.depth.copy(), world.confidence.copy(), world.moving.copy()
 
-    def hard(mask: np.ndarray) -> np.ndarray:
-        return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-
     for frame in range(len(depth)):
         picture = cv2.resize(footage.image(frame), (width, height), interpolation=cv2.INTER_AREA)
         parts = refined.depth[frame], refined.valid[frame], refined.confidence[frame]
         fine, known, confident = sharpen(*parts, picture)
-        moving[frame] |= hard(refined.moving[frame])
-        use = hard(sure[frame]) & known & world.valid[frame]
+        moving[frame] |= mask_at(refined.moving[frame], width, height)
+        use = mask_at(sure[frame], width, height) & known & world.valid[frame]
         depth[frame][use], confidence[frame][use] = fine[use], confident[use]
     return replace(
         world,
@@ -236,9 +233,6 @@ def resized(world: WorldDepth, width: int, height: int) -> WorldDepth:
     def soft(one: np.ndarray) -> np.ndarray:
         return cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
-    def hard(one: np.ndarray) -> np.ndarray:
-        return cv2.resize(one.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-
     known = np.stack([soft(one.astype(np.float32)) for one in world.valid])
     inverse = np.stack(
         [soft(np.where(v, 1 / np.where(v, z, 1), 0)) for z, v in zip(world.depth, world.valid, strict=True)]
@@ -248,6 +242,6 @@ def resized(world: WorldDepth, width: int, height: int) -> WorldDepth:
         np.where(valid, known / np.where(valid, inverse, 1), 0).astype(np.float32),
         valid,
         np.stack([soft(one) for one in world.confidence]),
-        np.stack([hard(one) for one in world.moving]),
+        np.stack([mask_at(one, width, height) for one in world.moving]),
         world.notes,
     )

@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageCms
 
+TURNS_SIDES = (5, 6, 7, 8)
+"""EXIF's orientations of which the stored width is the upright height."""
 # JPEG start-of-frame markers: C0 to CF without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _EXIF, _ORIENTATION = 0xDA, 0xE1, 0x0112
@@ -63,7 +65,7 @@ def orientation(path: Path, kind: str) -> int:
 
 def turned_upright(image: np.ndarray, turned: int) -> np.ndarray:
     """The image as EXIF's orientation 1 to 8 says it is meant."""
-    if turned in (5, 6, 7, 8):
+    if turned in TURNS_SIDES:
         image = image.swapaxes(0, 1)
     if turned in (3, 4, 7, 8):
         image = image[::-1]

@@ -14,10 +14,9 @@ from PIL import Image
 from reangle.errors import UserError
 from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
-from reangle.media.image_headers import jpeg_coding, jpeg_size, orientation, png_size, turned_upright
+from reangle.media.image_headers import TURNS_SIDES, jpeg_coding, jpeg_size, orientation, png_size, turned_upright
 from reangle.media.sniff import Kind
 
-_TURNS_SIDES = (5, 6, 7, 8)
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
@@ -45,7 +44,7 @@ def read_image_header(name: str, path: Path, kind: Kind) -> ImageHeader:
     if size is None or 0 in size:
         raise _damaged(name)
     turned = orientation(path, kind)
-    width, height = size[::-1] if turned in _TURNS_SIDES else size
+    width, height = size[::-1] if turned in TURNS_SIDES else size
     return ImageHeader(width, height, turned=turned)
 
 

@@ -212,7 +212,7 @@ def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, V
 
 
 def _video_streams(container: InputContainer) -> list[VideoStream]:
-    """The video tracks, that which players show first: one that can be decoded, marked as default, the largest."""
+    """The video tracks, best first: those that can be decoded, then those marked as default, then the largest."""
 
     def rank(stream: VideoStream) -> tuple[bool, bool, int]:
         codec: Any = stream.codec_context

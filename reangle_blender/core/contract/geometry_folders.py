@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from .errors import UserError
 from .file_kinds import COLMAP_FILES
-from .sequences import in_frame_order
+from .sequences import frame_order
 
 _DEPTH_WORD = re.compile(r"(^|[^a-z])(depth|zdepth|z)([^a-z]|$)")
 _NOT_DEPTH_WORD = re.compile(r"denois|mist|normal|confidence")
@@ -55,8 +55,7 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         if beside := [path for path in cameras if path.parent == candidate]:
             cameras = beside
             break
-    by_name = {path.name: path for path in depth}
-    return [by_name[name] for name in in_frame_order(by_name)] + cameras
+    return [depth[at] for at in frame_order([path.name for path in depth])] + cameras
 
 
 def collect_camera_files(folder: Path) -> list[Path]:

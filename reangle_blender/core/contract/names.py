@@ -9,7 +9,7 @@ import unicodedata
 import uuid
 from typing import Annotated
 
-from .errors import ContractError
+from .errors import ContractError, printable
 from .fields import Convert, Pattern
 
 MAX_NAME_BYTES = 120
@@ -29,14 +29,14 @@ def check_file_name(name: str) -> str:
         raise _unfit(f"{name[:40]}...", f"it is longer than {MAX_NAME_BYTES} bytes")
     if _RESERVED.fullmatch(name):
         raise _unfit(name, "Windows reserves it")
-    if name.encode("utf-8", errors="replace").decode("utf-8") != name:
+    if printable(name) != name:
         raise _unfit(name, "it is not valid Unicode")
     return name
 
 
 def file_name_from(label: str) -> str:
     """The nearest name that `check_file_name` accepts. label: any text, such as a Blender object's name."""
-    name = unicodedata.normalize("NFC", label.encode("utf-8", errors="replace").decode("utf-8"))
+    name = unicodedata.normalize("NFC", printable(label))
     name = _FORBIDDEN.sub("_", name).encode("utf-8")[:MAX_NAME_BYTES].decode("utf-8", errors="ignore")
     name = name.strip().rstrip(". ") or "camera"
     return f"{name[:100]}_".replace(".", "_") if _RESERVED.fullmatch(name) else name

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 from .errors import ContractError
@@ -25,8 +26,8 @@ def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
 def frame_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
     """Each name's frame number, in the order of the names; None if the names do not show one.
 
-    Of numbers in equal places it is the one that differs between the names; if several do, one by which all names
-    differ, best one that counts without gaps, else the last. Names that are built differently count by their last
+    It is the number that differs between the names. If several differ, it is the last one that counts without gaps,
+    else the last one that no two names share, else the last one. Names that are built differently count by their last
     numbers. A minus that only some names have before the number is its sign: frames before zero.
     """
     if not names:
@@ -77,9 +78,9 @@ def in_frame_order(names: Iterable[str]) -> list[str]:
 def sequence_of(chosen: str, names: Iterable[str]) -> list[str]:
     """The names of the chosen image's sequence in order, of all names in its folder; at least the chosen one.
 
-    They differ from it in one number only. If several numbers could count, it is one that does not look like a version
-    or a scale (v002, x4, 1080p), of which most numbers between the first and the last are there, with most digits, the
-    last in the name.
+    They differ from it in one number only. If several numbers could count, four things decide, the first of them first:
+    the number does not look like a version or a scale (v002, x4, 1080p); at least half of the numbers from the first
+    to the last are there; it has most digits; it is the last in the name.
     """
     chosen_path = PurePath(chosen)
     parts = _DIGITS.split(chosen_path.stem)
@@ -130,8 +131,8 @@ def names_for_upload(paths: Sequence[Path]) -> list[str]:
 
 
 def _fit_names(names: Sequence[str]) -> list[str]:
-    if all(_is_fit(name) for name in names):
-        return [file_name_from(name) for name in names]
+    with suppress(ContractError):
+        return [check_file_name(name) for name in names]
     if len(names) == 1:
         return [_shortened(names[0])]
     numbers = frame_numbers(names)
@@ -143,14 +144,6 @@ def _fit_names(names: Sequence[str]) -> list[str]:
         file_name_from(f"{start}_{number:06d}{PurePath(name).suffix}")
         for number, name in zip(numbers, names, strict=True)
     ]
-
-
-def _is_fit(name: str) -> bool:
-    try:
-        check_file_name(name)
-    except ContractError:
-        return False
-    return True
 
 
 def _shortened(name: str) -> str:

@@ -16,14 +16,12 @@ from reangle.geometry.camera_files import PLAIN_PNG, CameraTrack, PngDepth
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.clip_match import for_each_frame, has_stored_pixels, same_shape, used_area, used_part
 from reangle.geometry.depth.depth_maps import read_depth
+from reangle.geometry.file_numbers import counting_numbers, few_in_words, numbers_between
 from reangle.geometry.footage import Footage
 from reangle.geometry.frame_depth import ExactDepth
 from reangle.geometry.spec import DepthContext
 from reangle.media.exr import depth_note
 from reangle.media.framing import square_size, with_square_pixels
-
-_MOST_GAPS = 3
-"""Numbers in the depth maps' names count frames if they span at most this many times as many."""
 
 
 def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> ExactDepth:
@@ -72,25 +70,20 @@ def depth_maps(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
 
 
 def _check_numbers(names: Sequence[str]) -> None:
-    """Refuse depth maps whose numbers skip a few frames: as many as there are frames, they would belong to others."""
-    numbers = frame_numbers(names)
-    if numbers is None or len(numbers) < 3:
-        return
-    steps = np.diff(numbers)
-    span = numbers[-1] - numbers[0] + 1
+    """Refuse depth maps whose numbers skip a few frames: those behind a gap would be taken for earlier frames."""
     # Numbers far apart are times, and those in equal steps count what there is.
-    if (steps <= 0).any() or len(set(steps)) == 1 or span > _MOST_GAPS * len(numbers):
+    numbers = counting_numbers(names)
+    if numbers is None or len(numbers) < 3 or len(set(np.diff(numbers))) == 1:
         return
-    missing = np.setdiff1d(np.arange(numbers[0], numbers[-1] + 1), numbers)
-    named = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    _, missing = numbers_between(numbers)
     raise UserError(
-        f"The depth maps from {names[0]} to {names[-1]} have gaps: number {named} is missing.",
+        f"The depth maps from {names[0]} to {names[-1]} have gaps: number {few_in_words(missing)} is missing.",
         advice="Render or copy the missing depth maps.",
     )
 
 
 def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
-    """Whether depth maps and images that belong to each other have other numbers of the same range."""
+    """A note if depth maps have the numbers of other frames' images."""
     depth, images = frame_numbers(names), frame_numbers(footage.metadata.image_names)
     if depth is None or images is None or depth == images or not set(depth) & set(images):
         return []
