@@ -64,7 +64,7 @@ def before_save(target: Path) -> None:
     """Link what waits beside the new place of the file, and let all paths start there."""
     global _saving
     _saving = save = _Save(target)
-    base = target.parent
+    base, folders = target.parent, list(places.job_folders())
     for old, new in waiting(base).items():
         if moving.link_tree(old, new, limit_s=LINK_LIMIT_S):
             save.linked[old] = new
@@ -79,9 +79,8 @@ def before_save(target: Path) -> None:
         in_results = any(place.is_relative_to(folder) for folder in folders)
         if after == place and (before.startswith("//") or not in_results or not bpy.data.filepath):
             return before
-        return paths.stored(after) + ("/" if before.endswith(("/", "\\")) else "")
+        return places.stored_like(before, after)
 
-    folders = list(places.job_folders())
     save.changes = places.rewrite(places.media_paths(), media) + places.rewrite(places.own_paths(), own)
 
 
@@ -144,8 +143,7 @@ def _brought(old: Path, new: Path, blend: str, _: None) -> None:
         return
     _moved[old] = new
     _copied[old] = (new, blend)
-    places.follow({old: new})
-    ledger.follow({old: new})
+    _follow({old: new})
     _say(new, "Its files lie beside the .blend now.", "Save the file to use them from there.")
 
 
@@ -221,8 +219,7 @@ def find_all(done: main_thread.Callback) -> None:
                 set_missing(scene, job, job.loaded and folder in folders and folders[folder] is None)
         moves = _moved | moves
         if moves:
-            places.follow(moves)
-            ledger.follow(moves)
+            _follow(moves)
             _moved.update(moves)
         bring_home()
         return done()
@@ -258,19 +255,23 @@ def locate(job: state.ReangleJob, chosen: Path) -> None:
         raise UserError(
             f"{chosen} does not hold the files of {job.title}.", advice=f"Choose the folder {old.name}, or fetch again."
         )
-    moves = {old: place}
-    for folder, jobs in places.job_folders().items():
+    moves, folders = {old: place}, places.job_folders()
+    for folder, jobs in folders.items():
         if any(item.missing for _, item in jobs) and (place.parent / folder.name).is_dir():
             moves.setdefault(folder, place.parent / folder.name)
-    for scene, item in [pair for folder in moves for pair in places.job_folders().get(folder, ())]:
-        set_missing(scene, item, False)
-    places.follow(moves)
-    ledger.follow(moves)
+    for folder in moves:
+        for scene, item in folders.get(folder, ()):
+            set_missing(scene, item, False)
+    _follow(moves)
 
 
 def move_missing(job: state.ReangleJob) -> None:
     """Before the files of a missing folder are fetched again: let all paths name the place of new results."""
-    moves = {paths.absolute(job.folder): preferences.results_folder(job.title, job.name)}
+    _follow({paths.absolute(job.folder): preferences.results_folder(job.title, job.name)})
+
+
+def _follow(moves: dict[Path, Path]) -> None:
+    """Let the open file and the session's jobs name the new folders."""
     places.follow(moves)
     ledger.follow(moves)
 
