@@ -175,7 +175,8 @@ def undone() -> None:
 
 
 def find_all(done: main_thread.Callback) -> None:
-    """Look in a thread for every folder and file of the open file, let all paths name where they are, then `done`."""
+    """Look in a thread for every folder and file that the open file names; then let its paths name where they are, and
+    call `done`."""
     wanted = {
         folder: tuple(place.parent for place in _in_libraries(jobs[0][1].folder))
         for folder, jobs in places.job_folders().items()
@@ -187,27 +188,24 @@ def find_all(done: main_thread.Callback) -> None:
         if clip.geometry_folder
     }
     files = {paths.absolute(clip.path): _in_libraries(clip.path) for clip in clips if clip.path}
-    others = (preferences.unsaved_results(),)
     beside, blend = paths.blend_folder(), bpy.data.filepath
-    former = preferences.former_unsaved_results()
+    unsaved, former = preferences.unsaved_results(), preferences.former_unsaved_results()
 
     def look() -> tuple[dict[Path, Path | None], dict[Path, Path | None]]:
         if former is not None:
-            moving.rescue(former, others[0])
-        return (
-            {
-                folder: moving.find_folder(folder, beside=beside, others=(*others, *more))
-                for folder, more in wanted.items()
-            },
-            {
-                file: moving.find_file(file, beside=beside) or next((place for place in more if place.exists()), None)
-                for file, more in files.items()
-            }
-            | {
-                folder: moving.find_folder(folder, beside=beside, others=more, least=2)
-                for folder, more in depths.items()
-            },
-        )
+            moving.rescue(former, unsaved)
+        folders = {
+            folder: moving.find_folder(folder, beside=beside, others=(unsaved, *more))
+            for folder, more in wanted.items()
+        }
+        found_files = {
+            file: moving.find_file(file, beside=beside) or next((place for place in more if place.exists()), None)
+            for file, more in files.items()
+        }
+        found_depths = {
+            folder: moving.find_folder(folder, beside=beside, others=more, least=2) for folder, more in depths.items()
+        }
+        return folders, found_files | found_depths
 
     def found(places_found: tuple[dict[Path, Path | None], dict[Path, Path | None]]) -> object:
         if bpy.data.filepath != blend:
