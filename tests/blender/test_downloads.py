@@ -94,9 +94,6 @@ class AnyProperty(RecordingLayout):
     def prop(self, data: Any, name: str, **_: object) -> None:
         self.drawn.append(name)
 
-    def column(self, **_: object) -> AnyProperty:
-        return AnyProperty(self.drawn)
-
 
 def test_weights_are_downloaded_from_the_panel_canceled_and_continued(desk: SimpleNamespace) -> None:
     desk.hub.pauses["model.safetensors"] = CHUNK + 1000
