@@ -23,9 +23,6 @@ def _opened(*_: object) -> None:
     identity.forget()
     state.separate_copies()
     ticks.show()
-    for scene in state.scenes():
-        if not state.of(scene).keyed_from and not state.of(scene).is_newer:
-            state.of(scene).keyed_from = state.of(scene).first_frame  # saved by an older version
     point_cloud.forget_all()
     cloud_drawing.forget()
     watching.resume()

@@ -64,7 +64,7 @@ def before_save(target: Path) -> None:
     """Link what waits beside the new place of the file, and let all paths start there."""
     global _saving
     _saving = save = _Save(target)
-    base = target.parent
+    base, folders = target.parent, list(places.job_folders())
     for old, new in waiting(base).items():
         if moving.link_tree(old, new, limit_s=LINK_LIMIT_S):
             save.linked[old] = new
@@ -79,9 +79,8 @@ def before_save(target: Path) -> None:
         in_results = any(place.is_relative_to(folder) for folder in folders)
         if after == place and (before.startswith("//") or not in_results or not bpy.data.filepath):
             return before
-        return paths.stored(after) + ("/" if before.endswith(("/", "\\")) else "")
+        return places.stored_like(before, after)
 
-    folders = list(places.job_folders())
     save.changes = places.rewrite(places.media_paths(), media) + places.rewrite(places.own_paths(), own)
 
 
@@ -144,8 +143,7 @@ def _brought(old: Path, new: Path, blend: str, _: None) -> None:
         return
     _moved[old] = new
     _copied[old] = (new, blend)
-    places.follow({old: new})
-    ledger.follow({old: new})
+    _follow({old: new})
     _say(new, "Its files lie beside the .blend now.", "Save the file to use them from there.")
 
 
@@ -177,7 +175,8 @@ def undone() -> None:
 
 
 def find_all(done: main_thread.Callback) -> None:
-    """Look in a thread for every folder and file of the open file, let all paths name where they are, then `done`."""
+    """Look in a thread for every folder and file that the open file names; then let its paths name where they are, and
+    call `done`."""
     wanted = {
         folder: tuple(place.parent for place in _in_libraries(jobs[0][1].folder))
         for folder, jobs in places.job_folders().items()
@@ -189,27 +188,24 @@ def find_all(done: main_thread.Callback) -> None:
         if clip.geometry_folder
     }
     files = {paths.absolute(clip.path): _in_libraries(clip.path) for clip in clips if clip.path}
-    others = (preferences.unsaved_results(),)
     beside, blend = paths.blend_folder(), bpy.data.filepath
-    former = preferences.former_unsaved_results()
+    unsaved, former = preferences.unsaved_results(), preferences.former_unsaved_results()
 
     def look() -> tuple[dict[Path, Path | None], dict[Path, Path | None]]:
         if former is not None:
-            moving.rescue(former, others[0])
-        return (
-            {
-                folder: moving.find_folder(folder, beside=beside, others=(*others, *more))
-                for folder, more in wanted.items()
-            },
-            {
-                file: moving.find_file(file, beside=beside) or next((place for place in more if place.exists()), None)
-                for file, more in files.items()
-            }
-            | {
-                folder: moving.find_folder(folder, beside=beside, others=more, least=2)
-                for folder, more in depths.items()
-            },
-        )
+            moving.rescue(former, unsaved)
+        folders = {
+            folder: moving.find_folder(folder, beside=beside, others=(unsaved, *more))
+            for folder, more in wanted.items()
+        }
+        found_files = {
+            file: moving.find_file(file, beside=beside) or next((place for place in more if place.exists()), None)
+            for file, more in files.items()
+        }
+        found_depths = {
+            folder: moving.find_folder(folder, beside=beside, others=more, least=2) for folder, more in depths.items()
+        }
+        return folders, found_files | found_depths
 
     def found(places_found: tuple[dict[Path, Path | None], dict[Path, Path | None]]) -> object:
         if bpy.data.filepath != blend:
@@ -221,8 +217,7 @@ def find_all(done: main_thread.Callback) -> None:
                 set_missing(scene, job, job.loaded and folder in folders and folders[folder] is None)
         moves = _moved | moves
         if moves:
-            places.follow(moves)
-            ledger.follow(moves)
+            _follow(moves)
             _moved.update(moves)
         bring_home()
         return done()
@@ -258,19 +253,23 @@ def locate(job: state.ReangleJob, chosen: Path) -> None:
         raise UserError(
             f"{chosen} does not hold the files of {job.title}.", advice=f"Choose the folder {old.name}, or fetch again."
         )
-    moves = {old: place}
-    for folder, jobs in places.job_folders().items():
+    moves, folders = {old: place}, places.job_folders()
+    for folder, jobs in folders.items():
         if any(item.missing for _, item in jobs) and (place.parent / folder.name).is_dir():
             moves.setdefault(folder, place.parent / folder.name)
-    for scene, item in [pair for folder in moves for pair in places.job_folders().get(folder, ())]:
-        set_missing(scene, item, False)
-    places.follow(moves)
-    ledger.follow(moves)
+    for folder in moves:
+        for scene, item in folders.get(folder, ()):
+            set_missing(scene, item, False)
+    _follow(moves)
 
 
 def move_missing(job: state.ReangleJob) -> None:
     """Before the files of a missing folder are fetched again: let all paths name the place of new results."""
-    moves = {paths.absolute(job.folder): preferences.results_folder(job.title, job.name)}
+    _follow({paths.absolute(job.folder): preferences.results_folder(job.title, job.name)})
+
+
+def _follow(moves: dict[Path, Path]) -> None:
+    """Let the open file and the session's jobs name the new folders."""
     places.follow(moves)
     ledger.follow(moves)
 

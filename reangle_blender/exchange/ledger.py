@@ -30,7 +30,8 @@ REPORT_EVERY_S = 0.2
 @dataclass
 class SentCamera:
     """A camera of a job. name: of the path. camera: the session's number of the object, 0 without one. object_name: its
-    name, by which it is found after the file was opened again. folder: of its result."""
+    name, by which it is found after the file was opened again. folder: of its result. opened: the module's `opened`
+    when `camera` was read, since a later file has other numbers."""
 
     name: str
     camera: int

@@ -1,17 +1,45 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How operators report errors."""
+"""How operators report errors, and why they are grey."""
 
 from __future__ import annotations
 
-from bpy.types import Operator
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+
+from bpy.types import Context, Operator
 
 from ..core.errors import UserError
+from ..exchange import connection
 
 NEWER = "This file was saved by a newer Reangle; update the add-on"
 """Why an operator is grey in a file that is shown, never changed."""
+
+AnyOperator = TypeVar("AnyOperator", bound=Operator)
 
 
 def report_error(operator: Operator, error: UserError) -> set[str]:
     """Show the error in a popup and cancel the operator. Blender raises RuntimeError for it in background mode."""
     operator.report({"ERROR"}, str(error))
     return {"CANCELLED"}
+
+
+def reports_errors(execute: Callable[[AnyOperator, Context], set[str]]) -> Callable[[AnyOperator, Context], set[str]]:
+    """Decorates an operator's `execute` that may raise UserError: `report_error` is the answer to it."""
+
+    @wraps(execute)
+    def reporting(self: AnyOperator, context: Context) -> set[str]:
+        try:
+            return execute(self, context)
+        except UserError as error:
+            return report_error(self, error)
+
+    return reporting
+
+
+def has_backend(cls: type[Operator]) -> bool:
+    """For `poll`: whether the backend is connected; if not, the button says so."""
+    if connection.now.backend is None:
+        cls.poll_message_set("Start the backend first")
+        return False
+    return True

@@ -12,7 +12,7 @@ from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
-from ._report import NEWER, report_error
+from ._report import NEWER, reports_errors
 
 
 def _has_shot(cls: type[Operator], context: Context) -> bool:
@@ -66,15 +66,13 @@ class REANGLE_OT_add_camera(Operator):
     def poll(cls, context: Context) -> bool:
         return _has_shot(cls, context)
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
-        try:
-            path = moves.source_path(scene, follow=self.follow)
-            camera = _new_camera(scene, self.name, path)
-            if self.follow:
-                cameras.key_path(camera, path, state.of(scene).first_frame, state.of(scene).unit)
-        except UserError as error:
-            return report_error(self, error)
+        path = moves.source_path(scene, follow=self.follow)
+        camera = _new_camera(scene, self.name, path)
+        if self.follow:
+            cameras.key_path(camera, path, state.of(scene).first_frame, state.of(scene).unit)
         _make_active(context, camera)
         return {"FINISHED"}
 
@@ -106,20 +104,18 @@ class REANGLE_OT_apply_move(Operator):
             return "Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited"
         return "Add this move to the active camera's own motion, as keyframes that can be edited"
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
-        try:
-            move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
-            if self.new:
-                base = moves.source_path(scene, follow=self.follow)
-                label = choices.label_of("move", self.move)
-                camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
-            else:
-                camera = self._active(context)
-                base = cameras.export_paths(scene, [camera])[0]
-            keys = moves.apply(scene, camera, base, move)
-        except UserError as error:
-            return report_error(self, error)
+        move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
+        if self.new:
+            base = moves.source_path(scene, follow=self.follow)
+            label = choices.label_of("move", self.move)
+            camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
+        else:
+            camera = self._active(context)
+            base = cameras.export_paths(scene, [camera])[0]
+        keys = moves.apply(scene, camera, base, move)
         _make_active(context, camera)
         self.report(
             {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
@@ -143,10 +139,11 @@ class REANGLE_OT_look_through(Operator):
 
     camera: StringProperty(description="Its name, if the button names no object", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(self.camera)
         if camera is None:
-            return report_error(self, UserError("This camera is no longer in the scene."))
+            raise UserError("This camera is no longer in the scene.")
         context.scene.camera = camera
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             context.space_data.region_3d.view_perspective = "CAMERA"

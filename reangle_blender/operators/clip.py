@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from ..exchange import connection, sending, transfer
 from ..state.clip import geometry_settings, reads
 from ..state.from_contract import values_of
-from ._report import NEWER, report_error
+from ._report import NEWER, has_backend, reports_errors
 
 
 class REANGLE_OT_start_backend(Operator):
@@ -70,8 +70,7 @@ class REANGLE_OT_import_clip(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if connection.now.backend is None:
-            cls.poll_message_set("Start the backend first")
+        if not has_backend(cls):
             return False
         if any(job.kind == "IMPORT" and not job.is_final for job in state.of(context.scene).jobs):
             cls.poll_message_set("An import is running")
@@ -81,11 +80,9 @@ class REANGLE_OT_import_clip(Operator):
             return False
         return True
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        try:
-            sending.import_clip(context.scene, choice_of(context.scene))
-        except UserError as error:
-            return report_error(self, error)
+        sending.import_clip(context.scene, choice_of(context.scene))
         return {"FINISHED"}
 
 

@@ -9,9 +9,9 @@ from bpy.types import Context, Operator
 
 from .. import state
 from ..core.errors import UserError
-from ..exchange import connection, sending, watching
+from ..exchange import sending, watching
 from ..scene import cameras
-from ._report import report_error
+from ._report import has_backend, reports_errors
 
 
 class REANGLE_OT_render(Operator):
@@ -21,22 +21,17 @@ class REANGLE_OT_render(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if connection.now.backend is None:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
+        return has_backend(cls)
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
         use_markers = state.of(scene).use_markers and any(marker.camera for marker in scene.timeline_markers)
         chosen = [camera for camera in cameras.artist_cameras(scene) if state.is_ticked(scene, camera)]
-        try:
-            if not (chosen or use_markers):
-                raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
-            paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
-            sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
-        except UserError as error:
-            return report_error(self, error)
+        if not (chosen or use_markers):
+            raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
+        paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
+        sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
         return {"FINISHED"}
 
 
@@ -47,11 +42,9 @@ class REANGLE_OT_cancel_job(Operator):
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        try:
-            watching.cancel(self.job)
-        except UserError as error:
-            return report_error(self, error)
+        watching.cancel(self.job)
         return {"FINISHED"}
 
 

@@ -15,7 +15,7 @@ from ..exchange import clouds, fetching, homes
 from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, sequencer
 from ..state import paths
-from ._report import report_error
+from ._report import reports_errors
 
 
 def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
@@ -24,6 +24,14 @@ def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
     if name:
         return shot.jobs.get(name)
     return shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
+
+
+def _needed_job(scene: Scene, name: str) -> state.ReangleJob:
+    """As `chosen_job`. Raises UserError if there is none."""
+    job = chosen_job(scene, name)
+    if job is None:
+        raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
+    return job
 
 
 class _ResultOperator(Operator):
@@ -40,20 +48,18 @@ class _ResultOperator(Operator):
         cls.poll_message_set("No results have been fetched yet")
         return False
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        try:
-            job = chosen_job(context.scene, self.job)
-            if job is None or job.kind != "RENDER" or not job.loaded:
-                raise UserError(
-                    "The results of this job have not been fetched.",
-                    advice="Choose a finished render and fetch its results.",
-                )
-            if not paths.absolute(job.folder).is_dir():
-                homes.set_missing(context.scene, job, True)
-            for camera in job.cameras:
-                self.show(context, camera, paths.absolute(camera.folder))
-        except UserError as error:
-            return report_error(self, error)
+        job = chosen_job(context.scene, self.job)
+        if job is None or job.kind != "RENDER" or not job.loaded:
+            raise UserError(
+                "The results of this job have not been fetched.",
+                advice="Choose a finished render and fetch its results.",
+            )
+        if not paths.absolute(job.folder).is_dir():
+            homes.set_missing(context.scene, job, True)
+        for camera in job.cameras:
+            self.show(context, camera, paths.absolute(camera.folder))
         return {"FINISHED"}
 
     def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
@@ -75,15 +81,13 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
     )
     with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = compat.sequencer_scene(context)
         shot = state.of(context.scene)
         if self.with_clip and shot.shot_folder:
-            try:
-                frames = clip_frames(paths.absolute(shot.shot_folder))
-                self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
-            except UserError as error:
-                return report_error(self, error)
+            frames = clip_frames(paths.absolute(shot.shot_folder))
+            self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
         compat.show_in_sequencer(context, scene)
         if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
             transform = scene.view_settings.view_transform
@@ -130,14 +134,9 @@ class REANGLE_OT_fetch_results(Operator):
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        job = chosen_job(context.scene, self.job)
-        try:
-            if job is None:
-                raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
-            fetching.fetch_again(context.scene, job.name)
-        except UserError as error:
-            return report_error(self, error)
+        fetching.fetch_again(context.scene, _needed_job(context.scene, self.job).name)
         return {"FINISHED"}
 
 
@@ -148,15 +147,15 @@ class REANGLE_OT_open_results(Operator):
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         job = chosen_job(context.scene, self.job)
         folder = paths.absolute(job.folder) if job is not None and job.folder else None
         if folder is None or not folder.is_dir():
             if job is not None and job.loaded:
                 homes.set_missing(context.scene, job, True)
-                error = UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
-                return report_error(self, error)
-            return report_error(self, UserError("This job has no folder yet.", advice="Fetch its results first."))
+                raise UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
+            raise UserError("This job has no folder yet.", advice="Fetch its results first.")
         bpy.ops.wm.path_open(filepath=str(folder))
         return {"FINISHED"}
 
@@ -174,14 +173,9 @@ class REANGLE_OT_locate_results(Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        job = chosen_job(context.scene, self.job)
-        try:
-            if job is None:
-                raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
-            homes.locate(job, paths.absolute(self.directory))
-        except UserError as error:
-            return report_error(self, error)
+        homes.locate(_needed_job(context.scene, self.job), paths.absolute(self.directory))
         clouds.read_all()
         return {"FINISHED"}
 

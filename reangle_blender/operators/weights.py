@@ -11,8 +11,8 @@ from .. import weights
 from ..core.contract.capabilities import PartInfo
 from ..core.errors import UserError
 from ..core.files import size_in_words
-from ..exchange import connection, downloads
-from ._report import report_error
+from ..exchange import downloads
+from ._report import has_backend, report_error, reports_errors
 
 DIALOG_WIDTH = 440
 
@@ -31,10 +31,7 @@ class REANGLE_OT_download_weights(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if connection.now.backend is None:
-            cls.poll_message_set("Start the backend first")
-            return False
-        return True
+        return has_backend(cls)
 
     def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
         try:
@@ -58,11 +55,9 @@ class REANGLE_OT_download_weights(Operator):
         if not part.commercial_ok:
             column.prop(self, "accept_licence")
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        try:
-            downloads.request(self._part(), licence_accepted=self.accept_licence)
-        except UserError as error:
-            return report_error(self, error)
+        downloads.request(self._part(), licence_accepted=self.accept_licence)
         return {"FINISHED"}
 
     def _part(self) -> PartInfo:
@@ -79,11 +74,9 @@ class REANGLE_OT_cancel_download(Operator):
 
     weights: StringProperty(name="Weights", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        try:
-            downloads.cancel(self.weights)
-        except UserError as error:
-            return report_error(self, error)
+        downloads.cancel(self.weights)
         return {"FINISHED"}
 
 

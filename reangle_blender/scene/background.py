@@ -10,14 +10,13 @@ from bpy.types import Object
 
 from ..state import paths
 from ..state.footage import Footage
-from . import images
+from . import cameras, images
 
 
 def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> None:
     """Show the frames in `folder` as the camera's background; one from the same folder is reused."""
     image = images.load_sequence(folder, label)
-    if camera.data.library is not None or camera.data.users - camera.data.use_fake_user > 1:
-        camera.data = camera.data.copy()  # a linked duplicate would show this result, too
+    cameras.make_data_own(camera)
     backgrounds = camera.data.background_images
     background = next((item for item in backgrounds if item.image == image), None) or backgrounds.new()
     background.image = image

@@ -204,13 +204,18 @@ def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) ->
     keyframes.write_every_frame(animated, first_frame, values[:, moving])
 
 
+def make_data_own(camera: Object) -> None:
+    """Give the camera a copy of data that others use, too, or that is linked from a library."""
+    if camera.data.library is not None or camera.data.users - camera.data.use_fake_user > 1:
+        camera.data = camera.data.copy()
+
+
 def make_own(camera: Object) -> None:
     """Prepare a camera for keys: its own data and actions, and no delta transforms.
 
     A linked duplicate shares its lens, and often its action, with other cameras, which keys would move, too.
     """
-    if camera.data.library is not None or camera.data.users - camera.data.use_fake_user > 1:
-        camera.data = camera.data.copy()
+    make_data_own(camera)
     for id_block in (camera, camera.data):
         compat.unshare_action(id_block)
     camera.delta_location, camera.delta_scale = (0, 0, 0), (1, 1, 1)

@@ -61,15 +61,18 @@ def moved(path: Path, moves: Mapping[Path, Path]) -> Path:
     return path
 
 
+def stored_like(before: str, after: Path) -> str:
+    """The new place of a stored path, as the .blend stores it: a strip's folder keeps the slash at its end."""
+    return paths.stored(after) + ("/" if before.endswith(("/", "\\")) else "")
+
+
 def follow(moves: Mapping[Path, Path]) -> None:
     """Let all paths below moved folders name the new ones."""
 
     def change(before: str) -> str:
         place = paths.absolute(before)
         after = moved(place, moves)
-        if after == place:
-            return before
-        return paths.stored(after) + ("/" if before.endswith(("/", "\\")) else "")
+        return before if after == place else stored_like(before, after)
 
     rewrite(own_paths(), change)
     rewrite(media_paths(), change)

@@ -97,3 +97,5 @@ def migrate(scene: Any) -> None:
     while shot.uid and shot.schema < SCHEMA:
         MIGRATIONS[shot.schema](shot, saved)
         shot.schema += 1
+    if shot.uid and not shot.keyed_from and not shot.is_newer:
+        shot.keyed_from = shot.first_frame  # the first files of schema 4 do not have it

@@ -8,7 +8,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -57,19 +58,36 @@ def reangle(installed: None, tmp_path: Path) -> Iterator[Callable[[str], ModuleT
     addon_utils.disable(MODULE, default_set=True)
 
 
-@pytest.fixture(scope="session")
-def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A data folder with the command that starts this repository's backend."""
+@pytest.fixture
+def commercial_only(reangle: Callable[[str], ModuleType]) -> Iterator[None]:
+    preferences = bpy.context.preferences.addons[MODULE].preferences
+    preferences.commercial_only = True
+    yield
+    preferences.commercial_only = False
+
+
+@contextmanager
+def backend_folder(data: Path, environment: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """In `data`, the command that starts this repository's backend; in the end a running one is stopped."""
     python = os.environ.get("REANGLE_BACKEND_PYTHON")
     if not python:
         pytest.skip("REANGLE_BACKEND_PYTHON is not set to a Python with the backend's packages")
-    data = tmp_path_factory.mktemp("data")
-    about = {"command": [python, "-m", "reangle"], "environment": {"PYTHONPATH": str(REPOSITORY / "backend")}}
+    variables = {"PYTHONPATH": str(REPOSITORY / "backend"), **(environment or {})}
+    about = {"command": [python, "-m", "reangle"], "environment": variables}
     (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
-    yield data
-    running = backend_process.find(data)
-    if running is not None:
-        backend_process.stop(running)
+    try:
+        yield data
+    finally:
+        running = backend_process.find(data)
+        if running is not None:
+            backend_process.stop(running)
+
+
+@pytest.fixture(scope="session")
+def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with the command that starts this repository's backend."""
+    with backend_folder(tmp_path_factory.mktemp("data")) as data:
+        yield data
 
 
 @pytest.fixture
@@ -97,12 +115,16 @@ def shot(desk: SimpleNamespace, clip: Path) -> SimpleNamespace:
     return desk
 
 
-def import_clip(desk: SimpleNamespace, clip: Path) -> None:
-    scene = bpy.context.scene
-    settings = desk.state.of(scene).clip
+def choose_clip(desk: SimpleNamespace, clip: Path) -> None:
+    """Choose the clip in step 1, with the camera and the depth that lie beside it."""
+    settings = desk.state.of(bpy.context.scene).clip
     settings.path, settings.sequence_fps = str(clip), tiny.FPS
     settings.camera = settings.depth = "files"
     settings.geometry_folder = str(clip.parents[1] / "depth")
+
+
+def import_clip(desk: SimpleNamespace, clip: Path) -> None:
+    choose_clip(desk, clip)
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
     wait_for_jobs(desk)
 

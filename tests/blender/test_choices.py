@@ -42,14 +42,6 @@ def capabilities(contract: ModuleType, **parts: Any) -> Any:
     )
 
 
-@pytest.fixture
-def commercial_only(reangle: Reangle) -> Iterator[None]:
-    preferences = bpy.context.preferences.addons[MODULE].preferences
-    preferences.commercial_only = True
-    yield
-    preferences.commercial_only = False
-
-
 def item(reangle: Reangle, kind: str, name: str) -> tuple[str, str, str, str, int]:
     return next(item for item in reangle("choices").items(kind) if item[0] == name)
 

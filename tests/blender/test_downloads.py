@@ -12,7 +12,7 @@ from typing import Any
 
 import bpy
 import pytest
-from conftest import MODULE, REPOSITORY
+from conftest import MODULE, backend_folder
 from test_panels import RecordingLayout, drawn_by
 
 from reangle_blender.core import backend_process
@@ -39,34 +39,18 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 @pytest.fixture
 def desk(reangle: Reangle, hub: Hub, tmp_path: Path) -> Iterator[SimpleNamespace]:
     """The extension, connected to a backend that downloads from the hub on loopback."""
-    python = os.environ.get("REANGLE_BACKEND_PYTHON")
-    if not python:
-        pytest.skip("REANGLE_BACKEND_PYTHON is not set to a Python with the backend's packages")
     data = tmp_path / "data"
     data.mkdir()
     environment = {name: "" for name in os.environ if name.startswith(("HF_", "HUGGING"))}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home")}
-    environment |= {"PYTHONPATH": str(REPOSITORY / "backend")}
-    about = {"command": [python, "-m", "reangle"], "environment": environment}
-    (data / "backend.json").write_text(json.dumps(about), encoding="utf-8")
     bpy.context.preferences.addons[MODULE].preferences.data_folder = str(data)
     desk = SimpleNamespace(reangle=reangle, data=data, downloads=reangle("exchange.downloads"), hub=hub)
     desk.connection, desk.main_thread = reangle("exchange.connection"), reangle("exchange.main_thread")
     bpy.context.preferences.system.use_online_access = True
-    connect(desk)
-    yield desk
-    hub.go_on.set()
-    running = backend_process.find(data)
-    if running is not None:
-        backend_process.stop(running)
-
-
-@pytest.fixture
-def commercial_only(reangle: Reangle) -> Iterator[None]:
-    preferences = bpy.context.preferences.addons[MODULE].preferences
-    preferences.commercial_only = True
-    yield
-    preferences.commercial_only = False
+    with backend_folder(data, environment):
+        connect(desk)
+        yield desk
+        hub.go_on.set()
 
 
 def connect(desk: SimpleNamespace) -> None:
@@ -109,9 +93,6 @@ class AnyProperty(RecordingLayout):
 
     def prop(self, data: Any, name: str, **_: object) -> None:
         self.drawn.append(name)
-
-    def column(self, **_: object) -> AnyProperty:
-        return AnyProperty(self.drawn)
 
 
 def test_weights_are_downloaded_from_the_panel_canceled_and_continued(desk: SimpleNamespace) -> None:

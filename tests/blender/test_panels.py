@@ -35,7 +35,7 @@ class RecordingLayout:
         self.drawn.append(str(values["text"]))
 
     def _part(self, **_: object) -> RecordingLayout:
-        return RecordingLayout(self.drawn)
+        return type(self)(self.drawn)
 
     row = column = box = _part
 

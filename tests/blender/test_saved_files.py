@@ -35,6 +35,7 @@ def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
     assert shown(shot, *expected) == expected
     assert shown(shot, "hold", "follow", "use_markers") == {"hold": True, "follow": False, "use_markers": True}
     assert shot.preview.memory is False
+    assert shot.keyed_from == shot.first_frame
     clip = {
         "camera": "auto",
         "depth": "depth-anything",

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny
 from bpy.types import Object
-from conftest import wait_for_jobs
+from conftest import choose_clip, wait_for_jobs
 
 Reangle = Callable[[str], ModuleType]
 FIRST = 5
@@ -134,9 +134,7 @@ def test_the_unit_is_the_geometrys_own_while_nothing_was_placed(shown: Reangle, 
 def test_pressing_import_shows_the_clip_before_the_backend_answers(desk: SimpleNamespace, clip: Path) -> None:
     scene = bpy.context.scene
     shot = desk.state.of(scene)
-    shot.clip.path, shot.clip.sequence_fps = str(clip), tiny.FPS
-    shot.clip.camera = shot.clip.depth = "files"
-    shot.clip.geometry_folder = str(clip.parents[1] / "depth")
+    choose_clip(desk, clip)
     assert (shot.clip.used_frames, shot.clip.used_size) == (tiny.FRAMES, (tiny.WIDTH, tiny.HEIGHT))
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
     source = shot.source

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 from bpy.types import Object, Scene
-from conftest import import_clip, wait_for_jobs
+from conftest import choose_clip, import_clip, wait_for_jobs
 
 Reangle = Callable[[str], ModuleType]
 
@@ -87,9 +87,7 @@ def test_an_appended_scene_is_a_scene_of_its_own(reangle: Reangle, tmp_path: Pat
 
 def test_undo_of_an_import_keeps_its_job(desk: SimpleNamespace, clip: Path) -> None:
     bpy.context.preferences.edit.use_global_undo = True
-    settings = desk.state.of(bpy.context.scene).clip
-    settings.path, settings.sequence_fps, settings.camera, settings.depth = str(clip), tiny.FPS, "files", "files"
-    settings.geometry_folder = str(clip.parents[1] / "depth")
+    choose_clip(desk, clip)
     bpy.ops.ed.undo_push(message="before")
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
     job = desk.state.of(bpy.context.scene).jobs[0].name
