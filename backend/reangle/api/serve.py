@@ -195,8 +195,8 @@ class _Server(uvicorn.Server):
             logger.error("The data folder or its job list was removed or replaced; the backend ends")
             self.lost = True
             self.end()
-        elif not (self._data / FILE_NAME).exists():
-            # Nobody would find this backend without it, and no other could start.
+        elif not self.should_exit and not (self._data / FILE_NAME).exists():
+            # Nobody would find this backend without it, and no other could start. `shutdown` removes it for good.
             self._about.write(self._data)
 
     async def _watch(self, parent: psutil.Process | None, active: Callable[[], int]) -> None:
