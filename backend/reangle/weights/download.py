@@ -260,8 +260,8 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
     except GatedRepoError as error:
         raise UserError(
             f"{known.hub} is gated: its makers give it to accounts that have accepted their terms.",
-            advice=f"Accept them at {known.page}, make a token with read access there, and set it as HF_TOKEN or give it to "
-            "`hf auth login`.",
+            advice=f"Accept them at {known.page}, make a token with read access there, and set it as HF_TOKEN or give "
+            "it to `hf auth login`.",
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
