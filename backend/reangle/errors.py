@@ -36,6 +36,13 @@ def missing_package(error: BaseException) -> UserError | None:
     return UserError(f"A package cannot be loaded: {what}.", advice=advice)
 
 
+def fault_of(error: Exception) -> UserError:
+    """What to say of an error that nobody expected."""
+    first = (str(error).splitlines() or ["no further text"])[0]
+    advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
+    return UserError(f"{type(error).__name__}: {first}", advice=advice)
+
+
 def is_about_library(words: str) -> bool:
     """Whether the words of an error are those of a loader that misses a package or library."""
     return any(sign in words for sign in _LOADERS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -186,6 +187,18 @@ class Backend:
         """Wait until a job has ended; returns its status."""
         wait_for(lambda: self.state(job) in ("done", "failed", "canceled"))
         return self.get(f"/v1/jobs/{job}")
+
+
+@contextmanager
+def mounted(folder: Path, option: str) -> Iterator[None]:
+    """A disk of its own in `folder`, with this mount option; the test is skipped where that is not permitted."""
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -24,17 +25,24 @@ CHUNK = 10 * 2**20
 """The client writes so many bytes at a time."""
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Hub]:
+@contextmanager
+def publishing(place: Path) -> Iterator[Hub]:
+    """A hub with weights under a free and under a restricted licence, each with a file that Reangle does not need."""
     repositories = {}
     for owner, name in (("depth-anything", SMALL), ("naver", DUST3R)):
-        folder = repositories[f"{owner}/{name}"] = tmp_path / "hub" / name
+        folder = repositories[f"{owner}/{name}"] = place / name
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(json.dumps({"model_type": "depth_anything"}))
         (folder / "preprocessor_config.json").write_text("{}")
         (folder / "model.safetensors").write_bytes(WEIGHTS)
         (folder / "pytorch_model.bin").write_bytes(b"never wanted")
     with hub_server(Hub(repositories)) as served:
+        yield served
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with publishing(tmp_path / "hub") as served:
         yield served
 
 

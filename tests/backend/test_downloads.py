@@ -18,23 +18,16 @@ from reangle.runtime.file_hashes import FileHashes
 from reangle.weights import downloads as downloads_of_the_backend
 from reangle.weights.suites import published_parts
 
-from tests.backend.hub_server import Hub, hub_server
-from tests.backend.server_harness import JSON, Backend, Stages, alive, wait_for
-from tests.backend.test_download import CHUNK, DUST3R, SMALL, WEIGHTS
+from tests.backend.hub_server import Hub
+from tests.backend.server_harness import JSON, Backend, alive, serving, wait_for
+from tests.backend.test_download import CHUNK, DUST3R, SMALL, WEIGHTS, publishing
 
 TERMS = "CC BY-NC-SA 4.0, not for commercial work"
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    repositories = {}
-    for owner, name in (("depth-anything", SMALL), ("naver", DUST3R)):
-        folder = repositories[f"{owner}/{name}"] = tmp_path / "hub" / name
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text(json.dumps({"model_type": "depth_anything"}))
-        (folder / "preprocessor_config.json").write_text("{}")
-        (folder / "model.safetensors").write_bytes(WEIGHTS)
-    with hub_server(Hub(repositories)) as served:
+    with publishing(tmp_path / "hub") as served:
         yield served
 
 
@@ -43,11 +36,8 @@ def served(hub: Hub, folder: Path) -> Iterator[Backend]:
     environment = {name: "" for name in os.environ if name.startswith(("HF_", "HUGGING"))}
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub home")}
     folder.mkdir(exist_ok=True)
-    backend = Backend(folder / "data", stages=Stages(folder / "stages"), environment=environment)
-    try:
+    with serving(folder, environment=environment) as backend:
         yield backend
-    finally:
-        backend.kill()
 
 
 @pytest.fixture

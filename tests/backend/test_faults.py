@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ import requests
 from reangle.contract import CONTRACT_VERSION
 
 from tests.backend.clips import numbered, write_movie
-from tests.backend.server_harness import RUNS, Backend, Stages, alive, serving, wait_for
+from tests.backend.server_harness import RUNS, Backend, Stages, alive, mounted, serving, wait_for
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -304,35 +303,28 @@ def test_a_job_continues_without_its_client_and_keeps_every_event(backend: Backe
 @posix
 def test_job_waits_while_the_disk_is_full_and_goes_on_by_itself(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk is not permitted here")
-    try:
-        with serving(disk) as backend:
-            stages = stages_of(backend)
-            stages.order("fill-geometry")
-            job = backend.submit("left")
-            wait_for(lambda: any("disk is full" in note for note in backend.get(f"/v1/jobs/{job}")["notes"]))
-            status = backend.get(f"/v1/jobs/{job}")
-            assert (status["state"], status["error"]) == ("queued", None)
-            assert "Free some space" in status["notes"][-1]
-            assert [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")] == ["source", "camera"]
-            assert not list((backend.data / "tmp").iterdir())
-            digest = "ab" * 32
-            answer = backend.ask("PUT", f"/v1/blobs/{digest}", data=bytes(8 << 20))
-            assert answer.status_code == 507
-            assert answer.json()["error"]["advice"]
-            assert not list((backend.data / "tmp").iterdir())
-            # The others do not wait for it.
-            other = backend.submit(clip=b"another", depth=b"another")
-            wait_for(lambda: stages.started("decode")[1:])
-            assert backend.ask("POST", f"/v1/jobs/{other}/cancel").status_code == 200
-            stages.release("fill-geometry")
-            assert backend.finish(job)["state"] == "done"
-            assert len(stages.started("geometry")) <= 4
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(disk, "size=6m"), serving(disk) as backend:
+        stages = stages_of(backend)
+        stages.order("fill-geometry")
+        job = backend.submit("left")
+        wait_for(lambda: any("disk is full" in note for note in backend.get(f"/v1/jobs/{job}")["notes"]))
+        status = backend.get(f"/v1/jobs/{job}")
+        assert (status["state"], status["error"]) == ("queued", None)
+        assert "Free some space" in status["notes"][-1]
+        assert [result["name"] for result in backend.get(f"/v1/jobs/{job}/results")] == ["source", "camera"]
+        assert not list((backend.data / "tmp").iterdir())
+        digest = "ab" * 32
+        answer = backend.ask("PUT", f"/v1/blobs/{digest}", data=bytes(8 << 20))
+        assert answer.status_code == 507
+        assert answer.json()["error"]["advice"]
+        assert not list((backend.data / "tmp").iterdir())
+        # The others do not wait for it.
+        other = backend.submit(clip=b"another", depth=b"another")
+        wait_for(lambda: stages.started("decode")[1:])
+        assert backend.ask("POST", f"/v1/jobs/{other}/cancel").status_code == 200
+        stages.release("fill-geometry")
+        assert backend.finish(job)["state"] == "done"
+        assert len(stages.started("geometry")) <= 4
 
 
 def test_files_without_video_fail_with_advice(workshop: Backend, tmp_path: Path) -> None:

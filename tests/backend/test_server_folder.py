@@ -86,3 +86,13 @@ def test_server_file_that_is_removed_comes_back(tmp_path: Path) -> None:
         (backend.data / "server.json").unlink()
         wait_for(lambda: (backend.data / "server.json").exists(), 10)
         assert backend.get("/v1/health")["pid"] == backend.process.pid
+
+
+def test_server_file_stays_away_while_a_backend_takes_long_to_end(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        assert backend.stages
+        backend.stages.order("hold-decode", "stubborn")
+        backend.submit("left")
+        backend.stages.wait_started("decode")
+        backend.stop()
+        assert not (backend.data / "server.json").exists()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.backend.server_harness import REPOSITORY, Backend, serving, wait_for
+from tests.backend.server_harness import REPOSITORY, Backend, mounted, serving, wait_for
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 
@@ -161,25 +160,19 @@ def test_code_that_changes_under_the_backend_is_not_run(tmp_path: Path, when: st
 @posix
 def test_full_disk_at_the_start_costs_no_job_list(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("mounting a small disk is not permitted here")
-    try:
-        with serving(disk) as backend:
-            job = backend.submit("left")
-            assert backend.finish(job)["state"] == "done"
-            backend.stop()
-            with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
-                while filler.write(bytes(4096)) == 4096:
-                    pass
-            refused = backend.spawn()
-            _, words = refused.communicate(timeout=30)
-            assert refused.returncode == 2
-            assert "full" in words
-            assert "ree some space" in words
-            assert not any(word in words for word in ("Traceback", "Move", "rename"))
-            (disk / "filler").unlink()
-            backend.start()
-            assert backend.state(job) == "done"
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(disk, "size=2m"), serving(disk) as backend:
+        job = backend.submit("left")
+        assert backend.finish(job)["state"] == "done"
+        backend.stop()
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)) == 4096:
+                pass
+        refused = backend.spawn()
+        _, words = refused.communicate(timeout=30)
+        assert refused.returncode == 2
+        assert "full" in words
+        assert "ree some space" in words
+        assert not any(word in words for word in ("Traceback", "Move", "rename"))
+        (disk / "filler").unlink()
+        backend.start()
+        assert backend.state(job) == "done"

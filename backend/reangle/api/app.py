@@ -6,12 +6,12 @@ The contract's own classes read and check bodies; FastAPI checks paths and queri
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 
 from reangle.api import error_responses
 from reangle.api.capabilities import capabilities_of
-from reangle.api.change_signal import ChangeSignal
+from reangle.api.change_signal import ChangeSignal, Wait
 from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyStalledError, BodyTooLargeError
@@ -52,7 +52,6 @@ from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
 from reangle.weights import downloads as weights_downloads
 
-MAX_WAIT_S = 25.0
 EVENTS_AT_ONCE = 1000
 EVENT_THREADS = 8
 UPLOAD_THREADS = 8
@@ -151,7 +150,7 @@ def create_app(
     async def events(
         job_id: PathJobId,
         since: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)] = 0,
+        wait: Wait = 0,
     ) -> Response:
         def read() -> list[JobEvent]:
             new = database.events(job_id, since, EVENTS_AT_ONCE)
@@ -159,16 +158,8 @@ def create_app(
                 _known(job_id, database.status(job_id))
             return new
 
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait
-        while True:
-            change = changes.next()
-            new = await anyio.to_thread.run_sync(read, limiter=event_threads)
-            left = deadline - loop.time()
-            if new or changes.closed or left <= 0:
-                return answer(Events(events=tuple(new), last=new[-1].n if new else since))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(change.wait(), left)
+        new = await changes.wait_for(partial(anyio.to_thread.run_sync, read, limiter=event_threads), bool, wait)
+        return answer(Events(events=tuple(new), last=new[-1].n if new else since))
 
     @app.post("/v1/jobs/{job_id}/cancel", responses=answers_with(JobStatus))
     def cancel(job_id: PathJobId) -> Response:

@@ -1,10 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wakes the requests that wait for a change of the job list."""
+"""Requests that wait for a change of the job list or the downloads."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Annotated, TypeVar
+
+from fastapi import Query
+
+MAX_WAIT_S = 25.0
+
+Wait = Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)]
+T = TypeVar("T")
 
 
 class ChangeSignal:
@@ -35,6 +44,15 @@ class ChangeSignal:
         current, self._next = self._next, asyncio.Event()
         current.set()
 
-    def next(self) -> asyncio.Event:
-        """Set at the next change. Take it before reading the job list, so that no change is missed."""
-        return self._next
+    async def wait_for(self, read: Callable[[], Awaitable[T]], is_new: Callable[[T], bool], wait: float) -> T:
+        """Read until something is new, `wait` seconds are over or the server ends; returns what was read last."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        while True:
+            change = self._next  # taken before reading, so that no change is missed
+            value = await read()
+            left = deadline - loop.time()
+            if is_new(value) or self.closed or left <= 0:
+                return value
+            with suppress(TimeoutError):
+                await asyncio.wait_for(change.wait(), left)

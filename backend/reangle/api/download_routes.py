@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from reangle.api.change_signal import ChangeSignal
+from reangle.api.change_signal import ChangeSignal, Wait
 from reangle.api.error_responses import RefusedError
 from reangle.api.schema import answer, answers_with, body_of, json_body
 from reangle.contract import DownloadRequest, Downloads, DownloadStatus, from_json
 from reangle.weights import downloads as weights_downloads
-
-MAX_WAIT_S = 25.0
 
 PathName = Annotated[str, Path(max_length=200, description="The name of weights")]
 
@@ -38,18 +35,10 @@ def download_routes(downloads: weights_downloads.Downloads, changes: ChangeSigna
     @router.get("/v1/downloads", responses=answers_with(Downloads))
     async def list_downloads(
         since: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False)] = 0,
+        wait: Wait = 0,
     ) -> Response:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + wait
-        while True:
-            change = changes.next()
-            now = await run_in_threadpool(downloads.now)
-            left = deadline - loop.time()
-            if now.last != since or changes.closed or left <= 0:
-                return answer(now)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(change.wait(), left)
+        read = partial(run_in_threadpool, downloads.now)
+        return answer(await changes.wait_for(read, lambda now: now.last != since, wait))
 
     @router.post("/v1/downloads/{name}/cancel", responses=answers_with(DownloadStatus))
     def cancel_download(name: PathName) -> Response:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -12,8 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.responses import JSONResponse
 
-from reangle.errors import UserError
+from reangle.errors import DiskFullError, UserError
 from reangle.runtime.database import JobListLostError
+from reangle.runtime.job_reader import primary_code
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,7 @@ def error_response(status: int, message: str, advice: str, **more: Any) -> JSONR
 def user_error_response(error: UserError) -> JSONResponse:
     if isinstance(error, RefusedError):
         return error_response(error.status, error.message, error.advice, **error.more)
-    full = isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
-    return error_response(507 if full else 422, error.message, error.advice)
+    return error_response(507 if isinstance(error, DiskFullError) else 422, error.message, error.advice)
 
 
 def status_response(status: int, detail: str) -> JSONResponse:
@@ -69,7 +68,7 @@ def database_error_response(error: sqlite3.OperationalError) -> JSONResponse:
     if isinstance(error, JobListLostError):
         advice = "The backend ends, so that nothing more is lost. Start it again, and send the job again."
         return error_response(503, f"The job list cannot be written: {error}.", advice)
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         advice = "Close the other program that has jobs.sqlite of the data folder open, then try again."
         return error_response(503, "The job list cannot be written: another program holds it locked.", advice)
     advice = "Check that the data folder's disk is writable and not full, then try again."

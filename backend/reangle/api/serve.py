@@ -25,7 +25,7 @@ import uvicorn
 
 from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
-from reangle.api.connections import Connections, Protocol, counting
+from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import FILE_NAME, ServerFile
 from reangle.engines.plan import plan_job
@@ -96,8 +96,7 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         app = create_app(supervisor, downloads, changes, lambda: server.end())
         connections = Connections()
         guard = Guard(app, about.token, Limits(), connections.accept)
-        server = _Server(guard, changes, about, data, counting(connections))
-        server.watch_folder(database.is_lost)
+        server = _Server(guard, changes, about, data, connections, database.is_lost)
         if parent is not None:
             server.watch(parent, lambda: database.active() + downloads.active())
         # uvicorn raises the signals that it got again after its end; then there is nothing left to interrupt.
@@ -134,13 +133,15 @@ class _Server(uvicorn.Server):
         changes: ChangeSignal,
         about: ServerFile,
         data: Path,
-        protocol: type[Protocol] = Protocol,
+        connections: Connections,
+        is_lost: Callable[[], bool],
     ) -> None:
+        """is_lost: whether the job list was taken away."""
         super().__init__(
             uvicorn.Config(
                 guard,
                 loop="asyncio",
-                http=protocol,
+                http=counting(connections),
                 backlog=ACCEPT_AT_ONCE,
                 ws="none",
                 lifespan="on",
@@ -154,7 +155,7 @@ class _Server(uvicorn.Server):
         )
         self._guard, self._changes, self._about, self._data = guard, changes, about, data
         self._parent: tuple[psutil.Process | None, Callable[[], int]] | None = None
-        self._is_lost: Callable[[], bool] = lambda: False
+        self._folder, self._list_is_lost = Identity(data), is_lost
         self._watchers: list[asyncio.Task[None]] = []
         self.lost = False
 
@@ -167,11 +168,6 @@ class _Server(uvicorn.Server):
             self._parent = psutil.Process(parent), active
         except psutil.NoSuchProcess:
             self._parent = None, active
-
-    def watch_folder(self, is_lost: Callable[[], bool]) -> None:
-        """End when the data folder or its job list is taken away. is_lost: whether the job list is."""
-        folder = Identity(self._data)
-        self._is_lost = lambda: folder.is_lost() or is_lost()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -192,13 +188,16 @@ class _Server(uvicorn.Server):
         while not self.should_exit:
             await asyncio.sleep(FOLDER_POLL_S)
             with suppress(OSError):
-                if await anyio.to_thread.run_sync(self._is_lost):
-                    logger.error("The data folder or its job list was removed or replaced; the backend ends")
-                    self.lost = True
-                    self.end()
-                elif not (self._data / FILE_NAME).exists():
-                    # Nobody would find this backend without it, and no other could start.
-                    await anyio.to_thread.run_sync(self._about.write, self._data)
+                await anyio.to_thread.run_sync(self._check_folder)
+
+    def _check_folder(self) -> None:
+        if self._folder.is_lost() or self._list_is_lost():
+            logger.error("The data folder or its job list was removed or replaced; the backend ends")
+            self.lost = True
+            self.end()
+        elif not self.should_exit and not (self._data / FILE_NAME).exists():
+            # Nobody would find this backend without it, and no other could start. `shutdown` removes it for good.
+            self._about.write(self._data)
 
     async def _watch(self, parent: psutil.Process | None, active: Callable[[], int]) -> None:
         while not self.should_exit:

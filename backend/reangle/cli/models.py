@@ -48,7 +48,7 @@ def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) 
         pass
     else:
         return
-    output.note(f"{known.title} ({known.name}), licence: {known.terms}. Its text: https://huggingface.co/{known.hub}.")
+    output.note(f"{known.title} ({known.name}), licence: {known.terms}. Its text: {known.page}.")
     if known.licence.restriction and not accepted and not output.asks("Do you accept this licence?"):
         raise UserError(
             f"The licence of {known.name} was not accepted, so nothing was downloaded.",

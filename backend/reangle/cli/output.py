@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reangle.errors import UserError
+from reangle.runtime.json_lines import take_standard_output
 
 if TYPE_CHECKING:
     # The doctor prints through this module even where packages are missing.
@@ -34,10 +34,7 @@ class Output:
         self.as_json = as_json
         self._started = time.monotonic()
         if as_json:
-            # Libraries may print to standard output; the reader must get JSON lines only.
-            sys.stdout.flush()
-            self._lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-            os.dup2(2, 1)
+            self._lines = take_standard_output()
 
     def note(self, text: str) -> None:
         self._write({"event": "note", "message": text}, text, to_stderr=True)

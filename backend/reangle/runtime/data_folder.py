@@ -16,6 +16,8 @@ from pathlib import Path
 from reangle.errors import DiskFullError, UserError
 
 _NO_ROOM = 1 << 16
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def data_folder() -> Path:
@@ -87,12 +89,12 @@ def disk_errors(where: Path, choose: str = "choose another data folder with REAN
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in DISK_FULL:
             raise DiskFullError(
                 f"The disk is full: {where} could not be written.",
                 advice=f"Free some space, or {choose}, and start again.",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in NOT_WRITABLE:
             raise UserError(
                 f"{where} could not be written: {error.strerror}.",
                 advice=f"Allow writing there, or {choose}.",
@@ -104,7 +106,7 @@ def disk_is_full(error: BaseException, folder: Path) -> bool:
     """Whether an error comes from a full disk. Libraries say so in their own words, or only that they cannot write."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             return True
         if any(words in str(cause) for words in ("No space left", "os error 28", "Disk quota exceeded")):
             return True

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from reangle.errors import DiskFullError, RunAgainError, UserError
@@ -80,56 +82,49 @@ def run_stage(
     report, report_training: see StageContext. check: called before the output is published; may raise. Raises
     DiskFullError if that is what made the stage fail.
     """
+    with _naming_full_disk(stage, store.root):
+        store.check_files(ref for refs in stage.files.values() for ref in refs)
+        weights.check_weights(stage.checkpoint)
+        spec = stage.spec
+        module, name = spec.run.split(":")
+        function: StageFunction = getattr(importlib.import_module(module), name)
+        started = time.monotonic()
+        with store.scratch() as scratch:
+            function(
+                StageContext(
+                    params=stage.params,
+                    out=spec.writes(scratch),
+                    inputs={role: spec.inputs[role](artifact.folder) for role, artifact in inputs.items()},
+                    files={
+                        role: tuple((ref.name, store.blob_path(ref.sha256)) for ref in refs)
+                        for role, refs in stage.files.items()
+                    },
+                    checkpoint=stage.checkpoint,
+                    report=report,
+                    report_training=report_training,
+                    unfinished=store.unfinished(key),
+                    preparation=stage.preparation,
+                )
+            )
+            seconds = round(time.monotonic() - started, 3)
+            about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+            check()
+            artifact = store.publish(key, scratch, about)
+            store.finished(key)
+            return artifact
+
+
+@contextmanager
+def _naming_full_disk(stage: PlannedStage, folder: Path) -> Generator[None]:
     try:
-        return _run_stage(stage, key, inputs, store, weights, report, report_training, check)
+        yield
     except Exception as error:
-        if isinstance(error, DiskFullError) or not disk_is_full(error, store.root):
+        if isinstance(error, DiskFullError) or not disk_is_full(error, folder):
             raise
         raise DiskFullError(
-            f"The disk is full: {stage.title} could not write what it made to {store.root}.",
+            f"The disk is full: {stage.title} could not write what it made to {folder}.",
             advice="Free some space, or choose another data folder with REANGLE_DATA, and start again.",
         ) from error
-
-
-def _run_stage(
-    stage: PlannedStage,
-    key: str,
-    inputs: Mapping[str, Artifact],
-    store: Store,
-    weights: Weights,
-    report: Callable[[float, str], None],
-    report_training: Callable[[float, str, bytes], None],
-    check: Callable[[], None],
-) -> Artifact:
-    store.check_files(ref for refs in stage.files.values() for ref in refs)
-    weights.check_weights(stage.checkpoint)
-    spec = stage.spec
-    module, name = spec.run.split(":")
-    function: StageFunction = getattr(importlib.import_module(module), name)
-    started = time.monotonic()
-    with store.scratch() as scratch:
-        function(
-            StageContext(
-                params=stage.params,
-                out=spec.writes(scratch),
-                inputs={role: spec.inputs[role](artifact.folder) for role, artifact in inputs.items()},
-                files={
-                    role: tuple((ref.name, store.blob_path(ref.sha256)) for ref in refs)
-                    for role, refs in stage.files.items()
-                },
-                checkpoint=stage.checkpoint,
-                report=report,
-                report_training=report_training,
-                unfinished=store.unfinished(key),
-                preparation=stage.preparation,
-            )
-        )
-        seconds = round(time.monotonic() - started, 3)
-        about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
-        check()
-        artifact = store.publish(key, scratch, about)
-        store.finished(key)
-        return artifact
 
 
 def run_plan(

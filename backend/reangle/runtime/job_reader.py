@@ -90,16 +90,20 @@ def connect(path: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     return db
 
 
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; 0 for an error of the Python module itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 @contextmanager
 def opening(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        full = disk_is_full(error, path.parent) or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        if damaged:
+        code = primary_code(error)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             advice = f"Restore it from a backup, or rename it and keep it: a new list begins, {_KEPT}."
-        elif full:
+        elif code == sqlite3.SQLITE_FULL or disk_is_full(error, path.parent):
             advice = f"The disk is full: free some space and start again. Leave the list where it is; {_KEPT}."
         else:
             advice = f"Check that the disk can be written and that no other program uses the list; {_KEPT}."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import JobError, JobRequest, from_data
-from reangle.errors import RunAgainError, UserError, WaitError, is_about_library
+from reangle.errors import RunAgainError, UserError, WaitError, fault_of, is_about_library
 from reangle.runtime.code import code_hash
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
@@ -261,11 +261,5 @@ def error_of(failure: Exception, traceback: str) -> JobError:
     """A failure as the artist reads it."""
     if isinstance(failure, StageFailedError):
         return failure.error
-    if isinstance(failure, UserError):
-        return JobError(message=failure.message, advice=failure.advice, traceback=traceback)
-    first = (str(failure).splitlines() or ["no further text"])[0]
-    return JobError(
-        message=f"{type(failure).__name__}: {first}",
-        advice="This is a fault of Reangle; the traceback says where. Trying again may help.",
-        traceback=traceback,
-    )
+    error = failure if isinstance(failure, UserError) else fault_of(failure)
+    return JobError(message=error.message, advice=error.advice, traceback=traceback)

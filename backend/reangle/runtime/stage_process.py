@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import RunAgainError, UserError, WaitError, missing_package
+from reangle.errors import RunAgainError, UserError, WaitError, fault_of, missing_package
 from reangle.runtime.code import check_code
 from reangle.runtime.execute import Weights, run_stage
+from reangle.runtime.json_lines import error_values, line_writer
 from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.stall import StackDump
@@ -79,15 +78,7 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     stage = stage_from_json(order["stage"], specs)
     log_to_stderr(order["job"], stage.title)
     stacks = StackDump(stage.spec.silence_s)
-    # Libraries print to standard output when they like; only JSON lines may reach the supervisor.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-
-    writing = threading.Lock()
-
-    def write(**values: Any) -> None:
-        with writing:
-            print(json.dumps(values), file=lines, flush=True)
+    write = line_writer()
 
     def send(**values: Any) -> None:
         stacks.reported()
@@ -127,23 +118,18 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
                 raise UserError(f"The stage's input {role!r} is no longer in the store.", advice="Send the job again.")
         artifact = run_stage(stage, order["key"], inputs, store, weights, report, report_training, check)
     except UserError as error:
-        about = {"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()}
-        send(error=about, wait=isinstance(error, WaitError))
+        send(error=error_values(error), wait=isinstance(error, WaitError))
         return 2
     except RunAgainError as error:
         send(again=str(error))
         return 3
     except MemoryError:
         advice = "Close other programs, use a smaller size or fewer frames, and start again."
-        send(error={"message": "There was not enough memory.", "advice": advice, "traceback": traceback.format_exc()})
+        send(error=error_values(UserError("There was not enough memory.", advice=advice)))
         return 2
     except Exception as error:
-        if missing := missing_package(error):
-            send(error={"message": missing.message, "advice": missing.advice, "traceback": traceback.format_exc()})
-            return 2
-        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no further text'}"
-        advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
-        send(error={"message": message, "advice": advice, "traceback": traceback.format_exc()})
-        return 1
+        missing = missing_package(error)
+        send(error=error_values(missing or fault_of(error)))
+        return 2 if missing else 1
     send(artifact=artifact.key)
     return 0

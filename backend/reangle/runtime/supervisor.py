@@ -87,9 +87,10 @@ class Supervisor:
             request = None
             try:
                 with self._queue_changed:
+                    waiting = self._waiting.jobs()
                     # `stop` may have been called since the loop began.
-                    if not self._closing.is_set() and (request := self.database.claim(self._waiting.jobs())) is None:
-                        self._queue_changed.wait(WAIT_POLL_S if self._waiting else None)
+                    if not self._closing.is_set() and (request := self.database.claim(waiting)) is None:
+                        self._queue_changed.wait(WAIT_POLL_S if waiting else None)
                 if request is not None:
                     self._run(request)
             except Exception:

@@ -51,9 +51,6 @@ class Waiting:
             now, free = self._clock(), self._free()
             return {job for job, wait in self._waits.items() if now < wait.until and free < wait.free + ROOM}
 
-    def __bool__(self) -> bool:
-        return bool(self.jobs())
-
     def _free(self) -> int:
         try:
             return shutil.disk_usage(self._folder).free

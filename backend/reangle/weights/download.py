@@ -10,7 +10,6 @@ gated repositories.
 from __future__ import annotations
 
 import datetime
-import errno
 import hashlib
 import json
 import shutil
@@ -22,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reangle.errors import UserError
-from reangle.runtime.data_folder import write_atomically
+from reangle.runtime.data_folder import DISK_FULL, NOT_WRITABLE, write_atomically
 from reangle.runtime.file_hashes import FileHashes
 from reangle.weights.checkpoints import Checkpoint, size_in_words
 from reangle.weights.registry import find_installed, is_installed, models_folder
@@ -35,8 +34,6 @@ UNFINISHED = ".unfinished"
 SPARE_BYTES = 500_000_000
 """Free disk that a download leaves."""
 _CHUNK = 8 << 20
-_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 Report = Callable[[int, int, str], None]
 """(bytes that are here, bytes of all files, the file at work)."""
@@ -67,12 +64,11 @@ class Revision:
         return sum(file.size for file in self.files)
 
 
-def look_up(known: Checkpoint) -> Revision:
-    """What the hub has of a checkpoint now: the files that are needed, no others. Raises UserError."""
+def _look_up(known: Checkpoint) -> Revision:
+    """What the hub has of a checkpoint now: the files that are needed, no others. Raises UserError if it lacks one."""
     from huggingface_hub import HfApi
 
-    with _hub_errors(known):
-        info = HfApi().model_info(known.hub, files_metadata=True)
+    info = HfApi().model_info(known.hub, files_metadata=True)
     there = {one.rfilename: one for one in info.siblings or ()}
     missing = [name for name in known.files if name not in there]
     if missing:
@@ -99,7 +95,7 @@ def download(known: Checkpoint, data: Path, report: Report, *, accepted: str = "
     with _hub_errors(known), _only_one(known, models):
         if is_installed(known, data):
             return find_installed(known, data)
-        revision = look_up(known)
+        revision = _look_up(known)
         if target.is_dir() and not part.exists():
             # A copy by hand that lacks files: those it has need not come again.
             target.rename(part)
@@ -256,7 +252,6 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
     """Turn the errors of hub, network and disk into one sentence each."""
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
 
-    page = f"https://huggingface.co/{known.hub}"
     again = "Download again: it goes on where it stopped."
     try:
         yield
@@ -265,24 +260,24 @@ def _hub_errors(known: Checkpoint) -> Iterator[None]:
     except GatedRepoError as error:
         raise UserError(
             f"{known.hub} is gated: its makers give it to accounts that have accepted their terms.",
-            advice=f"Accept them at {page}, make a token with read access there, and set it as HF_TOKEN or give it to "
-            "`hf auth login`.",
+            advice=f"Accept them at {known.page}, make a token with read access there, and set it as HF_TOKEN or give "
+            "it to `hf auth login`.",
         ) from error
     except RepositoryNotFoundError as error:
         raise UserError(
             f"The hub does not show {known.hub}: it is gone, or needs an account.",
-            advice=f"Open {page}; if you can see it there, set a token of yours as HF_TOKEN.",
+            advice=f"Open {known.page}; if you can see it there, set a token of yours as HF_TOKEN.",
         ) from error
     except OfflineModeIsEnabled as error:
         raise UserError(
             f"{known.hub} cannot be downloaded, because HF_HUB_OFFLINE is set.", advice="Unset it."
         ) from error
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if error.errno in DISK_FULL:
             raise UserError(
                 "The disk is full; what has come so far is kept.", advice=f"Free some space. {again}"
             ) from error
-        if error.errno in _NOT_WRITABLE and error.filename:
+        if error.errno in NOT_WRITABLE and error.filename:
             raise UserError(
                 f"{error.filename} could not be written: {error.strerror}.",
                 advice="Allow writing there, or set another data folder with REANGLE_DATA or --data.",

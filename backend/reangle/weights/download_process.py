@@ -9,13 +9,11 @@ lines: {"here": bytes, "size": bytes, "file": name}, then {"done": folder} and e
 from __future__ import annotations
 
 import json
-import os
 import sys
-import traceback
 from pathlib import Path
-from typing import Any
 
-from reangle.errors import UserError
+from reangle.errors import UserError, fault_of
+from reangle.runtime.json_lines import error_values, line_writer
 from reangle.weights.download import download
 from reangle.weights.suites import known_checkpoint
 
@@ -23,12 +21,7 @@ from reangle.weights.suites import known_checkpoint
 def main() -> int:
     """Run the download that standard input describes; returns the exit status."""
     order = json.load(sys.stdin)
-    # Libraries print to standard output when they like; only JSON lines may reach the backend.
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)
-
-    def send(**values: Any) -> None:
-        print(json.dumps(values), file=lines, flush=True)
+    send = line_writer()
 
     def report(here: int, size: int, file: str) -> None:
         # Not thinned out: the hub's library reports each 10 MiB, and the last report before a pause must not be lost.
@@ -40,12 +33,10 @@ def main() -> int:
             raise UserError(f"Reangle knows no weights {order['name']!r}.", advice="Update Reangle.")
         folder = download(known, Path(order["data"]), report, accepted=order["accepted"])
     except UserError as error:
-        send(error={"message": error.message, "advice": error.advice, "traceback": traceback.format_exc()})
+        send(error=error_values(error))
         return 2
     except Exception as error:
-        message = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no further text'}"
-        advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
-        send(error={"message": message, "advice": advice, "traceback": traceback.format_exc()})
+        send(error=error_values(fault_of(error)))
         return 1
     send(done=str(folder))
     return 0

@@ -219,7 +219,7 @@ def _check_folder(folder: Path, known: Checkpoint | None) -> None:
     usual = (PIPELINE_INDEX,) if PIPELINE_INDEX in names else ("config.json", "model.safetensors")
     missing = [name for name in (known.files if known else usual) if name not in names]
     if missing:
-        where = f" (from https://huggingface.co/{known.hub})" if known else ""
+        where = f" (from {known.page})" if known else ""
         more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""
         raise UserError(
             f"The checkpoint {folder} lacks {', '.join(missing[:3])}{more}.", advice=f"Copy it there{where}."
@@ -245,6 +245,5 @@ def _missing(name: str, known: Checkpoint | None, folder: Path) -> UserError:
         f"The weights {known.name} ({known.title}, licence {known.terms}, {size_in_words(known.size)}) are not on this "
         "machine.",
         advice=f"Run `reangle models download {known.name}`, or copy {what_to_copy(known.files)} from "
-        f"https://huggingface.co/{known.hub} into {folder}. "
-        f"{WITHOUT[known.kind.role]}.",
+        f"{known.page} into {folder}. {WITHOUT[known.kind.role]}.",
     )
