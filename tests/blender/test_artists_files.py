@@ -252,6 +252,46 @@ def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:
     assert places[0] != places[1]
 
 
+def test_uninstalling_the_add_on_loses_nothing(
+    unsaved: SimpleNamespace, archive: Path, backend_data: Path, tmp_path: Path
+) -> None:
+    before, jobs = results_of(unsaved), [job.name for job in unsaved.state.of(bpy.context.scene).jobs]
+    repositories = bpy.context.preferences.extensions.repos
+    index = next(at for at, repository in enumerate(repositories) if repository.module == "user_default")
+    place = Path(bpy.path.abspath(repositories[index].directory)) / "reangle"
+
+    def install() -> Reangle:
+        bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
+        preferences = bpy.context.preferences.addons[MODULE].preferences
+        preferences.results_folder, preferences.data_folder = "//reangle", str(backend_data)
+        return lambda name: importlib.import_module(f"{MODULE}.{name}")
+
+    def found(reangle: Reangle) -> None:
+        settle(reangle)
+        scene = bpy.context.scene
+        assert [(job.name, job.missing) for job in reangle("state").of(scene).jobs] == [(job, False) for job in jobs]
+        assert all_there(reangle)
+        assert reangle("scene.point_cloud").cloud_of(scene) is not None
+        assert results_of(SimpleNamespace(reangle=reangle)) == before
+
+    # Uninstalled and installed again while the file, which was never saved, is open.
+    assert bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle") == {"FINISHED"}
+    assert not place.exists()
+    assert not hasattr(bpy.types.Scene, "reangle")
+    found(install())
+
+    # Saved and opened without the add-on.
+    bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle")
+    save(tmp_path / "project" / "shot.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "project" / "shot.blend"))
+    assert all(os.path.exists(bpy.path.abspath(image.filepath)) for image in bpy.data.images if image.filepath)
+    bpy.ops.wm.save_mainfile()
+    reangle = install()
+    found(reangle)
+    folders = reangle("scene.places").job_folders()
+    assert {folder.parent for folder in folders} == {tmp_path / "project" / "reangle"}
+
+
 def test_files_in_the_extensions_folder_are_rescued(reangle: Reangle) -> None:
     preferences, shot = reangle("preferences"), reangle("state").prepare(bpy.context.scene)
     former = preferences.former_unsaved_results()
