@@ -6,15 +6,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 
 from tests.backend.clips import numbered, write_movie
-from tests.backend.server_harness import JSON, Backend, serving
+from tests.backend.server_harness import JSON, Backend, serving, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,40 @@ def test_sending_a_file_again_mends_it(backend: Backend, damage: Callable[[Path]
     before = blob(backend, ref).stat().st_mtime_ns
     assert backend.ask("PUT", f"/v1/blobs/{ref['sha256']}", data=b"the right bytes").status_code == 200
     assert blob(backend, ref).stat().st_mtime_ns == before
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe stands for a damaged file that is read slowly")
+def test_upload_leaves_what_another_one_published_meanwhile(backend: Backend) -> None:
+    content = b"sent twice at once"
+    digest = hashlib.sha256(content).hexdigest()
+    path, rest = blob(backend, {"sha256": digest}), threading.Event()
+
+    def send(body: bytes | Iterator[bytes]) -> int:
+        url = f"http://127.0.0.1:{backend.about['port']}/v1/blobs/{digest}"
+        return requests.put(url, data=body, headers=backend.good_headers, timeout=30).status_code
+
+    def in_two_parts() -> Iterator[bytes]:
+        yield content[:5]
+        rest.wait(30)
+        yield content[5:]
+
+    def opened_pipe() -> int | None:
+        with suppress(OSError):  # nobody reads yet
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(send, in_two_parts())
+        wait_for(lambda: list((backend.data / "tmp").iterdir()))
+        path.parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+        second = pool.submit(send, b"not what was announced")
+        pipe = wait_for(opened_pipe)  # the second reads what lies there
+        rest.set()
+        assert first.result() == 201
+        os.close(pipe)  # and finds it damaged
+        assert second.result() == 200, "the file is known now"
+    assert path.read_bytes() == content
+    assert list((backend.data / "tmp").iterdir()) == []
 
 
 def test_emptied_or_shortened_file_is_asked_for_again(backend: Backend) -> None:
