@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 import pytest
 import tiny
-from bpy.types import Object, Scene
+from bpy.types import Depsgraph, Object, Scene
 from conftest import choose_clip, import_clip, wait_for_jobs
 
 Reangle = Callable[[str], ModuleType]
@@ -68,6 +68,41 @@ def test_a_copied_scene_is_a_scene_of_its_own(shot: SimpleNamespace, other_clip:
     wait_for_jobs(shot)
     shot.main_thread.pump_until(lambda: one.jobs[-1].loaded, timeout_s=120)
     assert one.jobs[-1].name not in two.jobs
+
+
+def test_each_linked_copy_shows_its_own_frame(shot: SimpleNamespace, tmp_path: Path) -> None:
+    first = bpy.context.scene
+    bpy.ops.scene.new(type="LINK_COPY")
+    second, cloud = bpy.context.scene, shot.state.of(first).cloud
+    assert shot.state.of(second).cloud == cloud
+
+    def shown(item: Object) -> tuple[float, ...]:
+        return tuple(np.round(item.data.vertices[7].co, 5))
+
+    places = []
+    for scene, frame in ((first, 2), (second, 5)):
+        scene.frame_set(frame)
+        places.append(shown(cloud))
+    assert places[0] != places[1]
+    for scene, place in ((first, places[0]), (second, places[1]), (first, places[0])):
+        bpy.context.window.scene = scene
+        assert shown(cloud) == place
+
+    # Rendered from a window that shows the other scene.
+    rendered = []
+
+    def note(scene: Scene, depsgraph: Depsgraph) -> None:
+        if scene == second:
+            rendered.append(shown(cloud.evaluated_get(depsgraph)))
+
+    second.frame_start = second.frame_end = 5
+    second.cycles.samples, second.render.resolution_percentage = 1, 10
+    second.render.filepath = str(tmp_path / "frame")
+    bpy.app.handlers.frame_change_post.append(note)
+    bpy.ops.render.render(animation=True, scene=second.name)
+    bpy.app.handlers.frame_change_post.remove(note)
+    assert set(rendered) == {places[1]}
+    assert shown(cloud) == places[0], "the window's scene is evaluated again"
 
 
 def test_an_appended_scene_is_a_scene_of_its_own(reangle: Reangle, tmp_path: Path) -> None:
