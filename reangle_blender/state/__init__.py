@@ -7,6 +7,7 @@ import bpy
 from bpy.props import PointerProperty
 from bpy.types import Object, Scene
 
+from . import starts
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
@@ -38,6 +39,7 @@ def prepare(scene: Scene) -> ReangleScene:
     if not state.uid:
         state.uid = new_uid(scene)
         state.schema = SCHEMA
+        starts.mark(scene)
     return state
 
 

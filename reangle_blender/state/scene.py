@@ -42,6 +42,7 @@ class ReangleScene(PropertyGroup):
 
     schema: IntProperty()
     uid: StringProperty(description="Identifies the scene after it is renamed, undone or reloaded")
+    starts_from: IntProperty(description="Number of the folder that its paths start from, in this session")
     clip: PointerProperty(type=ReangleClip)
     engine_name: StringProperty(default=choices.DEFAULTS["engine"])
     engine: choices.enum("engine", "engine_name", "Engine", "How the new views are made")

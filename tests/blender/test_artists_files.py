@@ -343,3 +343,39 @@ def test_undo_does_not_bring_back_the_old_places(unsaved: SimpleNamespace, tmp_p
     settle(unsaved.reangle)
     assert all_there(unsaved.reangle)
     assert results_of(unsaved) == before
+
+
+def test_undo_after_a_save_elsewhere_finds_everything(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle, edit = unsaved.reangle, bpy.ops.ed
+    bpy.context.preferences.edit.use_global_undo = True
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    before = results_of(unsaved)
+    for frame in (1, 2, 3):
+        bpy.context.scene.frame_set(frame)
+        edit.undo_push(message=f"frame {frame}")
+    save(tmp_path / "second" / "deep" / "shot.blend")
+    settle(reangle)
+    strings = own(reangle) + media(reangle)
+    assert all(path.startswith("//../../project/") for path in strings)
+    for step in (edit.undo, edit.undo, edit.redo, edit.redo):
+        step()
+        assert own(reangle) + media(reangle) == strings
+        settle(reangle)
+        assert own(reangle) + media(reangle) == strings
+    assert all_there(reangle)
+    assert results_of(unsaved) == before
+
+    # The same words may mean another file now: what was chosen since then stays.
+    clip = unsaved.state.of(bpy.context.scene).clip
+    shutil.copytree(tmp_path / "project" / "footage", tmp_path / "second" / "deep" / "footage")
+    clip.path = chosen = clip.path.replace("//../../project/", "//")
+    for _ in range(2):
+        edit.undo_push(message="chosen")
+    edit.undo()
+    assert unsaved.state.of(bpy.context.scene).clip.path == chosen
+    # Wherever it lies since then, an older step means the first one.
+    edit.undo()
+    edit.undo()
+    assert unsaved.state.of(bpy.context.scene).clip.path == strings[1]
+    assert all_there(reangle)
