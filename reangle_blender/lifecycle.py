@@ -40,17 +40,20 @@ def _registered() -> None:
 def _imported(*_: object) -> None:
     starts.mark_all()
     state.separate_copies()
+    watching.resume()
     homes.find_all(clouds.read_all)
 
 
 @bpy.app.handlers.persistent
 def _changed(*_: object) -> None:
     state.separate_copies()
+    state.migrate_all()
 
 
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
     identity.restore()
+    state.migrate_all()
     homes.undone()
     ledger.write_all()
 

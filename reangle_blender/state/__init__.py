@@ -12,7 +12,7 @@ from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob
-from .migrations import migrate
+from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
 from .ticks import is_ticked
 
@@ -36,6 +36,7 @@ def prepare(scene: Scene) -> ReangleScene:
     """The scene's state, given an identity if it has none yet."""
     state = of(scene)
     separate_copies()
+    migrate(scene)
     if not state.uid:
         state.uid = new_uid(scene)
         state.schema = SCHEMA
@@ -71,6 +72,7 @@ __all__ = [
     "find_scene",
     "is_ticked",
     "migrate",
+    "migrate_all",
     "of",
     "prepare",
     "register",
