@@ -36,6 +36,7 @@ from reangle.runtime.artifact import (
     read_artifact,
 )
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
+from reangle.runtime.folder_format import check_format, keep_format
 from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -66,7 +67,10 @@ def _which(path: Path) -> _Which | None:
 
 
 class Store:
-    """The data folder's blobs and artifacts; safe to use from several processes at once."""
+    """The data folder's blobs and artifacts; safe to use from several processes at once.
+
+    Raises UserError for a folder that a newer Reangle keeps.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -74,8 +78,10 @@ class Store:
         self._artifacts = root / "artifacts"
         self._scratch = root / "tmp"
         self._unfinished = root / "unfinished"
+        check_format(root)
         with disk_errors(root):
             make_private(root)
+            keep_format(root)
             for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
 
