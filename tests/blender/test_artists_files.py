@@ -291,6 +291,20 @@ def test_uninstalling_the_add_on_loses_nothing(
     folders = reangle("scene.places").job_folders()
     assert {folder.parent for folder in folders} == {tmp_path / "project" / "reangle"}
 
+    # Uninstalled while a job runs.
+    reangle("exchange.connection").start()
+    settle(reangle)
+    bpy.ops.reangle.apply_move(move="truck-left", amount=9, name="Later")
+    bpy.ops.reangle.render()
+    job = reangle("state").of(bpy.context.scene).jobs[-1].name
+    main_thread, state = reangle("exchange.main_thread"), reangle("state")
+    main_thread.pump_until(lambda: state.of(bpy.context.scene).jobs[job].state == "running", timeout_s=60)
+    bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle")
+    reangle = install()
+    main_thread, state = reangle("exchange.main_thread"), reangle("state")
+    main_thread.pump_until(lambda: state.of(bpy.context.scene).jobs[job].loaded, timeout_s=60)
+    assert all_there(reangle)
+
 
 def test_files_in_the_extensions_folder_are_rescued(reangle: Reangle) -> None:
     preferences, shot = reangle("preferences"), reangle("state").prepare(bpy.context.scene)
