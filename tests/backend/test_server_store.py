@@ -15,10 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import pytest
 import requests
 
-from tests.backend.clips import numbered, write_movie
+from tests.backend.clips import numbered
 from tests.backend.server_harness import JSON, Backend, serving, wait_for
 
 
@@ -99,25 +100,32 @@ def test_emptied_or_shortened_file_is_asked_for_again(backend: Backend) -> None:
     assert blob(backend, ref).read_bytes() == b"a clip to be cut"
 
 
-def test_flipped_depth_is_never_used_and_can_be_sent_again(tmp_path: Path) -> None:
-    movie = write_movie(tmp_path / "clip.mp4", numbered(4)).read_bytes()
+@pytest.mark.parametrize("flipped", ["depth.npy", "shot_3.exr"])
+def test_flipped_file_is_never_used_and_can_be_sent_again(flipped: str, tmp_path: Path) -> None:
+    """Of both, a program that opens them sees nothing wrong."""
     numbers = io.BytesIO()
     np.save(numbers, np.full((4, 48, 64), 2, np.float32))
-    depth = numbers.getvalue()
+    contents = {"depth.npy": numbers.getvalue()}
+    for index, frame in enumerate(numbered(4), start=1):
+        header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.NO_COMPRESSION}
+        OpenEXR.File(header, {"RGB": frame.astype(np.float16) / 255}).write(str(tmp_path / "frame.exr"))
+        contents[f"shot_{index}.exr"] = (tmp_path / "frame.exr").read_bytes()
     with serving(tmp_path, slow=False) as backend:
-        request = backend.request(clip=movie)
-        ref = backend.upload(depth, "depth.npy")
-        request["geometry"]["files"] = [ref]
-        flip(blob(backend, ref), 1003)
+        request = backend.request()
+        refs = {name: backend.upload(content, name) for name, content in contents.items()}
+        request["geometry"]["files"] = [refs["depth.npy"]]
+        request["clip"] = {"files": [ref for name, ref in refs.items() if name != "depth.npy"], "fps": 24}
+        ref = refs[flipped]
+        flip(blob(backend, ref), -1003)
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
         status = backend.finish(request["id"])
         assert status["state"] == "failed"
-        assert "depth.npy" in status["error"]["message"]
+        assert flipped in status["error"]["message"]
         assert "damaged" in status["error"]["message"]
         assert "Import the clip again" in status["error"]["advice"]
         again = {**request, "id": "ab" * 16}
         assert backend.ask("POST", "/v1/jobs", json=again).json()["missing"] == [ref["sha256"]]
-        backend.upload(depth, "depth.npy")
+        backend.upload(contents[flipped], flipped)
         assert backend.ask("POST", "/v1/jobs", json=again).status_code == 201
         assert backend.finish(again["id"])["state"] == "done"
 
