@@ -38,7 +38,8 @@ def _registered() -> None:
 
 @bpy.app.handlers.persistent
 def _imported(*_: object) -> None:
-    starts.mark_all()
+    for scene in starts.newcomers():
+        starts.mark(scene)
     state.separate_copies()
     watching.resume()
     homes.find_all(clouds.read_all)
@@ -48,6 +49,8 @@ def _imported(*_: object) -> None:
 def _changed(*_: object) -> None:
     state.separate_copies()
     state.migrate_all()
+    if starts.newcomers():  # made local, or appended in a Blender that does not tell
+        _imported()
 
 
 @bpy.app.handlers.persistent

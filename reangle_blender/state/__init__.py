@@ -7,6 +7,7 @@ import bpy
 from bpy.props import PointerProperty
 from bpy.types import Object, Scene
 
+from ..core.errors import UserError
 from . import starts
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
@@ -33,7 +34,13 @@ def of(scene: Scene) -> ReangleScene:
 
 
 def prepare(scene: Scene) -> ReangleScene:
-    """The scene's state, given an identity if it has none yet."""
+    """The scene's state, given an identity if it has none yet. Raises UserError for a scene of a library."""
+    if scene.library is not None:
+        raise UserError(
+            f"The scene {scene.name!r} is linked from {bpy.path.basename(scene.library.filepath)}, and what is made in "
+            "it here would be lost.",
+            advice="Make the scene local, or open that file.",
+        )
     state = of(scene)
     separate_copies()
     migrate(scene)

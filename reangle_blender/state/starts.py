@@ -41,21 +41,38 @@ def saved() -> None:
 def mark(scene: Scene) -> None:
     """All paths of this scene start from the folder of the open file."""
     shot: Any = scene.reangle
-    if shot.starts_from != _now and not shot.is_newer:
+    if _number(scene) != _now and not shot.is_newer:
         shot.starts_from = _now
 
 
 def mark_all() -> None:
+    for scene in _used():
+        mark(scene)
+
+
+def newcomers() -> list[Scene]:
+    """Scenes that have come from other files since the last `mark`: appended, or linked and then made local."""
+    return [scene for scene in _used() if _number(scene) != _now and start_of(scene) is None]
+
+
+def _used() -> list[Scene]:
+    """The scenes in which Reangle is used and may change something."""
+    found: list[Scene] = []
     for scene in scenes():
         shot: Any = scene.reangle
-        if shot.uid or shot.clip.path:
-            mark(scene)
+        if (shot.uid or shot.clip.path) and not shot.is_newer:
+            found.append(scene)
+    return found
+
+
+def _number(scene: Scene) -> int:
+    shot: Any = scene.reangle
+    return shot.starts_from
 
 
 def start_of(scene: Scene) -> Path | None:
     """The folder that the scene's paths start from if it is another than that of the open file."""
-    shot: Any = scene.reangle
-    folder = _folders.get(shot.starts_from)
+    folder = _folders.get(_number(scene))
     return folder if folder != paths.blend_folder() else None
 
 

@@ -218,20 +218,25 @@ def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace
     )
 
 
-@pytest.mark.skipif(bpy.app.version < (4, 3), reason="Blender tells of appended scenes since 4.3")
-def test_an_appended_scene_finds_its_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["appended", "made local"])
+def test_a_scene_of_another_file_finds_its_files(unsaved: SimpleNamespace, how: str, tmp_path: Path) -> None:
     reangle = unsaved.reangle
     save(tmp_path / "project" / "shot.blend")
     settle(reangle)
     before = results_of(unsaved)
     bpy.ops.wm.read_homefile(use_empty=True)
     save(tmp_path / "film" / "cuts" / "cut.blend")
-    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend")) as (source, target):
-        target.scenes = list(source.scenes)
+    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend"), link=how == "made local") as (_, target):
+        target.scenes = ["Scene"]
+    scene = target.scenes[0]
+    if how == "made local" or bpy.app.version < (4, 3):  # Blender tells of appended scenes since 4.3
+        bpy.context.window.scene = scene = scene.make_local() if how == "made local" else scene
+        scene.collection.objects.link(bpy.data.objects.new("Anything", None))
+        bpy.context.view_layer.update()
     settle(reangle)
     assert all_there(reangle)
     assert results_of(unsaved) == before
-    assert reangle("scene.point_cloud").cloud_of(target.scenes[0]) is not None
+    assert reangle("scene.point_cloud").cloud_of(scene) is not None
 
 
 def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:

@@ -120,6 +120,27 @@ def test_an_appended_scene_is_a_scene_of_its_own(reangle: Reangle, tmp_path: Pat
     assert len(bpy.data.scenes) == 4
 
 
+def test_nothing_is_imported_into_a_linked_scene(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
+    bpy.context.scene.name = "Of the library"
+    choose_clip(desk, clip)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "a.blend"), link=True) as (_, target):
+        target.scenes = ["Of the library"]
+    bpy.context.window.scene = target.scenes[0]
+    with pytest.raises(RuntimeError, match=r"linked from a\.blend.*Make the scene local"):
+        bpy.ops.reangle.import_clip()
+    assert not desk.state.of(target.scenes[0]).jobs
+    # Made local, it is a scene like any other.
+    bpy.context.window.scene = scene = target.scenes[0].make_local()
+    scene.collection.objects.link(bpy.data.objects.new("Anything", None))
+    bpy.context.view_layer.update()
+    desk.main_thread.pump_until(lambda: not desk.main_thread.is_busy(), timeout_s=60)
+    assert bpy.ops.reangle.import_clip() == {"FINISHED"}
+    wait_for_jobs(desk)
+    assert desk.state.of(bpy.context.scene).cloud is not None
+
+
 def test_undo_of_an_import_keeps_its_job(desk: SimpleNamespace, clip: Path) -> None:
     bpy.context.preferences.edit.use_global_undo = True
     choose_clip(desk, clip)
