@@ -41,5 +41,6 @@ def _read(folder: Path) -> tuple[int, str]:
     try:
         about = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         return int(about["format"]), str(about.get("version", "of unknown version"))
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+    # Whoever may not read it is told so by what comes next.
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError, KeyError, TypeError, AttributeError):
         return 0, ""
