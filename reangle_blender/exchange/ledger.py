@@ -50,9 +50,9 @@ class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
     clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
-    has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched: the
-    scene's settings after that, None before it. scene_notes: about the scene's settings. stop: set to end its threads.
-    forgotten: its scene is no longer updated.
+    has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
+    the scene's settings after that, None before it. scene_notes: about the scene's settings. stop: set to end its
+    threads. forgotten: its scene is no longer updated.
     """
 
     scene: str

@@ -117,7 +117,8 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         ]
         if self.with_clip and shot.shot_folder:
             frames, size = clip_frames(paths.absolute(shot.shot_folder)), (shot.shot_width, shot.shot_height)
-            clip = Result(transfer.clip_digest(transfer.read_material(shot.shot_request).clip))
+            digest = transfer.clip_digest(transfer.read_material(shot.shot_request).clip) if shot.shot_request else ""
+            clip = Result(digest)
             sequences.insert(0, sequencer.frames_in(frames, clip, shot.shot_fps, shot.first_frame, size))
         edit, notes = sequencer.show(scene, sequences, real_speed=self.timing == "SPEED")
         transform = edit.view_settings.view_transform
@@ -138,10 +139,14 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
         for camera in job.cameras:
             item = state.alive(context.scene, camera.camera)
             if item is None:
-                self.report({"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out.")
+                self.report(
+                    {"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out."
+                )
                 continue
             frames = paths.absolute(camera.folder) / "frames"
             background.show_behind(item, frames, f"{item.name} frames", camera.first_frame)
+        if background.uncover_results(context.scene):
+            self.report({"INFO"}, "The clip's plane is hidden, because it would cover the results.")
 
 
 class REANGLE_OT_results_to_compositor(_ResultOperator):

@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
-from bpy.types import CameraBackgroundImage, Object
+from bpy.types import CameraBackgroundImage, Object, Scene
 
+from .. import state
 from ..state import paths
 from ..state.footage import Footage
 from . import cameras, images, result_marks
@@ -40,6 +41,16 @@ def shows_result(camera: Object) -> bool:
     return lens.show_background_images and any(
         item.show_background_image and item.alpha > 0 and _is_own(item) for item in lens.background_images
     )
+
+
+def uncover_results(scene: Scene) -> bool:
+    """Hide the clip's plane, which lies before the scene and so before the results. Returns whether it was visible."""
+    plane, was_visible = state.alive(scene, state.of(scene).plane), False
+    for layer in scene.view_layers if plane is not None else ():
+        if layer.objects.get(plane.name) == plane and not plane.hide_get(view_layer=layer):
+            plane.hide_set(True, view_layer=layer)
+            was_visible = True
+    return was_visible
 
 
 def show_clip(camera: Object, footage: Footage, start: int, count: int, first_frame: int) -> None:

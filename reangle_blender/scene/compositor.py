@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results as compositing nodes: the frames, the mask of areas that the clip shows, and depth.
 
-They are in a node group of their own. The artist's compositing, if there is one, gets this group as a node that is linked
-to nothing; a scene without compositing gets none. So the scene renders as before.
+They are in a node group of their own. The artist's compositing, if there is one, gets this group as a node that is
+linked to nothing; a scene without compositing gets none. So the scene renders as before.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Layers:
 def show(scene: Scene, every: Sequence[Layers]) -> tuple[NodeTree, bool]:
     """Show these results in the scene's group of results, which is made if there is none.
 
-    Nodes of an earlier version of a result show the new one and keep their links. Returns the group, and whether a node of
-    the scene's compositing shows it. Raises UserError, before anything is changed, if files are missing.
+    Nodes of an earlier version of a result show the new one and keep their links. Returns the group, and whether the
+    scene's compositing has it. Raises UserError, before anything is changed, if files are missing.
     """
     for layers in every:
         for part in PARTS:
@@ -118,7 +118,9 @@ def _show_in_group(group: Any, layers: Layers) -> None:
         if not node.outputs[0].is_linked:
             socket = group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
             output = _output(group)
-            group.links.new(node.outputs[0], next(item for item in output.inputs if item.identifier == socket.identifier))
+            group.links.new(
+                node.outputs[0], next(item for item in output.inputs if item.identifier == socket.identifier)
+            )
         _name(group, node, layers.result.name)
 
 
@@ -176,7 +178,7 @@ def _add_node(tree: Any, group: Any) -> bool:
 
 
 def _show_in_former_nodes(tree: Any, layers: Layers) -> None:
-    """Until 0.1 the nodes were among the artist's, and known by their names: they show the new files, too."""
+    """Nodes of 0.1 were among the artist's, and are known by their names: they show the new files, too."""
     for part in PARTS:
         node = tree.nodes.get(f"Reangle {layers.result.path} {part.title}")
         if node is not None and node.bl_idname == "CompositorNodeImage":

@@ -19,8 +19,8 @@ _GIVEN, _WANTED = "reangle_given_name", "reangle_wanted_name"
 class Result:
     """The result of one camera, whatever its version, or the clip itself.
 
-    clip: digest of the clip's files. camera: None for the clip and for the scene's camera with its markers.
-    path: name of the camera's path; "" for the clip.
+    clip: digest of the clip's files, "" for a job of an older version. camera: None for the clip and for the scene's
+    camera with its markers. path: name of the camera's path; "" for the clip.
     """
 
     clip: str
@@ -46,7 +46,8 @@ def mark(item: Any, result: Result, part: str) -> None:
 
 def shows(item: Any, result: Result, part: str) -> bool:
     """Whether it was marked so. A camera is known by itself, also under another name."""
-    if item.get(_PART) != part or item.get(_CLIP) != result.clip:
+    clips = {item.get(_CLIP), result.clip} - {""}  # jobs of older versions have none
+    if item.get(_PART) != part or len(clips) > 1:
         return False
     camera = item.get(_CAMERA)
     if camera is not None or result.camera is not None:

@@ -71,8 +71,8 @@ class Frames:
             )
         if 2 * self.fps < rate:
             return (
-                f"{self.result.name}: the clip runs at {self.fps:g} frames per second, too slow to repeat its frames at "
-                f"the scene's {rate:g}; each is shown for one frame of the scene."
+                f"{self.result.name}: the clip runs at {self.fps:g} frames per second, too slow to repeat its frames "
+                f"at the scene's {rate:g}; each is shown for one frame of the scene."
             )
         return ""
 

@@ -231,7 +231,9 @@ def test_an_appended_scene_finds_its_files(unsaved: SimpleNamespace, tmp_path: P
     settle(reangle)
     assert all_there(reangle)
     assert results_of(unsaved) == before
-    assert reangle("scene.point_cloud").cloud_of(target.scenes[0]) is not None
+    scene = next(scene for scene in target.scenes if scene.reangle.shot)
+    assert reangle("scene.point_cloud").cloud_of(scene) is not None
+    assert scene.reangle.edit in target.scenes
 
 
 def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:

@@ -62,6 +62,8 @@ def test_f12_keeps_its_meaning(rendered: SimpleNamespace, tmp_path: Path, has: s
     assert (edit.render.fps, edit.frame_start, edit.frame_end) == (tiny.FPS, 1, tiny.FRAMES)
     edit.render.image_settings.file_format = "PNG"
     shown = render(edit, tmp_path / "edit.png")
-    result = bpy.data.images.load(str(Path(rendered.state.of(scene).jobs[-1].cameras["In"].folder) / "frames/000001.png"))
+    result = bpy.data.images.load(
+        str(Path(rendered.state.of(scene).jobs[-1].cameras["In"].folder) / "frames/000001.png")
+    )
     np.testing.assert_allclose(shown[..., :3].ravel(), np.array(result.pixels).reshape(-1, 4)[:, :3].ravel(), atol=0.01)
     assert np.abs(shown - before).max() > 0.1

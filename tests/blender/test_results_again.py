@@ -183,7 +183,9 @@ def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
     assert blur.inputs[0].links[0].from_socket.name == "In Visibility"
     images = {node.image for node in group.nodes if node.bl_idname == "CompositorNodeImage"}
     shown = {Path(bpy.path.abspath(image.filepath)).parent for image in images}
-    assert shown == {Path(camera.folder) / part for camera in newer.cameras for part in ("frames", "visibility", "depth")}
+    assert shown == {
+        Path(camera.folder) / part for camera in newer.cameras for part in ("frames", "visibility", "depth")
+    }
 
 
 def own_compositing(scene: Scene) -> Any:
@@ -202,3 +204,31 @@ def own_compositing(scene: Scene) -> Any:
     tree.links.new(layers.outputs["Image"], exposure.inputs["Image"])
     tree.links.new(exposure.outputs["Image"], output.inputs[0])
     return tree
+
+
+def test_a_newer_background_takes_the_place_of_the_older(rendered: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    lens = scene.objects["Left"].data
+    lens.background_images.new().show_background_image = True  # the artist's own
+    lens.show_background_images = False
+    bpy.ops.reangle.results_to_backgrounds()
+    lens.background_images[1].source, lens.background_images[1].alpha = "MOVIE_CLIP", 0.0
+    newer = render_again(rendered)
+    bpy.ops.reangle.results_to_backgrounds()
+    assert lens.show_background_images
+    own, item = lens.background_images
+    assert (own.show_background_image, item.show_background_image) == (False, True)
+    assert (item.source, item.alpha, item.image_user.frame_offset) == ("IMAGE", 1.0, 0)
+    shown = Path(bpy.path.abspath(item.image.filepath))
+    assert shown == Path(newer.cameras["Left"].folder) / "frames" / "000001.png"
+    # Neither the clip's plane nor the cloud covers it.
+    assert rendered.state.of(scene).plane.hide_get()
+    drawing, shot = rendered.reangle("scene.cloud_drawing"), rendered.state.of(scene)
+    space, view = SimpleNamespace(use_local_camera=False), SimpleNamespace(view_perspective="CAMERA")
+    for camera, hidden in ((scene.objects["Left"], True), (shot.source, False), (None, False)):
+        scene.camera = camera
+        assert drawing._shows_result(scene, view, space) == hidden
+    scene.camera = scene.objects["Left"]
+    assert not drawing._shows_result(scene, SimpleNamespace(view_perspective="PERSP"), space)
+    lens.show_background_images = False
+    assert not drawing._shows_result(scene, view, space)
