@@ -12,6 +12,9 @@ VIDEO_VIEW_TRANSFORM = "Standard"
 # Since 4.5 a path property must declare that it takes paths that start with //.
 PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
+# Where an artist chooses which scene the sequencer shows.
+SEQUENCER_CHOICE = "in the sequencer's header" if bpy.app.version >= (5, 0, 0) else "at the top of the window"
+
 # Since 4.3; before, an appended scene's files are looked for when the file is next opened.
 IMPORT_HANDLERS: Any = getattr(bpy.app.handlers, "blend_import_post", None)
 

@@ -126,7 +126,8 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
         for note in notes:
             self.report({"INFO"}, note)
-        where = "the sequencer shows it" if compat.show_in_sequencer(context, edit) else "choose it to see them"
+        is_shown = compat.show_in_sequencer(context, edit)
+        where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
         self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
 
 

@@ -30,9 +30,9 @@ def is_fitted(edit: Scene) -> bool:
 
 
 def rate_source(scene: Scene) -> Scene:
-    """The scene whose frame rate the strips get: the edit if the artist has set it up, else the scene itself."""
+    """The scene whose frame rate the strips get: the edit once it has strips, until then the scene itself."""
     edit = find(scene)
-    return scene if edit is None or is_fitted(edit) else edit
+    return edit if edit is not None and compat.strips_of(edit) else scene
 
 
 def prepare(scene: Scene) -> Scene:
@@ -48,14 +48,17 @@ def prepare(scene: Scene) -> Scene:
 
 
 def fit(edit: Scene, scene: Scene, size: tuple[int, int]) -> None:
-    """Let the edit have the scene's rate and pixel aspect and the results' size, unless the artist has changed it.
+    """Let the edit have the results' size and the scene's pixel aspect and, before it has strips, the scene's rate.
 
+    Nothing changes once the artist has changed the settings or has strips of their own, which lie by them.
     size: width and height of the results.
     """
-    if not is_fitted(edit):
+    strips = compat.every_strip(edit)
+    if not is_fitted(edit) or any(strip.type != "META" and not result_marks.part_of(strip) for strip in strips):
         return
     mine, theirs = edit.render, scene.render
-    mine.fps, mine.fps_base = theirs.fps, theirs.fps_base
+    if not strips:
+        mine.fps, mine.fps_base = theirs.fps, theirs.fps_base
     mine.resolution_x, mine.resolution_y, mine.resolution_percentage = *size, 100
     mine.pixel_aspect_x, mine.pixel_aspect_y = theirs.pixel_aspect_x, theirs.pixel_aspect_y
     edit[_FITTED] = _settings(edit)

@@ -26,8 +26,8 @@ CLIP_CHANNEL = 1
 """Kept for the clip, which lies below the results."""
 
 _PART = "frames"
-_START, _LENGTH, _SCALE = "reangle_start", "reangle_length", "reangle_scale"
-"""Custom properties of a strip: where the add-on put it, how long and how large."""
+_START, _LENGTH, _WIDTH, _FRAME = "reangle_start", "reangle_length", "reangle_width", "reangle_frame_width"
+"""Custom properties of a strip: where the add-on put it and how long, and the widths of its images and of the edit."""
 
 
 def scene_rate(scene: Scene) -> float:
@@ -102,10 +102,14 @@ def show(scene: Scene, sequences: Sequence[Frames], *, real_speed: bool = True) 
 
     edit = edit_scene.prepare(scene)
     edit_scene.fit(edit, scene, max((item.size for item in sequences), key=lambda size: size[0] * size[1]))
+    for strip in present:
+        if strip.type == "IMAGE" and result_marks.part_of(strip) and edit_scene.is_fitted(edit):
+            _scale(strip, edit.render.resolution_x / strip[_FRAME])
+            strip[_FRAME] = edit.render.resolution_x
     for item, files, strips in zip(sequences, shown, known, strict=True):
         if strips:
             for strip in strips:
-                _update(edit, strip, item, files)
+                _update(strip, item, files)
         else:
             _add(edit, item, files, next(channels))
     edit_scene.fit_range(edit)
@@ -163,11 +167,12 @@ def _add(edit: Scene, item: Frames, files: list[str], channel: int) -> None:
     strip.frame_final_duration = len(files)
     result_marks.mark(strip, item.result, _PART)
     result_marks.give_name(strip, item.result.name)
-    strip[_START], strip[_LENGTH], strip[_SCALE] = item.first_frame, len(files), strip.transform.scale_x
+    strip[_START], strip[_LENGTH] = item.first_frame, len(files)
+    strip[_WIDTH], strip[_FRAME] = item.size[0], edit.render.resolution_x
 
 
-def _update(edit: Scene, strip: Any, item: Frames, files: list[str]) -> None:
-    """Let a strip show other files. Where and how long it is, and its size, change only if the artist left them."""
+def _update(strip: Any, item: Frames, files: list[str]) -> None:
+    """Let a strip show other files, at the same size. Where and how long it is changes only if the artist left that."""
     if strip.frame_start == strip[_START]:
         strip.frame_start = item.first_frame
     is_whole = strip.frame_final_duration == strip[_LENGTH] and not (strip.frame_offset_start or strip.frame_offset_end)
@@ -184,11 +189,13 @@ def _update(edit: Scene, strip: Any, item: Frames, files: list[str]) -> None:
         else:
             strip.frame_final_start = first
             strip.frame_final_duration = length
-    transform = strip.transform
-    if transform.scale_x == transform.scale_y == strip[_SCALE]:
-        width, height = item.size
-        scale = min(edit.render.resolution_x / width, edit.render.resolution_y / height)
-        transform.scale_x = transform.scale_y = scale
+    _scale(strip, strip[_WIDTH] / item.size[0])
     result_marks.mark(strip, item.result, _PART)
     result_marks.give_name(strip, item.result.name)
-    strip[_START], strip[_LENGTH], strip[_SCALE] = item.first_frame, len(files), transform.scale_x
+    strip[_START], strip[_LENGTH], strip[_WIDTH] = item.first_frame, len(files), item.size[0]
+
+
+def _scale(strip: Any, factor: float) -> None:
+    """Blender scales a strip by its images' pixels, so one that shows larger images must be scaled down."""
+    strip.transform.scale_x *= factor
+    strip.transform.scale_y *= factor

@@ -41,21 +41,27 @@ def assert_shows(desk: SimpleNamespace, job: Any, scene: Scene | None = None, **
 
 def test_a_newer_result_takes_the_place_of_the_older(rendered: SimpleNamespace, tmp_path: Path) -> None:
     scene = bpy.context.scene
+    scene.render.fps = 2 * int(tiny.FPS)
     bpy.ops.reangle.results_to_sequencer()
     edit = rendered.state.of(scene).edit
     strips = strips_of(rendered)
     # The artist moves and trims one strip, and puts the other into a meta strip.
     strips["Left"].channel, strips["Left"].frame_start = 7, 40
-    strips["Left"].frame_final_duration = 3
+    strips["Left"].frame_final_duration, strips["Left"].transform.scale_x = 3, 2
     meta = rendered.reangle("compat").strips(edit).new_meta("Meta", channel=9, frame_start=1)
     strips["In"].move_to_meta(meta)
+    scene.render.resolution_percentage = 50
     newer = render_again(rendered)
     for _ in range(2):
-        assert bpy.ops.reangle.results_to_sequencer() == {"FINISHED"}
+        assert bpy.ops.reangle.results_to_sequencer(timing="FRAMES") == {"FINISHED"}
         assert_shows(rendered, newer, Left="Left", In="In")
     left = strips_of(rendered)["Left"]
     assert (left.channel, left.frame_final_start, left.frame_final_duration) == (7, 40, 3)
-    assert strips_of(rendered)["In"].parent_meta() == meta
+    assert (left.transform.scale_x, left.transform.scale_y) == (2, 1)
+    assert edit.render.resolution_x == tiny.WIDTH // 2
+    other = strips_of(rendered)["In"]
+    assert (other.parent_meta(), other.frame_final_duration) == (meta, tiny.FRAMES)
+    assert other.transform.scale_x == 1
 
     # Blender's file keeps which strip is whose.
     name = newer.name
@@ -180,6 +186,11 @@ def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
     newer = render_again(rendered)
     bpy.ops.reangle.results_to_compositor()
     assert (len(tree.nodes), len(group.nodes), len(group.interface.items_tree)) == counts
+    if hasattr(scene, "compositing_node_group"):  # the artist may choose the group itself
+        scene.compositing_node_group = group
+        bpy.ops.reangle.results_to_compositor()
+        scene.compositing_node_group = tree
+        assert (len(tree.nodes), len(group.nodes), len(group.interface.items_tree)) == counts
     assert blur.inputs[0].links[0].from_socket.name == "In Visibility"
     images = {node.image for node in group.nodes if node.bl_idname == "CompositorNodeImage"}
     shown = {Path(bpy.path.abspath(image.filepath)).parent for image in images}
@@ -232,3 +243,31 @@ def test_a_newer_background_takes_the_place_of_the_older(rendered: SimpleNamespa
     assert not drawing._shows_result(scene, SimpleNamespace(view_perspective="PERSP"), space)
     lens.show_background_images = False
     assert not drawing._shows_result(scene, view, space)
+
+
+def test_undo_and_libraries(rendered: SimpleNamespace, tmp_path: Path) -> None:
+    path = str(tmp_path / "shot.blend")
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.reangle.results_to_sequencer()
+    bpy.ops.reangle.results_to_compositor()
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    assert rendered.state.of(scene).edit is None
+    assert [item.name for item in bpy.data.scenes] == ["Scene"]
+    bpy.ops.ed.redo()
+    scene = bpy.context.scene
+    bpy.ops.reangle.results_to_sequencer()
+    assert_shows(rendered, rendered.state.of(scene).jobs[-1], Left="Left", In="In")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+
+    # A scene of a library, and its edit, are left alone.
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(path, link=True) as (source, target):
+        target.scenes = list(source.scenes)
+    linked = next(scene for scene in target.scenes if rendered.state.of(scene).edit is not None)
+    with bpy.context.temp_override(scene=linked):
+        assert not bpy.ops.reangle.results_to_sequencer.poll()
+        assert not bpy.ops.reangle.results_to_compositor.poll()
+    assert rendered.reangle("scene.edit_scene").find(linked) is None
