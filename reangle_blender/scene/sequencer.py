@@ -179,16 +179,19 @@ def _update(strip: Any, item: Frames, files: list[str]) -> None:
     first, length = strip.frame_final_start, strip.frame_final_duration
     strip.directory = paths.stored(item.folder) + "/"
     if [element.filename for element in strip.elements] != files:
+        content, channel = strip.frame_start, strip.channel
+        strip.frame_offset_start = strip.frame_offset_end = 0  # Blender moves a strip whose trim is longer than it
         before = len(strip.elements)
         for file in files:
             strip.elements.append(file)
         for _ in range(before):
             strip.elements.pop(0)
+        strip.frame_start = content
         if is_whole:
             strip.frame_final_duration = len(files)
         else:
-            strip.frame_final_start = first
-            strip.frame_final_duration = length
+            strip.frame_final_start, strip.frame_final_end = first, first + length
+            strip.channel = channel  # untrimmed, it made room for its neighbours
     _scale(strip, strip[_WIDTH] / item.size[0])
     result_marks.mark(strip, item.result, _PART)
     result_marks.give_name(strip, item.result.name)

@@ -85,6 +85,24 @@ def test_a_newer_result_takes_the_place_of_the_older(rendered: SimpleNamespace, 
     assert_shows(rendered, newer, Left="Left", In="In")
 
 
+def test_a_cut_strip_stays_cut(rendered: SimpleNamespace) -> None:
+    scene = bpy.context.scene
+    scene.render.fps = 2 * int(tiny.FPS)
+    bpy.ops.reangle.results_to_sequencer()
+    strips_of(rendered)["In"].split(frame=4, split_method="SOFT")
+
+    def halves() -> list[tuple[int, int, int, int]]:
+        strips = (strip for name, strip in strips_of(rendered).items() if name.startswith("In"))
+        places = (
+            (strip.frame_final_start, strip.frame_final_end, strip.channel, len(strip.elements)) for strip in strips
+        )
+        return sorted(places)
+
+    assert halves() == [(1, 4, 3, 2 * tiny.FRAMES), (4, 1 + 2 * tiny.FRAMES, 3, 2 * tiny.FRAMES)]
+    assert bpy.ops.reangle.results_to_sequencer(timing="FRAMES") == {"FINISHED"}
+    assert halves() == [(1, 4, 3, tiny.FRAMES), (4, 1 + 2 * tiny.FRAMES, 3, tiny.FRAMES)]
+
+
 def test_a_renamed_camera_renames_what_is_named_after_it(rendered: SimpleNamespace) -> None:
     scene = bpy.context.scene
     bpy.ops.reangle.results_to_sequencer()
