@@ -63,7 +63,7 @@ def show(scene: Scene, every: Sequence[Layers]) -> tuple[NodeTree, bool]:
             images.sequence_files(layers.folder / part.folder, part.suffix)
     tree = compat.compositor_tree(scene)
     tree = tree if tree is not None and tree.library is None else None
-    group = _group(scene, tree)
+    group = _group(scene, tree, every)
     for layers in every:
         _show_in_group(group, layers)
         if tree is not None and tree != group:
@@ -79,21 +79,29 @@ def follow_names(group: Any) -> None:
             _name(group, node, camera.name)
 
 
-def _group(scene: Scene, tree: Any) -> Any:
+def _group(scene: Scene, tree: Any, every: Sequence[Layers]) -> Any:
     """The scene's group of results. A copied scene has its original's in its compositing, and gets a copy of that."""
     saved = state.of(scene)
     group = saved.result_nodes
     if group is None or group.library is not None:
-        other = next((node for node in _group_nodes(tree) if node.node_tree.get(_OWNER)), None) if tree else None
-        # Since 5.0 scenes may share their compositing; then the original still needs its own group there.
-        if other is not None and tree.is_embedded_data:
+        other = _other_node(scene, tree) if tree is not None else None
+        if other is not None:
             group = other.node_tree = other.node_tree.copy()
+            result_marks.take_over(group, group.nodes, [layers.result for layers in every])
         else:
             group = bpy.data.node_groups.new(f"{scene.name} Results", "CompositorNodeTree")
             group[_OWNER] = True
         saved.result_nodes = group
     result_marks.give_name(group, f"{scene.name} Results")
     return group
+
+
+def _other_node(scene: Scene, tree: Any) -> Any:
+    """The node with the results of the scene that this is a copy of; None in compositing that both use."""
+    if any(compat.compositor_tree(item) == tree for item in state.scenes() if item != scene):
+        return None
+    nodes = (node for node in tree.nodes if node.bl_idname == GROUP_NODE and node.node_tree is not None)
+    return next((node for node in nodes if node.node_tree.get(_OWNER)), None)
 
 
 def _show_in_group(group: Any, layers: Layers) -> None:

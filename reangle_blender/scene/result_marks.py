@@ -6,6 +6,7 @@ A name that the add-on gave follows the camera's; one that the artist gave stays
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,15 @@ def shows(item: Any, result: Result, part: str) -> bool:
     if camera is not None or result.camera is not None:
         return camera == result.camera
     return item.get(_PATH) == result.path
+
+
+def take_over(copy: Any, items: Iterable[Any], results: Sequence[Result]) -> None:
+    """Let the items of a copied data-block, and its name, belong to a copied scene, which has cameras of its own."""
+    copy[_GIVEN] = copy.name
+    for item in items:
+        for result in results:
+            if _PART in item and (item[_CLIP], item[_PATH]) == (result.clip, result.path):
+                mark(item, result, item[_PART])
 
 
 def camera_of(item: Any) -> Object | None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 from bpy.types import Scene
+from conftest import wait_for_jobs
 from test_results_again import own_compositing
 
 
@@ -18,6 +19,11 @@ def render(scene: Scene, file: Path) -> np.ndarray:
     """What F12 writes, H x W x 4."""
     scene.render.filepath = str(file)
     assert bpy.ops.render.render(write_still=True, scene=scene.name) == {"FINISHED"}
+    return read(file)
+
+
+def read(file: Path) -> np.ndarray:
+    """H x W x 4."""
     image = bpy.data.images.load(str(file))
     width, height = image.size
     pixels = np.array(image.pixels).reshape(height, width, 4)
@@ -62,8 +68,19 @@ def test_f12_keeps_its_meaning(rendered: SimpleNamespace, tmp_path: Path, has: s
     assert (edit.render.fps, edit.frame_start, edit.frame_end) == (tiny.FPS, 1, tiny.FRAMES)
     edit.render.image_settings.file_format = "PNG"
     shown = render(edit, tmp_path / "edit.png")
-    result = bpy.data.images.load(
-        str(Path(rendered.state.of(scene).jobs[-1].cameras["In"].folder) / "frames/000001.png")
-    )
-    np.testing.assert_allclose(shown[..., :3].ravel(), np.array(result.pixels).reshape(-1, 4)[:, :3].ravel(), atol=0.01)
+    np.testing.assert_allclose(shown, first_frame_of_result(rendered), atol=0.01)
     assert np.abs(shown - before).max() > 0.1
+    if has == "neither":
+        scene.objects["In"].data.lens *= 1.5
+        bpy.ops.reangle.render()
+        wait_for_jobs(rendered)
+        bpy.ops.reangle.results_to_sequencer()
+        newer = render(edit, tmp_path / "newer.png")
+        np.testing.assert_allclose(newer, first_frame_of_result(rendered), atol=0.01)
+        assert np.abs(newer - shown).max() > 0.1
+
+
+def first_frame_of_result(desk: SimpleNamespace) -> np.ndarray:
+    """What the newest job made of the first frame for the camera on top."""
+    camera = desk.state.of(bpy.context.scene).jobs[-1].cameras["In"]
+    return read(Path(camera.folder) / "frames" / "000001.png")

@@ -216,6 +216,20 @@ def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
         Path(camera.folder) / part for camera in newer.cameras for part in ("frames", "visibility", "depth")
     }
 
+    # A copied scene's node shows that scene's own group. Since 5.0 both may have the same compositing.
+    bpy.ops.scene.new(type="FULL_COPY")
+    second = bpy.context.scene
+    bpy.ops.reangle.results_to_compositor(job=rendered.state.of(second).jobs[-1].name)
+    own = rendered.state.of(second).result_nodes
+    assert own != group
+    assert (len(own.nodes), len(own.interface.items_tree), own.name) == (*counts[1:], "Scene.001 Results")
+    copy = rendered.reangle("compat").compositor_tree(second)
+    for place, expected in (
+        (tree, {group, own} if copy == tree else {group}),
+        (copy, {group, own} if copy == tree else {own}),
+    ):
+        assert {node.node_tree for node in place.nodes if node.bl_idname == "CompositorNodeGroup"} == expected
+
 
 def own_compositing(scene: Scene) -> Any:
     """Compositing of the artist's own: the render, half as bright."""
