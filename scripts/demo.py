@@ -289,7 +289,7 @@ class Demo:
         self.press("results_to_backgrounds", job=job)
         self.press("results_to_compositor", job=job)
         self.save()
-        self.steps.done("results", "put the results on the sequencer, behind the cameras and into the compositor")
+        self.steps.done("results", "put the results into an edit scene, behind the cameras and into a node group")
 
     def report(self) -> None:
         """Compare the frames with true renders, which needs the backend's packages, and write report.json."""

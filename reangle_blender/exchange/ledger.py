@@ -49,10 +49,10 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    blend: the file of that scene, "" while it is unsaved; another version of the file has the same scene, and its own
-    jobs. folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that,
-    None before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no
-    longer updated.
+    clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
+    has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
+    the scene's settings after that, None before it. scene_notes: about the scene's settings. stop: set to end its
+    threads. forgotten: its scene is no longer updated.
     """
 
     scene: str
@@ -61,6 +61,7 @@ class Entry:
     title: str
     folder: Path
     request: str = ""
+    clip: str = ""
     match: bool = True
     matched: tuple[object, ...] | None = None
     cameras: list[SentCamera] = field(default_factory=list)
@@ -97,6 +98,7 @@ _COPIED = (
     "kind",
     "title",
     "request",
+    "clip",
     "state",
     "stage",
     "progress",

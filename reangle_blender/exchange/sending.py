@@ -141,6 +141,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     shot_job = shot.jobs.get(shot.shot)
     number = 1 + sum(job.kind == "RENDER" for job in shot.jobs)
     entry = _new_entry(scene, "RENDER", f"{shot_job.title if shot_job else 'Render'} {number}")
+    entry.clip = transfer.clip_digest(material.clip)
     entry.cameras = ledger.sent_cameras(paths, cameras, shot.first_frame)
     request = JobRequest(
         id=entry.id,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
-from bpy.types import Context, Object, PropertyGroup
+from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
 from .. import choices
 from ..core.contract import moves
@@ -93,6 +93,8 @@ class ReangleScene(PropertyGroup):
     cloud: PointerProperty(type=Object)
     source: PointerProperty(type=Object)
     plane: PointerProperty(type=Object)
+    edit: PointerProperty(type=Scene, description="The scene with the strips of the results")
+    result_nodes: PointerProperty(type=NodeTree, description="The node group with the results")
     is_borrowed: BoolProperty(description="Origin, cloud and camera belong to the scene that this is a copy of")
     shot_title: StringProperty(description="Title of the clip, after which its objects are named")
     library_cameras: CollectionProperty(type=ReangleTick)
