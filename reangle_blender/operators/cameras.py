@@ -12,6 +12,7 @@ from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
+from ._amounts import amount_of, property_of, with_amounts
 from ._report import NEWER, reports_errors
 
 
@@ -57,7 +58,7 @@ class REANGLE_OT_add_camera(Operator):
     bl_description = "Add a camera with the pose and lens of the clip's camera"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", default="View")
+    name: StringProperty(name="Name", default="View", options={"SKIP_SAVE"})
     follow: BoolProperty(
         name="Follow Clip Camera", description="Copy its motion; otherwise stay at its pose of this frame"
     )
@@ -77,6 +78,7 @@ class REANGLE_OT_add_camera(Operator):
         return {"FINISHED"}
 
 
+@with_amounts
 class REANGLE_OT_apply_move(Operator):
     bl_idname = "reangle.apply_move"
     bl_label = "Move Camera"
@@ -85,14 +87,18 @@ class REANGLE_OT_apply_move(Operator):
 
     move: EnumProperty(name="Move", items=choices.items("move"))
     amount: FloatProperty(
-        name="Amount", description="Degrees, or percent of the distance to the focus", default=10, min=0, max=400
+        name="Amount",
+        description="Degrees, or percent of the distance to the focus; by default that of the move",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
     easing: EnumProperty(name="Easing", items=choices.items("easing"), default=choices.DEFAULTS["easing"])
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     seed: IntProperty(name="Seed", description="Selects one of many shakes, for Handheld", min=0)
     new: BoolProperty(name="New Camera", description="Add a camera; else move the active one", default=True)
     follow: BoolProperty(name="Follow Clip Camera", description="Add the move to its motion", default=True)
-    name: StringProperty(name="Name", description="Name of the new camera; empty uses the name of the move")
+    name: StringProperty(
+        name="Name", description="Name of the new camera; empty uses the name of the move", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -107,11 +113,12 @@ class REANGLE_OT_apply_move(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
-        move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
+        amount = amount_of(self)
+        move = Move(self.move, amount, easing=self.easing, held=self.hold, seed=self.seed)
         if self.new:
             base = moves.source_path(scene, follow=self.follow)
             label = choices.label_of("move", self.move)
-            camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
+            camera = _new_camera(scene, self.name or f"{label} {amount:g}", base)
         else:
             camera = self._active(context)
             base = cameras.export_paths(scene, [camera])[0]
@@ -121,6 +128,16 @@ class REANGLE_OT_apply_move(Operator):
             {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
         )
         return {"FINISHED"}
+
+    def draw(self, _context: Context) -> None:
+        """The redo panel: what counts for the chosen move."""
+        column = self.layout.column()
+        column.use_property_split = True
+        column.prop(self, "move")
+        column.prop(self, property_of(self.move))
+        column.prop(self, "seed" if self.move == "handheld" else "easing")
+        for name in ("hold", "follow", "name") if self.new else ("hold",):
+            column.prop(self, name)
 
     def _active(self, context: Context) -> Object:
         camera = context.active_object
