@@ -8,7 +8,7 @@ from collections.abc import Callable
 import bpy
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
+from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
 from .scene import cloud_drawing, point_cloud
 from .state import identity, ticks
 
@@ -20,6 +20,7 @@ def _opened(*_: object) -> None:
     global _is_restored
     _is_restored = True
     ledger.opened += 1
+    ledger.removed.clear()  # the file says what its lists hold
     identity.forget()
     state.separate_copies()
     ticks.show()
@@ -49,6 +50,7 @@ def _changed(*_: object) -> None:
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
     identity.restore()
+    removing.take_out_again()
     homes.undone()
     ledger.write_all()
 

@@ -7,26 +7,13 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
-from .. import choices, state
+from .. import choices, readiness, state
 from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
 from ._amounts import amount_of, property_of, with_amounts
-from ._report import NEWER, reports_errors
-
-
-def _has_shot(cls: type[Operator], context: Context) -> bool:
-    shot = state.of(context.scene)
-    if shot.is_newer:
-        cls.poll_message_set(NEWER)
-    elif not shot.shot_frames:
-        cls.poll_message_set("Import a clip first")
-    elif state.alive(context.scene, shot.origin) is None:
-        cls.poll_message_set("The empty that holds the import was deleted: undo that, or import the clip again")
-    else:
-        return True
-    return False
+from ._report import is_ready, reports_errors
 
 
 def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
@@ -65,7 +52,7 @@ class REANGLE_OT_add_camera(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return _has_shot(cls, context)
+        return is_ready(cls, readiness.check_new_cameras, context.scene)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
@@ -102,7 +89,7 @@ class REANGLE_OT_apply_move(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return _has_shot(cls, context)
+        return is_ready(cls, readiness.check_new_cameras, context.scene)
 
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
@@ -153,17 +140,22 @@ class REANGLE_OT_look_through(Operator):
     bl_idname = "reangle.look_through"
     bl_label = "Look Through"
     bl_description = "Make this the scene's camera and look through it"
+    bl_options = {"UNDO"}
 
     camera: StringProperty(description="Its name, if the button names no object", options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(self.camera)
-        if camera is None:
-            raise UserError("This camera is no longer in the scene.")
+        if camera is None or camera.type != "CAMERA":
+            about = f"There is no camera {self.camera!r} in this scene." if self.camera else "No camera is named."
+            raise UserError(about, advice="Name a camera of this scene.")
         context.scene.camera = camera
-        if context.space_data is not None and context.space_data.type == "VIEW_3D":
-            context.space_data.region_3d.view_perspective = "CAMERA"
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D":
+            if space.use_local_camera:
+                space.camera = camera
+            space.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 
 
@@ -173,10 +165,11 @@ class REANGLE_OT_tick_camera(Operator):
     bl_description = "Render the clip from this camera of a library"
     bl_options = {"UNDO", "INTERNAL"}
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         camera = getattr(context, "reangle_camera", None)
         if camera is None:
-            return {"CANCELLED"}
+            raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
         camera.reangle.render = not state.is_ticked(context.scene, camera)
         return {"FINISHED"}
 

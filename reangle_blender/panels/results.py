@@ -27,6 +27,8 @@ class REANGLE_UL_jobs(UIList):
         row = layout.row()
         row.label(text=item.title, icon=_job.STATE_ICONS.get(item.state, "NONE"))
         row.label(text=_job.headline(item))
+        if item.is_final:
+            _job.draw_remove(row, item)
 
     def filter_items(
         self, _context: Context | None, data: state.ReangleScene, _property: str

@@ -15,7 +15,7 @@ def called(**changed: Any) -> dict[str, Any]:
     assert bpy.ops.reangle.apply_move("EXEC_DEFAULT", True, **changed) == {"FINISHED"}
     last = bpy.context.window_manager.operators[-1]
     assert last.bl_idname == "REANGLE_OT_apply_move"
-    names = (name for name in last.properties.bl_rna.properties.keys() if name != "rna_type")
+    names = (item.identifier for item in last.properties.bl_rna.properties if item.identifier != "rna_type")
     return {name: getattr(last.properties, name) for name in names if last.properties.is_property_set(name)}
 
 
@@ -29,7 +29,7 @@ def redo(shot: SimpleNamespace) -> Any:
         bpy.ops.ed.undo()
         return called(**{**kept, **changed})
 
-    yield redo
+    return redo
 
 
 def new_cameras() -> list[str]:
