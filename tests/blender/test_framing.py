@@ -82,6 +82,26 @@ def test_a_script_frames_all_views_that_are_free(desk: SimpleNamespace, clip: Pa
     assert_framed(desk, second)
 
 
+def test_each_part_of_a_quad_view_is_framed(desk: SimpleNamespace, clip: Path) -> None:
+    area, _ = views()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(area=area, region=region):
+        bpy.ops.screen.region_quadview()
+    parts = list(area.spaces.active.region_quadviews)
+    assert len(parts) == 4
+    parts[-1].view_perspective = "CAMERA"
+    through = tuple(parts[-1].view_location)
+    choose_clip(desk, clip)
+    with bpy.context.temp_override(area=area):
+        bpy.ops.reangle.import_clip()
+    wait_for_jobs(desk)
+    cloud = desk.state.of(bpy.context.scene).cloud
+    middle = np.mean([cloud.matrix_world @ vertex.co for vertex in cloud.data.vertices], axis=0)
+    for part in parts[:-1]:
+        assert np.linalg.norm(np.array(part.view_location) - middle) < 10
+    assert tuple(parts[-1].view_location) == through
+
+
 def leave_camera(area: bpy.types.Area) -> None:
     area.spaces.active.region_3d.view_perspective = "CAMERA"
 
