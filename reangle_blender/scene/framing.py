@@ -120,7 +120,7 @@ def _free_part(area: Area, region: Region) -> tuple[np.ndarray, np.ndarray]:
     left, bottom, right, top = 0, 0, region.width, region.height
     for panel in area.regions:
         x, y = panel.x - region.x, panel.y - region.y
-        is_over = 0 < x + panel.width and x < region.width and 0 < y + panel.height and y < region.height
+        is_over = -panel.width < x < region.width and -panel.height < y < region.height
         if not is_over or min(panel.width, panel.height) <= 1:
             continue
         if panel.type == "UI" and x > region.width / 2:
