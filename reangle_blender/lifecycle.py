@@ -10,7 +10,7 @@ import bpy
 from . import compat, state
 from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
 from .scene import cloud_drawing, point_cloud
-from .state import identity, ticks
+from .state import identity, starts, ticks
 
 _is_restored = False
 
@@ -22,6 +22,7 @@ def _opened(*_: object) -> None:
     ledger.opened += 1
     ledger.removed.clear()  # the file says what its lists hold
     identity.forget()
+    starts.opened()
     state.separate_copies()
     ticks.show()
     point_cloud.forget_all()
@@ -38,18 +39,25 @@ def _registered() -> None:
 
 @bpy.app.handlers.persistent
 def _imported(*_: object) -> None:
+    for scene in starts.newcomers():
+        starts.mark(scene)
     state.separate_copies()
+    watching.resume()
     homes.find_all(clouds.read_all)
 
 
 @bpy.app.handlers.persistent
 def _changed(*_: object) -> None:
     state.separate_copies()
+    state.migrate_all()
+    if starts.newcomers():  # made local, or appended in a Blender that does not tell
+        _imported()
 
 
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
     identity.restore()
+    state.migrate_all()
     removing.take_out_again()
     homes.undone()
     ledger.write_all()

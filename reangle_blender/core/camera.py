@@ -163,17 +163,18 @@ def pixel_aspect_for(K: np.ndarray) -> tuple[float, float]:
 
 
 def _rotation(matrix: np.ndarray, who: str) -> tuple[np.ndarray, np.ndarray]:
-    """Split the upper 3 x 3 into a rotation and the lengths of its columns, or raise CameraError."""
-    columns = matrix[:3, :3]
-    lengths = np.linalg.norm(columns, axis=0)
+    """Split the upper 3 x 3 of matrices (... x 4 x 4) into rotations (... x 3 x 3) and the lengths of their columns
+    (... x 3), or raise CameraError."""
+    columns = matrix[..., :3, :3]
+    lengths = np.linalg.norm(columns, axis=-2)
     if not np.isfinite(matrix).all():
         raise CameraError(f"{who} has a transform that is not finite.", advice="Check its drivers and constraints.")
     if lengths.min() < 1e-9:
         raise CameraError(f"{who} has a scale of zero.", advice="Set its scale to 1.")
-    unit = columns / lengths
-    if np.abs(unit.T @ unit - np.eye(3)).max() > SHEAR_TOLERANCE:
+    unit = columns / lengths[..., None, :]
+    if np.abs(unit.swapaxes(-1, -2) @ unit - np.eye(3)).max() > SHEAR_TOLERANCE:
         raise CameraError(f"{who} is sheared.", advice="Remove the non-uniform scale of its parents.")
-    if np.linalg.det(unit) < 0:
+    if np.linalg.det(unit).min() < 0:
         raise CameraError(
             f"{who} is mirrored by a negative scale.", advice="Make its scale, and its parents', positive."
         )
@@ -181,22 +182,22 @@ def _rotation(matrix: np.ndarray, who: str) -> tuple[np.ndarray, np.ndarray]:
     return left @ right, lengths
 
 
-def _origin_parts(origin_matrix_world: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Rotation, translation and uniform scale of the origin empty, or CameraError."""
+def _origin_parts(origin_matrix_world: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rotation (... x 3 x 3), translation (... x 3) and uniform scale (...) of the origin empty, or CameraError."""
     matrix = np.asarray(origin_matrix_world, np.float64)
     rotation, lengths = _rotation(matrix, "The geometry's origin")
-    scale = float(lengths.mean())
-    if np.abs(lengths / scale - 1).max() > SHEAR_TOLERANCE:
+    scale = lengths.mean(axis=-1)
+    if np.abs(lengths / scale[..., None] - 1).max() > SHEAR_TOLERANCE:
         raise CameraError(
             "The geometry's origin is scaled differently along its axes.", advice="Give it one scale for x, y and z."
         )
-    return rotation, matrix[:3, 3], scale
+    return rotation, matrix[..., :3, 3], scale
 
 
 def world_from_camera_of(
     matrix_world: np.ndarray, origin_matrix_world: np.ndarray, who: str = "The camera"
 ) -> np.ndarray:
-    """The contract's world_from_camera (4 x 4 float64, rigid, in the geometry's units) of a Blender camera.
+    """The contract's world_from_camera (... x 4 x 4 float64, rigid, in the geometry's units) of a Blender camera.
 
     A camera's own scale does not matter, as in Blender. Raises CameraError for mirrored or sheared cameras and for
     an origin that is mirrored or not uniformly scaled; `who`: start of the sentence about the camera.
@@ -204,9 +205,11 @@ def world_from_camera_of(
     matrix = np.asarray(matrix_world, np.float64)
     camera, _ = _rotation(matrix, who)
     origin, position, scale = _origin_parts(origin_matrix_world)
-    in_origin = np.eye(4)
-    in_origin[:3, :3] = origin.T @ camera
-    in_origin[:3, 3] = origin.T @ (matrix[:3, 3] - position) / scale
+    from_world = origin.swapaxes(-1, -2)
+    in_origin = np.zeros_like(matrix)
+    in_origin[..., :3, :3] = from_world @ camera
+    in_origin[..., :3, 3] = (from_world @ (matrix[..., :3, 3] - position)[..., None])[..., 0] / scale[..., None]
+    in_origin[..., 3, 3] = 1
     return BLENDER_FROM_CV.T @ in_origin @ FLIP
 
 
@@ -272,16 +275,21 @@ def _matrices(name: str, render: RenderSize, samples: Sequence[CameraSample]) ->
             f"The render size of {render.width} x {render.height} pixels is outside 1 to {MAX_SIDE}.",
             advice="Change the resolution or its percentage in the output settings.",
         )
-    matrices: list[np.ndarray] = []
-    intrinsics: list[np.ndarray] = []
-    for sample in samples:
-        who = f"Camera {name!r} at frame {sample.frame}"
+    who = [f"Camera {name!r} at frame {sample.frame}" for sample in samples]
+    for sample, start in zip(samples, who, strict=True):
         if sample.type != "PERSP":
             kind = {"ORTHO": "orthographic", "PANO": "panoramic"}.get(sample.type, sample.type.lower())
-            raise CameraError(f"{who} is {kind}.", advice="Set the camera's type to Perspective.")
-        matrices.append(world_from_camera_of(sample.matrix_world, sample.origin_matrix_world, who))
-        intrinsics.append(intrinsics_from_lens(sample.lens, render))
-    return np.array(matrices), np.array(intrinsics)
+            raise CameraError(f"{start} is {kind}.", advice="Set the camera's type to Perspective.")
+    places = np.array([sample.matrix_world for sample in samples])
+    origins = np.array([sample.origin_matrix_world for sample in samples])
+    try:
+        matrices = world_from_camera_of(places, origins)
+    except CameraError:
+        # One by one, to name the frame. All at once, since artists wait for it: many cameras have thousands.
+        for place, origin, start in zip(places, origins, who, strict=True):
+            world_from_camera_of(place, origin, start)
+        raise
+    return matrices, np.array([intrinsics_from_lens(sample.lens, render) for sample in samples])
 
 
 def origin_matrix_of(world_from_camera: np.ndarray, scale: float) -> np.ndarray:

@@ -17,7 +17,7 @@ from .. import preferences, state
 from ..core import moving
 from ..core.errors import UserError
 from ..scene import places
-from ..state import paths
+from ..state import paths, starts
 from . import ledger, main_thread
 from .main_thread import Failure
 
@@ -98,6 +98,7 @@ def after_save(target: Path) -> None:
     if Path(bpy.data.filepath) != target:
         places.restore(save.changes)
         return
+    starts.saved()
     ledger.saved_as(save.before, bpy.data.filepath)
     _moved.update(save.linked)
     ledger.follow(save.linked)
@@ -174,7 +175,8 @@ def _report(failure: Failure) -> None:
 
 
 def undone() -> None:
-    """Undo may bring back the names of folders that were moved."""
+    """Undo may bring back the names of folders that were moved, and paths from before the file was saved elsewhere."""
+    places.undone()
     if _moved:
         places.follow(_moved)
 

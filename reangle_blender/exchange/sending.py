@@ -18,7 +18,7 @@ from ..core.contract import MAX_FRAMES, CameraPath, JobRequest, JobStatus, Sourc
 from ..core.contract.errors import printable
 from ..core.errors import UserError
 from ..core.files import CanceledError
-from ..scene import given
+from ..scene import given, timing
 from ..scene import shot as shots
 from ..scene.framing import Framing
 from ..state import engines, footage
@@ -46,6 +46,7 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice, framing: Framing | No
             f"Blender cannot read {choice.path.name}, so its frames cannot be matched with the camera's.",
             advice="Choose a clip that Blender can read, or another source of the camera.",
         )
+    timing.place(scene)
     title = printable(choice.path.stem) or "Clip"
     entry = _new_entry(scene, "IMPORT", title)
     entry.match = shot.clip.match_scene

@@ -106,10 +106,10 @@ def cancel(job: str) -> None:
 
 def resume() -> None:
     """After a file is opened or the backend connected: update the scenes, and follow their unfinished jobs."""
+    state.migrate_all()
     ledger.write_all()
     has_unfinished = False
     for scene in state.scenes():
-        state.migrate(scene)
         for item in state.of(scene).jobs:
             entry = ledger.entry_of(scene, item)
             if entry.id in ledger.entries and entry.state == "sending":  # its thread starts to watch it

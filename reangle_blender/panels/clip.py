@@ -39,7 +39,10 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             column.prop(clip, "sequence_fps")
         _draw_sources(column, context, shot)
         column.prop(clip, "match_scene")
-        column.prop(shot, "first_frame")
+        if not shot.shot_frames:
+            column.prop(shot, "at_scene_start")
+        if shot.shot_frames or not shot.at_scene_start:
+            column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
         if connection.now.failure is None:  # else that stands above
             reason(layout, context, readiness.check_import)

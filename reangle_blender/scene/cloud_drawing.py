@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws the point cloud in colour in every viewport mode; Blender draws loose vertices black."""
+"""Draws the point cloud in colour in every viewport mode; Blender draws loose vertices black.
+
+It draws the frame of the scene that the viewport shows, not the mesh: linked copies of a scene share that, and two
+windows may show them at different frames.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,12 @@ from ..core.cloud import Cloud, Filters
 from . import point_cloud
 
 _handler: Any = None
-_batch: Any = None
-_batch_key: tuple[Cloud, int, Filters] | None = None
+_batches: dict[int, tuple[tuple[Cloud, int, Filters], Any]] = {}
+"""What is drawn of each scene, by the session's number of the scene."""
 
 
 def _draw() -> None:
     """Called by Blender for each 3D viewport."""
-    global _batch, _batch_key
     import gpu  # not there in background mode
     from gpu_extras.batch import batch_for_shader
 
@@ -31,26 +34,26 @@ def _draw() -> None:
         return
     shader = gpu.shader.from_builtin(compat.point_shader_name())
     key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)), point_cloud.filters_of(scene))
-    if _batch_key != key:
+    drawn, batch = _batches.get(scene.session_uid, (None, None))
+    if drawn != key:
         points = cloud.frame(key[1], filters=key[2])
         rgba = np.ones((len(points.rgb), 4), np.float32)
         rgba[:, :3] = points.rgb / np.float32(255)
-        _batch = batch_for_shader(shader, "POINTS", {"pos": points.co, "color": rgba})
-        _batch_key = key
+        batch = batch_for_shader(shader, "POINTS", {"pos": points.co, "color": rgba})
+        _batches[scene.session_uid] = (key, batch)
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.depth_mask_set(True)
     gpu.state.point_size_set(shot.point_size)
     with gpu.matrix.push_pop():
         gpu.matrix.multiply_matrix(item.matrix_world)
         shader.bind()
-        _batch.draw(shader)
+        batch.draw(shader)
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
 
 
 def forget() -> None:
-    global _batch, _batch_key
-    _batch = _batch_key = None
+    _batches.clear()
 
 
 def register() -> None:

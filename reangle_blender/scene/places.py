@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from .. import compat, state
-from ..state import paths
+from ..state import paths, starts
 
 Changes = list[tuple[Any, str, str]]
 """Owner, property and former value of each path that was changed."""
@@ -19,11 +21,15 @@ Changes = list[tuple[Any, str, str]]
 def own_paths() -> Iterator[tuple[Any, str]]:
     """Owner and property of every path that is Reangle's own."""
     for scene in state.scenes():
-        shot = state.of(scene)
-        yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"))
-        for job in shot.jobs:
-            yield from ((job, "folder"), (job, "picture"))
-            yield from ((camera, "folder") for camera in job.cameras)
+        yield from _own_paths_of(scene)
+
+
+def _own_paths_of(scene: bpy.types.Scene) -> Iterator[tuple[Any, str]]:
+    shot = state.of(scene)
+    yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"))
+    for job in shot.jobs:
+        yield from ((job, "folder"), (job, "picture"))
+        yield from ((camera, "folder") for camera in job.cameras)
 
 
 def media_paths() -> Iterator[tuple[Any, str]]:
@@ -76,6 +82,43 @@ def follow(moves: Mapping[Path, Path]) -> None:
 
     rewrite(own_paths(), change)
     rewrite(media_paths(), change)
+
+
+def undone() -> None:
+    """Let paths that undo brought back from before the file was saved elsewhere start from where it is now.
+
+    Blender does this for no path. Of pictures, only those of jobs and clips can be told from new ones of that name.
+    """
+    for scene in state.scenes():
+        start = starts.start_of(scene)
+        if start is not None:
+            rewrite(_own_paths_of(scene), partial(_restart, start=start))
+    starts.mark_all()
+
+    def media(before: str) -> str:
+        if not before.startswith("//") or _is_known(paths.absolute(before), known, clips):
+            return before
+        meant = (start for start in starts.former() if _is_known(paths.absolute(before, start), known, clips))
+        start = next(meant, None)
+        return before if start is None else _restart(before, start)
+
+    if starts.former():
+        known = [*job_folders()]
+        clips = {paths.absolute(state.of(scene).clip.path) for scene in state.scenes() if state.of(scene).clip.path}
+        rewrite(media_paths(), media)
+
+
+def _restart(before: str, start: Path) -> str:
+    return stored_like(before, paths.absolute(before, start)) if before.startswith("//") else before
+
+
+def _is_known(place: Path, folders: list[Path], clips: set[Path]) -> bool:
+    """Whether a picture, or a folder of pictures, is in these folders or of these clips."""
+    return any(place.is_relative_to(folder) for folder in folders) or any(
+        place in (clip, clip.parent)
+        or (place.parent == clip.parent and re.sub(r"\d", "", place.name) == re.sub(r"\d", "", clip.name))
+        for clip in clips
+    )
 
 
 def job_folders() -> dict[Path, list[tuple[bpy.types.Scene, state.ReangleJob]]]:

@@ -43,6 +43,13 @@ def follow_first_frame(scene: Scene) -> None:
     point_cloud.refresh(scene)
 
 
+def place(scene: Scene) -> None:
+    """Before the first import: let the clip start where the scene does, unless the artist chose another frame."""
+    shot = state.of(scene)
+    if not shot.shot_frames and shot.at_scene_start:
+        shot.first_frame = scene.frame_start
+
+
 def keys_beyond(scene: Scene, frames: int) -> list[str]:
     """A note that names the cameras on the clip's origin whose keys go on after a clip of so many frames."""
     shot = state.of(scene)

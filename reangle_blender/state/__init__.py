@@ -7,11 +7,13 @@ import bpy
 from bpy.props import PointerProperty
 from bpy.types import Object, Scene
 
+from ..core.errors import UserError
+from . import starts
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob
-from .migrations import migrate
+from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
 from .ticks import is_ticked
 
@@ -32,12 +34,20 @@ def of(scene: Scene) -> ReangleScene:
 
 
 def prepare(scene: Scene) -> ReangleScene:
-    """The scene's state, given an identity if it has none yet."""
+    """The scene's state, given an identity if it has none yet. Raises UserError for a scene of a library."""
+    if scene.library is not None:
+        raise UserError(
+            f"The scene {scene.name!r} is linked from {bpy.path.basename(scene.library.filepath)}, and what is made in "
+            "it here would be lost.",
+            advice="Make the scene local, or open that file.",
+        )
     state = of(scene)
     separate_copies()
+    migrate(scene)
     if not state.uid:
         state.uid = new_uid(scene)
         state.schema = SCHEMA
+        starts.mark(scene)
     return state
 
 
@@ -69,6 +79,7 @@ __all__ = [
     "find_scene",
     "is_ticked",
     "migrate",
+    "migrate_all",
     "of",
     "prepare",
     "register",

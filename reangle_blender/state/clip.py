@@ -11,13 +11,14 @@ from bpy.types import Context, Object, PropertyGroup
 
 from .. import choices, compat
 from ..core.contract import Clip, GeometrySettings
-from . import footage, paths
+from . import footage, paths, starts
 from .from_contract import setting_property, settings_of, with_settings
 
 
 def _measure(clip: ReangleClip, _context: Context) -> None:
     if paths.is_rewriting:
         return
+    starts.mark(clip.id_data)
     seen = footage.measure(Path(bpy.path.abspath(clip.path))) if clip.path else None
     clip.measured_frames = seen.frames if seen is not None else 0
     clip.measured_width, clip.measured_height = (seen.width, seen.height) if seen is not None else (0, 0)

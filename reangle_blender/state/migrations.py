@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import choices, compat
 from ..core.contract.migration import camera_and_depth
+from .identity import scenes
 from .scene import SCHEMA, ReangleScene
 
 Saved = dict[str, Any]
@@ -88,6 +89,12 @@ MIGRATIONS: dict[int, Callable[[ReangleScene, Saved], None]] = {
     3: _camera_and_depth,
 }
 """From each schema to the next."""
+
+
+def migrate_all() -> None:
+    """Update the state of every scene of the file, such as those that were appended from an older one."""
+    for scene in scenes():
+        migrate(scene)
 
 
 def migrate(scene: Any) -> None:

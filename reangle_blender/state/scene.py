@@ -35,6 +35,17 @@ def _move_in_time(_shot: ReangleScene, context: Context) -> None:
         timing.follow_first_frame(scene)
 
 
+def _is_at_scene_start(shot: ReangleScene) -> bool:
+    return not shot.is_property_set("first_frame")
+
+
+def _set_at_scene_start(shot: ReangleScene, on: bool) -> None:
+    if on:
+        shot.property_unset("first_frame")
+    else:
+        shot.first_frame = shot.id_data.frame_start
+
+
 class ReangleTick(PropertyGroup):
     """A camera of a library that is to be rendered."""
 
@@ -48,6 +59,7 @@ class ReangleScene(PropertyGroup):
 
     schema: IntProperty()
     uid: StringProperty(description="Identifies the scene after it is renamed, undone or reloaded")
+    starts_from: IntProperty(description="Number of the folder that its paths start from, in this session")
     clip: PointerProperty(type=ReangleClip)
     engine_name: StringProperty(default=choices.DEFAULTS["engine"])
     engine: choices.enum("engine", "engine_name", "Engine", "How the new views are made")
@@ -108,6 +120,12 @@ class ReangleScene(PropertyGroup):
     shot_height: IntProperty()
     first_frame: IntProperty(
         name="Scene Frame", description="Scene frame of the clip's first used frame", default=1, update=_move_in_time
+    )
+    at_scene_start: BoolProperty(
+        name="At Scene Start",
+        description="Put the clip's first used frame where the scene starts; otherwise at a scene frame of your choice",
+        get=_is_at_scene_start,
+        set=_set_at_scene_start,
     )
     keyed_from: IntProperty(description="The scene frame that the clip's camera is keyed from")
     jobs: CollectionProperty(type=ReangleJob)

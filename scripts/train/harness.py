@@ -23,6 +23,8 @@ from torch import nn
 SAVE_EVERY_S = 60.0
 LOG_EVERY_S = 20.0
 SAMPLE_EVERY_S = 300.0
+AVERAGES = "averages.pt"
+"""What ships: the moving averages alone, in half precision."""
 SKIPPED_MOST = 20
 """A step whose gradient is not finite is skipped; as many in a row end the run."""
 
@@ -175,7 +177,7 @@ class Run:
         print(line, flush=True)
 
     def save(self) -> None:
-        """Write the checkpoint in one step, so that it is never incomplete."""
+        """Write the checkpoint in one step, so that it is never incomplete, and the averages alone beside it."""
         state = {
             "step": self.step,
             "seconds": self.seconds,
@@ -185,9 +187,14 @@ class Run:
             "torch_rng": torch.get_rng_state(),
             "numpy_rng": json.dumps(self.rng.bit_generator.state),
         }
-        part = self.folder / "state.part"
-        torch.save(state, part)
-        os.replace(part, self.folder / "state.pt")
+        small = {
+            name: {key: value.half() if value.is_floating_point() else value for key, value in module.items()}
+            for name, module in state["averages"].items()
+        }
+        for content, name in ((state, "state.pt"), ({"averages": small}, AVERAGES)):
+            part = self.folder / "state.part"
+            torch.save(content, part)
+            os.replace(part, self.folder / name)
         self._after_save(self)
 
     def _resume(self) -> None:
@@ -210,8 +217,12 @@ class Run:
 
 
 def load_average(module: nn.Module, folder: Path, name: str) -> nn.Module:
-    """Put a run's moving average into a module of the same shape. Raises FileNotFoundError if the run has none."""
-    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    """Put a run's moving average into a module of the same shape. Raises FileNotFoundError if the run has none.
+
+    From another machine, the file AVERAGES is enough.
+    """
+    path = folder / "state.pt" if (folder / "state.pt").exists() else folder / AVERAGES
+    state = torch.load(path, map_location="cpu", weights_only=True)
     module.load_state_dict(state["averages"][name])
     return module.eval()
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the mini image model: FLUX's transformer, which fills holes in images, and its two text encoders.
 
-    python3.11 scripts/train/image.py --minutes 20
+    python3.11 scripts/train/image.py --minutes 20 --workers 1
 
-Needs a trained image autoencoder (`image_autoencoder.py`). Holes are true disocclusions between cameras of the pool,
-and random boxes and strokes.
+Worker processes render new scenes. Holes are true disocclusions between cameras, most of them along the picture's rim,
+and random boxes and strokes. Two runs with the same seed differ, because examples arrive in a different order. The
+run's folder keeps the tokenizers and the autoencoder that its transformer belongs to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
@@ -19,27 +21,28 @@ if __name__ == "__main__":
 
     enter("backend")
 
-import cv2
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxFillPipeline, FluxTransformer2DModel
 from PIL import Image
+from reangle.weights.checkpoints import MINI_IMAGE
+from reangle.weights.shipped import shipped_folder
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
 from scripts.environments import REPOSITORY
 from scripts.train import image_autoencoder, text
-from scripts.train.disocclusion import disocclusion, scribbles
+from scripts.train.fresh import Makers, Store, wait_for
 from scripts.train.harness import Run, arguments, load_average
-from scripts.train.pool import TARGET_FRAMES, clips
+from scripts.train.scene_samples import HEIGHT, HOLE_FIELDS, TEXT_TOKENS, WIDTH, Holes, captions
 
 OUT = REPOSITORY / "out" / "train" / "image"
-HEIGHT, WIDTH = 128, 224
 LATENT, REDUCTION = 8, 4
-TEXT_WIDTH, TEXT_TOKENS = 128, 64
-NO_TEXT, SCRIBBLED, WARPED = 0.1, 0.35, 0.5
+TEXT_WIDTH = 128
+NO_TEXT = 0.1
 HOLE_WEIGHT, REST_WEIGHT = 1.0, 0.1
 DRAWS = 4
 """Noises for each example of a step, because encoding its images takes longer than a training step on them."""
+SHOWN = 5
 
 
 def network() -> FluxTransformer2DModel:
@@ -51,7 +54,7 @@ def network() -> FluxTransformer2DModel:
         num_layers=2,
         num_single_layers=4,
         attention_head_dim=32,
-        num_attention_heads=5,
+        num_attention_heads=6,
         joint_attention_dim=TEXT_WIDTH,
         pooled_projection_dim=TEXT_WIDTH,
         guidance_embeds=False,
@@ -59,12 +62,10 @@ def network() -> FluxTransformer2DModel:
     )
 
 
-def text_parts() -> tuple[CLIPTokenizer, CLIPTextModel, T5Tokenizer, T5EncoderModel]:
-    """CLIP's tokenizer and encoder, T5's tokenizer and encoder, for the pool's words; the encoders are untrained."""
-    captions = [clip.prompt for clip in clips()]
-    clip_tokenizer, t5_tokenizer = text.clip_tokenizer(captions), text.t5_tokenizer(captions, TEXT_TOKENS)
+def text_encoders(clip_tokenizer: CLIPTokenizer, t5_tokenizer: T5Tokenizer) -> tuple[CLIPTextModel, T5EncoderModel]:
+    """The untrained text encoders of two tokenizers."""
     clip = text.clip_encoder(len(clip_tokenizer), TEXT_WIDTH, 1)
-    return clip_tokenizer, clip, t5_tokenizer, text.t5_encoder(len(t5_tokenizer), TEXT_WIDTH, 2)
+    return clip, text.t5_encoder(len(t5_tokenizer), TEXT_WIDTH, 2)
 
 
 def build_pipeline(
@@ -89,14 +90,18 @@ def build_pipeline(
     )
 
 
-def load_pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
-    """The pipeline with the moving averages of two runs."""
-    clip_tokenizer, clip, t5_tokenizer, t5 = text_parts()
+def load_pipeline(out: Path) -> FluxFillPipeline:
+    """The pipeline with a run's moving averages."""
+    tokenizers = (
+        CLIPTokenizer.from_pretrained(out / "clip_tokenizer"),
+        T5Tokenizer.from_pretrained(out / "t5_tokenizer"),
+    )
+    clip, t5 = text_encoders(*tokenizers)
     return build_pipeline(
-        load_average(image_autoencoder.network(), autoencoder_out, "model"),
-        clip_tokenizer,
+        AutoencoderKL.from_pretrained(out / "autoencoder", dtype=torch.float32),
+        tokenizers[0],
         load_average(clip, out, "clip"),
-        t5_tokenizer,
+        tokenizers[1],
         load_average(t5, out, "t5"),
         load_average(network(), out, "transformer"),
         json.loads((out / "latents.json").read_text(encoding="utf-8")),
@@ -104,57 +109,61 @@ def load_pipeline(autoencoder_out: Path, out: Path) -> FluxFillPipeline:
 
 
 def main() -> int:
-    parser = arguments("Train the mini image model.", batch=4, rate=7e-4, out=OUT)
-    parser.add_argument(
-        "--autoencoder", type=Path, default=image_autoencoder.OUT, metavar="DIR", help="run of the autoencoder"
-    )
+    parser = arguments("Train the mini image model.", batch=4, rate=1.2e-3, out=OUT)
+    parser.add_argument("--autoencoder", type=Path, metavar="DIR", help="run of the autoencoder (default: what ships)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that render examples")
+    parser.add_argument("--capacity", type=int, default=4000, metavar="N", help="examples that are kept for drawing")
+    parser.add_argument("--first", type=int, default=200, metavar="N", help="examples to wait for before the first step")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    pool = clips()
-    clip_tokenizer, clip, t5_tokenizer, t5 = text_parts()
-    autoencoder = load_average(image_autoencoder.network(), args.autoencoder, "model").requires_grad_(False)
+    if args.autoencoder:
+        autoencoder: Any = load_average(image_autoencoder.network(), args.autoencoder, "model")
+    else:
+        autoencoder = AutoencoderKL.from_pretrained(shipped_folder(MINI_IMAGE) / "vae", dtype=torch.float32)
+    words = captions()
+    tokenizers = text.clip_tokenizer(words), text.t5_tokenizer(words, TEXT_TOKENS)
+    args.out.mkdir(parents=True, exist_ok=True)
+    folders = args.out / "clip_tokenizer", args.out / "t5_tokenizer"
+    for tokenizer, folder in zip(tokenizers, folders, strict=True):
+        tokenizer.save_pretrained(folder)
+    autoencoder.save_pretrained(args.out / "autoencoder")
+    clip, t5 = text_encoders(*tokenizers)
     run = Run(args, {"transformer": network(), "clip": clip, "t5": t5})
-    autoencoder.to(run.device, memory_format=torch.channels_last)
-    model = run.modules["transformer"]
-    top = (160 - HEIGHT) // 2
-
-    def example(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-        """Known image (h x w x 3), hole (h x w), true image and caption."""
-        one = pool[int(rng.integers(len(pool)))]
-        words = "" if rng.random() < NO_TEXT else one.words["caption"]
-        if rng.random() < SCRIBBLED:
-            truth = one.rgb[int(rng.integers(len(one.rgb))), top : top + HEIGHT]
-            return truth, scribbles(rng, HEIGHT, WIDTH), truth, words
-        camera, place = int(rng.integers(2)), int(rng.integers(len(TARGET_FRAMES)))
-        frame = TARGET_FRAMES[place]
-        K, poses = one.cameras["K"], one.cameras
-        views = poses["source_poses"][frame], poses["target_poses"][camera, frame]
-        warped, hole = disocclusion(one.rgb[frame], one.depth[frame], K, *views, K)
-        truth = one.target_rgb[camera, place][top : top + HEIGHT]
-        # Estimated depth is wrong along edges, so pixels right beside a hole are unreliable.
-        radius = int(rng.integers(1, 4))
-        hole = cv2.dilate(hole.astype(np.uint8), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)) > 0
-        known = warped[top : top + HEIGHT] if rng.random() < WARPED else truth
-        return known, hole[top : top + HEIGHT], truth, words
+    autoencoder.to(run.device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    store = Store(HOLE_FIELDS, args.capacity, run.device)
+    makers = Makers(Holes(*folders), store, args.workers, args.seed, at_once=96)
+    wait_for(makers, max(args.first, SHOWN))
+    data, model = store.arrays, run.modules["transformer"]
+    empty = {
+        "clip_words": text.token_ids(tokenizers[0], [""], text.CLIP_LENGTH).to(run.device),
+        "t5_words": text.token_ids(tokenizers[1], [""], TEXT_TOKENS).to(run.device),
+    }
 
     def encode(images: torch.Tensor, *, sampled: bool = False) -> torch.Tensor:
+        """Latents of images n x 3 x h x w in -1..1."""
         with torch.no_grad(), run.autocast():
             values = images.contiguous(memory_format=torch.channels_last)
             posterior = autoencoder.encode(values).latent_dist
             return (posterior.sample() if sampled else posterior.mode()).float()
 
-    def pixels(images: list[np.ndarray]) -> torch.Tensor:
-        values = torch.from_numpy(np.stack(images).astype(np.float32) / 127.5 - 1)
-        return values.permute(0, 3, 1, 2).to(run.device)
+    def pixels(images: torch.Tensor) -> torch.Tensor:
+        return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
-    latents = encode(pixels([one.rgb[0, top : top + HEIGHT] for one in pool[:64]]))
-    about = {"scaling_factor": float(1 / latents.std()), "shift_factor": float(latents.mean())}
-    (run.folder / "latents.json").write_text(json.dumps(about), encoding="utf-8")
+    known_about = run.folder / "latents.json"
+    if known_about.exists():
+        about = json.loads(known_about.read_text(encoding="utf-8"))
+    else:
+        latents = encode(pixels(data["truth"][: min(64, store.filled)]))
+        about = {"scaling_factor": float(1 / latents.std()), "shift_factor": float(latents.mean())}
+        known_about.write_text(json.dumps(about), encoding="utf-8")
     averages = run.averages
     sampler = build_pipeline(
-        autoencoder, clip_tokenizer, averages["clip"], t5_tokenizer, averages["t5"], averages["transformer"], about
+        autoencoder, tokenizers[0], averages["clip"], tokenizers[1], averages["t5"], averages["transformer"], about
     )
+    sampler.set_progress_bar_config(disable=True)
     rows, columns = HEIGHT // REDUCTION, WIDTH // REDUCTION
+    image_ids = FluxFillPipeline._prepare_latent_image_ids(1, rows // 2, columns // 2, run.device, torch.float32)
+    text_ids = torch.zeros(TEXT_TOKENS, 3, device=run.device)
 
     def packed(latents: torch.Tensor) -> torch.Tensor:
         """Tokens of latents, repeated for each noise."""
@@ -162,51 +171,59 @@ def main() -> int:
         return tokens.repeat(DRAWS, 1, 1)
 
     def loss_of(rng: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        known, holes, truths, words = zip(*(example(rng) for _ in range(args.batch)), strict=True)
-        hole = torch.from_numpy(np.stack(holes).astype(np.float32))[:, None].to(run.device)
+        makers.refresh()
+        slots, wordless, sigma = (
+            torch.from_numpy(values).to(run.device)
+            for values in (
+                rng.integers(store.filled, size=args.batch),
+                rng.random((args.batch, 1)) < NO_TEXT,
+                rng.random(args.batch * DRAWS).astype(np.float32),
+            )
+        )
+        hole = data["hole"][slots][:, None].float()
         shifted = [
             (latents - about["shift_factor"]) * about["scaling_factor"]
             # FluxFillPipeline samples the latents of the masked image, too.
-            for latents in (encode(pixels(list(truths))), encode(pixels(list(known)) * (1 - hole), sampled=True))
+            for latents in (
+                encode(pixels(data["truth"][slots])),
+                encode(pixels(data["known"][slots]) * (1 - hole), sampled=True),
+            )
         ]
         clean, masked = (packed(latents) for latents in shifted)
         # The mask's pixels become channels of their latent pixel, as in FluxFillPipeline.prepare_mask_latents.
         cells = hole[:, 0].view(len(hole), rows, REDUCTION, columns, REDUCTION).permute(0, 2, 4, 1, 3)
         mask = packed(cells.reshape(len(hole), REDUCTION**2, rows, columns))
-        sigma = torch.from_numpy(rng.random(len(clean)).astype(np.float32)).to(run.device)
-        noise = torch.from_numpy(rng.standard_normal(clean.shape, np.float32)).to(run.device)
+        noise = torch.randn_like(clean)
         level = sigma[:, None, None]
         noisy = (1 - level) * clean + level * noise
-        clip_ids = text.token_ids(clip_tokenizer, words, text.CLIP_LENGTH)
-        t5_ids = text.token_ids(t5_tokenizer, words, TEXT_TOKENS)
+        ids = {name: torch.where(wordless, nothing, data[name][slots]) for name, nothing in empty.items()}
         with run.autocast():
-            pooled = run.modules["clip"](clip_ids.to(run.device)).pooler_output.repeat(DRAWS, 1)
-            embedded = run.modules["t5"](t5_ids.to(run.device))[0].repeat(DRAWS, 1, 1)
+            pooled = run.modules["clip"](ids["clip_words"]).pooler_output.repeat(DRAWS, 1)
+            embedded = run.modules["t5"](ids["t5_words"])[0].repeat(DRAWS, 1, 1)
             prediction = model(
                 hidden_states=torch.cat([noisy, masked, mask], dim=2),
                 timestep=sigma,
                 pooled_projections=pooled,
                 encoder_hidden_states=embedded,
-                txt_ids=torch.zeros(TEXT_TOKENS, 3, device=run.device),
-                img_ids=FluxFillPipeline._prepare_latent_image_ids(
-                    1, rows // 2, columns // 2, run.device, torch.float32
-                ),
+                txt_ids=text_ids,
+                img_ids=image_ids,
                 return_dict=False,
             )[0]
         error = (prediction.float() - (noise - clean)).square().mean(dim=2)
         inside = mask.amax(dim=2)
         weight = REST_WEIGHT + (HOLE_WEIGHT - REST_WEIGHT) * inside
-        figures = {"hole": ((error * inside).sum() / inside.sum().clamp_min(1)).item()}
+        figures = {"hole": ((error * inside).sum() / inside.sum().clamp_min(1)).item(), "examples": float(store.made)}
         return (error * weight).sum() / weight.sum(), figures
 
+    shown = {name: values[:SHOWN].cpu().numpy() for name, values in data.items() if name in ("known", "hole", "truth")}
+    caption = tokenizers[1].batch_decode(data["t5_words"][:SHOWN].cpu(), skip_special_tokens=True)
+
     def sample(path: Path) -> None:
-        rng = np.random.default_rng(3)
-        shown = []
-        for _ in range(5):
-            known, hole, truth, words = example(rng)
+        lines = []
+        for known, hole, truth, words in zip(shown["known"], shown["hole"], shown["truth"], caption, strict=True):
             generated = sampler(
                 prompt=words,
-                image=Image.fromarray(np.ascontiguousarray(known)),
+                image=Image.fromarray(known),
                 mask_image=Image.fromarray(hole.astype(np.uint8) * 255),
                 height=HEIGHT,
                 width=WIDTH,
@@ -216,12 +233,13 @@ def main() -> int:
                 output_type="np",
             ).images[0]
             filled = np.where(hole[..., None], (generated * 255).round().astype(np.uint8), known)
-            shown.append(np.concatenate([np.where(hole[..., None], 0, known), filled, truth], axis=1).astype(np.uint8))
-        Image.fromarray(np.concatenate(shown)).save(path)
+            lines.append(np.concatenate([np.where(hole[..., None], 0, known), filled, truth], axis=1).astype(np.uint8))
+        Image.fromarray(np.concatenate(lines)).save(path)
 
     for block in (*model.transformer_blocks, *model.single_transformer_blocks):
         block.compile(dynamic=False)
     run.train(loss_of, sample)
+    makers.stop()
     return 0
 
 

@@ -30,7 +30,7 @@ from reangle.weights.identity import file_hash
 from transformers import DepthAnythingForDepthEstimation
 
 from scripts.environments import REPOSITORY
-from scripts.train import depth, geometry, image, image_autoencoder, video, video_autoencoder
+from scripts.train import depth, geometry, image, video
 from scripts.train.harness import load_average
 
 SUITE = REPOSITORY / "backend" / "reangle" / "weights" / "mini"
@@ -77,11 +77,11 @@ def _depth() -> torch.nn.Module:
 
 
 def _video() -> CogVideoXImageToVideoPipeline:
-    return video.load_pipeline(video.OUT, video_autoencoder.OUT)
+    return video.load_pipeline(video.OUT)
 
 
 def _image() -> FluxFillPipeline:
-    return image.load_pipeline(image_autoencoder.OUT, image.OUT)
+    return image.load_pipeline(image.OUT)
 
 
 def size_of(folder: Path) -> int:

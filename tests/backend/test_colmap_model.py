@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from reangle.contract import file_name_from
 from reangle.contract.geometry_folders import collect_camera_files
 from reangle.errors import UserError
 from reangle.folders import ClipMetadata, Distortion
@@ -115,6 +116,28 @@ def test_images_of_another_camera_are_left_out_and_said(tmp_path: Path) -> None:
     np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
     assert (track.width, track.height) == (WIDTH, HEIGHT)
     assert track.notes == ("Images of COLMAP's model that are no frames of the clip are left out: stills/IMG 7.jpg.",)
+
+
+def test_binary_names_of_any_encoding_are_read_and_matched(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=True, without=(4,))
+    images = files["images.bin"].read_bytes()
+    for number in range(1, 11):
+        images = images.replace(f"{number:04d}.png\0".encode(), f"schön {number:04d}.png\0".encode("latin-1"))
+    files["images.bin"].write_bytes(images)
+    names = [f"sch\udcf6n {number:04d}.png" for number in range(1, 11)]
+    for found in (names, [name.replace("\udcf6", "ö") for name in names]):  # as Linux and Windows list the clip's files
+        track = read_colmap(files, clip_of(*map(file_name_from, found)))
+        np.testing.assert_allclose(track.world_from_camera, poses(10), atol=1e-9)
+        assert "1 of 10" in track.notes[0]
+    images = images.replace("schön 0010.png\0".encode("latin-1"), "still für später.png\0".encode("latin-1"))
+    files["images.bin"].write_bytes(images)
+    track = read_colmap(files, clip_of(*map(file_name_from, names[:9])))
+    assert (
+        track.notes[-1] == "Images of COLMAP's model that are no frames of the clip are left out: still f?r sp?ter.png."
+    )
+    files["images.bin"].write_bytes(images[:-70])
+    with pytest.raises(UserError, match="cannot be read"):
+        read_colmap(files)
 
 
 def test_text_without_lines_of_points_and_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:

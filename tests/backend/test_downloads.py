@@ -6,6 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,9 +35,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 
 @contextmanager
-def served(hub: Hub, folder: Path) -> Iterator[Backend]:
+def served(hub: Hub, folder: Path, **variables: str) -> Iterator[Backend]:
     environment = {name: "" for name in os.environ if name.startswith(("HF_", "HUGGING"))}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub home")}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub home"), **variables}
     folder.mkdir(exist_ok=True)
     with serving(folder, environment=environment) as backend:
         yield backend
@@ -182,6 +185,37 @@ def test_a_new_backend_goes_on_with_the_download(hub: Hub, backend: Backend, end
     backend.stop()
     backend.start()
     assert status(backend)["state"] == "done", "its end is remembered"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGSTOP"])
+def test_a_download_goes_on_after_its_process_was_killed_or_stopped(hub: Hub, tmp_path: Path, sent: str) -> None:
+    hub.pauses["model.safetensors"] = CHUNK + 1000
+    with served(hub, tmp_path, REANGLE_TEST_LIFELESS="2") as backend:
+        ask(backend, SMALL)
+        half_way(backend)
+        hub.pauses.clear()
+        hub.requests.clear()
+        pid = process_of(backend)
+        os.kill(pid, getattr(signal, sent))
+        assert reaches(backend, "done", "failed")["error"] is None
+        assert not alive(pid)
+        (rest,) = ranges(hub)
+        assert 0 < int(rest.removeprefix("bytes=").removesuffix("-")) <= CHUNK
+
+        # One that always ends is given up.
+        shutil.rmtree(backend.data / "models" / SMALL)
+        hub.pauses["model.safetensors"] = CHUNK + 1000
+        killed = {process_of(backend)}
+        ask(backend, SMALL)
+        while status(backend)["state"] in ("queued", "running"):
+            if (pid := process_of(backend)) not in killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        assert len(killed) == 1 + 3
+        error = status(backend)["error"]
+        assert "ended 3 times" in error["message"]
+        assert "goes on where it stopped" in error["advice"]
 
 
 def test_failures_say_what_to_do_and_the_next_try_goes_on(hub: Hub, backend: Backend) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings, from_data
 from reangle.engines.plan import plan_job
+from reangle.engines.reangle import video_checkpoint
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FillParams
 from reangle.media.spec import DECODE, DecodeParams
@@ -20,6 +21,8 @@ from reangle.motion.spec import LEARN, LearnParams
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.stage_process import stage_from_json, stage_to_json
 from reangle.stages import STAGES
+from reangle.video_models.windows import plan_windows
+from reangle.weights.recipes import PACES, RECIPES
 
 
 def path(name: str, shift: float = 0.0, frames: int = 2) -> CameraPath:
@@ -255,3 +258,13 @@ def test_a_large_video_model_wants_a_graphics_card(video: str, monkeypatch: pyte
     assert "mini" in caught.value.advice
     monkeypatch.setattr("reangle.engines.reangle.why_no_card", lambda: "")
     assert plan_job(request, Path("unused"))
+
+
+@pytest.mark.parametrize("count", [25, 26, 41, 42, 97])
+def test_training_is_estimated_for_the_windows_that_are_made(count: int) -> None:
+    request = job(path("a", frames=count), frames=count, engine="reangle", reangle={"suite": "mini"})
+    stage = next(one for one in plan_job(request, Path("unused")) if one.spec is LEARN)
+    steps_s = PACES["mini"].step * RECIPES["mini"].path_steps
+    model = json.loads((Path(video_checkpoint(request, Path("unused"))) / "transformer" / "config.json").read_text())
+    windows = plan_windows(count, model["sample_frames"], model["temporal_compression_ratio"]).starts
+    assert stage.weight * (1 - stage.preparation) == pytest.approx(steps_s * len(windows))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from reangle.errors import UserError
+from reangle.runtime.folder_format import FORMAT
 from reangle.runtime.store import Store
 
 from tests.backend.server_harness import Backend, serving, wait_for
@@ -96,3 +99,31 @@ def test_server_file_stays_away_while_a_backend_takes_long_to_end(tmp_path: Path
         backend.stages.wait_started("decode")
         backend.stop()
         assert not (backend.data / "server.json").exists()
+
+
+def test_folder_of_a_newer_version_is_left_as_it_is(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        assert backend.finish(backend.submit())["state"] == "done"
+        backend.stop()
+        about = backend.data / "format.json"
+        assert json.loads(about.read_text())["format"] == FORMAT
+        about.write_text(json.dumps({"format": FORMAT + 1, "version": "7.0", "more": []}))
+        backend.data.chmod(0o750)
+        before = contents(backend.data)
+        refused = backend.spawn()
+        _, words = refused.communicate(timeout=30)
+        assert (refused.returncode, "newer Reangle (7.0)" in words, "Update Reangle" in words) == (2, True, True)
+        with pytest.raises(UserError, match="Nothing in it was changed"):
+            Store(backend.data)
+        assert contents(backend.data) == before
+        about.unlink()  # as a version before this file left it
+        backend.start()
+        assert json.loads(about.read_text())["format"] == FORMAT
+
+
+def contents(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
+    """Rights, time of change and bytes of the folder and of all in it."""
+    return {
+        path: (path.stat().st_mode, path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in (folder, *folder.rglob("*"))
+    }

@@ -6,15 +6,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import OpenEXR
 import pytest
+import requests
 
-from tests.backend.clips import numbered, write_movie
-from tests.backend.server_harness import JSON, Backend, serving
+from tests.backend.clips import numbered
+from tests.backend.server_harness import JSON, Backend, serving, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,40 @@ def test_sending_a_file_again_mends_it(backend: Backend, damage: Callable[[Path]
     assert blob(backend, ref).stat().st_mtime_ns == before
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe stands for a damaged file that is read slowly")
+def test_upload_leaves_what_another_one_published_meanwhile(backend: Backend) -> None:
+    content = b"sent twice at once"
+    digest = hashlib.sha256(content).hexdigest()
+    path, rest = blob(backend, {"sha256": digest}), threading.Event()
+
+    def send(body: bytes | Iterator[bytes]) -> int:
+        url = f"http://127.0.0.1:{backend.about['port']}/v1/blobs/{digest}"
+        return requests.put(url, data=body, headers=backend.good_headers, timeout=30).status_code
+
+    def in_two_parts() -> Iterator[bytes]:
+        yield content[:5]
+        rest.wait(30)
+        yield content[5:]
+
+    def opened_pipe() -> int | None:
+        with suppress(OSError):  # nobody reads yet
+            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(send, in_two_parts())
+        wait_for(lambda: list((backend.data / "tmp").iterdir()))
+        path.parent.mkdir(exist_ok=True)
+        os.mkfifo(path)
+        second = pool.submit(send, b"not what was announced")
+        pipe = wait_for(opened_pipe)  # the second reads what lies there
+        rest.set()
+        assert first.result() == 201
+        os.close(pipe)  # and finds it damaged
+        assert second.result() == 200, "the file is known now"
+    assert path.read_bytes() == content
+    assert list((backend.data / "tmp").iterdir()) == []
+
+
 def test_emptied_or_shortened_file_is_asked_for_again(backend: Backend) -> None:
     request = backend.request(clip=b"a clip to be cut")
     ref = request["clip"]["files"][0]
@@ -60,25 +100,32 @@ def test_emptied_or_shortened_file_is_asked_for_again(backend: Backend) -> None:
     assert blob(backend, ref).read_bytes() == b"a clip to be cut"
 
 
-def test_flipped_depth_is_never_used_and_can_be_sent_again(tmp_path: Path) -> None:
-    movie = write_movie(tmp_path / "clip.mp4", numbered(4)).read_bytes()
+@pytest.mark.parametrize("flipped", ["depth.npy", "shot_3.exr"])
+def test_flipped_file_is_never_used_and_can_be_sent_again(flipped: str, tmp_path: Path) -> None:
+    """Of both, a program that opens them sees nothing wrong."""
     numbers = io.BytesIO()
     np.save(numbers, np.full((4, 48, 64), 2, np.float32))
-    depth = numbers.getvalue()
+    contents = {"depth.npy": numbers.getvalue()}
+    for index, frame in enumerate(numbered(4), start=1):
+        header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.NO_COMPRESSION}
+        OpenEXR.File(header, {"RGB": frame.astype(np.float16) / 255}).write(str(tmp_path / "frame.exr"))
+        contents[f"shot_{index}.exr"] = (tmp_path / "frame.exr").read_bytes()
     with serving(tmp_path, slow=False) as backend:
-        request = backend.request(clip=movie)
-        ref = backend.upload(depth, "depth.npy")
-        request["geometry"]["files"] = [ref]
-        flip(blob(backend, ref), 1003)
+        request = backend.request()
+        refs = {name: backend.upload(content, name) for name, content in contents.items()}
+        request["geometry"]["files"] = [refs["depth.npy"]]
+        request["clip"] = {"files": [ref for name, ref in refs.items() if name != "depth.npy"], "fps": 24}
+        ref = refs[flipped]
+        flip(blob(backend, ref), -1003)
         assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
         status = backend.finish(request["id"])
         assert status["state"] == "failed"
-        assert "depth.npy" in status["error"]["message"]
+        assert flipped in status["error"]["message"]
         assert "damaged" in status["error"]["message"]
         assert "Import the clip again" in status["error"]["advice"]
         again = {**request, "id": "ab" * 16}
         assert backend.ask("POST", "/v1/jobs", json=again).json()["missing"] == [ref["sha256"]]
-        backend.upload(depth, "depth.npy")
+        backend.upload(contents[flipped], flipped)
         assert backend.ask("POST", "/v1/jobs", json=again).status_code == 201
         assert backend.finish(again["id"])["state"] == "done"
 

@@ -218,20 +218,25 @@ def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace
     )
 
 
-@pytest.mark.skipif(bpy.app.version < (4, 3), reason="Blender tells of appended scenes since 4.3")
-def test_an_appended_scene_finds_its_files(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["appended", "made local"])
+def test_a_scene_of_another_file_finds_its_files(unsaved: SimpleNamespace, how: str, tmp_path: Path) -> None:
     reangle = unsaved.reangle
     save(tmp_path / "project" / "shot.blend")
     settle(reangle)
     before = results_of(unsaved)
     bpy.ops.wm.read_homefile(use_empty=True)
     save(tmp_path / "film" / "cuts" / "cut.blend")
-    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend")) as (source, target):
-        target.scenes = list(source.scenes)
+    with bpy.data.libraries.load(str(tmp_path / "project" / "shot.blend"), link=how == "made local") as (_, target):
+        target.scenes = ["Scene"]
+    scene = target.scenes[0]
+    if how == "made local" or bpy.app.version < (4, 3):  # Blender tells of appended scenes since 4.3
+        bpy.context.window.scene = scene = scene.make_local() if how == "made local" else scene
+        scene.collection.objects.link(bpy.data.objects.new("Anything", None))
+        bpy.context.view_layer.update()
     settle(reangle)
     assert all_there(reangle)
     assert results_of(unsaved) == before
-    assert reangle("scene.point_cloud").cloud_of(target.scenes[0]) is not None
+    assert reangle("scene.point_cloud").cloud_of(scene) is not None
 
 
 def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:
@@ -250,6 +255,60 @@ def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:
         scene.frame_set(frame)
         places.append(tuple(vertices[10].co))
     assert places[0] != places[1]
+
+
+def test_uninstalling_the_add_on_loses_nothing(
+    unsaved: SimpleNamespace, archive: Path, backend_data: Path, tmp_path: Path
+) -> None:
+    before, jobs = results_of(unsaved), [job.name for job in unsaved.state.of(bpy.context.scene).jobs]
+    repositories = bpy.context.preferences.extensions.repos
+    index = next(at for at, repository in enumerate(repositories) if repository.module == "user_default")
+    place = Path(bpy.path.abspath(repositories[index].directory)) / "reangle"
+
+    def install() -> Reangle:
+        bpy.ops.extensions.package_install_files(filepath=str(archive), repo="user_default", enable_on_install=True)
+        preferences = bpy.context.preferences.addons[MODULE].preferences
+        preferences.results_folder, preferences.data_folder = "//reangle", str(backend_data)
+        return lambda name: importlib.import_module(f"{MODULE}.{name}")
+
+    def found(reangle: Reangle) -> None:
+        settle(reangle)
+        scene = bpy.context.scene
+        assert [(job.name, job.missing) for job in reangle("state").of(scene).jobs] == [(job, False) for job in jobs]
+        assert all_there(reangle)
+        assert reangle("scene.point_cloud").cloud_of(scene) is not None
+        assert results_of(SimpleNamespace(reangle=reangle)) == before
+
+    # Uninstalled and installed again while the file, which was never saved, is open.
+    assert bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle") == {"FINISHED"}
+    assert not place.exists()
+    assert not hasattr(bpy.types.Scene, "reangle")
+    found(install())
+
+    # Saved and opened without the add-on.
+    bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle")
+    save(tmp_path / "project" / "shot.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "project" / "shot.blend"))
+    assert all(os.path.exists(bpy.path.abspath(image.filepath)) for image in bpy.data.images if image.filepath)
+    bpy.ops.wm.save_mainfile()
+    reangle = install()
+    found(reangle)
+    folders = reangle("scene.places").job_folders()
+    assert {folder.parent for folder in folders} == {tmp_path / "project" / "reangle"}
+
+    # Uninstalled while a job runs.
+    reangle("exchange.connection").start()
+    settle(reangle)
+    bpy.ops.reangle.apply_move(move="truck-left", amount=9, name="Later")
+    bpy.ops.reangle.render()
+    job = reangle("state").of(bpy.context.scene).jobs[-1].name
+    main_thread, state = reangle("exchange.main_thread"), reangle("state")
+    main_thread.pump_until(lambda: state.of(bpy.context.scene).jobs[job].state == "running", timeout_s=60)
+    bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id="reangle")
+    reangle = install()
+    main_thread, state = reangle("exchange.main_thread"), reangle("state")
+    main_thread.pump_until(lambda: state.of(bpy.context.scene).jobs[job].loaded, timeout_s=60)
+    assert all_there(reangle)
 
 
 def test_files_in_the_extensions_folder_are_rescued(reangle: Reangle) -> None:
@@ -303,3 +362,39 @@ def test_undo_does_not_bring_back_the_old_places(unsaved: SimpleNamespace, tmp_p
     settle(unsaved.reangle)
     assert all_there(unsaved.reangle)
     assert results_of(unsaved) == before
+
+
+def test_undo_after_a_save_elsewhere_finds_everything(unsaved: SimpleNamespace, tmp_path: Path) -> None:
+    reangle, edit = unsaved.reangle, bpy.ops.ed
+    bpy.context.preferences.edit.use_global_undo = True
+    save(tmp_path / "project" / "shot.blend")
+    settle(reangle)
+    before = results_of(unsaved)
+    for frame in (1, 2, 3):
+        bpy.context.scene.frame_set(frame)
+        edit.undo_push(message=f"frame {frame}")
+    save(tmp_path / "second" / "deep" / "shot.blend")
+    settle(reangle)
+    strings = own(reangle) + media(reangle)
+    assert all(path.startswith("//../../project/") for path in strings)
+    for step in (edit.undo, edit.undo, edit.redo, edit.redo):
+        step()
+        assert own(reangle) + media(reangle) == strings
+        settle(reangle)
+        assert own(reangle) + media(reangle) == strings
+    assert all_there(reangle)
+    assert results_of(unsaved) == before
+
+    # The same words may mean another file now: what was chosen since then stays.
+    clip = unsaved.state.of(bpy.context.scene).clip
+    shutil.copytree(tmp_path / "project" / "footage", tmp_path / "second" / "deep" / "footage")
+    clip.path = chosen = clip.path.replace("//../../project/", "//")
+    for _ in range(2):
+        edit.undo_push(message="chosen")
+    edit.undo()
+    assert unsaved.state.of(bpy.context.scene).clip.path == chosen
+    # Wherever it lies since then, an older step means the first one.
+    edit.undo()
+    edit.undo()
+    assert unsaved.state.of(bpy.context.scene).clip.path == strings[1]
+    assert all_there(reangle)

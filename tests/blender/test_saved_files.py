@@ -101,6 +101,23 @@ def test_migrated_choices_are_saved(opened: Reangle, tmp_path: Path) -> None:
     assert (shot.learning.suite, shot.move) == ("cogvideox-5b", "crane-up")
 
 
+@pytest.mark.parametrize("how", ["appended", "made local"])
+def test_a_scene_of_another_file_is_migrated_at_once(reangle: Reangle, how: str) -> None:
+    state = reangle("state")
+    with bpy.data.libraries.load(str(SAVED), link=how == "made local") as (_, target):
+        target.scenes = ["Chosen"]
+    scene = target.scenes[0]
+    if how == "made local":
+        bpy.context.window.scene = scene.make_local()
+        scene.collection.objects.link(bpy.data.objects.new("Anything", None))
+        bpy.context.view_layer.update()
+    elif bpy.app.version < (4, 3):  # Blender tells of appended scenes since 4.3
+        state.prepare(scene)
+    shot = state.of(scene)
+    assert (shot.schema, shot.move, shot.clip.depth) == (state.SCHEMA, "crane-up", "depth-anything")
+    assert [job.state for job in shot.jobs] == ["done", "done"]
+
+
 @pytest.mark.parametrize(
     ("provider", "camera", "depth"),
     [

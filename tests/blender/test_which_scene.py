@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 import pytest
 import tiny
-from bpy.types import Object, Scene
+from bpy.types import Depsgraph, Object, Scene
 from conftest import choose_clip, import_clip, wait_for_jobs
 
 Reangle = Callable[[str], ModuleType]
@@ -70,6 +70,41 @@ def test_a_copied_scene_is_a_scene_of_its_own(shot: SimpleNamespace, other_clip:
     assert one.jobs[-1].name not in two.jobs
 
 
+def test_each_linked_copy_shows_its_own_frame(shot: SimpleNamespace, tmp_path: Path) -> None:
+    first = bpy.context.scene
+    bpy.ops.scene.new(type="LINK_COPY")
+    second, cloud = bpy.context.scene, shot.state.of(first).cloud
+    assert shot.state.of(second).cloud == cloud
+
+    def shown(item: Object) -> tuple[float, ...]:
+        return tuple(np.round(item.data.vertices[7].co, 5))
+
+    places = []
+    for scene, frame in ((first, 2), (second, 5)):
+        scene.frame_set(frame)
+        places.append(shown(cloud))
+    assert places[0] != places[1]
+    for scene, place in ((first, places[0]), (second, places[1]), (first, places[0])):
+        bpy.context.window.scene = scene
+        assert shown(cloud) == place
+
+    # Rendered from a window that shows the other scene.
+    rendered = []
+
+    def note(scene: Scene, depsgraph: Depsgraph) -> None:
+        if scene == second:
+            rendered.append(shown(cloud.evaluated_get(depsgraph)))
+
+    second.frame_start = second.frame_end = 5
+    second.cycles.samples, second.render.resolution_percentage = 1, 10
+    second.render.filepath = str(tmp_path / "frame")
+    bpy.app.handlers.frame_change_post.append(note)
+    bpy.ops.render.render(animation=True, scene=second.name)
+    bpy.app.handlers.frame_change_post.remove(note)
+    assert set(rendered) == {places[1]}
+    assert shown(cloud) == places[0], "the window's scene is evaluated again"
+
+
 def test_an_appended_scene_is_a_scene_of_its_own(reangle: Reangle, tmp_path: Path) -> None:
     state = reangle("state")
     state.prepare(bpy.context.scene)
@@ -83,6 +118,27 @@ def test_an_appended_scene_is_a_scene_of_its_own(reangle: Reangle, tmp_path: Pat
     assert state.find_scene(uid) == bpy.context.scene
     assert len({state.of(scene).uid for scene in state.scenes()}) == len(state.scenes()) == 3
     assert len(bpy.data.scenes) == 4
+
+
+def test_nothing_is_imported_into_a_linked_scene(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
+    bpy.context.scene.name = "Of the library"
+    choose_clip(desk, clip)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "a.blend"), link=True) as (_, target):
+        target.scenes = ["Of the library"]
+    bpy.context.window.scene = target.scenes[0]
+    with pytest.raises(RuntimeError, match=r"linked from a\.blend.*Make the scene local"):
+        bpy.ops.reangle.import_clip()
+    assert not desk.state.of(target.scenes[0]).jobs
+    # Made local, it is a scene like any other.
+    bpy.context.window.scene = scene = target.scenes[0].make_local()
+    scene.collection.objects.link(bpy.data.objects.new("Anything", None))
+    bpy.context.view_layer.update()
+    desk.main_thread.pump_until(lambda: not desk.main_thread.is_busy(), timeout_s=60)
+    assert bpy.ops.reangle.import_clip() == {"FINISHED"}
+    wait_for_jobs(desk)
+    assert desk.state.of(bpy.context.scene).cloud is not None
 
 
 def test_undo_of_an_import_keeps_its_job(desk: SimpleNamespace, clip: Path) -> None:

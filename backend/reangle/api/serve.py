@@ -32,6 +32,7 @@ from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
+from reangle.runtime.folder_format import check_format
 from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.private_folder import FolderTakenError, Identity, hold_folder, make_private
 from reangle.runtime.store import Store
@@ -68,6 +69,7 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
     show_every_name()
     try:
         with disk_errors(data):
+            check_format(data)
             make_private(data)
         lock = filelock.FileLock(data / "server.lock", timeout=0)
         try:

@@ -11,6 +11,7 @@ from typing import Any
 from reangle.cli.output import Output
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder
+from reangle.runtime.folder_format import check_format
 from reangle.weights.checkpoints import Checkpoint, size_in_words
 from reangle.weights.download import download
 from reangle.weights.registry import find_installed, list_checkpoints, what_to_copy
@@ -21,6 +22,7 @@ from reangle.weights.verify import Verdict, verify
 def models(options: Namespace, output: Output) -> int:
     """List, download or verify weights, as `options.action` says; 2 if some are damaged."""
     data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    check_format(data)
     if options.action == "list":
         rows = list_checkpoints(data)
         output.data(rows, describe_checkpoints(rows))

@@ -16,6 +16,7 @@ from reangle.motion.spec import LEARN, LearnParams
 from reangle.runtime.graphics_card import nvidia_cards, why_no_card
 from reangle.runtime.stage import PlannedStage, StageId
 from reangle.video_models.memory import weights_in
+from reangle.video_models.window_starts import window_starts
 from reangle.warping.spec import WARP
 from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
 from reangle.weights.registry import find_checkpoint, kind_of, pipeline_of
@@ -104,7 +105,8 @@ def _learn(
     from.
     """
     recipe, pace = recipe_of(request), _pace(request)
-    windows = max(-(-len(one.frames) // pace.window) for one in ([path] if path else request.paths))
+    longest = max(len(one.frames) for one in ([path] if path else request.paths))
+    windows = len(window_starts(longest, pace.window, pace.group))
     preparation_s, training_s = OPENING_S + pace.frame * frames, pace.step * steps * windows
     return PlannedStage(
         spec=LEARN,

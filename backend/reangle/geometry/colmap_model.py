@@ -24,6 +24,9 @@ from reangle.geometry.undistortion import K_without_distortion
 
 PARTS = ("cameras", "images", "points3D", "rigs", "frames")
 NEEDED = ("cameras", "images")
+_BYTES_BEFORE_NAME = 4 + 7 * 8 + 4
+"""Of an image in images.bin: its number, rotation and translation, and the camera's number."""
+_BYTES_PER_POINT = 3 * 8
 _PINHOLES = {"SIMPLE_PINHOLE", "PINHOLE"}
 
 
@@ -89,7 +92,8 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
 def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str]:
     """Copy the model's files to where pycolmap finds them by name.
 
-    Returns the images' names by those in the copy: of text, pycolmap reads names up to the first space.
+    Returns the images' names by those in the copy: of text, pycolmap reads names up to the first space, and it reads
+    no names but UTF-8.
     """
     try:
         if end == ".txt":
@@ -110,11 +114,38 @@ def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str
         if not (folder / "points3D.bin").exists():
             # No points: a count of zero.
             (folder / "points3D.bin").write_bytes(bytes(8))
-        return {}
+        content, names = _with_plain_names((folder / "images.bin").read_bytes())
+        if names:
+            (folder / "images.bin").write_bytes(content)
+        return names
     except (OSError, UnicodeError) as error:
         raise UserError(
             f"COLMAP's model cannot be read: {_short(error)}.", advice="Export it from COLMAP again."
         ) from error
+
+
+def _with_plain_names(images: bytes) -> tuple[bytes, dict[str, str]]:
+    """The content of an images.bin, each name that is not UTF-8 replaced; and those names by their replacement.
+
+    A damaged file stays as it is.
+    """
+    parts, names, start, at = [], {}, 0, 8
+    try:
+        for index in range(int.from_bytes(images[:8], "little")):
+            name_at = at + _BYTES_BEFORE_NAME
+            end = images.index(b"\0", name_at)
+            try:
+                images[name_at:end].decode("utf-8")
+            except UnicodeDecodeError:
+                plain = f"/{index}"  # like no name of an image
+                names[plain] = images[name_at:end].decode("utf-8", errors="surrogateescape")
+                parts += [images[start:name_at], plain.encode()]
+                start = end
+            points = int.from_bytes(images[end + 1 : end + 9], "little")
+            at = end + 9 + points * _BYTES_PER_POINT
+    except ValueError:
+        return images, {}
+    return b"".join([*parts, images[start:]]), names
 
 
 def _lines(path: Path) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reangle.contract.errors import printable
 from reangle.contract.sequences import frame_numbers
 
 _MOST_GAPS = 3
@@ -30,5 +31,5 @@ def numbers_between(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def few_in_words(items: Sequence[object] | np.ndarray) -> str:
-    """The first items, for messages."""
-    return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
+    """The first items, for messages; names that are not UTF-8 with ? in them."""
+    return printable(", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else ""))

@@ -83,9 +83,10 @@ class JobDatabase(JobReader):
         self._write_lock = threading.Lock()
         with opening(path):
             self._writer = connect(path)
+            schema = check_schema(self._writer, path)
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
-            if check_schema(self._writer, path) == 0:
+            if schema == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
             self._writer.executescript(_DEATHS)
             # The log beside it appears with the first transaction, and holds what is not yet in the file.

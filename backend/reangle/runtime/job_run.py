@@ -12,6 +12,7 @@ from typing import Any
 
 from reangle.contract import JobError, JobRequest, from_data
 from reangle.errors import RunAgainError, UserError, WaitError, fault_of, is_about_library
+from reangle.runtime import stall
 from reangle.runtime.code import code_hash
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
@@ -24,8 +25,6 @@ from reangle.runtime.stall import Lifeless, Silence, duration
 from reangle.runtime.store import Artifact, Store
 
 MAX_DEATHS = 3
-LIFELESS_S = 600.0
-"""A stage process that shows no sign of life for so long, as one that the system has stopped, is ended."""
 CODE = code_hash()
 """Of the backend, at its start."""
 POLL_S = 0.1
@@ -209,7 +208,7 @@ class JobRun:
 
     def _lines(self, process: StageProcess, stage: PlannedStage) -> Iterator[dict[str, Any]]:
         silence = Silence(stage.spec.silence_s)
-        life = Lifeless(LIFELESS_S)
+        life = Lifeless()
         while True:
             if self._interrupted():
                 raise JobInterruptedError
@@ -224,7 +223,7 @@ class JobRun:
             elif ended:
                 return
             elif life.is_over():
-                what = f"has shown no sign of life for {duration(LIFELESS_S)}, and is ended"
+                what = f"has shown no sign of life for {duration(stall.LIFELESS_S)}, and is ended"
                 logger.warning("Process %d %s", process.pid, what)
                 self._database.add_note(self._request.id, stage.title, f"{stage.title} {what}.")
                 process.end()

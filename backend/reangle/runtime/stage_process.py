@@ -17,10 +17,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +28,8 @@ from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.json_lines import error_values, line_writer
 from reangle.runtime.logs import log_to_stderr
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
-from reangle.runtime.stall import StackDump
+from reangle.runtime.stall import StackDump, start_beating
 from reangle.runtime.store import Store
-
-BEAT_S = 5.0
 
 Specs = Mapping[str, StageSpec[Any, Any]]
 
@@ -88,12 +83,6 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
         if began_with := order.get("code"):
             check_code(began_with, "Stop the backend and start it again; its jobs go on then.")
 
-    def beat() -> None:
-        with suppress(OSError, ValueError):  # the backend, or this process, ends
-            while True:
-                write(alive=True)
-                time.sleep(BEAT_S)
-
     def report(fraction: float, message: str) -> None:
         send(progress=min(max(fraction, 0.0), 1.0), message=message)
 
@@ -103,7 +92,7 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     def report_training(loss: float, message: str, picture: bytes) -> None:
         send(loss=loss, message=message, picture=base64.b64encode(picture).decode())
 
-    threading.Thread(target=beat, daemon=True).start()
+    start_beating(write)
     try:
         check()
         store = Store(Path(order["root"]))

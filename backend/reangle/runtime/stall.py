@@ -1,14 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages that report nothing for long: the backend reports them, their process writes its stack and continues."""
+"""Processes that report nothing for long: the backend names a silent stage, whose process writes its stack and goes on.
+One that shows no sign of life, as if the system has stopped it, is ended."""
 
 from __future__ import annotations
 
 import faulthandler
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+LIFELESS_S = 600.0
+"""A process that shows no sign of life for so long, as one that the system has stopped, is ended."""
+BEAT_S = 5.0
 _REARM_S = 1.0
 _STANDARD_ERROR = 2
+
+
+def start_beating(write: Callable[..., None]) -> None:
+    """In a stage or a download: show signs of life, as `{"alive": true}`, until the process ends."""
+
+    def beat() -> None:
+        with suppress(OSError, ValueError):  # the backend, or this process, ends
+            while True:
+                write(alive=True)
+                time.sleep(BEAT_S)
+
+    threading.Thread(target=beat, daemon=True).start()
 
 
 class StackDump:
@@ -53,11 +71,11 @@ class Silence:
 
 
 class Lifeless:
-    """In the backend: whether a stage's process has shown no sign of life for `limit_s`. Time counts only while the
+    """In the backend: whether a process has shown no sign of life for LIFELESS_S. Time counts only while the
     backend itself runs, so a computer that slept ends nothing."""
 
-    def __init__(self, limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit_s, self._clock = limit_s, clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.shown()
 
     def shown(self) -> None:
@@ -67,7 +85,7 @@ class Lifeless:
         now = self._clock()
         self._waited += min(now - self._last, _REARM_S)
         self._last = now
-        return self._waited >= self._limit_s
+        return self._waited >= LIFELESS_S
 
 
 def duration(seconds: float) -> str:

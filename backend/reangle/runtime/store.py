@@ -36,6 +36,7 @@ from reangle.runtime.artifact import (
     read_artifact,
 )
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
+from reangle.runtime.folder_format import check_format, keep_format
 from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -53,8 +54,23 @@ def _make(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
 
 
+_Which = tuple[int, int]
+
+
+def _which(path: Path) -> _Which | None:
+    """Which file or folder is there now, as its number on the disk and its time of change; None if there is none."""
+    try:
+        about = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return about.st_ino, about.st_mtime_ns
+
+
 class Store:
-    """The data folder's blobs and artifacts; safe to use from several processes at once."""
+    """The data folder's blobs and artifacts; safe to use from several processes at once.
+
+    Raises UserError for a folder that a newer Reangle keeps.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -62,8 +78,10 @@ class Store:
         self._artifacts = root / "artifacts"
         self._scratch = root / "tmp"
         self._unfinished = root / "unfinished"
+        check_format(root)
         with disk_errors(root):
             make_private(root)
+            keep_format(root)
             for folder in (self._blobs, self._artifacts, self._scratch, self._unfinished):
                 folder.mkdir(parents=True, exist_ok=True)
 
@@ -79,9 +97,11 @@ class Store:
     def has_sound_blob(self, sha256: str) -> bool:
         """Like `has_blob`, but its bytes are read; a damaged blob is removed, so that it can be sent again."""
         path = self.blob_path(sha256)
-        if hash_or_nothing(path) == sha256:
-            return True
-        path.unlink(missing_ok=True)
+        while (found := _which(path)) is not None:
+            if hash_or_nothing(path) == sha256:
+                return True
+            if self._remove(path, found):
+                return False
         return False
 
     def has_file(self, ref: FileRef) -> bool:
@@ -91,9 +111,14 @@ class Store:
         """
         if not self.has_blob(ref.sha256):
             return False
-        size = self.blob_path(ref.sha256).stat().st_size
-        if size == ref.size or not self.has_sound_blob(ref.sha256):
-            return size == ref.size
+        path = self.blob_path(ref.sha256)
+        if path.stat().st_size == ref.size:
+            return True
+        if not self.has_sound_blob(ref.sha256):
+            return False
+        size = path.stat().st_size
+        if size == ref.size:  # sent again meanwhile
+            return True
         raise UserError(
             f"{ref.name!r} has {size} bytes, not the {ref.size} of the job.", advice="Send the job with the right size."
         )
@@ -187,18 +212,32 @@ class Store:
 
     def sound_artifact(self, key: str) -> Artifact | None:
         """Like `artifact`, but every file is hashed; a damaged artifact is removed, so that it is made again."""
-        artifact = self.artifact(key)
-        if artifact is not None and artifact.damaged_file() is not None:
-            self.remove_artifact(key)
-            return None
-        return artifact
-
-    def remove_artifact(self, key: str) -> None:
         folder = self._place(self._artifacts, key)
-        if folder.exists():
-            aside = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
-            folder.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        while (found := _which(folder)) is not None:
+            artifact = self.artifact(key)
+            if artifact is None or artifact.damaged_file() is None:
+                return artifact
+            if self._remove(folder, found):
+                return None
+        return None
+
+    def _remove(self, place: Path, damaged: _Which) -> bool:
+        """Remove what was found damaged; False if something else was published there meanwhile, which stays."""
+        if _which(place) != damaged:
+            return False
+        aside = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._scratch.mkdir(exist_ok=True)
+        with suppress(FileNotFoundError):
+            place.rename(aside)
+            if aside.lstat().st_ino != damaged[0]:  # it was published between these lines
+                with suppress(OSError):  # and once more, with the same content
+                    aside.rename(place)
+                return False
+            if aside.is_dir():
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                aside.unlink()
+        return True
 
     def publish(self, key: str, folder: Path, about: Mapping[str, Any]) -> Artifact:
         """Make a finished scratch folder the artifact `key`. If another process was faster, its artifact stays."""
@@ -212,9 +251,11 @@ class Store:
             for inner in {path.parent for path in folder.rglob("*")}:
                 sync_folder(inner)
             _make(target.parent)
+            found = _which(target)
             existing = self.artifact(key)
             if existing is None:
-                self.remove_artifact(key)
+                if found is not None:
+                    self._remove(target, found)
                 try:
                     folder.rename(target)
                 except OSError:

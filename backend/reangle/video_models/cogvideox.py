@@ -240,8 +240,9 @@ class CogVideoX:
 
         return self.pipe(
             image=Image.fromarray(first_frame),
-            prompt_embeds=prompt.words[None],
-            negative_prompt_embeds=prompt.empty[None],
+            # The pipeline takes the prompt where and as it is, and gives its precision to everything else.
+            prompt_embeds=prompt.words[None].to(self.pipe._execution_device, self.transformer.dtype),
+            negative_prompt_embeds=prompt.empty[None].to(self.pipe._execution_device, self.transformer.dtype),
             height=height,
             width=width,
             num_frames=self.frames,

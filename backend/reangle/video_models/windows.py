@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-OVERLAP = 2
-"""Latents that a window takes from the one before, besides its first frame; fewer in very short windows."""
+from reangle.video_models.window_starts import window_starts
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,4 @@ class Windows:
 
 def plan_windows(count: int, length: int, group: int) -> Windows:
     """As few windows as cover `count` frames. length: group * k + 1 with k > 0; else ValueError."""
-    groups, rest = divmod(length - 1, group)
-    if rest or groups < 1 or count < 1:
-        raise ValueError(f"{count} frames do not fit windows of {length} in groups of {group}")
-    stride = group * (groups - min(OVERLAP, groups - 1))
-    starts = [0]
-    while starts[-1] + length < count:
-        starts.append(starts[-1] + stride)
-    return Windows(tuple(starts), length, count, group)
+    return Windows(window_starts(count, length, group), length, count, group)

@@ -3,7 +3,8 @@
 
 Reads one JSON object on standard input: {"data": data folder, "name": of the weights, "accepted": time}. Prints JSON
 lines: {"here": bytes, "size": bytes, "file": name}, then {"done": folder} and exit status 0, or
-{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest.
+{"error": {"message", "advice", "traceback"}} and exit status 2 for UserError, 1 for the rest. All the while
+{"alive": true} comes every few seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from reangle.errors import UserError, fault_of
 from reangle.runtime.json_lines import error_values, line_writer
+from reangle.runtime.stall import start_beating
 from reangle.weights.download import download
 from reangle.weights.suites import known_checkpoint
 
@@ -22,6 +24,7 @@ def main() -> int:
     """Run the download that standard input describes; returns the exit status."""
     order = json.load(sys.stdin)
     send = line_writer()
+    start_beating(send)
 
     def report(here: int, size: int, file: str) -> None:
         # Not thinned out: the hub's library reports each 10 MiB, and the last report before a pause must not be lost.

@@ -20,8 +20,10 @@ from typing import Any
 from reangle import contract
 from reangle.contract import ContractError, DownloadRequest, DownloadStatus, JobError, from_data, to_data
 from reangle.errors import UserError
+from reangle.runtime import stall
 from reangle.runtime.data_folder import disk_errors, write_atomically
 from reangle.runtime.process import StageProcess, end_orphans
+from reangle.runtime.stall import Lifeless, Silence, duration
 from reangle.weights.checkpoints import Checkpoint
 from reangle.weights.download import now
 from reangle.weights.registry import is_installed
@@ -30,6 +32,8 @@ from reangle.weights.suites import published_parts
 FOLDER = "downloads"
 MODULE = "reangle.weights.download_process"
 POLL_S = 0.1
+MAX_DEATHS = 3
+"""So often a process that was ended from outside, or by a crash, is followed by another one."""
 PACE_S = 30.0
 """The speed is that of so many seconds; the hub's library reports each 10 MiB alone."""
 
@@ -147,6 +151,29 @@ class Downloads:
 
     def _run(self, download: _Download) -> None:
         name = download.status.name
+        deaths = 0
+        while True:
+            process, last = self._run_process(download)
+            if last or self._closing or download.canceled:
+                break
+            deaths += 1
+            logger.warning("Its process ended with status %s, for the %d. time", process.exit_code, deaths)
+            if deaths == MAX_DEATHS:
+                message = f"The download of {name} ended {deaths} times, the last time with status {process.exit_code}."
+                advice = "Download again: it goes on where it stopped."
+                last = {"error": to_data(JobError(message, advice, process.errors()))}
+                break
+        if "done" in last:
+            self._set(download, state="done", here=download.status.size)
+        elif "error" in last:
+            self._set(download, state="failed", error=from_data(JobError, last["error"]))
+        elif download.canceled:
+            self._set(download, state="canceled")
+        logger.info("The download of %s is %s", name, download.status.state)
+
+    def _run_process(self, download: _Download) -> tuple[StageProcess, dict[str, Any]]:
+        """Download in one process; returns that, after its end, and its last line, empty if it has none."""
+        name = download.status.name
         process = StageProcess(lambda line: logger.info("%s: %s", name, line), module=MODULE)
         logger.info("The download of %s starts as process %d", name, process.pid)
         try:
@@ -158,34 +185,33 @@ class Downloads:
             # One that does not end stays recorded, so that the next backend tries again.
             if process.end():
                 download.run = ""
-        if "done" in last:
-            self._set(download, state="done", here=download.status.size)
-        elif "error" in last:
-            self._set(download, state="failed", error=from_data(JobError, last["error"]))
-        elif download.canceled:
-            self._set(download, state="canceled")
-        elif not self._closing:
-            message = f"The download of {name} ended with status {process.exit_code}."
-            advice = "Download again: it goes on where it stopped."
-            self._set(download, state="failed", error=JobError(message, advice, process.errors()))
-        logger.info("The download of %s is %s", name, download.status.state)
+        return process, last
 
     def _listen(self, process: StageProcess, download: _Download) -> dict[str, Any]:
         """Follow a download's process; returns its last line, empty if it ended or was ended without one."""
+        life, silence = Lifeless(), Silence(PACE_S)
         while not (self._closing or download.canceled):
             # Checked before reading, so that its last lines are still read after its end.
             ended = process.exit_code is not None
             line = process.next_line(POLL_S)
+            if silence.is_new():
+                self._set(download, bytes_per_s=None, eta_s=None)
             if line is None:
                 if ended:
                     break
-            elif "here" in line:
+                if life.is_over():
+                    logger.warning("Its process has shown no sign of life for %s", duration(stall.LIFELESS_S))
+                    break
+                continue
+            life.shown()
+            if "here" in line:
+                silence.reported()
                 if line["file"] != download.status.file:
                     # A file that is there is read faster than one comes.
                     download.pace.clear()
                 speed, eta_s = _pace(download.pace, line["here"], line["size"])
                 self._set(download, **line, bytes_per_s=speed, eta_s=eta_s)
-            else:
+            elif "alive" not in line:
                 return line
         return {}
 

@@ -30,13 +30,14 @@ class Pace:
     """Approximate seconds for parts of a job on the suite's target machine, for the progress estimate.
 
     frame: warp and encode one frame. step: one training step. sample: one sampling step, per frame. window: frames that
-    the model makes at once.
+    the model makes at once. group: frames of one latent.
     """
 
     frame: float
     step: float
     sample: float
     window: int
+    group: int = 4
 
 
 RECIPES = {

@@ -8,10 +8,11 @@ REANGLE_TEST_LIFELESS=SECONDS after how long without a sign of life it is ended.
 import os
 from dataclasses import replace
 
-from reangle.runtime import job_run
+from reangle.runtime import stall
 from reangle.stages import STAGES
 
-job_run.LIFELESS_S = float(os.environ.get("REANGLE_TEST_LIFELESS", job_run.LIFELESS_S))
+if lifeless := os.environ.get("REANGLE_TEST_LIFELESS"):
+    stall.LIFELESS_S, stall.BEAT_S = float(lifeless), float(lifeless) / 8
 silent, _, seconds = os.environ.get("REANGLE_TEST_SILENCE", "").partition(":")
 for kind, spec in STAGES.items():
     if kind == silent:

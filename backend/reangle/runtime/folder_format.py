@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which versions of Reangle can use a data folder: `format.json` in it tells."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from reangle.errors import UserError
+from reangle.runtime.data_folder import write_atomically
+from reangle.version import VERSION
+
+FORMAT = 1
+"""Raise it with every change that an older Reangle would misread or destroy, as of `artifact.SCHEMA`, of
+`job_reader.SCHEMA` or of the folder's layout, and bring older folders up to date in `keep_format`."""
+
+FILE_NAME = "format.json"
+
+
+def check_format(folder: Path) -> None:
+    """Raise UserError if a newer Reangle keeps this folder in a way that this one does not know. Changes nothing."""
+    found, version = _read(folder)
+    if found > FORMAT:
+        raise UserError(
+            f"The data folder {folder} is kept by a newer Reangle ({version}), in a way that {VERSION} does not know. "
+            "Nothing in it was changed.",
+            advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
+        )
+
+
+def keep_format(folder: Path) -> None:
+    """Check the folder, and record its format: the first one if it has no record. Raises UserError and OSError."""
+    check_format(folder)
+    if _read(folder)[0] != FORMAT:
+        about = {"format": FORMAT, "version": VERSION}
+        write_atomically(folder / FILE_NAME, json.dumps(about).encode())
+
+
+def _read(folder: Path) -> tuple[int, str]:
+    """The folder's format, and the version that recorded it; 0 without a record that can be read."""
+    try:
+        about = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        return int(about["format"]), str(about.get("version", "of unknown version"))
+    # Whoever may not read it is told so by what comes next.
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError, KeyError, TypeError, AttributeError):
+        return 0, ""
