@@ -25,6 +25,7 @@ def remove(scene: Scene, job: state.ReangleJob, *, delete_files: bool) -> None:
 
     Raises UserError if the job has not ended, is the scene's clip, or its files are needed or not Reangle's own.
     """
+    state.check_local(scene)
     state.separate_copies()  # so that the uid is the scene's own
     shot = state.of(scene)
     if shot.is_newer:
