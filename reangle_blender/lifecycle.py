@@ -9,7 +9,7 @@ import bpy
 from bpy.types import Depsgraph
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
+from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
 from .scene import cloud_drawing, compositor, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
@@ -21,6 +21,7 @@ def _opened(*_: object) -> None:
     global _is_restored
     _is_restored = True
     ledger.opened += 1
+    ledger.removed.clear()  # the file says what its lists hold
     identity.forget()
     starts.opened()
     state.separate_copies()
@@ -71,6 +72,7 @@ def _follow_names() -> None:
 def _undone(*_: object) -> None:
     identity.restore()
     state.migrate_all()
+    removing.take_out_again()
     homes.undone()
     ledger.write_all()
 

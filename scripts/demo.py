@@ -164,7 +164,9 @@ class Demo:
         try:
             getattr(bpy.ops.reangle, button)(**properties)
         except RuntimeError as error:
-            raise DemoError(str(error).strip().removeprefix("Error: ").split("\nLocation:")[0]) from None
+            # A grey button's reason follows the name of its poll.
+            reason = str(error).strip().removeprefix("Error: ").rpartition(".poll() ")[2]
+            raise DemoError(reason.split("\nLocation:")[0]) from None
 
     def import_clip(self) -> None:
         clip = self.shot.clip

@@ -19,6 +19,7 @@ from .. import state
 from ..core.contract import FINAL_STATES, CameraPath, JobStatus
 from ..core.files import Progress
 from ..scene import places
+from ..scene.framing import Framing
 from ..state import paths
 from . import main_thread
 from .main_thread import Failure
@@ -51,8 +52,8 @@ class Entry:
 
     clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
     has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
-    the scene's settings after that, None before it. scene_notes: about the scene's settings. stop: set to end its
-    threads. forgotten: its scene is no longer updated.
+    the scene's settings after that, None before it. framing: the views to turn to an import. scene_notes: about the
+    scene's settings. stop: set to end its threads. forgotten: its scene is no longer updated.
     """
 
     scene: str
@@ -64,6 +65,7 @@ class Entry:
     clip: str = ""
     match: bool = True
     matched: tuple[object, ...] | None = None
+    framing: Framing | None = None
     cameras: list[SentCamera] = field(default_factory=list)
     state: str = "sending"
     stage: str = ""
@@ -92,7 +94,10 @@ opened = 0
 
 entries: dict[str, Entry] = {}
 active: set[str] = set()
-"""Ids of the jobs that a thread watches or fetches."""
+"""Ids of the jobs that a thread watches or fetches, or whose files one deletes."""
+
+removed: set[tuple[str, str]] = set()
+"""Scene and id of the jobs that the artist took out of the lists of the open file."""
 
 _COPIED = (
     "kind",
@@ -139,8 +144,8 @@ def entry_of(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
 
 
 def write(entry: Entry) -> None:
-    """Copy the entry into its scene, if that is in the open file."""
-    if entry.forgotten:
+    """Copy the entry into its scene, if that is in the open file and the artist has not removed the job there."""
+    if entry.forgotten or (entry.scene, entry.id) in removed:
         return
     entries[entry.id] = entry
     scene = scene_of(entry)
@@ -283,3 +288,4 @@ def forget_all() -> None:
         entry.stop.set()
         entry.forgotten = True
     entries.clear()
+    removed.clear()

@@ -27,7 +27,11 @@ class REANGLE_UL_jobs(UIList):
     ) -> None:
         row = layout.row()
         row.label(text=item.title, icon=_job.STATE_ICONS.get(item.state, "NONE"))
-        row.label(text=_job.headline(item))
+        state_and_button = row.row(align=True)
+        state_and_button.alignment = "RIGHT"  # no wider than needed: titles differ at their end
+        state_and_button.label(text=_job.headline(item))
+        if item.is_final:
+            _job.draw_remove(state_and_button, item)
 
     def filter_items(
         self, _context: Context | None, data: state.ReangleScene, _property: str

@@ -22,6 +22,12 @@ def _suggest_amount(shot: ReangleScene, _context: Context) -> None:
         shot.move_amount = kind.default
 
 
+def _keep_in_range(shot: ReangleScene, _context: Context) -> None:
+    kind = moves.KINDS.get(shot.move)
+    if kind is not None and shot.move_amount > kind.maximum:
+        shot.move_amount = kind.maximum
+
+
 def _move_in_time(_shot: ReangleScene, context: Context) -> None:
     from ..scene import timing
 
@@ -65,9 +71,16 @@ class ReangleScene(PropertyGroup):
     )
     move_name: StringProperty(default=choices.DEFAULTS["move"])
     move: choices.enum("move", "move_name", "Move", "How the new camera moves", update=_suggest_amount)
-    move_degrees: FloatProperty(name="Degrees", description="How far, over the clip", default=10, min=0, max=180)
+    move_degrees: FloatProperty(
+        name="Degrees", description="How far, over the clip", default=10, min=0, max=180, update=_keep_in_range
+    )
     move_fraction: FloatProperty(
-        name="Distance", description="How far, as a part of the distance to the focus", default=0.2, min=0, max=4
+        name="Distance",
+        description="How far, as a part of the distance to the focus",
+        default=0.2,
+        min=0,
+        max=4,
+        update=_keep_in_range,
     )
     easing_name: StringProperty(default=choices.DEFAULTS["easing"])
     easing: choices.enum("easing", "easing_name", "Easing", "How the move starts and ends")
