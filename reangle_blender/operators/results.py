@@ -7,14 +7,14 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
-from .. import compat, state
+from .. import compat, readiness, state
 from ..core.errors import UserError
 from ..exchange import clouds, fetching, homes, transfer
 from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, sequencer
 from ..scene.result_marks import Result
 from ..state import paths
-from ._report import NEWER, reports_errors
+from ._report import is_ready, reports_errors
 
 
 def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
@@ -64,17 +64,6 @@ class _ResultOperator(Operator):
         raise NotImplementedError
 
 
-def _can_keep(cls: type[Operator], scene: Scene) -> bool:
-    """For `poll`: whether the scene can keep which edit and which nodes are its own; if not, the button says so."""
-    if scene.library is not None:
-        cls.poll_message_set("This scene is in a library; open its own file")
-    elif state.of(scene).is_newer:
-        cls.poll_message_set(NEWER)
-    else:
-        return True
-    return False
-
-
 def _result(job: state.ReangleJob, camera: state.ReangleCamera) -> Result:
     return Result(job.clip, camera.camera, camera.name)
 
@@ -99,7 +88,7 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return super().poll(context) and _can_keep(cls, context.scene)
+        return super().poll(context) and is_ready(cls, readiness.check_editable, context.scene)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
@@ -160,7 +149,7 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return super().poll(context) and _can_keep(cls, context.scene)
+        return super().poll(context) and is_ready(cls, readiness.check_editable, context.scene)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         state.separate_copies()
