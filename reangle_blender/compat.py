@@ -12,6 +12,9 @@ VIDEO_VIEW_TRANSFORM = "Standard"
 # Since 4.5 a path property must declare that it takes paths that start with //.
 PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
+# Where an artist chooses which scene the sequencer shows.
+SEQUENCER_CHOICE = "in the sequencer's header" if bpy.app.version >= (5, 0, 0) else "at the top of the window"
+
 # Since 4.3; before, an appended scene's files are looked for when the file is next opened.
 IMPORT_HANDLERS: Any = getattr(bpy.app.handlers, "blend_import_post", None)
 
@@ -22,6 +25,11 @@ def strips(scene: Scene) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences  # "sequences" until 4.3
 
 
+def strips_of(scene: Scene) -> list[Any]:
+    """The scene's strips, without those in meta strips; nothing is created."""
+    return list(strips(scene)) if scene.sequence_editor is not None else []
+
+
 def every_strip(scene: Scene) -> list[Any]:
     """All strips of a scene, also those in meta strips; none are created."""
     editor = scene.sequence_editor
@@ -30,16 +38,18 @@ def every_strip(scene: Scene) -> list[Any]:
     return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
-def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> None:
-    """Since 5.0 a workspace chooses which scene its sequencer edits; keep an existing choice."""
+def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> bool:
+    """Since 5.0 a workspace chooses which scene its sequencer edits; keep a choice that has strips.
+
+    Returns whether the scene is chosen now.
+    """
     workspace = context.workspace
-    if workspace is not None and hasattr(workspace, "sequencer_scene") and workspace.sequencer_scene is None:
+    if workspace is None or not hasattr(workspace, "sequencer_scene"):
+        return context.scene == scene
+    chosen = workspace.sequencer_scene
+    if chosen is None or not every_strip(chosen):
         workspace.sequencer_scene = scene
-
-
-def sequencer_scene(context: bpy.types.Context) -> Scene:
-    """The scene that the sequencer shows: since 5.0 the workspace's choice, otherwise the window's scene."""
-    return getattr(context.workspace, "sequencer_scene", None) or context.scene
+    return workspace.sequencer_scene == scene
 
 
 def _curves(id_block: ID) -> Any:
@@ -101,27 +111,10 @@ def shift_keys(id_block: ID, by: int) -> None:
 
 
 def compositor_tree(scene: Scene) -> Any:
-    """The scene's compositing nodes, switched on and created if there are none."""
+    """The scene's compositing nodes, whether or not they are in use; None if there are none."""
     if hasattr(scene, "compositing_node_group"):
-        if scene.compositing_node_group is None:
-            scene.compositing_node_group = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
         return scene.compositing_node_group
-    scene.use_nodes = True
     return scene.node_tree
-
-
-def compositor_output(tree: Any) -> Any:
-    """The image socket of the composite, created if there is none."""
-    if not hasattr(bpy.types, "CompositorNodeComposite"):
-        if not any(item.in_out == "OUTPUT" for item in tree.interface.items_tree if item.item_type == "SOCKET"):
-            tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-        kind = "NodeGroupOutput"
-    else:
-        kind = "CompositorNodeComposite"
-    for node in tree.nodes:
-        if node.bl_idname == kind:
-            return node.inputs[0]
-    return tree.nodes.new(kind).inputs[0]
 
 
 def point_shader_name() -> str:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
+from bpy.types import Depsgraph
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, watching
-from .scene import cloud_drawing, point_cloud
+from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
+from .scene import cloud_drawing, compositor, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
 _is_restored = False
@@ -20,6 +21,7 @@ def _opened(*_: object) -> None:
     global _is_restored
     _is_restored = True
     ledger.opened += 1
+    ledger.removed.clear()  # the file says what its lists hold
     identity.forget()
     starts.opened()
     state.separate_copies()
@@ -46,17 +48,31 @@ def _imported(*_: object) -> None:
 
 
 @bpy.app.handlers.persistent
-def _changed(*_: object) -> None:
+def _changed(*arguments: object) -> None:
     state.separate_copies()
     state.migrate_all()
     if starts.newcomers():  # made local, or appended in a Blender that does not tell
         _imported()
+    depsgraph = arguments[1] if len(arguments) > 1 else None
+    if isinstance(depsgraph, Depsgraph) and depsgraph.id_type_updated("OBJECT"):  # a camera may have another name
+        _follow_names()
+
+
+def _follow_names() -> None:
+    for scene in state.scenes():
+        edit = edit_scene.find(scene)
+        if edit is not None:
+            sequencer.follow_names(edit)
+        group = state.of(scene).result_nodes
+        if group is not None and group.library is None:
+            compositor.follow_names(group)
 
 
 @bpy.app.handlers.persistent
 def _undone(*_: object) -> None:
     identity.restore()
     state.migrate_all()
+    removing.take_out_again()
     homes.undone()
     ledger.write_all()
 

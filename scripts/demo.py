@@ -164,7 +164,9 @@ class Demo:
         try:
             getattr(bpy.ops.reangle, button)(**properties)
         except RuntimeError as error:
-            raise DemoError(str(error).strip().removeprefix("Error: ").split("\nLocation:")[0]) from None
+            # A grey button's reason follows the name of its poll.
+            reason = str(error).strip().removeprefix("Error: ").rpartition(".poll() ")[2]
+            raise DemoError(reason.split("\nLocation:")[0]) from None
 
     def import_clip(self) -> None:
         clip = self.shot.clip
@@ -289,7 +291,7 @@ class Demo:
         self.press("results_to_backgrounds", job=job)
         self.press("results_to_compositor", job=job)
         self.save()
-        self.steps.done("results", "put the results on the sequencer, behind the cameras and into the compositor")
+        self.steps.done("results", "put the results into an edit scene, behind the cameras and into a node group")
 
     def report(self) -> None:
         """Compare the frames with true renders, which needs the backend's packages, and write report.json."""

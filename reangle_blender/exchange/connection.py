@@ -88,11 +88,13 @@ def refresh() -> None:
 
 
 def stop() -> None:
-    """Stop the backend; its jobs resume at the next start."""
+    """Stop the backend; its jobs resume at the next start. Raises UserError while there is none."""
     backend = now.backend
-    if backend is not None:
-        reset()
-        main_thread.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
+    if backend is None:
+        starting = "It is starting: stop it when it runs." if now.state == "starting" else "There is nothing to stop."
+        raise UserError("The backend is not running.", advice=starting)
+    reset()
+    main_thread.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
 
 
 def reset() -> None:

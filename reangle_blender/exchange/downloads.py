@@ -64,8 +64,12 @@ def request(part: PartInfo, *, licence_accepted: bool) -> None:
 
 
 def cancel(name: str) -> None:
-    """Cancel a download; what has come is kept. Raises UserError if the backend is not running."""
+    """Cancel a download; what has come is kept. Raises UserError if there is none, or the backend is not running."""
     client = connection.client()
+    status = statuses.get(name)
+    if status is None or status.is_final:
+        about = f"No download of {name} is under way." if name else "No weights are named."
+        raise UserError(about, advice="There is nothing to cancel.")
 
     def failed(failure: Failure) -> None:
         if name in statuses:

@@ -19,10 +19,15 @@ from .main_thread import Failure
 
 
 def fetch_again(scene: Scene, job: str) -> None:
-    """Fetch the results of a job of this scene. Raises UserError if the backend is not running."""
+    """Fetch the results of a job of this scene. Raises UserError if it has none, or the backend is not running."""
     item = state.of(scene).jobs.get(job)
     if item is None:
         raise UserError("This job is not in the scene.", advice="Choose one in the list.")
+    if item.state in ("failed", "canceled"):
+        ended = "failed" if item.state == "failed" else "was canceled"
+        raise UserError(f"{item.title} {ended}, so it has no results.", advice="Choose a job that is done.")
+    if not item.is_final:
+        raise UserError(f"{item.title} has not ended yet.", advice="Its results are fetched when it is done.")
     client = connection.client()
     if item.missing:
         homes.move_missing(item)
@@ -97,6 +102,8 @@ def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterato
             return
     if match:
         entry.matched = shots.settings_of(scene)
+    if entry.framing is not None:
+        entry.framing.show(scene)
     entry.scene_notes += notes
 
 

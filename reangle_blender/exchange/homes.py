@@ -60,6 +60,11 @@ def waiting(blend_folder: Path) -> dict[Path, Path]:
     }
 
 
+def is_copying(folder: Path) -> bool:
+    """Whether a thread copies this folder to its place beside the .blend."""
+    return folder in _copying
+
+
 def before_save(target: Path) -> None:
     """Link what waits beside the new place of the file, and let all paths start there."""
     global _saving

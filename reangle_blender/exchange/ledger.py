@@ -19,6 +19,7 @@ from .. import state
 from ..core.contract import FINAL_STATES, CameraPath, JobStatus
 from ..core.files import Progress
 from ..scene import places
+from ..scene.framing import Framing
 from ..state import paths
 from . import main_thread
 from .main_thread import Failure
@@ -49,10 +50,10 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    blend: the file of that scene, "" while it is unsaved; another version of the file has the same scene, and its own
-    jobs. folder: for its files. match: match the scene to an imported clip; matched: the scene's settings after that,
-    None before it. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no
-    longer updated.
+    clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
+    has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
+    the scene's settings after that, None before it. framing: the views to turn to an import. scene_notes: about the
+    scene's settings. stop: set to end its threads. forgotten: its scene is no longer updated.
     """
 
     scene: str
@@ -61,8 +62,10 @@ class Entry:
     title: str
     folder: Path
     request: str = ""
+    clip: str = ""
     match: bool = True
     matched: tuple[object, ...] | None = None
+    framing: Framing | None = None
     cameras: list[SentCamera] = field(default_factory=list)
     state: str = "sending"
     stage: str = ""
@@ -91,12 +94,16 @@ opened = 0
 
 entries: dict[str, Entry] = {}
 active: set[str] = set()
-"""Ids of the jobs that a thread watches or fetches."""
+"""Ids of the jobs that a thread watches or fetches, or whose files one deletes."""
+
+removed: set[tuple[str, str]] = set()
+"""Scene and id of the jobs that the artist took out of the lists of the open file."""
 
 _COPIED = (
     "kind",
     "title",
     "request",
+    "clip",
     "state",
     "stage",
     "progress",
@@ -137,8 +144,8 @@ def entry_of(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
 
 
 def write(entry: Entry) -> None:
-    """Copy the entry into its scene, if that is in the open file."""
-    if entry.forgotten:
+    """Copy the entry into its scene, if that is in the open file and the artist has not removed the job there."""
+    if entry.forgotten or (entry.scene, entry.id) in removed:
         return
     entries[entry.id] = entry
     scene = scene_of(entry)
@@ -281,3 +288,4 @@ def forget_all() -> None:
         entry.stop.set()
         entry.forgotten = True
     entries.clear()
+    removed.clear()

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 from bpy.types import Object, Scene
@@ -19,6 +20,7 @@ from ..core.errors import UserError
 from ..core.files import CanceledError
 from ..scene import given, timing
 from ..scene import shot as shots
+from ..scene.framing import Framing
 from ..state import engines, footage
 from ..state.paths import absolute
 from . import connection, fetching, ledger, main_thread, transfer, watching
@@ -29,9 +31,10 @@ ASSUMED_FOV_DEG = 55.0
 """Horizontal field of view of a clip's camera while nothing is known of it, as the backend assumes it."""
 
 
-def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
+def import_clip(scene: Scene, choice: transfer.ClipChoice, framing: Framing | None = None) -> str:
     """Show the clip, and send it for its geometry, which is built into the scene when it is done. Returns the job's id.
 
+    framing: the views to turn to what is new; those of a clip that is there already stay as the artist has them.
     Raises UserError if the backend is not running, or the artist's camera is chosen and cannot be used.
     """
     client = connection.client()
@@ -47,6 +50,8 @@ def import_clip(scene: Scene, choice: transfer.ClipChoice) -> str:
     title = printable(choice.path.stem) or "Clip"
     entry = _new_entry(scene, "IMPORT", title)
     entry.match = shot.clip.match_scene
+    if state.alive(scene, shot.cloud) is None or shot.shot_title != title:
+        entry.framing = framing
     entry.scene_notes = given.notes(scene, camera) if camera is not None else []
     ledger.write(entry)
     if camera is None or seen is None:
@@ -84,6 +89,8 @@ def _show_clip(scene: Scene, entry: Entry, choice: transfer.ClipChoice, seen: fo
         entry.scene_notes += shots.match_scene(scene, path, count)
         entry.matched = shots.settings_of(scene)
     shots.show_clip(scene, entry.title, seen, path, choice.start, choice.geometry.given)
+    if entry.framing is not None:
+        entry.framing.show(scene)
 
 
 def first_path(choice: transfer.ClipChoice, seen: footage.Footage, count: int) -> CameraPath:
@@ -125,22 +132,12 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     Raises UserError if the backend is not running, no clip is imported, or a choice is not available or not allowed.
     """
     client = connection.client()
+    material = check_render(scene)
     shot = state.of(scene)
-    if not shot.shot_request:
-        if any(job.kind == "IMPORT" and not job.is_final for job in shot.jobs):
-            raise UserError("The clip's depth is not ready yet.", advice="Wait for the import to end.")
-        raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
-    choices.check("engine", shot.engine)
-    if "reangle" in engines.groups(shot.engine):
-        choices.check("suite", shot.learning.suite)
-    material = transfer.read_material(shot.shot_request)
-    # The clip may have been imported before the artist wanted nothing but weights for commercial work.
-    choices.check_licence("camera", material.geometry.camera)
-    choices.check_licence("depth", material.geometry.depth)
-    weights.check_named(material.geometry.checkpoint or "")
     shot_job = shot.jobs.get(shot.shot)
-    number = 1 + sum(job.kind == "RENDER" for job in shot.jobs)
-    entry = _new_entry(scene, "RENDER", f"{shot_job.title if shot_job else 'Render'} {number}")
+    title = (shot_job.title if shot_job else shot.shot_title) or "Render"
+    entry = _new_entry(scene, "RENDER", f"{title} {_next_number(scene)}")
+    entry.clip = transfer.clip_digest(material.clip)
     entry.cameras = ledger.sent_cameras(paths, cameras, shot.first_frame)
     request = JobRequest(
         id=entry.id,
@@ -168,6 +165,36 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         failed=partial(_not_sent, entry),
     )
     return entry.id
+
+
+def check_render(scene: Scene) -> transfer.Material:
+    """The imported clip. Raises UserError if there is none, or a choice is not available or not allowed."""
+    shot = state.of(scene)
+    if not shot.shot_request:
+        if any(job.kind == "IMPORT" and not job.is_final for job in shot.jobs):
+            raise UserError("The clip's depth is not ready yet.", advice="Wait for the import to end.")
+        if shot.shot_frames:
+            raise UserError("The import of the clip did not end.", advice="Import it again in step 1.")
+        raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
+    choices.check("engine", shot.engine)
+    if "reangle" in engines.groups(shot.engine):
+        choices.check("suite", shot.learning.suite)
+    material = _material(shot.shot_request)
+    # The clip may have been imported before the artist wanted nothing but weights for commercial work.
+    choices.check_licence("camera", material.geometry.camera)
+    choices.check_licence("depth", material.geometry.depth)
+    weights.check_named(material.geometry.checkpoint or "")
+    return material
+
+
+_material = lru_cache(maxsize=8)(transfer.read_material)
+"""Read once: a panel asks for it whenever it is drawn."""
+
+
+def _next_number(scene: Scene) -> int:
+    """Of the next render. Rows may have been removed from the list, so it follows the largest one that is there."""
+    numbers = [re.search(r"\d+$", job.title) for job in state.of(scene).jobs if job.kind == "RENDER"]
+    return 1 + max((int(number[0]) for number in numbers if number is not None), default=0)
 
 
 def _new_entry(scene: Scene, kind: str, title: str) -> Entry:

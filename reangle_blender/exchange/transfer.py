@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import threading
 from collections.abc import Sequence
@@ -59,6 +60,11 @@ def read_material(text: str) -> Material:
     """The material that a scene saved. One of contract version 2 is of this version. Raises ContractError."""
     saved = parse(text)
     return from_data(Material, {**saved, "geometry": migrated_geometry(saved["geometry"])})
+
+
+def clip_digest(clip: Clip) -> str:
+    """Identifies a clip by its files, whichever part of it is used."""
+    return hashlib.sha256("".join(file.sha256 for file in clip.files).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

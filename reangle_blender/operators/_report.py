@@ -7,13 +7,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar
 
-from bpy.types import Context, Operator
+from bpy.types import Context, Operator, Scene
 
+from .. import readiness
 from ..core.errors import UserError
-from ..exchange import connection
-
-NEWER = "This file was saved by a newer Reangle; update the add-on"
-"""Why an operator is grey in a file that is shown, never changed."""
 
 AnyOperator = TypeVar("AnyOperator", bound=Operator)
 
@@ -37,9 +34,9 @@ def reports_errors(execute: Callable[[AnyOperator, Context], set[str]]) -> Calla
     return reporting
 
 
-def has_backend(cls: type[Operator]) -> bool:
-    """For `poll`: whether the backend is connected; if not, the button says so."""
-    if connection.now.backend is None:
-        cls.poll_message_set("Start the backend first")
-        return False
-    return True
+def is_ready(cls: type[Operator], check: readiness.Check, scene: Scene) -> bool:
+    """For `poll`: whether a check of `readiness` finds nothing missing; if it does, the button says what."""
+    error = readiness.missing(check, scene)
+    if error is not None:
+        cls.poll_message_set(str(error))
+    return error is None

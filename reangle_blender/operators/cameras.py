@@ -7,25 +7,13 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
-from .. import choices, state
+from .. import choices, readiness, state
 from ..core.contract import CameraPath
 from ..core.contract.moves import Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
-from ._report import NEWER, reports_errors
-
-
-def _has_shot(cls: type[Operator], context: Context) -> bool:
-    shot = state.of(context.scene)
-    if shot.is_newer:
-        cls.poll_message_set(NEWER)
-    elif not shot.shot_frames:
-        cls.poll_message_set("Import a clip first")
-    elif state.alive(context.scene, shot.origin) is None:
-        cls.poll_message_set("The empty that holds the import was deleted: undo that, or import the clip again")
-    else:
-        return True
-    return False
+from ._amounts import amount_of, property_of, with_amounts
+from ._report import is_ready, reports_errors
 
 
 def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
@@ -57,14 +45,14 @@ class REANGLE_OT_add_camera(Operator):
     bl_description = "Add a camera with the pose and lens of the clip's camera"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", default="View")
+    name: StringProperty(name="Name", default="View", options={"SKIP_SAVE"})
     follow: BoolProperty(
         name="Follow Clip Camera", description="Copy its motion; otherwise stay at its pose of this frame"
     )
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return _has_shot(cls, context)
+        return is_ready(cls, readiness.check_new_cameras, context.scene)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
@@ -77,6 +65,7 @@ class REANGLE_OT_add_camera(Operator):
         return {"FINISHED"}
 
 
+@with_amounts
 class REANGLE_OT_apply_move(Operator):
     bl_idname = "reangle.apply_move"
     bl_label = "Move Camera"
@@ -85,18 +74,22 @@ class REANGLE_OT_apply_move(Operator):
 
     move: EnumProperty(name="Move", items=choices.items("move"))
     amount: FloatProperty(
-        name="Amount", description="Degrees, or percent of the distance to the focus", default=10, min=0, max=400
+        name="Amount",
+        description="Degrees, or percent of the distance to the focus; by default that of the move",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
     easing: EnumProperty(name="Easing", items=choices.items("easing"), default=choices.DEFAULTS["easing"])
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     seed: IntProperty(name="Seed", description="Selects one of many shakes, for Handheld", min=0)
     new: BoolProperty(name="New Camera", description="Add a camera; else move the active one", default=True)
     follow: BoolProperty(name="Follow Clip Camera", description="Add the move to its motion", default=True)
-    name: StringProperty(name="Name", description="Name of the new camera; empty uses the name of the move")
+    name: StringProperty(
+        name="Name", description="Name of the new camera; empty uses the name of the move", options={"SKIP_SAVE"}
+    )
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return _has_shot(cls, context)
+        return is_ready(cls, readiness.check_new_cameras, context.scene)
 
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
@@ -107,11 +100,12 @@ class REANGLE_OT_apply_move(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
-        move = Move(self.move, self.amount, easing=self.easing, held=self.hold, seed=self.seed)
+        amount = amount_of(self)
+        move = Move(self.move, amount, easing=self.easing, held=self.hold, seed=self.seed)
         if self.new:
             base = moves.source_path(scene, follow=self.follow)
             label = choices.label_of("move", self.move)
-            camera = _new_camera(scene, self.name or f"{label} {self.amount:g}", base)
+            camera = _new_camera(scene, self.name or f"{label} {amount:g}", base)
         else:
             camera = self._active(context)
             base = cameras.export_paths(scene, [camera])[0]
@@ -121,6 +115,16 @@ class REANGLE_OT_apply_move(Operator):
             {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
         )
         return {"FINISHED"}
+
+    def draw(self, _context: Context) -> None:
+        """The redo panel: what counts for the chosen move."""
+        column = self.layout.column()
+        column.use_property_split = True
+        column.prop(self, "move")
+        column.prop(self, property_of(self.move))
+        column.prop(self, "seed" if self.move == "handheld" else "easing")
+        for name in ("hold", "follow", "name") if self.new else ("hold",):
+            column.prop(self, name)
 
     def _active(self, context: Context) -> Object:
         camera = context.active_object
@@ -136,17 +140,22 @@ class REANGLE_OT_look_through(Operator):
     bl_idname = "reangle.look_through"
     bl_label = "Look Through"
     bl_description = "Make this the scene's camera and look through it"
+    bl_options = {"UNDO"}
 
     camera: StringProperty(description="Its name, if the button names no object", options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(self.camera)
-        if camera is None:
-            raise UserError("This camera is no longer in the scene.")
+        if camera is None or camera.type != "CAMERA":
+            about = f"There is no camera {self.camera!r} in this scene." if self.camera else "No camera is named."
+            raise UserError(about, advice="Name a camera of this scene.")
         context.scene.camera = camera
-        if context.space_data is not None and context.space_data.type == "VIEW_3D":
-            context.space_data.region_3d.view_perspective = "CAMERA"
+        space = context.space_data
+        if space is not None and space.type == "VIEW_3D":
+            if space.use_local_camera:
+                space.camera = camera
+            space.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 
 
@@ -156,10 +165,11 @@ class REANGLE_OT_tick_camera(Operator):
     bl_description = "Render the clip from this camera of a library"
     bl_options = {"UNDO", "INTERNAL"}
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         camera = getattr(context, "reangle_camera", None)
         if camera is None:
-            return {"CANCELLED"}
+            raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
         camera.reangle.render = not state.is_ticked(context.scene, camera)
         return {"FINISHED"}
 

@@ -3,18 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
-from bpy.types import Context, Operator, Scene
+from bpy.types import Context, Operator
 
-from .. import choices, state, weights
-from ..core.contract import GeometrySettings
-from ..core.errors import UserError
-from ..exchange import connection, sending, transfer
-from ..state.clip import geometry_settings, reads
-from ..state.from_contract import values_of
-from ._report import NEWER, has_backend, reports_errors
+from .. import readiness
+from ..exchange import connection, sending
+from ..scene.framing import Framing
+from ._report import is_ready, reports_errors
 
 
 class REANGLE_OT_start_backend(Operator):
@@ -32,34 +27,10 @@ class REANGLE_OT_stop_backend(Operator):
     bl_label = "Stop Backend"
     bl_description = "Stop the backend; running jobs resume when it starts again"
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
         connection.stop()
         return {"FINISHED"}
-
-
-def choice_of(scene: Scene) -> transfer.ClipChoice:
-    """The choices of step 1. Raises UserError for what is missing, not available or not allowed."""
-    clip = state.of(scene).clip
-    if not clip.path:
-        raise UserError("No clip is chosen.", advice="Choose a movie, or an image of a sequence.")
-    choices.check("camera", clip.camera)
-    choices.check("depth", clip.depth)
-    names = geometry_settings(clip)
-    values = values_of(clip, GeometrySettings, (name for name in names if name not in ("files", "given")))
-    if "checkpoint" in names:
-        weights.check_named(clip.checkpoint)
-    folder = bpy.path.abspath(clip.geometry_folder) if clip.geometry_folder else ""
-    return transfer.ClipChoice(
-        path=Path(bpy.path.abspath(clip.path)),
-        start=clip.start,
-        frames=clip.frames,
-        size=None if clip.use_own_size else (clip.width, clip.height),
-        sequence_fps=clip.sequence_fps,
-        geometry=GeometrySettings(camera=clip.camera, depth=clip.depth, **values),
-        camera_files=reads("camera", clip.camera, "files"),
-        depth_files=reads("depth", clip.depth, "files"),
-        geometry_folder=Path(folder) if folder else None,
-    )
 
 
 class REANGLE_OT_import_clip(Operator):
@@ -70,19 +41,11 @@ class REANGLE_OT_import_clip(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if not has_backend(cls):
-            return False
-        if any(job.kind == "IMPORT" and not job.is_final for job in state.of(context.scene).jobs):
-            cls.poll_message_set("An import is running")
-            return False
-        if state.of(context.scene).is_newer:
-            cls.poll_message_set(NEWER)
-            return False
-        return True
+        return is_ready(cls, readiness.check_import, context.scene)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        sending.import_clip(context.scene, choice_of(context.scene))
+        sending.import_clip(context.scene, readiness.choice_of(context.scene), Framing(context))
         return {"FINISHED"}
 
 

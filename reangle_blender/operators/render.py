@@ -1,17 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: render, cancel, and read errors."""
+"""Step 3: render, cancel, remove, and read errors."""
 
 from __future__ import annotations
 
 import bpy
-from bpy.props import StringProperty
-from bpy.types import Context, Operator
+from bpy.props import BoolProperty, StringProperty
+from bpy.types import Context, Operator, Scene
 
-from .. import state
+from .. import readiness, state
 from ..core.errors import UserError
-from ..exchange import sending, watching
+from ..exchange import removing, sending, watching
 from ..scene import cameras
-from ._report import has_backend, reports_errors
+from ._report import is_ready, report_error, reports_errors
+
+
+def named_job(scene: Scene, name: str) -> state.ReangleJob:
+    """The job of this id. Raises UserError if the scene has none."""
+    job = state.of(scene).jobs.get(name)
+    if job is None:
+        about = f"The scene {scene.name} has no job {name!r}." if name else "No job is named."
+        raise UserError(about, advice="Give the id of a job of this scene.")
+    return job
+
+
+def _job_with_details(scene: Scene, name: str) -> state.ReangleJob:
+    job = named_job(scene, name)
+    if not job.traceback:
+        raise UserError(f"There are no details of {job.title}.", advice="Only an error has them.")
+    return job
 
 
 class REANGLE_OT_render(Operator):
@@ -21,15 +37,12 @@ class REANGLE_OT_render(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return has_backend(cls)
+        return is_ready(cls, readiness.check_render, context.scene)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
-        use_markers = state.of(scene).use_markers and any(marker.camera for marker in scene.timeline_markers)
-        chosen = [camera for camera in cameras.artist_cameras(scene) if state.is_ticked(scene, camera)]
-        if not (chosen or use_markers):
-            raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
+        chosen, use_markers = readiness.cameras_to_render(scene)
         paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
         sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
         return {"FINISHED"}
@@ -40,11 +53,50 @@ class REANGLE_OT_cancel_job(Operator):
     bl_label = "Cancel"
     bl_description = "Cancel this job in the backend"
 
-    job: StringProperty(name="Job", options={"HIDDEN"})
+    job: StringProperty(name="Job", description="Id of the job; empty is the only one that runs", options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        watching.cancel(self.job)
+        job = self._chosen(context.scene)
+        if job.is_final:
+            self.report({"INFO"}, f"{job.title} has ended already.")
+        else:
+            watching.cancel(job.name)
+        return {"FINISHED"}
+
+    def _chosen(self, scene: Scene) -> state.ReangleJob:
+        if self.job:
+            return named_job(scene, self.job)
+        running = [job for job in state.of(scene).jobs if not job.is_final]
+        if not running:
+            raise UserError("No job of this scene is running.", advice="There is nothing to cancel.")
+        if len(running) > 1:
+            titles = ", ".join(job.title for job in running)
+            raise UserError(f"Several jobs are running: {titles}.", advice="Say which one by its id.")
+        return running[0]
+
+
+class REANGLE_OT_remove_job(Operator):
+    bl_idname = "reangle.remove_job"
+    bl_label = "Remove"
+    bl_description = "Remove this job from the list; its files stay unless you choose otherwise"
+
+    job: StringProperty(name="Job", options={"HIDDEN", "SKIP_SAVE"})
+    delete_files: BoolProperty(
+        name="Delete Its Files",
+        description="Delete the folder with the files of this job, too. This cannot be undone",
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
+        job = state.of(context.scene).jobs.get(self.job)
+        if job is None or not job.loaded:
+            return self.execute(context)
+        return context.window_manager.invoke_props_dialog(self, title=f"Remove {job.title}", confirm_text="Remove")
+
+    @reports_errors
+    def execute(self, context: Context) -> set[str]:
+        removing.remove(context.scene, named_job(context.scene, self.job), delete_files=self.delete_files)
         return {"FINISHED"}
 
 
@@ -56,21 +108,23 @@ class REANGLE_OT_show_traceback(Operator):
     job: StringProperty(name="Job", options={"HIDDEN"})
 
     def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
+        try:
+            _job_with_details(context.scene, self.job)
+        except UserError as error:
+            return report_error(self, error)
         return context.window_manager.invoke_popup(self, width=900)
 
     def draw(self, context: Context) -> None:
         column = self.layout.column(align=True)
         column.scale_y = 0.7
-        for line in self._text(context).splitlines()[-60:]:
+        job = state.of(context.scene).jobs.get(self.job)
+        for line in job.traceback.splitlines()[-60:] if job is not None else ():
             column.label(text=line.replace("\t", "    "))
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        print(self._text(context))
+        print(_job_with_details(context.scene, self.job).traceback)
         return {"FINISHED"}
-
-    def _text(self, context: Context) -> str:
-        job = state.of(context.scene).jobs.get(self.job)
-        return job.traceback if job is not None else ""
 
 
 class REANGLE_OT_copy_traceback(Operator):
@@ -80,13 +134,19 @@ class REANGLE_OT_copy_traceback(Operator):
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
-        job = state.of(context.scene).jobs.get(self.job)
-        if job is not None:
-            context.window_manager.clipboard = f"{job.message} {job.advice}\n\n{job.traceback}"
+        job = _job_with_details(context.scene, self.job)
+        context.window_manager.clipboard = f"{job.message} {job.advice}\n\n{job.traceback}"
         return {"FINISHED"}
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (REANGLE_OT_render, REANGLE_OT_cancel_job, REANGLE_OT_show_traceback, REANGLE_OT_copy_traceback)
+    (
+        REANGLE_OT_render,
+        REANGLE_OT_cancel_job,
+        REANGLE_OT_remove_job,
+        REANGLE_OT_show_traceback,
+        REANGLE_OT_copy_traceback,
+    )
 )

@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
 from .. import compat, state
 from ..core.errors import UserError
-from ..exchange import clouds, fetching, homes
+from ..exchange import clouds, fetching, homes, transfer
 from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, sequencer
+from ..scene.result_marks import Result
 from ..state import paths
-from ._report import reports_errors
+from ._report import NEWER, reports_errors
 
 
 def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
@@ -35,7 +34,7 @@ def _needed_job(scene: Scene, name: str) -> state.ReangleJob:
 
 
 class _ResultOperator(Operator):
-    """Base of operators that act on each camera of a fetched job."""
+    """Base of operators that act on the cameras of a fetched job."""
 
     bl_options = {"REGISTER", "UNDO"}
 
@@ -58,18 +57,35 @@ class _ResultOperator(Operator):
             )
         if not paths.absolute(job.folder).is_dir():
             homes.set_missing(context.scene, job, True)
-        for camera in job.cameras:
-            self.show(context, camera, paths.absolute(camera.folder))
+        self.show(context, job)
         return {"FINISHED"}
 
-    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
+    def show(self, context: Context, job: state.ReangleJob) -> None:
         raise NotImplementedError
+
+
+def _can_keep(cls: type[Operator], scene: Scene) -> bool:
+    """For `poll`: whether the scene can keep which edit and which nodes are its own; if not, the button says so."""
+    if scene.library is not None:
+        cls.poll_message_set("This scene is in a library; open its own file")
+    elif state.of(scene).is_newer:
+        cls.poll_message_set(NEWER)
+    else:
+        return True
+    return False
+
+
+def _result(job: state.ReangleJob, camera: state.ReangleCamera) -> Result:
+    return Result(job.clip, camera.camera, camera.name)
 
 
 class REANGLE_OT_results_to_sequencer(_ResultOperator):
     bl_idname = "reangle.results_to_sequencer"
     bl_label = "To Sequencer"
-    bl_description = "Add one strip per camera, each on its own channel"
+    bl_description = (
+        "Show each camera's result as a strip of the scene's edit, which is a scene of its own, so that this one still "
+        "renders its cameras. Strips of earlier results show the new ones"
+    )
 
     timing: EnumProperty(
         name="Timing",
@@ -81,28 +97,38 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
     )
     with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
 
-    @reports_errors
-    def execute(self, context: Context) -> set[str]:
-        scene = compat.sequencer_scene(context)
-        shot = state.of(context.scene)
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return super().poll(context) and _can_keep(cls, context.scene)
+
+    def show(self, context: Context, job: state.ReangleJob) -> None:
+        scene = context.scene
+        state.separate_copies()
+        shot = state.of(scene)
+        sequences = [
+            sequencer.frames_in(
+                paths.absolute(camera.folder) / "frames",
+                _result(job, camera),
+                camera.fps,
+                camera.first_frame,
+                (camera.width, camera.height),
+            )
+            for camera in job.cameras
+        ]
         if self.with_clip and shot.shot_folder:
-            frames = clip_frames(paths.absolute(shot.shot_folder))
-            self._add(scene, frames, "Clip", shot.shot_fps, shot.first_frame)
-        compat.show_in_sequencer(context, scene)
-        if scene.view_settings.view_transform != compat.VIDEO_VIEW_TRANSFORM:
-            transform = scene.view_settings.view_transform
+            frames, size = clip_frames(paths.absolute(shot.shot_folder)), (shot.shot_width, shot.shot_height)
+            digest = transfer.clip_digest(transfer.read_material(shot.shot_request).clip) if shot.shot_request else ""
+            clip = Result(digest)
+            sequences.insert(0, sequencer.frames_in(frames, clip, shot.shot_fps, shot.first_frame, size))
+        edit, notes = sequencer.show(scene, sequences, real_speed=self.timing == "SPEED")
+        transform = edit.view_settings.view_transform
+        if transform != compat.VIDEO_VIEW_TRANSFORM:
             self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
-        return super().execute(context)
-
-    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
-        scene = compat.sequencer_scene(context)
-        self._add(scene, folder / "frames", camera.name, camera.fps, camera.first_frame)
-
-    def _add(self, scene: Scene, frames: Path, name: str, fps: float, first_frame: int) -> None:
-        real_speed = self.timing == "SPEED"
-        _, note = sequencer.add_strip(scene, frames, name, fps, first_frame, real_speed=real_speed)
-        if note:
+        for note in notes:
             self.report({"INFO"}, note)
+        is_shown = compat.show_in_sequencer(context, edit)
+        where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
+        self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
 
 
 class REANGLE_OT_results_to_backgrounds(_ResultOperator):
@@ -110,21 +136,43 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
     bl_label = "To Camera Backgrounds"
     bl_description = "Show each result behind the camera that it was rendered from"
 
-    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
-        item = state.alive(context.scene, camera.camera)
-        if item is None:
-            self.report({"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out.")
-            return
-        background.show_behind(item, folder / "frames", f"{camera.name} result", camera.first_frame)
+    def show(self, context: Context, job: state.ReangleJob) -> None:
+        for camera in job.cameras:
+            item = state.alive(context.scene, camera.camera)
+            if item is None:
+                self.report(
+                    {"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out."
+                )
+                continue
+            frames = paths.absolute(camera.folder) / "frames"
+            background.show_behind(item, frames, f"{item.name} frames", camera.first_frame)
+        if background.uncover_results(context.scene):
+            self.report({"INFO"}, "The clip's plane is hidden, because it would cover the results.")
 
 
 class REANGLE_OT_results_to_compositor(_ResultOperator):
     bl_idname = "reangle.results_to_compositor"
     bl_label = "To Compositor"
-    bl_description = "Add image nodes for the frames, the mask of areas that the clip shows, and depth"
+    bl_description = (
+        "Show the frames, the mask of areas that the clip shows, and depth in a node group. It is added to the scene's "
+        "compositing if there is one, and linked to nothing, so that the scene renders as before"
+    )
 
-    def show(self, context: Context, camera: state.ReangleCamera, folder: Path) -> None:
-        compositor.add_nodes(context.scene, folder, camera.name, camera.first_frame)
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return super().poll(context) and _can_keep(cls, context.scene)
+
+    def show(self, context: Context, job: state.ReangleJob) -> None:
+        state.separate_copies()
+        group, is_in_use = compositor.show(
+            context.scene,
+            [
+                compositor.Layers(_result(job, camera), paths.absolute(camera.folder), camera.first_frame)
+                for camera in job.cameras
+            ],
+        )
+        how = "link it to use it" if is_in_use else "add it to a compositing tree with Add > Group"
+        self.report({"INFO"}, f"The results are in node group {group.name!r}; {how}. The scene renders as before.")
 
 
 class REANGLE_OT_fetch_results(Operator):

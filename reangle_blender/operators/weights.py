@@ -7,12 +7,12 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Operator
 
-from .. import weights
+from .. import readiness, weights
 from ..core.contract.capabilities import PartInfo
 from ..core.errors import UserError
 from ..core.files import size_in_words
 from ..exchange import downloads
-from ._report import has_backend, report_error, reports_errors
+from ._report import is_ready, report_error, reports_errors
 
 DIALOG_WIDTH = 440
 
@@ -31,7 +31,7 @@ class REANGLE_OT_download_weights(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return has_backend(cls)
+        return is_ready(cls, readiness.check_backend, context.scene)
 
     def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
         try:
@@ -62,6 +62,8 @@ class REANGLE_OT_download_weights(Operator):
 
     def _part(self) -> PartInfo:
         part = weights.named(self.weights)
+        if not self.weights:
+            raise UserError("No weights are named.", advice="Choose some in the sidebar.")
         if part is None:
             raise UserError(f"The backend knows no weights {self.weights!r}.", advice="Start the backend again.")
         return part

@@ -17,7 +17,7 @@ STATE_ICONS = {
     "fetching": "IMPORT",
     "done": "CHECKMARK",
     "failed": "ERROR",
-    "canceled": "X",
+    "canceled": "CANCEL",
 }
 
 PREVIEW_SCALE = 9.0
@@ -43,10 +43,18 @@ def draw_missing(layout: UILayout, context: Context, job: state.ReangleJob) -> N
         row.operator("reangle.fetch_results", text="Fetch Again", icon="IMPORT").job = job.name
 
 
+def draw_remove(row: UILayout, job: state.ReangleJob) -> None:
+    """The button that takes an ended job out of the list."""
+    row.operator("reangle.remove_job", text="", icon="X", emboss=False).job = job.name
+
+
 def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     box = layout.box().column()
     if job.is_final:
-        box.label(text=f"{job.title}: {headline(job)}", icon=STATE_ICONS.get(job.state, "NONE"))
+        row = box.row(align=True)
+        row.label(text=f"{job.title}: {headline(job)}", icon=STATE_ICONS.get(job.state, "NONE"))
+        if job.state != "done":
+            draw_remove(row, job)
     else:
         row = box.row(align=True)
         row.progress(factor=job.progress, text=f"{headline(job)}  {job.progress:.0%}")

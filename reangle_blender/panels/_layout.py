@@ -7,6 +7,8 @@ import textwrap
 
 from bpy.types import Context, UILayout
 
+from .. import readiness
+
 PIXELS_PER_LETTER = 7.0
 
 
@@ -43,6 +45,13 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
         paragraph(layout, context, message, icon)
     if advice:
         paragraph(layout, context, advice, "LIGHT")
+
+
+def reason(layout: UILayout, context: Context, check: readiness.Check) -> None:
+    """Why the button above is grey; nothing while it is not."""
+    error = readiness.missing(check, context.scene)
+    if error is not None:
+        problem(layout, context, error.message, error.advice, "INFO")
 
 
 def duration(seconds: float) -> str:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Panel
 
-from .. import state
-from ._layout import SidebarPanel, paragraph, settings_column
+from .. import readiness, state
+from ._layout import SidebarPanel, reason, settings_column
 
 
 class REANGLE_PT_cameras(SidebarPanel, Panel):
@@ -16,8 +16,7 @@ class REANGLE_PT_cameras(SidebarPanel, Panel):
     def draw(self, context: Context) -> None:
         layout = self.layout
         shot = state.of(context.scene)
-        if state.alive(context.scene, shot.origin) is None:
-            paragraph(layout, context, "Import a clip first: new cameras start at its camera.")
+        reason(layout, context, readiness.check_new_cameras)
         layout.operator("reangle.add_camera", icon="OUTLINER_OB_CAMERA").follow = shot.follow
         column = settings_column(layout)
         for name in ("move", shot.amount_property, "easing", "hold", "follow", "focus"):

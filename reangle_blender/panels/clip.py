@@ -6,14 +6,14 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from .. import state
+from .. import readiness, state
 from ..exchange import connection
 from ..exchange.transfer import is_movie
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
 from . import _job
 from ._chosen import chosen
-from ._layout import SidebarPanel, duration, paragraph, problem, settings_column
+from ._layout import SidebarPanel, duration, paragraph, problem, reason, settings_column
 
 
 class REANGLE_PT_clip(SidebarPanel, Panel):
@@ -23,7 +23,7 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         layout = self.layout
         shot = state.of(context.scene)
         if shot.is_newer:
-            paragraph(layout, context, "This file was saved by a newer Reangle. Update the add-on to use it.", "ERROR")
+            reason(layout, context, readiness.check_editable)
             return
         _draw_backend(layout, context)
         clip = shot.clip
@@ -44,6 +44,13 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         if shot.shot_frames or not shot.at_scene_start:
             column.prop(shot, "first_frame")
         layout.operator("reangle.import_clip", icon="IMPORT")
+        if connection.now.failure is None:  # else that stands above
+            reason(layout, context, readiness.check_import)
+        source = state.alive(context.scene, shot.source)
+        if source is not None:
+            row = layout.row()
+            row.context_pointer_set("reangle_camera", source)
+            row.operator("reangle.look_through", text="Look Through Clip's Camera", icon="VIEW_CAMERA")
         if (imported := shot.jobs.get(shot.shot)) is not None:
             _job.draw_missing(layout, context, imported)
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)

@@ -6,12 +6,12 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from .. import state
+from .. import readiness, state
 from ..scene.cameras import artist_cameras
 from ..state import engines, ticks
 from . import _job
 from ._chosen import chosen
-from ._layout import SidebarPanel, paragraph, settings_column
+from ._layout import SidebarPanel, paragraph, reason, settings_column
 
 
 class REANGLE_PT_render(SidebarPanel, Panel):
@@ -36,6 +36,7 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         height = render.resolution_y * render.resolution_percentage // 100
         layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
         layout.operator("reangle.render", icon="RENDER_ANIMATION")
+        reason(layout, context, readiness.check_render)
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job == shot.jobs[-1]):
                 _job.draw(layout, context, job)

@@ -7,6 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout, UIList
 
 from .. import state
+from ..scene import edit_scene
 from . import _job
 from ._layout import SidebarPanel, paragraph
 
@@ -26,7 +27,11 @@ class REANGLE_UL_jobs(UIList):
     ) -> None:
         row = layout.row()
         row.label(text=item.title, icon=_job.STATE_ICONS.get(item.state, "NONE"))
-        row.label(text=_job.headline(item))
+        state_and_button = row.row(align=True)
+        state_and_button.alignment = "RIGHT"  # no wider than needed: titles differ at their end
+        state_and_button.label(text=_job.headline(item))
+        if item.is_final:
+            _job.draw_remove(state_and_button, item)
 
     def filter_items(
         self, _context: Context | None, data: state.ReangleScene, _property: str
@@ -54,6 +59,9 @@ class REANGLE_PT_results(SidebarPanel, Panel):
             column.operator("reangle.results_to_sequencer", icon="SEQUENCE")
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
             column.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
+            for item, icon in ((edit_scene.find(context.scene), "SCENE_DATA"), (shot.result_nodes, "NODETREE")):
+                if item is not None:
+                    layout.label(text=item.name, icon=icon)
             layout.operator("reangle.open_results", icon="FILE_FOLDER")
         elif job.state == "done":
             layout.operator("reangle.fetch_results", icon="IMPORT")

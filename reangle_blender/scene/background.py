@@ -6,20 +6,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
-from bpy.types import Object
+from bpy.types import CameraBackgroundImage, Object, Scene
 
+from .. import state
 from ..state import paths
 from ..state.footage import Footage
-from . import cameras, images
+from . import cameras, images, result_marks
 
 
 def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> None:
-    """Show the frames in `folder` as the camera's background; one from the same folder is reused."""
+    """Show the frames in `folder` as the camera's background; that of an earlier version is reused."""
     image = images.load_sequence(folder, label)
     cameras.make_data_own(camera)
     backgrounds = camera.data.background_images
-    background = next((item for item in backgrounds if item.image == image), None) or backgrounds.new()
-    background.image = image
+    background = next(filter(_is_own, backgrounds), None) or backgrounds.new()
+    background.source, background.image = "IMAGE", image
     background.alpha = 1.0
     background.display_depth = "BACK"
     background.frame_method = "FIT"
@@ -27,6 +28,29 @@ def show_behind(camera: Object, folder: Path, label: str, first_frame: int) -> N
     for item in backgrounds:
         item.show_background_image = item == background
     camera.data.show_background_images = True
+
+
+def _is_own(background: CameraBackgroundImage) -> bool:
+    """Whether the add-on loaded what it shows."""
+    return background.image is not None and result_marks.has_given_name(background.image)
+
+
+def shows_result(camera: Object) -> bool:
+    """Whether a result is seen behind the camera."""
+    lens = camera.data
+    return lens.show_background_images and any(
+        item.show_background_image and item.alpha > 0 and _is_own(item) for item in lens.background_images
+    )
+
+
+def uncover_results(scene: Scene) -> bool:
+    """Hide the clip's plane, which lies before the scene and so before the results. Returns whether it was visible."""
+    plane, was_visible = state.alive(scene, state.of(scene).plane), False
+    for layer in scene.view_layers if plane is not None else ():
+        if layer.objects.get(plane.name) == plane and not plane.hide_get(view_layer=layer):
+            plane.hide_set(True, view_layer=layer)
+            was_visible = True
+    return was_visible
 
 
 def show_clip(camera: Object, footage: Footage, start: int, count: int, first_frame: int) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import bpy
 import numpy as np
+from bpy.types import RegionView3D, Scene, SpaceView3D
 
 from .. import compat, state
 from ..core.cloud import Cloud, Filters
-from . import point_cloud
+from . import background, point_cloud
 
 _handler: Any = None
 _batches: dict[int, tuple[tuple[Cloud, int, Filters], Any]] = {}
@@ -31,6 +32,8 @@ def _draw() -> None:
     shot = state.of(scene)
     item, cloud = state.alive(scene, shot.cloud), point_cloud.cloud_of(scene)
     if item is None or cloud is None or not item.visible_get(viewport=space) or not space.overlay.show_overlays:
+        return
+    if _shows_result(scene, context.region_data, space):
         return
     shader = gpu.shader.from_builtin(compat.point_shader_name())
     key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)), point_cloud.filters_of(scene))
@@ -50,6 +53,15 @@ def _draw() -> None:
         batch.draw(shader)
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
+
+
+def _shows_result(scene: Scene, view: RegionView3D, space: SpaceView3D) -> bool:
+    """Whether the view looks through a camera with its result behind it, which the cloud would hide."""
+    if view is None or view.view_perspective != "CAMERA":
+        return False
+    camera = space.camera if space.use_local_camera else scene.camera
+    is_new = camera is not None and camera.type == "CAMERA" and camera != state.of(scene).source
+    return is_new and background.shows_result(camera)
 
 
 def forget() -> None:

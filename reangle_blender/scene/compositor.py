@@ -1,50 +1,193 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Results as compositing nodes: the frames, the mask of areas that the clip shows, and depth."""
+"""Results as compositing nodes: the frames, the mask of areas that the clip shows, and depth.
+
+They are in a node group of their own. The artist's compositing, if there is one, gets this group as a node that is
+linked to nothing; a scene without compositing gets none. So the scene renders as before.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bpy.types import Scene
+import bpy
+from bpy.types import NodeTree, Scene
 
-from .. import compat
-from . import images
+from .. import compat, state
+from . import images, result_marks
+from .result_marks import Result
 
 COLUMN, ROW = 220, 460
+GROUP_NODE = "CompositorNodeGroup"
+
+_OWNER = "reangle_results"
+"""Custom property of the add-on's node groups."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One folder of a result. is_data: holds numbers, not colours."""
+
+    folder: str
+    title: str
+    suffix: str
+    is_data: bool
+
+
 PARTS = (
-    ("frames", "Frames", ".png", False),
-    ("visibility", "Visibility", ".png", True),
-    ("depth", "Depth", ".exr", True),
+    Part("frames", "Frames", ".png", False),
+    Part("visibility", "Visibility", ".png", True),
+    Part("depth", "Depth", ".exr", True),
 )
 
 
-def add_nodes(scene: Scene, folder: Path, name: str, first_frame: int) -> list[Any]:
-    """Add a frame with three image nodes for one camera's result; return the nodes.
+@dataclass(frozen=True)
+class Layers:
+    """A camera's result. folder: holds the parts' folders. first_frame: the scene frame of the first file."""
 
-    Nodes of an earlier result of this camera show the new one and keep their links. The frames are linked to the
-    composite only if nothing is.
+    result: Result
+    folder: Path
+    first_frame: int
+
+
+def show(scene: Scene, every: Sequence[Layers]) -> tuple[NodeTree, bool]:
+    """Show these results in the scene's group of results, which is made if there is none.
+
+    Nodes of an earlier version of a result show the new one and keep their links. Returns the group, and whether the
+    scene's compositing has it. Raises UserError, before anything is changed, if files are missing.
     """
+    for layers in every:
+        for part in PARTS:
+            images.sequence_files(layers.folder / part.folder, part.suffix)
     tree = compat.compositor_tree(scene)
-    label = f"Reangle {name}"
-    group = tree.nodes.get(f"{label} Result")
-    # Nodes have no height before they are drawn, so results are placed in rows by count, below the artist's nodes.
-    row = 1 + sum(node.name.startswith("Reangle ") and node.name.endswith(" Result") for node in tree.nodes)
-    if group is None:
-        group = tree.nodes.new("NodeFrame")
-        group.name, group.label = f"{label} Result", label
-    shown = []
-    for column, (part, title, suffix, is_data) in enumerate(PARTS):
-        node = tree.nodes.get(f"{label} {title}")
+    tree = tree if tree is not None and tree.library is None else None
+    group = _group(scene, tree, every)
+    for layers in every:
+        _show_in_group(group, layers)
+        if tree is not None and tree != group:
+            _show_in_former_nodes(tree, layers)
+    return group, tree is not None and (tree == group or _has_node(tree, group) or _add_node(tree, group))
+
+
+def follow_names(group: Any) -> None:
+    """Name nodes, outputs and images after their cameras as these are named now."""
+    for node in group.nodes:
+        camera = result_marks.camera_of(node)
+        if camera is not None:
+            _name(group, node, camera.name)
+
+
+def _group(scene: Scene, tree: Any, every: Sequence[Layers]) -> Any:
+    """The scene's group of results. A copied scene has its original's in its compositing, and gets a copy of that."""
+    saved = state.of(scene)
+    group = saved.result_nodes
+    if group is None or group.library is not None:
+        other = _other_node(scene, tree) if tree is not None else None
+        if other is not None:
+            group = other.node_tree = other.node_tree.copy()
+            result_marks.take_over(group, group.nodes, [layers.result for layers in every])
+        else:
+            group = bpy.data.node_groups.new(f"{scene.name} Results", "CompositorNodeTree")
+            group[_OWNER] = True
+        saved.result_nodes = group
+    result_marks.give_name(group, f"{scene.name} Results")
+    return group
+
+
+def _other_node(scene: Scene, tree: Any) -> Any:
+    """The node with the results of the scene that this is a copy of; None in compositing that both use."""
+    if any(compat.compositor_tree(item) == tree for item in state.scenes() if item != scene):
+        return None
+    nodes = (node for node in tree.nodes if node.bl_idname == GROUP_NODE and node.node_tree is not None)
+    return next((node for node in nodes if node.node_tree.get(_OWNER)), None)
+
+
+def _show_in_group(group: Any, layers: Layers) -> None:
+    frame = next((node for node in group.nodes if result_marks.shows(node, layers.result, "all")), None)
+    if frame is None:
+        # Nodes have no height before they are drawn, so results are placed in rows by count.
+        row = sum(result_marks.part_of(node) == "all" for node in group.nodes)
+        frame = group.nodes.new("NodeFrame")
+    else:
+        row = None
+    result_marks.mark(frame, layers.result, "all")
+    result_marks.give_name(frame, layers.result.name, attribute="label")
+    for column, part in enumerate(PARTS):
+        node = next((node for node in group.nodes if result_marks.shows(node, layers.result, part.folder)), None)
         if node is None:
-            node = tree.nodes.new("CompositorNodeImage")
-            node.name, node.label = f"{label} {title}", title
-            node.parent = group
-            node.location = (column * COLUMN, -row * ROW)
-        node.image = images.load_sequence(folder / part, f"{name} {part}", suffix=suffix, is_data=is_data)
-        images.show_from(node, first_frame, len(images.sequence_files(folder / part, suffix)))
-        shown.append(node)
-    composite = compat.compositor_output(tree)
-    if not composite.is_linked:
-        tree.links.new(shown[0].outputs[0], composite)
-    return shown
+            node = group.nodes.new("CompositorNodeImage")
+            node.label, node.parent = part.title, frame
+            if row is not None:
+                node.location = (column * COLUMN, -row * ROW)
+        result_marks.mark(node, layers.result, part.folder)
+        _show_files(node, layers, part)
+        if not node.outputs[0].is_linked:
+            socket = group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+            output = _output(group)
+            group.links.new(
+                node.outputs[0], next(item for item in output.inputs if item.identifier == socket.identifier)
+            )
+        _name(group, node, layers.result.name)
+
+
+def _show_files(node: Any, layers: Layers, part: Part) -> None:
+    folder = layers.folder / part.folder
+    name = f"{layers.result.name} {part.folder}"
+    node.image = images.load_sequence(folder, name, suffix=part.suffix, is_data=part.is_data)
+    images.show_from(node, layers.first_frame, len(images.sequence_files(folder, part.suffix)))
+
+
+def _output(group: Any) -> Any:
+    output = next((node for node in group.nodes if node.bl_idname == "NodeGroupOutput"), None)
+    if output is None:
+        output = group.nodes.new("NodeGroupOutput")
+        output.location = ((len(PARTS) + 1) * COLUMN, 0)
+    return output
+
+
+def _name(group: Any, node: Any, name: str) -> None:
+    """Name what belongs to a node of the group: a frame's label, or a node's image and outputs."""
+    if node.bl_idname == "NodeFrame":
+        result_marks.give_name(node, name, attribute="label")
+        return
+    part = result_marks.part_of(node)
+    if node.image is not None and result_marks.has_given_name(node.image):
+        result_marks.give_name(node.image, f"{name} {part}")
+    title = next(item.title for item in PARTS if item.folder == part)
+    for link in node.outputs[0].links:
+        for item in group.interface.items_tree if link.to_node.bl_idname == "NodeGroupOutput" else ():
+            if item.item_type == "SOCKET" and item.identifier == link.to_socket.identifier:
+                # Outputs of a group have no custom properties.
+                result_marks.give_name(item, f"{name} {title}", store=node)
+
+
+def _group_nodes(tree: Any) -> Iterator[Any]:
+    """All group nodes in a tree, also in its groups."""
+    for node in tree.nodes:
+        if node.bl_idname == GROUP_NODE and node.node_tree is not None:
+            yield node
+            yield from _group_nodes(node.node_tree)
+
+
+def _has_node(tree: Any, group: Any) -> bool:
+    return any(node.node_tree == group for node in _group_nodes(tree))
+
+
+def _add_node(tree: Any, group: Any) -> bool:
+    """Show the group below the artist's nodes."""
+    lowest = min((node.location.y for node in tree.nodes), default=0)
+    left = min((node.location.x for node in tree.nodes), default=0)
+    node = tree.nodes.new(GROUP_NODE)
+    node.node_tree = group
+    node.location = (left, lowest - ROW)
+    return True
+
+
+def _show_in_former_nodes(tree: Any, layers: Layers) -> None:
+    """Nodes of 0.1 were among the artist's, and are known by their names: they show the new files, too."""
+    for part in PARTS:
+        node = tree.nodes.get(f"Reangle {layers.result.path} {part.title}")
+        if node is not None and node.bl_idname == "CompositorNodeImage":
+            _show_files(node, layers, part)

@@ -10,6 +10,7 @@ from bpy.types import Image
 
 from ..core.errors import UserError
 from ..state import paths
+from . import result_marks
 
 
 def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
@@ -21,14 +22,19 @@ def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
 
 
 def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bool = False) -> Image:
-    """The image data-block of the sequence in `folder`; one with the same files is reused."""
+    """The image data-block of the sequence in `folder`; one with the same files is reused.
+
+    label: its name, unless the artist has given it another.
+    """
     first = folder / sequence_files(folder, suffix)[0]
     for image in bpy.data.images:
-        if image.source == "SEQUENCE" and paths.absolute(image.filepath) == first:
+        if image.source == "SEQUENCE" and image.library is None and paths.absolute(image.filepath) == first:
+            if result_marks.has_given_name(image):
+                result_marks.give_name(image, label)
             return image
     image = bpy.data.images.load(str(first))
     image.filepath = paths.stored(first)
-    image.name = label
+    result_marks.give_name(image, label)
     image.source = "SEQUENCE"
     if is_data:
         image.colorspace_settings.name = "Non-Color"

@@ -33,14 +33,19 @@ def of(scene: Scene) -> ReangleScene:
     return scene.reangle
 
 
-def prepare(scene: Scene) -> ReangleScene:
-    """The scene's state, given an identity if it has none yet. Raises UserError for a scene of a library."""
+def check_local(scene: Scene) -> None:
+    """Raises UserError for a scene of a library."""
     if scene.library is not None:
         raise UserError(
             f"The scene {scene.name!r} is linked from {bpy.path.basename(scene.library.filepath)}, and what is made in "
             "it here would be lost.",
             advice="Make the scene local, or open that file.",
         )
+
+
+def prepare(scene: Scene) -> ReangleScene:
+    """The scene's state, given an identity if it has none yet. Raises UserError for a scene of a library."""
+    check_local(scene)
     state = of(scene)
     separate_copies()
     migrate(scene)
@@ -75,6 +80,7 @@ __all__ = [
     "ReanglePreview",
     "ReangleScene",
     "alive",
+    "check_local",
     "find_object",
     "find_scene",
     "is_ticked",

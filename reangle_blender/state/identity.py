@@ -77,6 +77,10 @@ def _make_own(scene: Scene, original: Scene) -> None:
     shot, other = _of(scene), _of(original)
     before = next((uid for uid, number in _holders.items() if number == scene.session_uid), None)
     shot.uid = before or new_uid(scene)
+    if shot.edit == other.edit:
+        shot.edit = None
+    if shot.result_nodes == other.result_nodes:
+        shot.result_nodes = None
     for index in reversed(range(len(shot.jobs))):
         if not shot.jobs[index].is_final:  # it runs for the original
             shot.jobs.remove(index)

@@ -48,6 +48,7 @@ class ReangleJob(PropertyGroup):
     loaded: BoolProperty(description="Its results have been fetched")
     missing: BoolProperty(description="Its folder was looked for and not found")
     request: StringProperty(description="The clip and geometry that were sent, as JSON")
+    clip: StringProperty(description="Digest of the clip's files; empty if an older version sent it")
     cameras: CollectionProperty(type=ReangleCamera)
 
     @property

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
-from bpy.types import Context, Object, PropertyGroup
+from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
 from .. import choices
 from ..core.contract import moves
@@ -20,6 +20,12 @@ def _suggest_amount(shot: ReangleScene, _context: Context) -> None:
     kind = moves.KINDS.get(shot.move)
     if kind is not None:
         shot.move_amount = kind.default
+
+
+def _keep_in_range(shot: ReangleScene, _context: Context) -> None:
+    kind = moves.KINDS.get(shot.move)
+    if kind is not None and shot.move_amount > kind.maximum:
+        shot.move_amount = kind.maximum
 
 
 def _move_in_time(_shot: ReangleScene, context: Context) -> None:
@@ -65,9 +71,16 @@ class ReangleScene(PropertyGroup):
     )
     move_name: StringProperty(default=choices.DEFAULTS["move"])
     move: choices.enum("move", "move_name", "Move", "How the new camera moves", update=_suggest_amount)
-    move_degrees: FloatProperty(name="Degrees", description="How far, over the clip", default=10, min=0, max=180)
+    move_degrees: FloatProperty(
+        name="Degrees", description="How far, over the clip", default=10, min=0, max=180, update=_keep_in_range
+    )
     move_fraction: FloatProperty(
-        name="Distance", description="How far, as a part of the distance to the focus", default=0.2, min=0, max=4
+        name="Distance",
+        description="How far, as a part of the distance to the focus",
+        default=0.2,
+        min=0,
+        max=4,
+        update=_keep_in_range,
     )
     easing_name: StringProperty(default=choices.DEFAULTS["easing"])
     easing: choices.enum("easing", "easing_name", "Easing", "How the move starts and ends")
@@ -93,6 +106,8 @@ class ReangleScene(PropertyGroup):
     cloud: PointerProperty(type=Object)
     source: PointerProperty(type=Object)
     plane: PointerProperty(type=Object)
+    edit: PointerProperty(type=Scene, description="The scene with the strips of the results")
+    result_nodes: PointerProperty(type=NodeTree, description="The node group with the results")
     is_borrowed: BoolProperty(description="Origin, cloud and camera belong to the scene that this is a copy of")
     shot_title: StringProperty(description="Title of the clip, after which its objects are named")
     library_cameras: CollectionProperty(type=ReangleTick)

@@ -115,6 +115,16 @@ def shot(desk: SimpleNamespace, clip: Path) -> SimpleNamespace:
     return desk
 
 
+@pytest.fixture
+def rendered(shot: SimpleNamespace) -> SimpleNamespace:
+    """Two cameras rendered from the tiny clip."""
+    bpy.ops.reangle.apply_move(move="orbit-left", amount=5, name="Left")
+    bpy.ops.reangle.apply_move(move="dolly-in", amount=10, name="In")
+    assert bpy.ops.reangle.render() == {"FINISHED"}
+    wait_for_jobs(shot)
+    return shot
+
+
 def choose_clip(desk: SimpleNamespace, clip: Path) -> None:
     """Choose the clip in step 1, with the camera and the depth that lie beside it."""
     settings = desk.state.of(bpy.context.scene).clip

@@ -237,6 +237,7 @@ def test_a_scene_of_another_file_finds_its_files(unsaved: SimpleNamespace, how: 
     assert all_there(reangle)
     assert results_of(unsaved) == before
     assert reangle("scene.point_cloud").cloud_of(scene) is not None
+    assert scene.reangle.edit in list(bpy.data.scenes)
 
 
 def test_enabling_on_an_open_file_restores_it(unsaved: SimpleNamespace) -> None:

@@ -55,7 +55,7 @@ def test_a_source_that_only_the_backend_knows_can_be_chosen(reangle: Reangle, of
     offer(known, camera=(known,))
     clip.camera, clip.depth, clip.path = "stereo", "stereo", "/clip.mp4"
     clip.use_horizontal_fov_deg, clip.horizontal_fov_deg, clip.checkpoint = True, 40, "not for this one"
-    chosen = reangle("operators.clip").choice_of(bpy.context.scene)
+    chosen = reangle("readiness").choice_of(bpy.context.scene)
     assert (chosen.geometry.camera, chosen.geometry.depth) == ("stereo", "stereo")
     assert (chosen.camera_files, chosen.depth_files) == (False, False)
     assert (chosen.geometry.horizontal_fov_deg, chosen.geometry.checkpoint) == (40, None)
@@ -77,7 +77,7 @@ def test_settings_are_those_of_both_sources(reangle: Reangle, offer: Offer) -> N
 
     def sent(camera: str, depth: str) -> tuple[object, ...]:
         clip.camera, clip.depth = camera, depth
-        chosen = reangle("operators.clip").choice_of(bpy.context.scene)
+        chosen = reangle("readiness").choice_of(bpy.context.scene)
         geometry = chosen.geometry
         read = (geometry.checkpoint, geometry.depth_files_scale, geometry.horizontal_fov_deg)
         return (chosen.camera_files, chosen.depth_files, *read)
@@ -87,14 +87,14 @@ def test_settings_are_those_of_both_sources(reangle: Reangle, offer: Offer) -> N
     offer({"name": "auto", "settings": ("files", "checkpoint")}, camera=({"name": "still"},))
     assert sent("auto", "auto") == (False, False, None, 1, 40), "what auto may take is a choice of its own"
     clip.camera, clip.depth, clip.use_horizontal_fov_deg = "still", "auto", False
-    chosen = reangle("operators.clip").choice_of(bpy.context.scene)
+    chosen = reangle("readiness").choice_of(bpy.context.scene)
     assert chosen.geometry.horizontal_fov_deg is None, "its switch is off"
 
 
 def test_missing_choices_are_marked_and_refused_with_advice(reangle: Reangle, offer: Offer) -> None:
     clip = reangle("state").of(bpy.context.scene).clip
     clip.path, clip.depth = "/clip.mp4", "mini"
-    choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
+    choice_of, error = reangle("readiness").choice_of, reangle("core.errors").UserError
     offer({"name": "files", "settings": ("files",)})
     assert item(reangle, "depth", "mini")[3] == "ERROR"
     with pytest.raises(error, match=r"'Mini'.*Install the backend"):
@@ -116,7 +116,7 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
 ) -> None:
     clip = reangle("state").of(bpy.context.scene).clip
     clip.path = "/clip.mp4"
-    choice_of, error = reangle("operators.clip").choice_of, reangle("core.errors").UserError
+    choice_of, error = reangle("readiness").choice_of, reangle("core.errors").UserError
     dust3r = {"name": "dust3r", "commercial_ok": False, "licence": "CC BY-NC-SA 4.0"}
     offer({"name": "auto"}, dust3r, camera=(dust3r,))
     assert item(reangle, "camera", "dust3r")[1] == "DUSt3R (non-commercial)"

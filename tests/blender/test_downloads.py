@@ -127,7 +127,7 @@ def test_weights_are_downloaded_from_the_panel_canceled_and_continued(desk: Simp
     assert f"bytes={CHUNK}-" in [part for _, _, part in desk.hub.requests]
     wait(desk, lambda: desk.connection.now.capabilities.depth_provider("depth-anything").available)
     assert DOWNLOAD not in shown(desk)[0]
-    desk.reangle("operators.clip").choice_of(bpy.context.scene)
+    desk.reangle("readiness").choice_of(bpy.context.scene)
 
 
 def test_a_failed_download_says_what_to_do_and_offers_the_next_try(desk: SimpleNamespace) -> None:

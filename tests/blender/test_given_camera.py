@@ -138,7 +138,7 @@ def test_the_clips_camera_lies_on_the_tracked_camera(
     assert (given.width, given.height, len(given.K)) == (tiny.WIDTH, tiny.HEIGHT, tiny.FRAMES)
 
     footage = reangle("state.footage").measure(clip)
-    choice = reangle("operators.clip").choice_of(scene)
+    choice = reangle("readiness").choice_of(scene)
     choice = replace(choice, geometry=replace(choice.geometry, given=given))
     shown = reangle("exchange.sending").first_path(choice, footage, tiny.FRAMES)
     shots.match_scene(scene, shown, tiny.FRAMES)

@@ -34,6 +34,9 @@ class RecordingLayout:
     def progress(self, **values: object) -> None:
         self.drawn.append(str(values["text"]))
 
+    def context_pointer_set(self, _name: str, data: Any) -> None:
+        assert data is not None
+
     def _part(self, **_: object) -> RecordingLayout:
         return type(self)(self.drawn)
 

@@ -8,19 +8,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import bpy
-import pytest
 import tiny
-from conftest import wait_for_jobs
-
-
-@pytest.fixture
-def rendered(shot: SimpleNamespace) -> SimpleNamespace:
-    """Two cameras rendered from the tiny clip."""
-    bpy.ops.reangle.apply_move(move="orbit-left", amount=5, name="Left")
-    bpy.ops.reangle.apply_move(move="dolly-in", amount=10, name="In")
-    assert bpy.ops.reangle.render() == {"FINISHED"}
-    wait_for_jobs(shot)
-    return shot
 
 
 def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Path) -> None:
@@ -34,7 +22,8 @@ def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Pa
             assert len(list((folder / part).iterdir())) == tiny.FRAMES
 
     assert bpy.ops.reangle.results_to_sequencer(with_clip=True) == {"FINISHED"}
-    strips = {strip.name: strip for strip in rendered.reangle("compat").strips(scene)}
+    edit = rendered.state.of(scene).edit
+    strips = {strip.name: strip for strip in rendered.reangle("compat").strips_of(edit)}
     assert sorted(strips) == ["Clip", "In", "Left"]
     assert len({strip.channel for strip in strips.values()}) == 3
     for name in ("Left", "In"):
@@ -50,27 +39,31 @@ def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Pa
     )
     assert (background.image_user.frame_start, background.image_user.frame_duration) == (1, tiny.FRAMES)
 
-    for _ in range(2):  # the second time reuses the nodes
-        assert bpy.ops.reangle.results_to_compositor() == {"FINISHED"}
-    tree = rendered.reangle("compat").compositor_tree(scene)
-    nodes = {node.name: node for node in tree.nodes if node.bl_idname == "CompositorNodeImage"}
-    assert len(nodes) == 6
+    assert bpy.ops.reangle.results_to_compositor() == {"FINISHED"}
+    group = rendered.state.of(scene).result_nodes
+    outputs = {item.name: item.identifier for item in group.interface.items_tree}
+    assert len(outputs) == 6
     for part, title in (("frames", "Frames"), ("visibility", "Visibility"), ("depth", "Depth")):
-        node = nodes[f"Reangle Left {title}"]
+        output = next(node for node in group.nodes if node.bl_idname == "NodeGroupOutput")
+        link = next(item for item in output.inputs if item.identifier == outputs[f"Left {title}"]).links[0]
+        node = link.from_node
         assert Path(bpy.path.abspath(node.image.filepath)).parent == Path(job.cameras["Left"].folder) / part
         assert (node.frame_start, node.frame_duration) == (1, tiny.FRAMES)
-    assert nodes["Reangle Left Depth"].image.colorspace_settings.name == "Non-Color"
+        assert node.image.colorspace_settings.name == ("sRGB" if part == "frames" else "Non-Color")
 
 
 def test_another_frame_rate_keeps_the_speed(rendered: SimpleNamespace) -> None:
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = 24, 1
+    strips = rendered.reangle("compat").strips_of
     bpy.ops.reangle.results_to_sequencer()
-    bpy.ops.reangle.results_to_sequencer(timing="FRAMES")
-    strips = sorted(rendered.reangle("compat").strips(scene), key=lambda strip: strip.channel)
-    assert [strip.frame_final_duration for strip in strips] == [2 * tiny.FRAMES] * 2 + [tiny.FRAMES] * 2
-    shown = [element.filename for element in strips[0].elements]
+    edit = rendered.state.of(scene).edit
+    assert [strip.frame_final_duration for strip in strips(edit)] == [2 * tiny.FRAMES] * 2
+    shown = [element.filename for element in strips(edit)[0].elements]
     assert shown == [f"{n:06d}.png" for n in range(1, tiny.FRAMES + 1) for _ in range(2)]
+    bpy.ops.reangle.results_to_sequencer(timing="FRAMES")
+    assert [strip.frame_final_duration for strip in strips(edit)] == [tiny.FRAMES] * 2
+    assert (edit.frame_start, edit.frame_end) == (1, tiny.FRAMES)
 
 
 def test_frames_at_rate(reangle: Callable[[str], ModuleType]) -> None:

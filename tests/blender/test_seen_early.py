@@ -27,7 +27,7 @@ def shown(reangle: Reangle, clip: Path) -> Reangle:
     shot = reangle("state").prepare(scene)
     shot.first_frame, shot.clip.path, shot.clip.start, shot.clip.sequence_fps = FIRST, str(clip), 1, tiny.FPS
     footage = reangle("state.footage").measure(clip)
-    choice = reangle("operators.clip").choice_of(scene)
+    choice = reangle("readiness").choice_of(scene)
     path = reangle("exchange.sending").first_path(choice, footage, tiny.FRAMES - 1)
     reangle("scene.shot").show_clip(scene, "Clip", footage, path, 1, None)
     return reangle

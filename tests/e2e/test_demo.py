@@ -38,8 +38,12 @@ INSPECT = """
 import json, sys, bpy
 bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
 scene = bpy.context.scene
-strips = [[s.name, s.channel, s.frame_final_duration, s.elements[0].filename] for s in scene.sequence_editor.strips]
-nodes = [node.name for node in scene.node_tree.nodes if node.bl_idname == "CompositorNodeImage"]
+with_strips = [other for other in bpy.data.scenes if other.sequence_editor and other.sequence_editor.strips]
+assert scene not in with_strips and not scene.node_tree, "it renders its cameras"
+(edit,) = with_strips
+strips = [[s.name, s.channel, s.frame_final_duration, s.elements[0].filename] for s in edit.sequence_editor.strips]
+groups = [tree for tree in bpy.data.node_groups if tree.bl_idname == "CompositorNodeTree"]
+nodes = [node.image.name for tree in groups for node in tree.nodes if node.bl_idname == "CompositorNodeImage"]
 keys = {}
 for item in bpy.data.objects:
     if item.type == "CAMERA":
@@ -131,7 +135,7 @@ def test_the_demo_renders_a_clip_from_two_new_cameras(small_sample: Path, tmp_pa
     assert sorted(strips) == ["Clip", "Orbit Left", "Push In"]
     assert len({channel for channel, _, _ in strips.values()}) == 3
     assert {(duration, first) for _, duration, first in strips.values()} == {(len(PICKS), "000001.png")}
-    assert sum(name.startswith("Reangle Push In") for name in scene["nodes"]) == 3
+    assert sum(name.startswith("Push In ") for name in scene["nodes"]) == 3
     assert scene["cameras"]["Push In"][0] > 2, "the hand-keyed lens does not change"
     assert scene["cameras"]["Orbit Left"][0] == 1
     assert {camera[1] for camera in scene["cameras"].values()} == {1}

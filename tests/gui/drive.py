@@ -230,9 +230,9 @@ def whole_job() -> Steps:
     report["jobs_after_undo"] = [job.state for job in bpy.context.scene.reangle.jobs]
     bpy.ops.ed.redo()
     yield 0.5
-    strips = importlib.import_module(f"{MODULE}.compat").strips
+    strips = importlib.import_module(f"{MODULE}.compat").strips_of
     results = {
-        "results_to_sequencer": lambda: len(strips(bpy.context.scene)) > 0,
+        "results_to_sequencer": lambda: bpy.context.scene.reangle.edit is not None,
         "results_to_backgrounds": lambda: len(cameras_with_background()) > 1,
         "results_to_compositor": lambda: any(image.name.endswith(" depth") for image in bpy.data.images),
     }
@@ -241,7 +241,7 @@ def whole_job() -> Steps:
     yield from screenshot("5_results")
 
     scene = bpy.context.scene
-    report["strips"] = [strip.name for strip in strips(scene)]
+    report["strips"] = [strip.name for strip in strips(scene.reangle.edit)]
     report["backgrounds"] = cameras_with_background()
     window, area, _ = view3d()
     seconds = []
@@ -289,6 +289,15 @@ def screenshots_of_results(scene: bpy.types.Scene) -> Steps:
     """A screenshot of an editing layout: the new view, the compositor's nodes, the strips."""
     window, area, _ = view3d()
     timeline = next(item for item in window.screen.areas if item.type == "DOPESHEET_EDITOR")
+    window.scene, group = scene.reangle.edit, scene.reangle.result_nodes
+    scene = window.scene
+    # One window shows one scene, so for the picture the results' nodes are put into the edit, too.
+    if hasattr(scene, "compositing_node_group"):
+        scene.compositing_node_group = group
+    else:
+        scene.use_nodes = True
+        inner = scene.node_tree.nodes.new("CompositorNodeGroup")
+        inner.node_tree = group
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
     with bpy.context.temp_override(window=window, area=area):
         bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.3)
@@ -305,6 +314,9 @@ def screenshots_of_results(scene: bpy.types.Scene) -> Steps:
     halves[0].spaces.active.view_type = "PREVIEW"
     halves[1].ui_type = "CompositorNodeTree"
     halves[1].spaces.active.show_region_ui = False
+    if not hasattr(scene, "compositing_node_group"):
+        yield 0.5
+        halves[1].spaces.active.path.append(group, node=inner)
     timeline.type = "DOPESHEET_EDITOR"
     yield 0.5
     for item, operator in (
