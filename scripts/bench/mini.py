@@ -39,6 +39,7 @@ from reangle.generation.window import generate_latents
 from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
 from reangle.video_models.memory import TIERS
+from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
 from reangle.video_models.settings import SamplingSettings
 from reangle.weights.shipped import check_shipped
@@ -145,13 +146,15 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
 def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
     from PIL import Image
 
-    model = video_model_class(MINI.video.kind).open(check_shipped(MINI.video), TIERS[0], "cpu")
+    kind, folder = video_model_class(MINI.video.kind), check_shipped(MINI.video)
+    words = [SAMPLE_PROMPT if shot is sample else shot.prompt for shot in (*shots, sample)]
+    prompts, _ = read_prompts(kind.text, folder, words)
+    model = kind.open(folder, TIERS[0], "cpu")
     settings = SamplingSettings(STEPS, GUIDANCE, dynamic_guidance=False)
     rows: Rows = {"held-out": [], "sample": []}
     seconds = []
-    for shot in (*shots, sample):
+    for shot, prompt in zip((*shots, sample), prompts, strict=True):
         started = time.perf_counter()
-        prompt = SAMPLE_PROMPT if shot is sample else shot.prompt
         frames = model.decode(generate_latents(model, shot.rgb[0], prompt, settings, seed=0))
         seconds.append(time.perf_counter() - started)
         row = {

@@ -2,7 +2,7 @@
 """Write the model cards beside the shipped weights, from the logs of the runs and the output of the benchmark.
 
     python3.11 scripts/bench/mini.py > out/train/mini.txt
-    python3.11 scripts/train/cards.py --figures out/train/mini.txt --machine "2 CPU cores, no GPU"
+    python3.11 scripts/train/cards.py [geometry depth video image] --figures out/train/mini.txt --machine "2 CPU cores"
 
 The figures decide what a card recommends.
 """
@@ -33,13 +33,14 @@ TEMPLATES = Path(__file__).resolve().parent / "cards"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write the model cards.")
+    parser.add_argument("roles", nargs="*", choices=[*ROLES, []], metavar="ROLE", help="roles (default: all)")
     parser.add_argument("--figures", type=Path, required=True, help="file with the output of scripts/bench/mini.py")
     parser.add_argument("--machine", required=True, help="machine that the training ran on")
     args = parser.parse_args()
     figures = json.loads(args.figures.read_text(encoding="utf-8").strip().splitlines()[-1])["figures"]
     facts = {**figures, **_runs(), **_weights(), **_verdicts(figures), "machine": args.machine}
     facts["data"] = (TEMPLATES / "data.md").read_text(encoding="utf-8")
-    for role in (one for one in ROLES if (SUITE / one).is_dir()):
+    for role in (one for one in args.roles or ROLES if (SUITE / one).is_dir()):
         text = (TEMPLATES / f"{role}.md").read_text(encoding="utf-8").format(**facts)
         (SUITE / role / CARD).write_text(text, encoding="utf-8")
     return 0

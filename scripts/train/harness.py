@@ -33,7 +33,7 @@ def arguments(description: str, *, batch: int, rate: float, out: Path) -> argpar
     parser = argparse.ArgumentParser(description=description)
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=30.0, help="time budget, which the schedule fills")
-    budget.add_argument("--steps", type=int, help="number of steps instead of minutes; makes the run reproducible")
+    budget.add_argument("--steps", type=int, help="number of steps instead of minutes")
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=42)
@@ -63,6 +63,8 @@ class Run:
     ) -> None:
         if args.threads:
             torch.set_num_threads(args.threads)
+        # torch 2.11 on an H200: every gradient of attention with heads of 32 channels by cuDNN is NaN.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.args, self.ema_decay, self._after_save = args, ema, after_save
         self.modules = {name: module.to(self.device).train() for name, module in modules.items()}

@@ -113,7 +113,7 @@ def main() -> int:
     parser.add_argument("--autoencoder", type=Path, metavar="DIR", help="run of the autoencoder (default: what ships)")
     parser.add_argument("--workers", type=int, default=1, help="processes that render examples")
     parser.add_argument("--capacity", type=int, default=4000, metavar="N", help="examples that are kept for drawing")
-    parser.add_argument("--first", type=int, default=200, metavar="N", help="examples to wait for before the first step")
+    parser.add_argument("--first", type=int, default=200, metavar="N", help="examples to wait for before a step")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     if args.autoencoder:

@@ -65,7 +65,16 @@ def ship(role: str) -> None:
         save_ours(trained, folder, depth.LONGEST_SIDE, depth.MULTIPLE)
     else:
         trained.to(torch.float16).save_pretrained(folder)
+        for path in folder.rglob("config.json"):
+            _forget_origin(path)
     print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
+
+
+def _forget_origin(path: Path) -> None:
+    """Drop the folder that a part was read from, which belongs to this machine."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if config.pop("_name_or_path", None) is not None:
+        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def _geometry() -> torch.nn.Module:

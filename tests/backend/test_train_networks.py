@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from reangle.weights.checkpoints import MINI_IMAGE
+from reangle.weights.shipped import shipped_folder
 
-from scripts.train import disocclusion, geometry, harness, ship
+from scripts.train import disocclusion, geometry, harness, scene_samples, ship
 
 
 def options(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
@@ -150,3 +153,32 @@ def test_shipped_files_are_listed_with_their_hash(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ship, "LIMIT", 10)
     with pytest.raises(SystemExit, match="more than"):
         ship.write_list()
+
+
+def test_averages_alone_are_enough_to_go_on_elsewhere(tmp_path: Path) -> None:
+    train(tmp_path / "here")
+    whole = harness.load_average(tiny(), tmp_path / "here", "model")
+    (tmp_path / "here" / "state.pt").unlink()
+    carried = harness.load_average(tiny(), tmp_path / "here", "model")
+    for mine, theirs in zip(carried.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)
+
+
+def test_new_scenes_give_the_samples_that_their_fields_promise() -> None:
+    mini = shipped_folder(MINI_IMAGE)
+    makers = {
+        "clips": (scene_samples.Clips(mini / "tokenizer_2"), scene_samples.CLIP_FIELDS, 2),
+        "holes": (scene_samples.Holes(mini / "tokenizer", mini / "tokenizer_2"), scene_samples.HOLE_FIELDS, 9),
+    }
+    made = {}
+    for name, (make, fields, count) in makers.items():
+        samples = list(itertools.islice(make(3), count))
+        for sample in samples:
+            assert {key: (values.shape[1:], values.dtype.name) for key, values in sample.items()} == fields
+        made[name] = samples
+    first, second = (sample["rgb"] for sample in made["clips"])
+    assert (first != second).any()
+    for sample in made["holes"]:
+        hole, apart = sample["hole"], np.abs(sample["known"].astype(int) - sample["truth"])
+        assert 0 < hole.mean() < 0.7
+        assert np.median(apart[~hole]) < 4
