@@ -128,8 +128,8 @@ class DeviceMemory:
 def learning_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
     """Peak of encoding clips and then learning from them."""
     base = _base_bytes(size, tier, device)
-    # Two matrices, to and from the rank, for each adapted one: weights and gradients in float32, two moments.
-    lora = size.layers * size.lora_matrices * 2 * rank * size.width * (8 + (2 if tier.small_moments else 8))
+    # Weights and gradients in float32, two moments.
+    lora = _lora_weights(size, rank) * (8 + (2 if tier.small_moments else 8))
     stream = size.tokens * size.width * device.bytes_each
     layer = size.layer_arrays * stream
     parked = tier.parked and device.apart
@@ -138,16 +138,17 @@ def learning_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMe
     return max(base + lora + kept + 1.5 * layer, _encoding_bytes(size, tier, device))
 
 
-def generating_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
+def generating_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
     """Peak of generating: the transformer runs on each clip with its prompt and without."""
     layer = size.layer_arrays / 2 * size.tokens * size.width * device.bytes_each
     others = 0 if tier.parts_apart and device.apart else size.vae_bytes
-    return max(_base_bytes(size, tier, device) + others + 2 * layer, _encoding_bytes(size, tier, device))
+    base = _base_bytes(size, tier, device) + 4 * _lora_weights(size, rank)
+    return max(base + others + 2 * layer, _encoding_bytes(size, tier, device))
 
 
 def needed_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
     """The larger of the two peaks."""
-    return max(learning_bytes(size, tier, rank, device), generating_bytes(size, tier, device))
+    return max(learning_bytes(size, tier, rank, device), generating_bytes(size, tier, rank, device))
 
 
 def opening_bytes(size: VideoModelSize, device: DeviceMemory) -> float:
@@ -158,6 +159,11 @@ def opening_bytes(size: VideoModelSize, device: DeviceMemory) -> float:
 def choose_tier(size: VideoModelSize, rank: int, device: DeviceMemory) -> Tier | None:
     """The fastest tier in which learning and generating fit into the free memory; None if none does."""
     return next((tier for tier in TIERS if needed_bytes(size, tier, rank, device) <= device.free * (1 - SPARE)), None)
+
+
+def _lora_weights(size: VideoModelSize, rank: int) -> int:
+    """Two matrices, to and from the rank, for each adapted one."""
+    return size.layers * size.lora_matrices * 2 * rank * size.width
 
 
 def _base_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
