@@ -17,6 +17,8 @@ from reangle.media.exr import read_exr_depth
 
 BACKGROUND = 1e9
 """Blender writes 1e10 where a ray hits nothing."""
+HALF_MAX = 65504.0
+"""What becomes of such a distance where it is limited to 16-bit floats."""
 
 
 def read_depth(name: str, path: Path, png: PngDepth) -> np.ndarray:
@@ -43,7 +45,13 @@ def read_depth(name: str, path: Path, png: PngDepth) -> np.ndarray:
             f"{name} is too large: {depth.shape}.",
             advice=f"Use at most {MAX_SIDE} pixels a side and {MAX_FRAMES} frames.",
         )
-    usable = np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND)
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND) & (depth != HALF_MAX)
+    if not usable.any() and (np.isfinite(depth) & (depth < 0)).any():
+        raise UserError(
+            f"{name} has only negative depth.",
+            advice="Write the distance in front of the camera as a positive number: multiply it by -1.",
+        )
     return np.where(usable, depth, 0).astype(np.float32)
 
 
