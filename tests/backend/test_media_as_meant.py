@@ -161,6 +161,24 @@ def test_an_avi_that_is_cut_short_says_so(tmp_path: Path) -> None:
     assert any("cut short" in note for note in probe(cut).notes)
 
 
+@pytest.mark.parametrize(("first", "seconds", "shown"), [(0, 0.25, range(6)), (7, 0.5, range(7, 19))])
+def test_frames_outside_an_edit_list_do_not_make_a_movie_cut_short(
+    first: int, seconds: float, shown: Sequence[int], tmp_path: Path
+) -> None:
+    """As players trim a movie without coding it again; one that is cut short in truth says so."""
+    data = bytearray(write_movie(tmp_path / "whole.mp4", numbered(20), options={"bf": "0", "g": "5"}).read_bytes())
+    at = data.index(b"elst") + 12
+    # The movie's clock ticks 1000 times a second, the track's 12288 times.
+    data[at : at + 8] = struct.pack(">Ii", round(1000 * seconds), first * 512)
+    (tmp_path / "trimmed.mp4").write_bytes(data)
+    info = probe(tmp_path / "trimmed.mp4")
+    assert [number_of(image) for image in images(info)] == list(shown)
+    assert info.notes == ()
+    data = write_movie(tmp_path / "front.mp4", numbered(20), container={"movflags": "faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[:-60])
+    assert any("cut short" in note for note in probe(tmp_path / "cut.mp4").notes)
+
+
 @pytest.mark.parametrize(("fps", "exact"), [(1 / 2500, Fraction(1, 2500)), (0.0001, Fraction(1, 10000)), (0.3, "3/10")])
 def test_very_slow_rates_are_exact(fps: float, exact: Fraction | str) -> None:
     assert exact_fps(fps) == Fraction(exact)

@@ -112,8 +112,8 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         width, height = square_size(width, height, aspect)
     if not round(turn[0, 0]):
         width, height, aspect = height, width, 1 / aspect
-    if kind == "avi" and declared and riff_is_whole(path):
-        # Dropped frames at the end leave no trace but in the number of frames.
+    if declared and len(ticks) + hidden < declared and _is_whole(name, path, kind, declared):
+        # Neither dropped frames at an AVI's end nor frames outside an edit list leave packets.
         declared = len(ticks) + hidden
     return MovieScan(
         times=tuple((tick - known[0]) * time_base for tick in known),
@@ -131,6 +131,14 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         coded_size=(first.width, first.height),
         notes=(*tracks_note, *notes, *turn_note, *_colour_notes(first)),
     )
+
+
+def _is_whole(name: str, path: Path, kind: Kind, declared: int) -> bool:
+    """Whether all is there of a movie that shows fewer frames than its header declares."""
+    if kind != "mov":
+        return kind == "avi" and riff_is_whole(path)
+    with _open(name, path, kind, ignore_editlist="1") as (container, stream):
+        return sum(packet.size > 0 for packet in _packets(container, stream)) >= declared
 
 
 def decode_from(name: str, path: Path, kind: Kind, scan: MovieScan, start: int) -> Iterator[tuple[int, VideoFrame]]:
@@ -189,9 +197,9 @@ _REPLACE_BAD_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av
 
 
 @contextmanager
-def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _open(name: str, path: Path, kind: Kind, **more: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     # FFmpeg must not probe the format, and may open plain files only.
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind]}
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind], **more}
     try:
         container = av.open(
             str(path.absolute()), format=_FORMATS[kind], container_options=options, **_REPLACE_BAD_METADATA
