@@ -57,6 +57,22 @@ def test_images_are_turned_as_exif_says(suffix: str, tmp_path: Path) -> None:
     assert any("7 of 8 images are marked as turned" in note for note in info.notes)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_an_orientation_of_four_bytes_counts(order: str, tmp_path: Path) -> None:
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    exif = b"Exif\0\0" + head + struct.pack(f"{order}IHHHIII", 8, 1, 0x0112, 4, 1, 6, 0)
+    Image.fromarray(np.ascontiguousarray(STORED[6](quarters(96, 64)))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    assert np.allclose(corners(images(probe(tmp_path / "a.jpg"))[0]), QUARTERS, atol=12)
+
+
+def test_images_of_two_kinds_are_refused_by_their_names(tmp_path: Path) -> None:
+    """Whatever the files' order and suffixes are."""
+    for name, kind in (("a2.png", "JPEG"), ("a1.png", "PNG")):
+        Image.fromarray(quarters(32, 16)).save(tmp_path / name, format=kind)
+    with pytest.raises(UserError, match=r"a2\.png is jpeg while a1\.png is png"):
+        probe_clip([(name, tmp_path / name) for name in ("a2.png", "a1.png")])
+
+
 def jpeg(*options: int) -> bytes:
     picture = cv2.resize(np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8), (96, 64))
     return cv2.imencode(".jpg", picture, list(options))[1].tobytes()

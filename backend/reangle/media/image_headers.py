@@ -15,7 +15,7 @@ TURNS_SIDES = (5, 6, 7, 8)
 """EXIF's orientations of which the stored width is the upright height."""
 # JPEG start-of-frame markers: C0 to CF without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN, _EXIF, _ORIENTATION = 0xDA, 0xE1, 0x0112
+_SCAN, _EXIF, _ORIENTATION, _LONG = 0xDA, 0xE1, 0x0112, 4
 
 
 def jpeg_size(path: Path) -> tuple[int, int] | None:
@@ -124,6 +124,7 @@ def _orientation_in(tiff: bytes) -> int:
     first = number(4, 4)
     for at in range(first + 2, first + 2 + 12 * number(first, 2), 12):
         if number(at, 2) == _ORIENTATION:
-            value = number(at + 8, 2)
+            # Some programs write it with four bytes.
+            value = number(at + 8, 4 if number(at + 2, 2) == _LONG else 2)
             return value if 1 <= value <= 8 else 1
     return 1

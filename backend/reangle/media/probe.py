@@ -69,7 +69,7 @@ def probe_clip(files: Sequence[tuple[str, Path]], fps: float | None = None) -> C
             raise UserError(f"{name} is larger than {MAX_FILE_BYTES >> 30} GB.", advice="Cut out the part you need.")
     kind = sniff(*files[0])
     if kind in IMAGES:
-        return _probe_images(files, kind, fps)
+        return _probe_images(files, fps)
     if len(files) > 1:
         raise UserError(
             f"The clip has {len(files)} files and {files[0][0]} is a movie.",
@@ -137,8 +137,9 @@ def _rate(scan: MovieScan) -> tuple[Fraction, bool]:
     return (named[0] if named and not uneven else exact_fps(average)), bool(uneven)
 
 
-def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | None) -> ClipInfo:
+def _probe_images(files: Sequence[tuple[str, Path]], fps: float | None) -> ClipInfo:
     files = tuple(files[at] for at in frame_order([name for name, _ in files]))
+    kind = sniff(*files[0])
     _check_gaps([name for name, _ in files])
     for name, path in files:
         if (other := sniff(name, path)) != kind:
