@@ -164,7 +164,10 @@ def changed(files: dict[str, Path], name: str, old: str, new: str) -> dict[str, 
 
 
 def test_a_rotation_of_any_length_is_the_same(tmp_path: Path) -> None:
-    files = changed(model(tmp_path, "PINHOLE", binary=False), "images.txt", "10 1 0 0 0 ", "10 2.5 0 0 0 ")
+    files = model(tmp_path, "PINHOLE", binary=False)
+    fields = [line.split() for line in files["images.txt"].read_text().splitlines() if line and line[0] != "#"]
+    longer = [[one[0], *(str(2.5 * float(value)) for value in one[1:5]), *one[5:]] for one in fields]
+    files["images.txt"].write_text("".join(f"{' '.join(one)}\n\n" for one in longer))
     np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
 
 
