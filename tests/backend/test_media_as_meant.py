@@ -57,6 +57,14 @@ def test_images_are_turned_as_exif_says(suffix: str, tmp_path: Path) -> None:
     assert any("7 of 8 images are marked as turned" in note for note in info.notes)
 
 
+def test_images_whose_numbers_do_not_count_are_refused_in_true_words(tmp_path: Path) -> None:
+    paths = [tmp_path / f"IMG_{one}.jpg" for one in ("20240131_235958", "20240131_235959", "20240201_000001")]
+    for path in paths:
+        path.write_bytes(jpeg())
+    with pytest.raises(UserError, match=r"do not count them: IMG_20240201_000001\.jpg, with 1, follows 235959"):
+        probe_clip([(path.name, path) for path in paths])
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_an_orientation_of_four_bytes_counts(order: str, tmp_path: Path) -> None:
     head = b"II*\0" if order == "<" else b"MM\0*"

@@ -212,7 +212,12 @@ def _check_gaps(names: Sequence[str]) -> None:
                 f"The image sequence has a gap before {name}: number {missing} is missing.",
                 advice="Render or copy the missing images, or use the part before or after the gap.",
             )
-        if after <= before:
+        if after < before:
+            raise UserError(
+                f"The numbers in the images' names do not count them: {name}, with {after}, follows {before}.",
+                advice="Name the images so that one number counts them.",
+            )
+        if after == before:
             raise UserError(
                 f"The image sequence has two images with the number {after}, one of them {name}.",
                 advice="Keep the images of one sequence only in the folder.",
