@@ -65,6 +65,40 @@ def test_images_whose_numbers_do_not_count_are_refused_in_true_words(tmp_path: P
         probe_clip([(path.name, path) for path in paths])
 
 
+@pytest.mark.parametrize(
+    ("matrix", "size", "stored", "note"),
+    [
+        ((0, 2, -2, 0), (48, 64), 6, "turned by 90 degrees"),
+        ((0.5, 0, 0, 0.5), (64, 48), 1, ""),
+        ((-3, 0, 0, 3), (64, 48), 2, "mirrored"),
+        ((2, 0, 0, 1), (128, 48), 1, "2.000 times as wide"),
+    ],
+)
+def test_a_display_matrix_turns_at_any_scale(
+    matrix: Sequence[float], size: tuple[int, int], stored: int, note: str, tmp_path: Path
+) -> None:
+    upright = STORED[stored](quarters(*size)) if size != (128, 48) else quarters(64, 48)
+    info = probe(with_matrix(write_movie(tmp_path / "a.mp4", [np.ascontiguousarray(upright)] * 2), matrix))
+    assert (info.width, info.height) == size
+    assert np.allclose(corners(images(info)[0]), QUARTERS, atol=12)
+    assert [one for one in info.notes if note not in one] == []
+    assert len(info.notes) == bool(note)
+
+
+def test_a_sheared_display_matrix_is_not_applied(tmp_path: Path) -> None:
+    info = probe(with_matrix(write_movie(tmp_path / "a.mp4", [quarters(64, 48)] * 2), (1, 1, 0, 1)))
+    assert any("no quarter turn" in note for note in info.notes)
+
+
+def with_matrix(path: Path, matrix: Sequence[float]) -> Path:
+    """Replace the display matrix of an mp4, which is a plain one."""
+    data = path.read_bytes()
+    at = data.index(struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
+    a, b, c, d = (round(65536 * value) for value in matrix)
+    path.write_bytes(data[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + data[at + 36 :])
+    return path
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_an_orientation_of_four_bytes_counts(order: str, tmp_path: Path) -> None:
     head = b"II*\0" if order == "<" else b"MM\0*"

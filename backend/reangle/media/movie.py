@@ -39,7 +39,7 @@ class MovieScan:
 
     times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks. rates: frames
     per second that the header names, which may be false. declared_frames: the container's frame count without hidden
-    frames, or None. turn: 2 x 2 part of the display matrix. width, height: upright with square pixels. decoder:
+    frames, or None. turn: signs of the display matrix's 2 x 2 part. width, height: upright with square pixels. decoder:
     replaces FFmpeg's choice unless "". counted: times come from counting frames. focal_35mm, pixel_aspect: as in
     `ClipInfo`. coded_size: width and height of the first frame as it is stored.
     """
@@ -267,14 +267,18 @@ def _decoded(container: InputContainer, stream: VideoStream, decoder: str) -> It
 
 
 def _turn(frame: VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied."""
+    """(signs of the 2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied.
+
+    Its scale is the size at which players open a window; of one that is not uniform FFmpeg makes the pixel aspect.
+    """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return np.eye(2), ()
-    matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    stored = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    matrix = np.sign(np.where(np.abs(stored) > 1e-3 * np.abs(stored).max(), stored, 0))
     if np.array_equal(matrix, np.eye(2)):
-        return np.eye(2), ()
-    if not np.isin(matrix, (-1, 0, 1)).all() or abs(np.linalg.det(matrix)) != 1:
+        return matrix, ()
+    if not (np.abs(matrix).sum(axis=0) == 1).all() or not (np.abs(matrix).sum(axis=1) == 1).all():
         return np.eye(2), ("The file has a rotation that is no quarter turn; it is not applied.",)
     if np.linalg.det(matrix) < 0:
         return matrix, ("The file is marked as mirrored; that is applied.",)
