@@ -106,3 +106,21 @@ def test_other_files_in_a_depth_folder_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes.fromhex("0005160700020000"))
     found = [path.name for path in collect_geometry_files(tmp_path)]
     assert found == ["render_depth_0001.exr", "render_depth_0002.exr", "camera.json"]
+
+
+@pytest.mark.parametrize(
+    ("named", "others"),
+    [
+        ("WorldDepth.#.exr", ["FinalImage.#.exr", "InverseDepth.#.exr"]),
+        ("zDepth_#.exr", ["beauty_#.exr", "depth_disparity_#.exr"]),
+        ("VRayZDepth/#.exr", ["rgb/#.exr", "disparity/#.exr"]),
+        ("depth_maps/#.exr", ["images/#.exr", "inverse_depth/#.exr"]),
+    ],
+)
+def test_depth_is_found_by_the_words_of_files_and_folders(named: str, others: list[str], tmp_path: Path) -> None:
+    for pattern in (*others, named):
+        for number in ("0001", "0002"):
+            (tmp_path / pattern.replace("#", number)).parent.mkdir(exist_ok=True)
+            (tmp_path / pattern.replace("#", number)).write_bytes(b"x")
+    found = [path.relative_to(tmp_path).as_posix() for path in collect_geometry_files(tmp_path)]
+    assert found == [named.replace("#", number) for number in ("0001", "0002")]

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+from reangle.contract.file_kinds import DEPTH_WORDS, says_inverse, words_of
+
 PICTURES = ("combined", "beauty", "rgba", "rgb", "ci", "c")
 """Names that renderers give the picture's layer."""
 LIKELY_PICTURES = ("color", "colour", "final", "image", "main", "primary", "default")
@@ -21,14 +23,12 @@ DEPTH_LETTERS = ("Z", "DEPTH", "PZ", "V", "Y", "R")
 Output node, a single "V" or "Y"; others write grey layers, such as "WorldDepth.R"."""
 NOT_PLANAR = re.compile(
     r"denois|mist|fog|normal|position|vector|velocity|motion|crypto|"
-    r"(^| )(uv|n|p(os|ref|world)?|inv\w*|reciprocal|disparity|distance|length|field)( |$)"
+    r"(^| )(uv|n|p(os|ref|world)?|distance|length|field)( |$)"
 )
 """Words of passes whose Z is no distance along the camera's axis: the denoiser's depth is the length of the ray,
-averaged at edges, mist runs from 0 to 1, and inverse depth falls with the distance."""
+averaged at edges, and mist runs from 0 to 1."""
 STEREO = ("left", "right")
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_DEPTH_WORDS = {"z", "pz", "depth", "zdepth"}
 _COLOURS = {"r": "R", "red": "R", "g": "G", "green": "G", "b": "B", "blue": "B", "a": "A", "alpha": "A"}
 
 
@@ -108,7 +108,8 @@ def depth_channels(channels: Sequence[str], *, grey: Collection[str], views: Seq
 
 def is_planar(channel: str, views: Sequence[str] = STEREO) -> bool:
     """Whether a channel's layer may hold distances along the camera's axis, by its name."""
-    return not NOT_PLANAR.search(_words(_without_view(_layer(channel), views)))
+    words = _words(_without_view(_layer(channel), views))
+    return not (NOT_PLANAR.search(words) or says_inverse(words))
 
 
 def _is_named_depth(
@@ -124,12 +125,12 @@ def _is_named_depth(
 def may_be_depth(layer: str, views: Sequence[str] = STEREO) -> bool:
     """Whether a layer is named as depth."""
     words = _words(_without_view(layer, views))
-    return "depth" in words or not _DEPTH_WORDS.isdisjoint(words.split())
+    return "depth" in words or not DEPTH_WORDS.isdisjoint(words.split())
 
 
 def _depth_rank(channel: str, views: Sequence[str]) -> int:
     last = _without_view(_layer(channel), views).casefold().rpartition(".")[2]
-    if last in _DEPTH_WORDS:
+    if last in DEPTH_WORDS:
         return 0
     return 1 if not last else 2 if "depth" in last else 3
 
@@ -140,7 +141,7 @@ def _layer(channel: str) -> str:
 
 def _words(layer: str) -> str:
     """The words of the layer's last part, in lower case: "VRayZDepth" is "v ray z depth"."""
-    return " ".join(_WORDS.findall(layer.rpartition(".")[2])).casefold()
+    return words_of(layer.rpartition(".")[2])
 
 
 def _view_of(layer: str, views: Sequence[str]) -> str:

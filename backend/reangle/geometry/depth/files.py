@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from reangle.contract.file_kinds import is_depth_map
+from reangle.contract.file_kinds import is_depth_map, says_inverse
 from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
@@ -31,6 +31,11 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
     maps = depth_maps(files)
     depth, notes = _read_depths(maps, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
     notes += _exr_notes(maps[0], depth)
+    if says_inverse(PurePath(maps[0][0]).stem) and (track is None or track.png.encoding != "inverse"):
+        notes.append(
+            f"{maps[0][0]} is named as inverse depth or disparity and is read as distances: "
+            "if things come out near that are far, export distances."
+        )
     if context.params.depth_files_scale != 1:
         depth *= np.float32(context.params.depth_files_scale)
     if has_stored_pixels(depth.shape[2], depth.shape[1], footage):
