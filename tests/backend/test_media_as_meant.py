@@ -124,10 +124,17 @@ METADATA = b"".join(b"\xff\xe2" + struct.pack(">H", 65002) + bytes(65000) for _ 
 
 
 @pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
-@pytest.mark.parametrize("what", ["fill bytes", "long metadata", "no end marker", "half an end marker", "zeros behind"])
+@pytest.mark.parametrize(
+    "what",
+    ["fill bytes", "long metadata", "no end marker", "half an end marker", "zeros behind", "flat", "two pictures"],
+)
 def test_sound_jpegs_are_read(what: str, options: Sequence[int], tmp_path: Path) -> None:
     plain = jpeg(*options)
+    if what == "flat":
+        plain = cv2.imencode(".jpg", np.full((64, 96, 3), 40, np.uint8), list(options))[1].tobytes()
     data = {
+        "flat": plain,
+        "two pictures": plain + plain,
         "fill bytes": plain[:2] + b"\xff\xff" + plain[2:],
         "long metadata": plain[:2] + METADATA + plain[2:],
         "no end marker": plain[:-2],
@@ -146,6 +153,18 @@ def test_jpegs_that_lack_picture_are_refused(cut: int, behind: bytes, options: S
     (tmp_path / "cut.jpg").write_bytes(jpeg(*options)[:-cut] + behind)
     with pytest.raises(UserError, match=r"cut\.jpg is damaged"):
         images(probe(tmp_path / "cut.jpg"))
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
+@pytest.mark.parametrize("behind", [b"", jpeg()])
+def test_jpegs_that_lack_picture_before_their_end_marker_are_refused(
+    behind: bytes, options: Sequence[int], tmp_path: Path
+) -> None:
+    data = jpeg(*options)
+    for lacking in (data[:-300] + data[-2:], data[:-900] + data[-2:]):
+        (tmp_path / "cut.jpg").write_bytes(lacking + behind)
+        with pytest.raises(UserError, match=r"cut\.jpg is damaged"):
+            images(probe(tmp_path / "cut.jpg"))
 
 
 def test_a_png_without_its_end_is_read_and_one_without_picture_is_not(tmp_path: Path) -> None:

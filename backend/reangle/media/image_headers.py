@@ -27,6 +27,18 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
     return None
 
 
+def jpeg_end(path: Path) -> int:
+    """Where the picture's data ends, before its end marker; other pictures may follow. The file's size without one."""
+    with path.open("rb") as file:
+        for _ in _jpeg_segments(file):
+            pass
+        scan = file.tell()
+        file.seek(0)
+        data = file.read()
+    end = data.find(b"\xff\xd9", scan)
+    return end if end >= 0 else len(data)
+
+
 def jpeg_coding(path: Path) -> str:
     """What is unusual in how a JPEG is coded, in words; "" if it is baseline, extended or progressive with 8 bits."""
     with path.open("rb") as file:
