@@ -208,6 +208,27 @@ def test_other_colours_of_images_are_said(tmp_path: Path) -> None:
     assert probe(tmp_path / "plain.png").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        (b"gAMA", struct.pack(">I", 100000), "gamma 1"),
+        (b"gAMA", struct.pack(">I", 45455), ""),
+        (b"cICP", bytes([9, 16, 0, 1]), "HDR, PQ"),
+        (b"cICP", bytes([1, 13, 0, 1]), ""),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), "other primaries"),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), ""),
+    ],
+)
+def test_other_colours_of_a_png_without_profile_are_said(
+    name: bytes, values: bytes, words: str, tmp_path: Path
+) -> None:
+    Image.fromarray(quarters(32, 16)).save(tmp_path / "a.png")
+    data, chunk = (tmp_path / "a.png").read_bytes(), name + values
+    chunk = struct.pack(">I", len(values)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    assert probe(tmp_path / "a.png").notes == ((f"The images' colours ({words}) are shown as sRGB.",) if words else ())
+
+
 def avi_with_dropped_frames(path: Path, slots: Sequence[int], end: int) -> Path:
     """25 slots a second; the muxer writes empty chunks for those without a picture."""
     with av.open(str(path), "w") as output:
