@@ -229,6 +229,14 @@ def test_other_colours_of_a_png_without_profile_are_said(
     assert probe(tmp_path / "a.png").notes == ((f"The images' colours ({words}) are shown as sRGB.",) if words else ())
 
 
+@pytest.mark.parametrize("lacking", [1, 100, 187])
+def test_a_transport_stream_that_begins_within_a_packet_is_read(lacking: int, tmp_path: Path) -> None:
+    data = write_movie(tmp_path / "whole.ts", numbered(12)).read_bytes()
+    empty_packet = b"\x47\x1f\xff\x10" + b"\xff" * 184
+    (tmp_path / "cut.ts").write_bytes(empty_packet[lacking:] + data)
+    assert [number_of(image) for image in images(probe(tmp_path / "cut.ts"))] == list(range(12))
+
+
 def avi_with_dropped_frames(path: Path, slots: Sequence[int], end: int) -> Path:
     """25 slots a second; the muxer writes empty chunks for those without a picture."""
     with av.open(str(path), "w") as output:
