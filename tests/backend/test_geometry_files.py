@@ -325,3 +325,6 @@ def test_depth_that_is_named_as_inverse_is_refused_or_said(clip: Path, tmp_path:
         np.save(tmp_path / name, depth)
         notes = geometry_of(clip, tmp_path / name[:-4], [tmp_path / name]).notes
         assert any("named as inverse depth" in note for note in notes) == is_said
+    np.save(tmp_path / "shown.npy", depth / 10)
+    notes = geometry_of(clip, tmp_path / "shown", [tmp_path / "shown.npy"]).notes
+    assert any("All depth is between 0 and 1" in note for note in notes)

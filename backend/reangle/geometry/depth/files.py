@@ -30,7 +30,7 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
     track = read_camera(files, footage.metadata)
     maps = depth_maps(files)
     depth, notes = _read_depths(maps, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
-    notes += _exr_notes(maps[0], depth)
+    notes += _depth_notes(maps[0], depth)
     if says_inverse(PurePath(maps[0][0]).stem) and (track is None or track.png.encoding != "inverse"):
         notes.append(
             f"{maps[0][0]} is named as inverse depth or disparity and is read as distances: "
@@ -98,15 +98,14 @@ def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
     ]
 
 
-def _exr_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
-    """What may be wrong with depth from EXR files. first: name and path of the first one."""
+def _depth_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
+    """What may be wrong with the depth. first: name and path of the first file."""
     name, path = first
-    if PurePath(name).suffix.lower() != ".exr":
-        return []
-    notes = [note] if (note := depth_note(path, name)) else []
+    notes = [note] if PurePath(name).suffix.lower() == ".exr" and (note := depth_note(path, name)) else []
     if 0 < depth.max() <= 1:
         notes.append(
-            "All depth is between 0 and 1: if it is Mist or depth made to be looked at, the scene comes out bent."
+            "All depth is between 0 and 1: if it is Mist, inverse depth (Nuke's depth.Z) or depth made to be looked at, "
+            "the scene comes out bent."
         )
     return notes
 
