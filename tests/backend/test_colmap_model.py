@@ -156,6 +156,12 @@ def test_text_of_two_bytes_a_letter_is_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
 
 
+def test_cameras_that_no_image_uses_do_not_matter(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=False)
+    files["cameras.txt"].write_text(files["cameras.txt"].read_text() + "2 LENS 640 480 1 2\n3 OPENCV 0 0\n")
+    np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
+
+
 def changed(files: dict[str, Path], name: str, old: str, new: str) -> dict[str, Path]:
     text = files[name].read_text()
     assert old in text

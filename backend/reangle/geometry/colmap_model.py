@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,12 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
             f"{missing}{end} is missing beside {present[0] if present else 'the depth'}.",
             advice="COLMAP's files of cameras and of images go together.",
         )
-    lenses = _read_lenses(named["cameras" + end], end)
+    images = read_images(named["images" + end], end)
+    path = named["cameras" + end]
+    used = {str(image.camera) for image in images}
+    lenses = dict(_lenses_of_text(path, used) if end == ".txt" else _lenses_of_binary(path))
     seen: list[_Seen] = []
-    for image in read_images(named["images" + end], end):
+    for image in images:
         lens = lenses.get(image.camera)
         if lens is None:
             raise UserError(
@@ -75,13 +78,11 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
     return _track([seen[place] for place in kept.values()], f"cameras{end}", numbers, wanted, notes)
 
 
-def _read_lenses(path: Path, end: str) -> dict[int, pycolmap.Camera]:
-    """The cameras by number. Raises UserError that says what is wrong."""
-    return dict(_lenses_of_text(path) if end == ".txt" else _lenses_of_binary(path))
-
-
-def _lenses_of_text(path: Path) -> Iterator[tuple[int, pycolmap.Camera]]:
+def _lenses_of_text(path: Path, used: Collection[str]) -> Iterator[tuple[int, pycolmap.Camera]]:
+    """The cameras by number; those that no image uses are left out."""
     for number, line in lines_of(path):
+        if line.split()[0] not in used:
+            continue
         try:
             camera, model, width, height, *params = line.split()
             lens = pycolmap.Camera(

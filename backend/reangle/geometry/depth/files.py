@@ -104,8 +104,8 @@ def _depth_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
     notes = [note] if PurePath(name).suffix.lower() == ".exr" and (note := depth_note(path, name)) else []
     if 0 < depth.max() <= 1:
         notes.append(
-            "All depth is between 0 and 1: if it is Mist, inverse depth (Nuke's depth.Z) or depth made to be looked at, "
-            "the scene comes out bent."
+            "All depth is between 0 and 1: if it is Mist, inverse depth (Nuke's depth.Z) or depth made to be "
+            "looked at, the scene comes out bent."
         )
     return notes
 
