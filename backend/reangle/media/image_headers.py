@@ -106,7 +106,7 @@ def header_notes(path: Path) -> list[str]:
     return notes
 
 
-def _png_colours(path: Path, about: Mapping[str, Any]) -> str:
+def _png_colours(path: Path, about: Mapping[Any, Any]) -> str:
     """What a PNG without profile says of its colours, in words; "" if they are those of sRGB, or it says nothing."""
     with path.open("rb") as file:
         head = file.read(4096).partition(b"IDAT")[0]
