@@ -52,6 +52,13 @@ def measure(path: Path) -> Footage | None:
 
 def _first_number(names: list[str]) -> int | None:
     numbers = frame_numbers(names)
-    last = [re.search(r"(\d+)\D*$", Path(name).stem) for name in names]
-    follows = numbers is not None and [match and int(match[1]) for match in last] == list(numbers)
-    return numbers[0] if numbers is not None and follows else None
+    first = re.fullmatch(r"(.*?)(\d+)(\D*)", names[0].removesuffix(Path(names[0]).suffix), re.DOTALL)
+    if numbers is None or first is None:
+        return None
+    # So Blender names the other files.
+    before, digits, behind = first.groups()
+    behind += Path(names[0]).suffix
+    follows = all(
+        name == f"{before}{str(number).zfill(len(digits))}{behind}" for name, number in zip(names, numbers, strict=True)
+    )
+    return numbers[0] if follows else None

@@ -140,6 +140,61 @@ def test_binary_names_of_any_encoding_are_read_and_matched(tmp_path: Path) -> No
         read_colmap(files)
 
 
+def test_points_and_rigs_are_not_needed_whatever_is_in_them(tmp_path: Path) -> None:
+    """Poses are those of the images; a copy that ended early may have left an empty points3D.bin."""
+    files = model(tmp_path, "PINHOLE", binary=True)
+    files["points3D.bin"].write_bytes(b"")
+    for left_out in ("rigs.bin", "frames.bin"):
+        some = {name: path for name, path in files.items() if name != left_out}
+        np.testing.assert_allclose(read_colmap(some).world_from_camera, poses(10), atol=1e-9)
+
+
+def test_text_of_two_bytes_a_letter_is_read(tmp_path: Path) -> None:
+    files = model(tmp_path, "OPENCV", binary=False)
+    for name in ("cameras.txt", "images.txt"):
+        files[name].write_text(files[name].read_text(), encoding="utf-16")
+    np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
+
+
+def test_cameras_that_no_image_uses_do_not_matter(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=False)
+    files["cameras.txt"].write_text(files["cameras.txt"].read_text() + "2 LENS 640 480 1 2\n3 OPENCV 0 0\n")
+    np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
+
+
+def changed(files: dict[str, Path], name: str, old: str, new: str) -> dict[str, Path]:
+    text = files[name].read_text()
+    assert old in text
+    files[name].write_text(text.replace(old, new))
+    return files
+
+
+def test_a_rotation_of_any_length_is_the_same(tmp_path: Path) -> None:
+    files = model(tmp_path, "PINHOLE", binary=False)
+    fields = [line.split() for line in files["images.txt"].read_text().splitlines() if line and line[0] != "#"]
+    longer = [[one[0], *(str(2.5 * float(value)) for value in one[1:5]), *one[5:]] for one in fields]
+    files["images.txt"].write_text("".join(f"{' '.join(one)}\n\n" for one in longer))
+    np.testing.assert_allclose(read_colmap(files).world_from_camera, poses(10), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("images.txt", "10 1 0 0 0 ", "10 0 0 0 0 ", r"Line 5 of images\.txt is no image's pose: 10 0 0 0 0"),
+        ("images.txt", "10 1 0 0 0 ", "10 1 nan 0 0 ", r"Line 5 of images\.txt is no image's pose"),
+        ("images.txt", "10 1 0 0 0 ", "10 1 0 0 ", r"Line 5 of images\.txt is no image's pose"),
+        ("images.txt", " 1 0004.png", " 7 0004.png", r"0004\.png has camera 7, which cameras\.txt does not list"),
+        ("images.txt", "0004.png", "0005.png", r"two images named 0005\.png"),
+        ("cameras.txt", "320 240", "0 0", "has no size"),
+        ("cameras.txt", " PINHOLE", " LENS", r"Line 4 of cameras\.txt is no camera"),
+        ("cameras.txt", " 158 121", " 158", r"Line 4 of cameras\.txt is no camera"),
+    ],
+)
+def test_lines_that_are_wrong_are_named(name: str, old: str, new: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        read_colmap(changed(model(tmp_path, "PINHOLE", binary=False), name, old, new))
+
+
 def test_text_without_lines_of_points_and_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     files = model(tmp_path, "OPENCV", binary=False)
     lines = files["images.txt"].read_text().splitlines()
@@ -162,7 +217,8 @@ def test_the_model_with_most_images_of_several_is_collected(tmp_path: Path) -> N
     [
         ("images.bin", b"\x09\0\0\0\0\0\0\0nothing", "cannot be read"),
         ("images.bin", None, "images.bin is missing"),
-        ("cameras.bin", bytes(8), "cannot be read"),
+        ("cameras.bin", bytes(8), "has camera 1, which cameras.bin does not list"),
+        ("cameras.bin", b"\x09\0\0\0\0\0\0\0nothing", "cannot be read"),
     ],
 )
 def test_a_damaged_model_is_refused_in_one_sentence(

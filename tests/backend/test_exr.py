@@ -11,6 +11,8 @@ import OpenEXR
 import pytest
 from reangle.errors import UserError
 from reangle.folders import DecodedClip
+from reangle.geometry.camera_files import PLAIN_PNG
+from reangle.geometry.depth.depth_maps import read_depth
 from reangle.media.exr import depth_note, read_exr_depth, read_exr_image
 from reangle.media.exr_colour import BT709, to_bt709
 from reangle.media.probe import probe_clip
@@ -45,6 +47,10 @@ PICTURES: dict[str, list[Part]] = {
     "plain R, G, B": [("", {**rgb(RAMP), **rgb(FLAT, "albedo."), **rgb(FLAT, "Color.")})],
     "View.Combined": [("", {**rgb(RAMP, "View.Combined."), **rgb(FLAT, "View.Color."), **rgb(FLAT, "View.AO.")})],
     "Composite.Combined": [("", {**rgb(RAMP, "Composite.Combined."), **rgb(FLAT, "A.Combined.")})],
+    "FinalImage": [("", {**rgb(FLAT, "ActorHitProxyMask00."), **rgb(RAMP, "FinalImage."), **rgb(FLAT, "GI.")})],
+    "Denoised beauty": [("", {**rgb(FLAT, "Albedo."), **rgb(RAMP, "Denoised beauty."), **rgb(FLAT, "Z-depth.")})],
+    "plate": [("", {**rgb(RAMP, "plate."), **rgb(FLAT, "KeyLight."), **rgb(FLAT, "aCryptoAsset.")})],
+    "R": [("R", rgb(RAMP)), ("albedo", rgb(FLAT))],
     "rgba_left": [("rgba_left", rgb(RAMP)), ("rgba_right", rgb(FLAT)), ("albedo_left", rgb(FLAT))],
 }
 
@@ -54,6 +60,32 @@ def test_the_picture_is_the_beauty_and_the_note_names_it(layer: str, tmp_path: P
     path = write(tmp_path / "a.exr", *PICTURES[layer])
     assert np.array_equal(read_exr_image(path)[0][..., 0], RAMP)
     assert any(f"; {layer} is used as the picture" in note for note in probe(path).notes)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_of_several_views_the_main_one_is_used(split: bool, tmp_path: Path) -> None:
+    """As Blender 4.5 and 5 write views that the artist named: names end with them, and only the header lists them."""
+    layers = {"A.AO": FLAT, "A.Combined": RAMP, "A.Depth": RAMP + 3, "A.Denoising Depth": FLAT, "A.Mist": FLAT}
+    channels: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+    for layer, values in layers.items():
+        for view in ("tele", "wide"):
+            name, pixels = f"{layer}." if split else f"{layer}.{view}.", values + (view == "tele")
+            is_colour = layer in ("A.AO", "A.Combined")
+            channels[layer, view] = rgb(pixels, name) if is_colour else {f"{name}Z": pixels}
+    if split:
+        about = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
+        parts = [
+            OpenEXR.Part({**about, "name": f"{layer}-{view}", "view": view}, channels[layer, view])
+            for layer, view in sorted(channels, key=lambda one: one[1] == "tele")
+        ]
+        OpenEXR.File(parts).write(str(tmp_path / "a.exr"))
+    else:
+        together = {key: one for found in channels.values() for key, one in found.items()}
+        write(tmp_path / "a.exr", ("", together), multiView=["wide", "tele"])
+    assert np.array_equal(read_exr_image(tmp_path / "a.exr")[0][..., 0], RAMP)
+    assert np.array_equal(read_exr_depth(tmp_path / "a.exr"), RAMP + 3)
+    assert any("A.Combined.wide is used as the picture" in note for note in probe(tmp_path / "a.exr").notes)
+    assert "(A.Depth.wide.Z, A.Depth.tele.Z); A.Depth.wide.Z is used" in depth_note(tmp_path / "a.exr")
 
 
 def test_images_of_different_layers_are_no_sequence(tmp_path: Path) -> None:
@@ -80,7 +112,47 @@ def test_depth_is_the_planar_one(split: bool, letter: str, tmp_path: Path) -> No
     assert f"A.Depth.{letter} is used" in depth_note(path)
 
 
-@pytest.mark.parametrize("name", ["A.Denoising Depth.Z", "A.Mist.Z", "Mist.V", "Denoising Depth.V"])
+GREY_DEPTH = {
+    "Depth.R": {"Depth.R": RAMP},
+    "VRayZDepth.R": rgb(RAMP, "VRayZDepth."),
+    "FinalImageMovieRenderQueue_WorldDepth.R": rgb(RAMP, "FinalImageMovieRenderQueue_WorldDepth."),
+    "Pz": {"Pz": RAMP},
+    "Pz.r": {"Pz.r": RAMP},
+    "CGeometry_ZDepth.R": rgb(RAMP, "CGeometry_ZDepth."),
+}
+
+
+@pytest.mark.parametrize("name", GREY_DEPTH)
+def test_depth_of_other_renderers_beside_colour(name: str, tmp_path: Path) -> None:
+    others = {**rgb(FLAT), **rgb(FLAT, "Depth AO.Mask."), **rgb(FLAT, "DepthOfField."), "P.Z": FLAT}
+    assert np.array_equal(read_exr_depth(write(tmp_path / "z.exr", ("", {**others, **GREY_DEPTH[name]}))), RAMP)
+    with pytest.raises(UserError, match="no depth channel"):
+        read_exr_depth(write(tmp_path / "bent.exr", ("", {**others, **rgb(FLAT, "Depth."), "Depth.G": RAMP})))
+
+
+def test_pixels_without_depth_and_depth_behind_the_camera(tmp_path: Path) -> None:
+    depth = RAMP + 2
+    depth[0, :6] = 1e10, np.inf, np.nan, -1, 65504, 0
+    assert read_depth("z.exr", write(tmp_path / "z.exr", ("", {"Z": depth})), PLAIN_PNG)[0, 0, :6].tolist() == [0] * 6
+    with pytest.raises(UserError, match=r"n\.exr has only negative depth"):
+        read_depth("n.exr", write(tmp_path / "n.exr", ("", {"Z": -1 - RAMP})), PLAIN_PNG)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "A.Denoising Depth.Z",
+        "A.Mist.Z",
+        "Mist.V",
+        "Denoising Depth.V",
+        "N.Z",
+        "Pworld.Z",
+        "InverseDepth.Z",
+        "inv_depth.V",
+        "disparity.Z",
+        "RayLength.Z",
+    ],
+)
 def test_other_passes_are_never_planar_depth(name: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no depth channel") as caught:
         read_exr_depth(write(tmp_path / "z.exr", ("", {name: RAMP})))

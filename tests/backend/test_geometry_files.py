@@ -314,3 +314,17 @@ def test_depth_maps_that_skip_a_frame_are_refused_and_other_numbers_are_said(tmp
     assert any("numbered from 0 and the clip's used images from 1" in note for note in shifted.notes)
     same = geometry_of(clip, tmp_path / "out4", files([1, 2, 3, 4, 5]))
     assert not any("numbered" in note for note in same.notes)
+
+
+def test_depth_that_is_named_as_inverse_is_refused_or_said(clip: Path, tmp_path: Path) -> None:
+    depth = np.stack([true_depth(index) for index in range(COUNT)])
+    np.savez(tmp_path / "d.npz", disparity=depth)
+    with pytest.raises(UserError, match=r"d\.npz cannot be read as numpy depth: its array 'disparity' is no distance"):
+        geometry_of(clip, tmp_path / "out", [tmp_path / "d.npz"])
+    for name, is_said in (("InvDepth.npy", True), ("depth.npy", False)):
+        np.save(tmp_path / name, depth)
+        notes = geometry_of(clip, tmp_path / name[:-4], [tmp_path / name]).notes
+        assert any("named as inverse depth" in note for note in notes) == is_said
+    np.save(tmp_path / "shown.npy", depth / 10)
+    notes = geometry_of(clip, tmp_path / "shown", [tmp_path / "shown.npy"]).notes
+    assert any("All depth is between 0 and 1" in note for note in notes)

@@ -57,6 +57,64 @@ def test_images_are_turned_as_exif_says(suffix: str, tmp_path: Path) -> None:
     assert any("7 of 8 images are marked as turned" in note for note in info.notes)
 
 
+def test_images_whose_numbers_do_not_count_are_refused_in_true_words(tmp_path: Path) -> None:
+    paths = [tmp_path / f"IMG_{one}.jpg" for one in ("20240131_235958", "20240131_235959", "20240201_000001")]
+    for path in paths:
+        path.write_bytes(jpeg())
+    with pytest.raises(UserError, match=r"do not count them: IMG_20240201_000001\.jpg, with 1, follows 235959"):
+        probe_clip([(path.name, path) for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "stored", "note"),
+    [
+        ((0, 2, -2, 0), (48, 64), 6, "turned by 90 degrees"),
+        ((0.5, 0, 0, 0.5), (64, 48), 1, ""),
+        ((-3, 0, 0, 3), (64, 48), 2, "mirrored"),
+        ((2, 0, 0, 1), (128, 48), 1, "2.000 times as wide"),
+    ],
+)
+def test_a_display_matrix_turns_at_any_scale(
+    matrix: Sequence[float], size: tuple[int, int], stored: int, note: str, tmp_path: Path
+) -> None:
+    upright = STORED[stored](quarters(*size)) if size != (128, 48) else quarters(64, 48)
+    info = probe(with_matrix(write_movie(tmp_path / "a.mp4", [np.ascontiguousarray(upright)] * 2), matrix))
+    assert (info.width, info.height) == size
+    assert np.allclose(corners(images(info)[0]), QUARTERS, atol=12)
+    assert [one for one in info.notes if note not in one] == []
+    assert len(info.notes) == bool(note)
+
+
+def test_a_sheared_display_matrix_is_not_applied(tmp_path: Path) -> None:
+    info = probe(with_matrix(write_movie(tmp_path / "a.mp4", [quarters(64, 48)] * 2), (1, 1, 0, 1)))
+    assert any("no quarter turn" in note for note in info.notes)
+
+
+def with_matrix(path: Path, matrix: Sequence[float]) -> Path:
+    """Replace the display matrix of an mp4, which is a plain one."""
+    data = path.read_bytes()
+    at = data.index(struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), data.index(b"tkhd"))
+    a, b, c, d = (round(65536 * value) for value in matrix)
+    path.write_bytes(data[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + data[at + 36 :])
+    return path
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_an_orientation_of_four_bytes_counts(order: str, tmp_path: Path) -> None:
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    exif = b"Exif\0\0" + head + struct.pack(f"{order}IHHHIII", 8, 1, 0x0112, 4, 1, 6, 0)
+    Image.fromarray(np.ascontiguousarray(STORED[6](quarters(96, 64)))).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    assert np.allclose(corners(images(probe(tmp_path / "a.jpg"))[0]), QUARTERS, atol=12)
+
+
+def test_images_of_two_kinds_are_refused_by_their_names(tmp_path: Path) -> None:
+    """Whatever the files' order and suffixes are."""
+    for name, kind in (("a2.png", "JPEG"), ("a1.png", "PNG")):
+        Image.fromarray(quarters(32, 16)).save(tmp_path / name, format=kind)
+    with pytest.raises(UserError, match=r"a2\.png is jpeg while a1\.png is png"):
+        probe_clip([(name, tmp_path / name) for name in ("a2.png", "a1.png")])
+
+
 def jpeg(*options: int) -> bytes:
     picture = cv2.resize(np.random.default_rng(0).integers(0, 255, (8, 12, 3), np.uint8), (96, 64))
     return cv2.imencode(".jpg", picture, list(options))[1].tobytes()
@@ -66,10 +124,17 @@ METADATA = b"".join(b"\xff\xe2" + struct.pack(">H", 65002) + bytes(65000) for _ 
 
 
 @pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
-@pytest.mark.parametrize("what", ["fill bytes", "long metadata", "no end marker", "half an end marker", "zeros behind"])
+@pytest.mark.parametrize(
+    "what",
+    ["fill bytes", "long metadata", "no end marker", "half an end marker", "zeros behind", "flat", "two pictures"],
+)
 def test_sound_jpegs_are_read(what: str, options: Sequence[int], tmp_path: Path) -> None:
     plain = jpeg(*options)
+    if what == "flat":
+        plain = cv2.imencode(".jpg", np.full((64, 96, 3), 40, np.uint8), list(options))[1].tobytes()
     data = {
+        "flat": plain,
+        "two pictures": plain + plain,
         "fill bytes": plain[:2] + b"\xff\xff" + plain[2:],
         "long metadata": plain[:2] + METADATA + plain[2:],
         "no end marker": plain[:-2],
@@ -88,6 +153,18 @@ def test_jpegs_that_lack_picture_are_refused(cut: int, behind: bytes, options: S
     (tmp_path / "cut.jpg").write_bytes(jpeg(*options)[:-cut] + behind)
     with pytest.raises(UserError, match=r"cut\.jpg is damaged"):
         images(probe(tmp_path / "cut.jpg"))
+
+
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 4)])
+@pytest.mark.parametrize("behind", [b"", jpeg()])
+def test_jpegs_that_lack_picture_before_their_end_marker_are_refused(
+    behind: bytes, options: Sequence[int], tmp_path: Path
+) -> None:
+    data = jpeg(*options)
+    for lacking in (data[:-300] + data[-2:], data[:-900] + data[-2:]):
+        (tmp_path / "cut.jpg").write_bytes(lacking + behind)
+        with pytest.raises(UserError, match=r"cut\.jpg is damaged"):
+            images(probe(tmp_path / "cut.jpg"))
 
 
 def test_a_png_without_its_end_is_read_and_one_without_picture_is_not(tmp_path: Path) -> None:
@@ -131,6 +208,35 @@ def test_other_colours_of_images_are_said(tmp_path: Path) -> None:
     assert probe(tmp_path / "plain.png").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        (b"gAMA", struct.pack(">I", 100000), "gamma 1"),
+        (b"gAMA", struct.pack(">I", 45455), ""),
+        (b"cICP", bytes([9, 16, 0, 1]), "HDR, PQ"),
+        (b"cICP", bytes([1, 13, 0, 1]), ""),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), "other primaries"),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), ""),
+    ],
+)
+def test_other_colours_of_a_png_without_profile_are_said(
+    name: bytes, values: bytes, words: str, tmp_path: Path
+) -> None:
+    Image.fromarray(quarters(32, 16)).save(tmp_path / "a.png")
+    data, chunk = (tmp_path / "a.png").read_bytes(), name + values
+    chunk = struct.pack(">I", len(values)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
+    assert probe(tmp_path / "a.png").notes == ((f"The images' colours ({words}) are shown as sRGB.",) if words else ())
+
+
+@pytest.mark.parametrize("lacking", [1, 100, 187])
+def test_a_transport_stream_that_begins_within_a_packet_is_read(lacking: int, tmp_path: Path) -> None:
+    data = write_movie(tmp_path / "whole.ts", numbered(12)).read_bytes()
+    empty_packet = b"\x47\x1f\xff\x10" + b"\xff" * 184
+    (tmp_path / "cut.ts").write_bytes(empty_packet[lacking:] + data)
+    assert [number_of(image) for image in images(probe(tmp_path / "cut.ts"))] == list(range(12))
+
+
 def avi_with_dropped_frames(path: Path, slots: Sequence[int], end: int) -> Path:
     """25 slots a second; the muxer writes empty chunks for those without a picture."""
     with av.open(str(path), "w") as output:
@@ -159,6 +265,24 @@ def test_an_avi_that_is_cut_short_says_so(tmp_path: Path) -> None:
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     assert any("cut short" in note for note in probe(cut).notes)
+
+
+@pytest.mark.parametrize(("first", "seconds", "shown"), [(0, 0.25, range(6)), (7, 0.5, range(7, 19))])
+def test_frames_outside_an_edit_list_do_not_make_a_movie_cut_short(
+    first: int, seconds: float, shown: Sequence[int], tmp_path: Path
+) -> None:
+    """As players trim a movie without coding it again; one that is cut short in truth says so."""
+    data = bytearray(write_movie(tmp_path / "whole.mp4", numbered(20), options={"bf": "0", "g": "5"}).read_bytes())
+    at = data.index(b"elst") + 12
+    # The movie's clock ticks 1000 times a second, the track's 12288 times.
+    data[at : at + 8] = struct.pack(">Ii", round(1000 * seconds), first * 512)
+    (tmp_path / "trimmed.mp4").write_bytes(data)
+    info = probe(tmp_path / "trimmed.mp4")
+    assert [number_of(image) for image in images(info)] == list(shown)
+    assert info.notes == ()
+    data = write_movie(tmp_path / "front.mp4", numbered(20), container={"movflags": "faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[:-60])
+    assert any("cut short" in note for note in probe(tmp_path / "cut.mp4").notes)
 
 
 @pytest.mark.parametrize(("fps", "exact"), [(1 / 2500, Fraction(1, 2500)), (0.0001, Fraction(1, 10000)), (0.3, "3/10")])

@@ -39,7 +39,8 @@ def test_every_image_is_imported_whatever_follows_its_number(desk: SimpleNamespa
 
 
 @pytest.mark.parametrize(
-    ("names", "first"), [("shot.{}.png", 7), ("shot-{}.png", 7), ("shot_{}_x4.png", None), ("{}_1080p.png", None)]
+    ("names", "first"),
+    [("shot.{}.png", 7), ("shot-{}.png", 7), ("shot_{}_x4.png", None), ("{}_1080p.png", None), ("f{0}_t{0}.png", None)],
 )
 def test_blender_is_given_sequences_that_it_can_follow(
     reangle: Callable[[str], ModuleType], tmp_path: Path, names: str, first: int | None

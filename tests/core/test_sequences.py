@@ -21,6 +21,9 @@ SEQUENCES = {
     "dash": ([f"shot-{n:04d}.png" for n in range(1, 4)], range(1, 4)),
     "superscript": ([f"take1²{n:04d}.png" for n in range(5)], range(5)),
     "plain": ([f"f{n}.png" for n in range(8, 12)], range(8, 12)),
+    "version counts with gaps": ([f"sh_{n:04d}_v{v:03d}.png" for v, n in enumerate((1, 2, 4))], (1, 2, 4)),
+    "two numbers change": ([f"f{n:04d}_t{n + 119}.png" for n in range(1, 6)], range(120, 125)),
+    "frame and time": ([f"{n:04d}_{n * 40 // 1000}.{n * 40 % 1000:03d}.png" for n in range(24, 52)], range(24, 52)),
     "full width digits": (["f０９.png", "f１０.png"], range(9, 11)),
 }
 
@@ -44,6 +47,24 @@ def test_other_shots_versions_and_scales_are_other_sequences() -> None:
     assert sequence_of("shot0001.png", dashes) == dashes[2:]
     assert sequence_of("shot-0001.png", dashes) == dashes[:2]
     assert sequence_of("single.png", ["single.png", "x1.png"]) == ["single.png"]
+
+
+def test_numbers_with_and_without_zeros_are_two_sequences() -> None:
+    short, long = [f"shot_{n}.png" for n in range(8, 12)], [f"shot_{n:03d}.png" for n in range(8, 12)]
+    for chosen in (*short, *long):
+        assert sequence_of(chosen, [*short, *long]) == (short if chosen in short else long)
+    mixed = ["shot_08.png", "shot_9.png", "shot_10.png"]
+    assert sequence_of("shot_9.png", mixed) == mixed
+
+
+def test_several_numbers_that_make_one_are_ordered_together() -> None:
+    """Seconds with their fraction, date and time, and a first file without a number."""
+    seconds = [f"{at}.{part:06d}.png" for at, part in ((17, 950000), (17, 983333), (18, 16666), (18, 50001))]
+    dates = [f"IMG_{one}.jpg" for one in ("20240131_235958", "20240131_235959", "20240201_000001")]
+    for names in (seconds, dates, ["clip.png", "clip (1).png", "clip (2).png"], ["a.png", "a1.png", "a2.png"]):
+        assert in_frame_order(names[::-1]) == names
+    sent = names_for_upload([Path(f"a:{name}") for name in seconds[::-1]])
+    assert in_frame_order(sent) == sent[::-1]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +106,21 @@ def test_other_files_in_a_depth_folder_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(bytes.fromhex("0005160700020000"))
     found = [path.name for path in collect_geometry_files(tmp_path)]
     assert found == ["render_depth_0001.exr", "render_depth_0002.exr", "camera.json"]
+
+
+@pytest.mark.parametrize(
+    ("named", "others"),
+    [
+        ("WorldDepth.#.exr", ["FinalImage.#.exr", "InverseDepth.#.exr"]),
+        ("zDepth_#.exr", ["beauty_#.exr", "depth_disparity_#.exr"]),
+        ("VRayZDepth/#.exr", ["rgb/#.exr", "disparity/#.exr"]),
+        ("depth_maps/#.exr", ["images/#.exr", "inverse_depth/#.exr"]),
+    ],
+)
+def test_depth_is_found_by_the_words_of_files_and_folders(named: str, others: list[str], tmp_path: Path) -> None:
+    for pattern in (*others, named):
+        for number in ("0001", "0002"):
+            (tmp_path / pattern.replace("#", number)).parent.mkdir(exist_ok=True)
+            (tmp_path / pattern.replace("#", number)).write_bytes(b"x")
+    found = [path.relative_to(tmp_path).as_posix() for path in collect_geometry_files(tmp_path)]
+    assert found == [named.replace("#", number) for number in ("0001", "0002")]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which uploaded files are depth maps and which are cameras, by their names."""
+"""Which uploaded files are depth maps and which are cameras, by their names; and what names say of depth."""
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 
 DEPTH_SUFFIXES = (".exr", ".png", ".npz", ".npy")
@@ -19,3 +20,23 @@ def is_depth_map(name: str) -> bool:
 def is_camera_file(name: str) -> bool:
     """Whether it is a camera JSON or one of the files of COLMAP's model."""
     return PurePath(name).suffix.lower() == ".json" or name.lower() in COLMAP_FILES
+
+
+DEPTH_WORDS = frozenset({"z", "pz", "depth", "zdepth", "depthmap", "depthmaps", "depths"})
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_INVERSE = re.compile(r"(^| )(inv|inverse|inverted|invdepth|reciprocal|disp|disparity|disparities)( |$)")
+
+
+def words_of(name: str) -> str:
+    """The words of a name in lower case: "VRayZDepth_01" is "v ray z depth 01"."""
+    return " ".join(_WORDS.findall(name)).casefold()
+
+
+def says_depth(name: str) -> bool:
+    """Whether one of the name's words is depth."""
+    return not DEPTH_WORDS.isdisjoint(words_of(name).split())
+
+
+def says_inverse(name: str) -> bool:
+    """Whether a name says inverse depth or disparity, which falls with the distance."""
+    return bool(_INVERSE.search(words_of(name)))

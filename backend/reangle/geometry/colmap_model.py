@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,12 @@ from reangle.errors import UserError
 from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.camera_files import CameraTrack
 from reangle.geometry.colmap import pycolmap
+from reangle.geometry.colmap_images import ADVICE, lines_of, read_images
 from reangle.geometry.colmap_match import match_images
 from reangle.geometry.file_numbers import counting_numbers, few_in_words, numbers_between
 from reangle.geometry.undistortion import K_without_distortion
 
-PARTS = ("cameras", "images", "points3D", "rigs", "frames")
 NEEDED = ("cameras", "images")
-_BYTES_BEFORE_NAME = 4 + 7 * 8 + 4
-"""Of an image in images.bin: its number, rotation and translation, and the camera's number."""
-_BYTES_PER_POINT = 3 * 8
 _PINHOLES = {"SIMPLE_PINHOLE", "PINHOLE"}
 
 
@@ -57,27 +54,19 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
             f"{missing}{end} is missing beside {present[0] if present else 'the depth'}.",
             advice="COLMAP's files of cameras and of images go together.",
         )
-    with tempfile.TemporaryDirectory() as folder:
-        real_names = _collect(named, end, Path(folder))
-        model = pycolmap.Reconstruction()
-        try:
-            model.read(folder)
-            seen = [
-                _Seen(
-                    real_names.get(image.name or "", image.name or ""),
-                    model.cameras[image.camera_id],
-                    _matrix(image.cam_from_world().inverse()),
-                )
-                for image in model.images.values()
-                if image.has_pose
-            ]
-        except (ValueError, RuntimeError, IndexError, KeyError) as error:
+    images = read_images(named["images" + end], end)
+    path = named["cameras" + end]
+    used = {str(image.camera) for image in images}
+    lenses = dict(_lenses_of_text(path, used) if end == ".txt" else _lenses_of_binary(path))
+    seen: list[_Seen] = []
+    for image in images:
+        lens = lenses.get(image.camera)
+        if lens is None:
             raise UserError(
-                f"COLMAP's model (cameras{end}, images{end}) cannot be read: {_short(error)}.",
-                advice="Export the model from COLMAP again, all its files together.",
-            ) from error
-    if not seen:
-        raise UserError(f"images{end} lists no images.", advice="Export the model from COLMAP again.")
+                f"{few_in_words([image.name])} has camera {image.camera}, which cameras{end} does not list.",
+                advice=ADVICE,
+            )
+        seen.append(_Seen(image.name, lens, image.world_from_camera))
     seen = [seen[at] for at in frame_order([one.name for one in seen])]
     names = [one.name for one in seen]
     places = match_images(names, clip) if clip is not None else None
@@ -89,80 +78,38 @@ def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> 
     return _track([seen[place] for place in kept.values()], f"cameras{end}", numbers, wanted, notes)
 
 
-def _collect(named: Mapping[str, Path], end: str, folder: Path) -> dict[str, str]:
-    """Copy the model's files to where pycolmap finds them by name.
-
-    Returns the images' names by those in the copy: of text, pycolmap reads names up to the first space, and it reads
-    no names but UTF-8.
-    """
-    try:
-        if end == ".txt":
-            # Poses are in images.txt alone. Its 2D points are not used, and some programs leave out their lines.
-            poses = [line for line in _lines(named["images.txt"]) if _is_pose(line)]
-            fields = [line.split(maxsplit=9) for line in poses]
-            names = {f"image{at}": one[9] for at, one in enumerate(fields) if len(one) == 10}
-            lines = [" ".join([*one[:9], f"image{at}"]) for at, one in enumerate(fields)]
-            (folder / "images.txt").write_text("".join(f"{line}\n\n" for line in lines), encoding="utf-8")
-            (folder / "cameras.txt").write_text(
-                "".join(f"{line}\n" for line in _lines(named["cameras.txt"])), encoding="utf-8"
+def _lenses_of_text(path: Path, used: Collection[str]) -> Iterator[tuple[int, pycolmap.Camera]]:
+    """The cameras by number; those that no image uses are left out."""
+    for number, line in lines_of(path):
+        if line.split()[0] not in used:
+            continue
+        try:
+            camera, model, width, height, *params = line.split()
+            lens = pycolmap.Camera(
+                model=model, width=int(width), height=int(height), params=[float(one) for one in params]
             )
-            (folder / "points3D.txt").touch()
-            return names
-        for part in PARTS:
-            if (part + end).lower() in named:
-                shutil.copyfile(named[(part + end).lower()], folder / (part + end))
-        if not (folder / "points3D.bin").exists():
-            # No points: a count of zero.
-            (folder / "points3D.bin").write_bytes(bytes(8))
-        content, names = _with_plain_names((folder / "images.bin").read_bytes())
-        if names:
-            (folder / "images.bin").write_bytes(content)
-        return names
-    except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"COLMAP's model cannot be read: {_short(error)}.", advice="Export it from COLMAP again."
-        ) from error
+            if not lens.verify_params():
+                raise ValueError("other parameters than the model has")
+            yield int(camera), lens
+        except (ValueError, TypeError, RuntimeError, IndexError) as error:
+            raise UserError(
+                f"Line {number} of cameras.txt is no camera that can be read: {few_in_words([line[:60]])}.",
+                advice="It should read: number, model, width, height, the model's parameters. " + ADVICE,
+            ) from error
 
 
-def _with_plain_names(images: bytes) -> tuple[bytes, dict[str, str]]:
-    """The content of an images.bin, each name that is not UTF-8 replaced; and those names by their replacement.
-
-    A damaged file stays as it is.
-    """
-    parts, names, start, at = [], {}, 0, 8
-    try:
-        for index in range(int.from_bytes(images[:8], "little")):
-            name_at = at + _BYTES_BEFORE_NAME
-            end = images.index(b"\0", name_at)
-            try:
-                images[name_at:end].decode("utf-8")
-            except UnicodeDecodeError:
-                plain = f"/{index}"  # like no name of an image
-                names[plain] = images[name_at:end].decode("utf-8", errors="surrogateescape")
-                parts += [images[start:name_at], plain.encode()]
-                start = end
-            points = int.from_bytes(images[end + 1 : end + 9], "little")
-            at = end + 9 + points * _BYTES_PER_POINT
-    except ValueError:
-        return images, {}
-    return b"".join([*parts, images[start:]]), names
-
-
-def _lines(path: Path) -> list[str]:
-    # Names of images may be of any encoding.
-    text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _is_pose(line: str) -> bool:
-    """Whether the line is an image's pose; else it lists 2D points, three numbers each."""
-    fields = line.split()
-    return len(fields) % 3 != 0 or not all(re.fullmatch(r"[-+0-9.eE]+|[-+]?(nan|inf)", one) for one in fields)
-
-
-def _matrix(pose: pycolmap.Rigid3d) -> np.ndarray:
-    return np.concatenate([pose.matrix(), [[0, 0, 0, 1]]])
+def _lenses_of_binary(path: Path) -> Iterator[tuple[int, pycolmap.Camera]]:
+    """pycolmap reads them as a model without images and points."""
+    with tempfile.TemporaryDirectory() as name:
+        model = pycolmap.Reconstruction()
+        try:
+            for part in ("images", "points3D"):
+                (Path(name) / f"{part}.bin").write_bytes(bytes(8))
+            shutil.copyfile(path, Path(name) / "cameras.bin")
+            model.read(name)
+        except (OSError, ValueError, RuntimeError, IndexError, KeyError, MemoryError) as error:
+            raise UserError(f"cameras.bin of COLMAP's model cannot be read: {_short(error)}.", advice=ADVICE) from error
+        yield from model.cameras.items()
 
 
 def _track(
@@ -176,6 +123,8 @@ def _track(
             advice="Use the images of one clip only.",
         )
     (width, height) = sizes.pop()
+    if not (width and height):
+        raise UserError(f"A camera of {cameras} has no size.", advice="Export the model from COLMAP again.")
     lenses = {(one.lens.model_name, tuple(one.lens.params)) for one in seen if _bends(one.lens)}
     if len(lenses) > 1 or (lenses and not all(_bends(one.lens) for one in seen)):
         raise UserError(

@@ -54,7 +54,7 @@ GlanceContext = StageContext[GlanceParams, GeometryFolder]
 
 CAMERA = StageSpec(
     kind="camera",
-    version=7,
+    version=8,
     params=CameraParams,
     reads={"decode": DecodedClip},
     files=("geometry",),
@@ -65,7 +65,7 @@ CameraContext = StageContext[CameraParams, CameraFolder]
 
 GEOMETRY = StageSpec(
     kind="geometry",
-    version=13,
+    version=14,
     params=GeometryParams,
     reads={"decode": DecodedClip, "camera": CameraFolder},
     files=("geometry",),

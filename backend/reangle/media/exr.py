@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import OpenEXR
 from reangle.contract import MAX_SIDE
 from reangle.errors import UserError
 from reangle.media.exr_colour import from_luminance, primaries_name, to_bt709
-from reangle.media.exr_layers import depth_channels, is_planar, layers_of, picture_layers
+from reangle.media.exr_layers import STEREO, depth_channels, is_planar, layers_of, may_be_depth, picture_layers
 from reangle.media.framing import square_size, with_square_pixels
 
 _DEEP = ("deepscanline", "deeptile")
@@ -40,8 +40,11 @@ class ExrHeader:
 def read_exr_header(path: Path, name: str) -> ExrHeader:
     """Raises UserError if the file is no EXR or only has deep data."""
     parts = _flat_parts(_open(path, name, header_only=True), name)
-    owners = {full: part.header for part in parts for full in _full_names(part)}
-    layers = picture_layers(list(owners))
+    owners: dict[str, Mapping[str, Any]] = {}
+    for part in parts:
+        for full in _full_names(part):
+            owners.setdefault(full, part.header)
+    layers = picture_layers(list(owners), _views(parts))
     layer = layers[0] if layers else None
     letters = {} if layer is None else layers_of(list(owners))[layer]
     header = owners[next(iter(letters.values()))] if letters else parts[0].header
@@ -74,22 +77,26 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     """
     name = name or path.name
     read = _read(path, name)
-    found = depth_channels(list(read), is_grey=_is_grey({key: pixels for key, (pixels, _) in read.items()}))
+    found = depth_channels(list(read), grey=_grey_layers(read), views=_views_of(read))
     if found:
         pixels, header = read[found[0]]
         return with_square_pixels(pixels.astype(np.float32), _pixel_aspect(header))
-    bent = any(not is_planar(key) for key in read)
+    bent = any(not is_planar(key, _views_of(read)) for key in read)
     raise UserError(
         f"{name} has no depth channel; it has {', '.join(sorted(read))}.",
         advice="Enable the Z pass of the view layer and render to OpenEXR MultiLayer."
-        + (" Mist, Denoising Depth and the like are not distances along the camera's axis." if bent else ""),
+        + (
+            " Mist, Denoising Depth, inverse depth and the like are not distances along the camera's axis."
+            if bent
+            else ""
+        ),
     )
 
 
 def depth_note(path: Path, name: str = "") -> str:
     """Which of several depth layers `read_exr_depth` takes, for the artist; "" if there is one. Reads the header."""
-    names = [full for part in _flat_parts(_open(path, name, header_only=True), name) for full in _full_names(part)]
-    found = depth_channels(names, is_grey=False)
+    parts = _flat_parts(_open(path, name, header_only=True), name)
+    found = depth_channels([full for part in parts for full in _full_names(part)], grey=(), views=_views(parts))
     if len(found) < 2:
         return ""
     return f"The EXR has several depth channels ({', '.join(found[:6])}); {found[0]} is used."
@@ -102,7 +109,7 @@ def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray |
     """
     name = name or path.name
     read = _read(path, name)
-    layers = picture_layers(list(read))
+    layers = picture_layers(list(read), _views_of(read))
     if not layers:
         raise UserError(
             f"{name} has no colour; its channels are {', '.join(sorted(read))}.",
@@ -167,7 +174,25 @@ def _full_names(part: Any) -> list[str]:
 
 def _full_name(key: str, header: Mapping[str, Any]) -> str:
     prefix = header.get("name", "")
-    return key if not prefix or key.startswith(prefix) or "." in key else f"{prefix}.{key}"
+    full = key if not prefix or "." in key else f"{prefix}.{key}"
+    view = str(header.get("view", ""))
+    layer, dot, letter = full.rpartition(".")
+    # Blender 5 names channels of all views alike and the parts by view.
+    return f"{layer}.{view}.{letter}" if view and dot and not layer.endswith(view) else full
+
+
+def _views(parts: Sequence[Any]) -> Sequence[str]:
+    """The names of the file's views, the main one first."""
+    return _views_in([part.header for part in parts])
+
+
+def _views_of(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]]) -> Sequence[str]:
+    return _views_in([header for _, header in read.values()])
+
+
+def _views_in(headers: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    named = [str(view) for header in headers for view in (*header.get("multiView", ()), header.get("view", "")) if view]
+    return tuple(dict.fromkeys(named)) or STEREO
 
 
 def _read(path: Path, name: str) -> dict[str, tuple[np.ndarray, Mapping[str, Any]]]:
@@ -243,7 +268,12 @@ def _damaged(name: str) -> UserError:
     return UserError(f"{name} is not a whole OpenEXR image.", advice="Render or copy it again.")
 
 
-def _is_grey(channels: Mapping[str, np.ndarray]) -> bool:
-    if not {"R", "G", "B"} <= set(channels) or len(channels) > 4:
-        return False
-    return bool(np.array_equal(channels["R"], channels["G"]) and np.array_equal(channels["R"], channels["B"]))
+def _grey_layers(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]]) -> list[str]:
+    """The layers that may be depth and whose R, G and B hold the same values."""
+    found = []
+    for layer, letters in layers_of(list(read)).items():
+        if {"R", "G", "B"} <= set(letters) and (not layer or may_be_depth(layer, _views_of(read))):
+            red, green, blue = (read[letters[letter]][0] for letter in "RGB")
+            if np.array_equal(red, green, equal_nan=True) and np.array_equal(red, blue, equal_nan=True):
+                found.append(layer)
+    return found

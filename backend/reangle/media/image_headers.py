@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -15,7 +15,11 @@ TURNS_SIDES = (5, 6, 7, 8)
 """EXIF's orientations of which the stored width is the upright height."""
 # JPEG start-of-frame markers: C0 to CF without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SCAN, _EXIF, _ORIENTATION = 0xDA, 0xE1, 0x0112
+_SCAN, _EXIF, _ORIENTATION, _LONG = 0xDA, 0xE1, 0x0112, 4
+
+_SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+_CODED_SRGB, _CODED = ((1, 1), (1, 6), (1, 13)), {8: "linear light", 16: "HDR, PQ", 18: "HDR, HLG"}
+"""Primaries and transfer by H.273's numbers."""
 
 
 def jpeg_size(path: Path) -> tuple[int, int] | None:
@@ -25,6 +29,18 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
             if marker in _JPEG_FRAMES and len(head := file.read(5)) == 5:
                 return int.from_bytes(head[3:5], "big"), int.from_bytes(head[1:3], "big")
     return None
+
+
+def jpeg_end(path: Path) -> int:
+    """Where the picture's data ends, before its end marker; other pictures may follow. The file's size without one."""
+    with path.open("rb") as file:
+        for _ in _jpeg_segments(file):
+            pass
+        scan = file.tell()
+        file.seek(0)
+        data = file.read()
+    end = data.find(b"\xff\xd9", scan)
+    return end if end >= 0 else len(data)
 
 
 def jpeg_coding(path: Path) -> str:
@@ -79,7 +95,8 @@ def header_notes(path: Path) -> list[str]:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             about, profile = image.info, image.info.get("icc_profile")
             dots = about.get("dpi") or about.get("aspect") or about.get("jfif_density") or (1, 1)
-            colours = _profile_name(profile) if profile and image.mode.startswith("RGB") else ""
+            is_rgb = image.mode.startswith("RGB")
+            colours = _profile_name(profile) if profile and is_rgb else "" if profile else _png_colours(path, about)
     except Exception:  # Pillow raises errors of many kinds for damaged headers
         return []
     if all(dots) and abs(dots[0] / dots[1] - 1) > 0.01:
@@ -87,6 +104,21 @@ def header_notes(path: Path) -> list[str]:
     if colours and "srgb" not in colours.lower():
         notes.append(f"The images' colours ({colours}) are shown as sRGB.")
     return notes
+
+
+def _png_colours(path: Path, about: Mapping[Any, Any]) -> str:
+    """What a PNG without profile says of its colours, in words; "" if they are those of sRGB, or it says nothing."""
+    with path.open("rb") as file:
+        head = file.read(4096).partition(b"IDAT")[0]
+    _, coded, values = head.partition(b"cICP")
+    if coded and len(values) > 1 and (tuple(values[:2]) not in _CODED_SRGB):
+        return _CODED.get(values[1], "other colours, cICP")
+    gamma, primaries = about.get("gamma"), about.get("chromaticity")
+    if "srgb" in about or coded:
+        return ""
+    if gamma and abs(gamma * 2.2 - 1) > 0.05:
+        return f"gamma {1 / gamma:.2g}"
+    return "" if primaries is None or np.allclose(primaries, _SRGB, atol=2e-3) else "other primaries"
 
 
 def _profile_name(profile: bytes) -> str:
@@ -124,6 +156,7 @@ def _orientation_in(tiff: bytes) -> int:
     first = number(4, 4)
     for at in range(first + 2, first + 2 + 12 * number(first, 2), 12):
         if number(at, 2) == _ORIENTATION:
-            value = number(at + 8, 2)
+            # Some programs write it with four bytes.
+            value = number(at + 8, 4 if number(at + 2, 2) == _LONG else 2)
             return value if 1 <= value <= 8 else 1
     return 1

@@ -7,14 +7,24 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
+from av.error import FFmpegError
 from PIL import Image
 
 from reangle.errors import UserError
 from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
-from reangle.media.image_headers import TURNS_SIDES, jpeg_coding, jpeg_size, orientation, png_size, turned_upright
+from reangle.media.image_headers import (
+    TURNS_SIDES,
+    jpeg_coding,
+    jpeg_end,
+    jpeg_size,
+    orientation,
+    png_size,
+    turned_upright,
+)
 from reangle.media.sniff import Kind
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -83,9 +93,11 @@ def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
     # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
     data = np.fromfile(path, np.uint8)
     pixels = _decoded(data)
-    # Zeros at the end, where a copy ended early, are read as picture.
+    # Zeros at the end, where a copy ended early, are read as picture, and what lacks before an end marker as grey.
     if kind == "jpeg" and (pixels is None or data[-1] == 0):
         pixels = _without_end_marker(data.tobytes())
+    elif kind == "jpeg" and not _satisfies_ffmpeg(data.tobytes()):
+        pixels = _whole_picture(data.tobytes()[: jpeg_end(path)])
     if kind == "png" and pixels is None:
         pixels = _without_end_chunk(data.tobytes())
     if pixels is None and kind == "jpeg" and (coding := jpeg_coding(path)):
@@ -105,16 +117,29 @@ def _decoded(data: np.ndarray) -> np.ndarray | None:
         return None
 
 
-def _without_end_marker(data: bytes) -> np.ndarray | None:
-    """The picture of a JPEG that only lacks its end marker, as webcams write them; None if picture is missing.
+def _satisfies_ffmpeg(jpeg: bytes) -> bool:
+    """Whether FFmpeg, which is stricter than OpenCV but reads fewer kinds, decodes all of a JPEG."""
+    codec = av.CodecContext.create("mjpeg", "r")
+    codec.options = {"err_detect": "explode"}
+    codec.thread_count = 1
+    try:
+        return bool(codec.decode(av.Packet(jpeg)) or codec.decode(None))
+    except FFmpegError:
+        return False
 
-    All of it is there if more bits behind the data do not change the picture.
-    """
+
+def _without_end_marker(data: bytes) -> np.ndarray | None:
+    """The picture of a JPEG that only lacks its end marker, as webcams write them; None if picture is missing."""
     bare = data.rstrip(b"\0")
     if bare.endswith(b"\xff"):
         # FF 00 is a byte of the picture; FF alone is half an end marker.
         bare = bare[:-1] if bare == data else data[: len(bare) + 1]
-    first, second = (_decoded(np.frombuffer(bare + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200))
+    return _whole_picture(bare)
+
+
+def _whole_picture(scan: bytes) -> np.ndarray | None:
+    """The picture of a JPEG up to its end marker; None if more bits behind it change it, so that picture is missing."""
+    first, second = (_decoded(np.frombuffer(scan + more + b"\xff\xd9", np.uint8)) for more in (b"", b"\x55\xaa" * 200))
     return first if first is not None and second is not None and np.array_equal(first, second) else None
 
 

@@ -39,7 +39,7 @@ class MovieScan:
 
     times: exact seconds of every frame from the first one, rising. pts: the same in the stream's ticks. rates: frames
     per second that the header names, which may be false. declared_frames: the container's frame count without hidden
-    frames, or None. turn: 2 x 2 part of the display matrix. width, height: upright with square pixels. decoder:
+    frames, or None. turn: signs of the display matrix's 2 x 2 part. width, height: upright with square pixels. decoder:
     replaces FFmpeg's choice unless "". counted: times come from counting frames. focal_35mm, pixel_aspect: as in
     `ClipInfo`. coded_size: width and height of the first frame as it is stored.
     """
@@ -112,8 +112,8 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         width, height = square_size(width, height, aspect)
     if not round(turn[0, 0]):
         width, height, aspect = height, width, 1 / aspect
-    if kind == "avi" and declared and riff_is_whole(path):
-        # Dropped frames at the end leave no trace but in the number of frames.
+    if declared and len(ticks) + hidden < declared and _is_whole(name, path, kind, declared):
+        # Neither dropped frames at an AVI's end nor frames outside an edit list leave packets.
         declared = len(ticks) + hidden
     return MovieScan(
         times=tuple((tick - known[0]) * time_base for tick in known),
@@ -131,6 +131,14 @@ def scan_movie(name: str, path: Path, kind: Kind) -> MovieScan:
         coded_size=(first.width, first.height),
         notes=(*tracks_note, *notes, *turn_note, *_colour_notes(first)),
     )
+
+
+def _is_whole(name: str, path: Path, kind: Kind, declared: int) -> bool:
+    """Whether all is there of a movie that shows fewer frames than its header declares."""
+    if kind != "mov":
+        return kind == "avi" and riff_is_whole(path)
+    with _open(name, path, kind, ignore_editlist="1") as (container, stream):
+        return sum(packet.size > 0 for packet in _packets(container, stream)) >= declared
 
 
 def decode_from(name: str, path: Path, kind: Kind, scan: MovieScan, start: int) -> Iterator[tuple[int, VideoFrame]]:
@@ -189,9 +197,9 @@ _REPLACE_BAD_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av
 
 
 @contextmanager
-def _open(name: str, path: Path, kind: Kind) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _open(name: str, path: Path, kind: Kind, **more: str) -> Iterator[tuple[InputContainer, VideoStream]]:
     # FFmpeg must not probe the format, and may open plain files only.
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind]}
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS[kind], **more}
     try:
         container = av.open(
             str(path.absolute()), format=_FORMATS[kind], container_options=options, **_REPLACE_BAD_METADATA
@@ -259,14 +267,18 @@ def _decoded(container: InputContainer, stream: VideoStream, decoder: str) -> It
 
 
 def _turn(frame: VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied."""
+    """(signs of the 2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied.
+
+    Its scale is the size at which players open a window; of one that is not uniform FFmpeg makes the pixel aspect.
+    """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return np.eye(2), ()
-    matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    stored = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2] / 65536
+    matrix = np.sign(np.where(np.abs(stored) > 1e-3 * np.abs(stored).max(), stored, 0))
     if np.array_equal(matrix, np.eye(2)):
-        return np.eye(2), ()
-    if not np.isin(matrix, (-1, 0, 1)).all() or abs(np.linalg.det(matrix)) != 1:
+        return matrix, ()
+    if not (np.abs(matrix).sum(axis=0) == 1).all() or not (np.abs(matrix).sum(axis=1) == 1).all():
         return np.eye(2), ("The file has a rotation that is no quarter turn; it is not applied.",)
     if np.linalg.det(matrix) < 0:
         return matrix, ("The file is marked as mirrored; that is applied.",)

@@ -69,7 +69,7 @@ def probe_clip(files: Sequence[tuple[str, Path]], fps: float | None = None) -> C
             raise UserError(f"{name} is larger than {MAX_FILE_BYTES >> 30} GB.", advice="Cut out the part you need.")
     kind = sniff(*files[0])
     if kind in IMAGES:
-        return _probe_images(files, kind, fps)
+        return _probe_images(files, fps)
     if len(files) > 1:
         raise UserError(
             f"The clip has {len(files)} files and {files[0][0]} is a movie.",
@@ -137,8 +137,9 @@ def _rate(scan: MovieScan) -> tuple[Fraction, bool]:
     return (named[0] if named and not uneven else exact_fps(average)), bool(uneven)
 
 
-def _probe_images(files: Sequence[tuple[str, Path]], kind: Kind, fps: float | None) -> ClipInfo:
+def _probe_images(files: Sequence[tuple[str, Path]], fps: float | None) -> ClipInfo:
     files = tuple(files[at] for at in frame_order([name for name, _ in files]))
+    kind = sniff(*files[0])
     _check_gaps([name for name, _ in files])
     for name, path in files:
         if (other := sniff(name, path)) != kind:
@@ -211,7 +212,12 @@ def _check_gaps(names: Sequence[str]) -> None:
                 f"The image sequence has a gap before {name}: number {missing} is missing.",
                 advice="Render or copy the missing images, or use the part before or after the gap.",
             )
-        if after <= before:
+        if after < before:
+            raise UserError(
+                f"The numbers in the images' names do not count them: {name}, with {after}, follows {before}.",
+                advice="Name the images so that one number counts them.",
+            )
+        if after == before:
             raise UserError(
                 f"The image sequence has two images with the number {after}, one of them {name}.",
                 advice="Keep the images of one sequence only in the folder.",

@@ -16,10 +16,11 @@ Kind = Literal["mov", "matroska", "avi", "mpegts", "png", "exr", "jpeg"]
 MOVIES: frozenset[str] = frozenset({"mov", "matroska", "avi", "mpegts"})
 IMAGES: frozenset[str] = frozenset({"png", "exr", "jpeg"})
 
-_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
+_MOV_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"sidx", b"moof", b"uuid"}
 _SCRIPTS = (b"#ext", b"ffconcat", b"[playlist]", b"<?xml", b"<mpd", b"<smil", b"<asx", b"v=0", b"file ", b"concat")
 _ADVICE = "Use an mp4, mov, mkv, webm, avi or ts movie, or a folder of PNG, JPEG or EXR images."
-_TS_PACKETS = ((188, 0), (192, 4))
+_TS_PACKETS = (188, 192, 204)
+"""Sizes of a transport stream's packets; the longer ones also hold times or checks."""
 
 
 def sniff(name: str, path: Path) -> Kind:
@@ -48,10 +49,8 @@ def sniff(name: str, path: Path) -> Kind:
         return "matroska"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return "avi"
-    for size, offset in _TS_PACKETS:
-        marks = head[offset::size]
-        if len(marks) > 3 and set(marks) == {0x47}:
-            return "mpegts"
+    if _is_transport_stream(head):
+        return "mpegts"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(_SCRIPTS) or b"ffconcat" in text:
         raise UserError(
@@ -59,6 +58,12 @@ def sniff(name: str, path: Path) -> Kind:
             advice="Give the movie itself; playlists are refused because they can name any file of this computer.",
         )
     raise UserError(f"{name} is not a movie or an image that Reangle can read.", advice=_ADVICE)
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Whether packets follow each other. A recording that was cut anywhere begins within a packet."""
+    starts = ((size, start) for size in _TS_PACKETS for start in range(size) if len(head) > start + 3 * size)
+    return any(set(head[start::size]) == {0x47} for size, start in starts)
 
 
 def riff_is_whole(path: Path) -> bool:

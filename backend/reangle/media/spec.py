@@ -22,7 +22,7 @@ class DecodeParams:
 
 DECODE = StageSpec(
     kind="decode",
-    version=3,
+    version=4,
     params=DecodeParams,
     files=("clip",),
     writes=DecodedClip,

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from .errors import UserError
-from .file_kinds import COLMAP_FILES
+from .file_kinds import COLMAP_FILES, says_depth, says_inverse
 from .sequences import frame_order
 
-_DEPTH_WORD = re.compile(r"(^|[^a-z])(depth|zdepth|z)([^a-z]|$)")
 _NOT_DEPTH_WORD = re.compile(r"denois|mist|normal|confidence")
 
 
 def collect_geometry_files(folder: Path) -> list[Path]:
     """The depth and camera files in a folder and the folders below.
 
-    Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named `depth` are
+    Depth comes from EXR files if there are any, else npz and npy, else 16-bit PNG; those in a folder named as depth are
     preferred, then those in the folder itself; of several sequences in it, the one named as depth. Hidden files, such
     as those that a Mac writes beside others, are nobody's depth. Camera files are taken from the depth's folder, else
     from the nearest folder above that has some. Raises UserError if there is no depth, or if depth is in several
@@ -32,7 +31,11 @@ def collect_geometry_files(folder: Path) -> list[Path]:
     paths = _files_below(folder)
     for suffixes in ((".exr",), (".npz", ".npy"), (".png",)):
         depth = [path for path in paths if path.suffix.lower() in suffixes]
-        depth = [path for path in depth if path.parent.name.lower() == "depth"] or depth
+        depth = (
+            [path for path in depth if path.parent.name.lower() == "depth"]
+            or [path for path in depth if path.parent != folder and _is_named_depth(path.parent.name)]
+            or depth
+        )
         if suffixes == (".png",):
             depth = [path for path in depth if _is_deep_png(path)]
         depth = [path for path in depth if path.parent == folder] or depth
@@ -85,8 +88,12 @@ def _named_depth(paths: Sequence[Path]) -> list[Path]:
     sequences: dict[str, list[Path]] = {}
     for path in paths:
         sequences.setdefault(re.sub(r"-?\d+", "#", path.stem.casefold()), []).append(path)
-    named = [files for key, files in sequences.items() if _DEPTH_WORD.search(key) and not _NOT_DEPTH_WORD.search(key)]
+    named = [files for files in sequences.values() if _is_named_depth(files[0].stem)]
     return named[0] if len(named) == 1 else list(paths)
+
+
+def _is_named_depth(name: str) -> bool:
+    return says_depth(name) and not says_inverse(name) and not _NOT_DEPTH_WORD.search(name.casefold())
 
 
 def _camera_files(paths: Iterable[Path]) -> list[Path]:

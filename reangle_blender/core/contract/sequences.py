@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path, PurePath
 
 from .errors import ContractError
@@ -17,18 +18,20 @@ _VERSION_BEFORE = re.compile(r"(?:^|[^a-z])(?:v|ver|version|rev|r|x|take|tk)[._-
 _SCALE_BEHIND = re.compile(r"(?:p|k|x|bit|bits|fps|px|ppi|dpi|mm)(?:[^a-z]|$)")
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts frame2 before frame10."""
-    parts = _DIGITS.split(name.casefold())
-    return tuple((0, int(part), "") if at % 2 else (1, 0, part) for at, part in enumerate(parts))
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Sorts frame2 before frame10, and frame before frame1."""
+    suffix = PurePath(name).suffix.casefold()
+    parts = _DIGITS.split(name.casefold().removesuffix(suffix))
+    return tuple((0, int(part), "") if at % 2 else (1, 0, part) for at, part in enumerate(parts)), suffix
 
 
 def frame_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
     """Each name's frame number, in the order of the names; None if the names do not show one.
 
-    It is the number that differs between the names. If several differ, it is the last one that counts without gaps,
-    else the last one that no two names share, else the last one. Names that are built differently count by their last
-    numbers. A minus that only some names have before the number is its sign: frames before zero.
+    It is the number that differs between the names. If several differ, those that look like a version or a scale (v002,
+    x4, 1080p) do not count, and it is the last one that counts without gaps, else the last one that no two names share,
+    else the last one. Names that are built differently count by their last numbers. A minus that only some names have
+    before the number is its sign: frames before zero.
     """
     if not names:
         return None
@@ -38,10 +41,26 @@ def frame_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
     columns = _columns(split)
     if columns is None:
         return tuple(int(parts[-2]) for parts in split)
-    differing = [column for column in columns if len(set(column)) > 1] or columns[-1:]
+    differing = _differing(columns, split[0]) or columns[-1:]
     telling = [column for column in differing if len(set(column)) == len(column)]
-    counting = [column for column in telling if max(column) - min(column) == len(column) - 1]
-    return (counting or telling or differing)[-1]
+    return ([column for column in telling if _counts(column)] or telling or differing)[-1]
+
+
+def _differing(columns: Sequence[tuple[int, ...]], parts: Sequence[str]) -> list[tuple[int, ...]]:
+    """The columns whose numbers differ; without versions and scales, unless only these differ. parts: of one name."""
+    places = [place for place, column in enumerate(columns) if len(set(column)) > 1]
+    frames = [place for place in places if not _looks_else(parts[2 * place], parts[2 * place + 2])]
+    return [columns[place] for place in frames or places]
+
+
+def _counts(numbers: Sequence[int]) -> bool:
+    """Whether different numbers count without gaps."""
+    return max(numbers) - min(numbers) == len(numbers) - 1
+
+
+def _looks_else(before: str, behind: str) -> bool:
+    """Whether a number looks like a version or a scale, by the text before and behind it."""
+    return bool(_VERSION_BEFORE.search(before.casefold())) or bool(_SCALE_BEHIND.match(behind.casefold()))
 
 
 def _columns(split: Sequence[Sequence[str]]) -> list[tuple[int, ...]] | None:
@@ -64,9 +83,16 @@ def _columns(split: Sequence[Sequence[str]]) -> list[tuple[int, ...]] | None:
 def frame_order(names: Sequence[str]) -> list[int]:
     """The places of the names by their frame numbers, else in natural order."""
     numbers = frame_numbers(names)
-    if numbers is None or len(set(numbers)) < len(numbers):
+    if numbers is None or len(set(numbers)) < len(numbers) or (not _counts(numbers) and _has_several_numbers(names)):
         return sorted(range(len(names)), key=lambda at: natural_key(names[at]))
     return sorted(range(len(names)), key=lambda at: numbers[at])
+
+
+def _has_several_numbers(names: Sequence[str]) -> bool:
+    """Whether several numbers make up one, such as seconds and their fraction, or date and time."""
+    split = [_DIGITS.split(PurePath(name).stem.casefold()) for name in names]
+    columns = _columns(split)
+    return columns is not None and len(_differing(columns, split[0])) > 1
 
 
 def in_frame_order(names: Iterable[str]) -> list[str]:
@@ -80,7 +106,9 @@ def sequence_of(chosen: str, names: Iterable[str]) -> list[str]:
 
     They differ from it in one number only. If several numbers could count, four things decide, the first of them first:
     the number does not look like a version or a scale (v002, x4, 1080p); at least half of the numbers from the first
-    to the last are there; it has most digits; it is the last in the name.
+    to the last are there; it has most digits; it is the last in the name. Of numbers that are there twice, with and
+    without zeros before them, those written like the chosen one's count. If no name differs in one number only, those
+    that differ in several are the sequence, if one of these counts them.
     """
     chosen_path = PurePath(chosen)
     parts = _DIGITS.split(chosen_path.stem)
@@ -90,28 +118,50 @@ def sequence_of(chosen: str, names: Iterable[str]) -> list[str]:
         before, behind = "".join(parts[:at]), "".join(parts[at + 1 :])
         found = _differing_in(before, behind, chosen_path.suffix, names)
         signed = _differing_in(before[:-1], behind, chosen_path.suffix, names) if before.endswith("-") else {}
-        if 0 in signed.values() and signed.keys() - found.keys():
+        if any(int(digits) == 0 for digits in signed.values()) and signed.keys() - found.keys():
             found = signed
-        elif 0 not in found.values():
+        elif all(int(digits) for digits in found.values()):
             # Frames before zero run up to it; else the dash is a part of another sequence's name.
-            found = {name: number for name, number in found.items() if number >= 0}
-        numbers = found.values()
+            found = {name: digits for name, digits in found.items() if not digits.startswith("-")}
+        if len(set(map(int, found.values()))) < len(found):
+            found = _written_like(parts[at], found)
+        numbers = [int(digits) for digits in found.values()]
         if len(found) < 2:
             continue
-        looks_else = bool(_VERSION_BEFORE.search(parts[at - 1].casefold())) or bool(
-            _SCALE_BEHIND.match(parts[at + 1].casefold())
-        )
-        dense = 2 * len(set(numbers)) > max(numbers) - min(numbers)
-        rank = (not looks_else, dense, len(parts[at]), at)
+        rank = (not _looks_else(parts[at - 1], parts[at + 1]), _is_dense(numbers), len(parts[at]), at)
         if best is None or rank > best[0]:
             best = rank, list(found)
-    return in_frame_order(best[1]) if best else [chosen]
+    return in_frame_order(best[1]) if best else _differing_in_several(parts, chosen, names)
 
 
-def _differing_in(before: str, behind: str, suffix: str, names: Iterable[str]) -> dict[str, int]:
+def _is_dense(numbers: Sequence[int]) -> bool:
+    return 2 * len(set(numbers)) > max(numbers) - min(numbers)
+
+
+def _differing_in(before: str, behind: str, suffix: str, names: Iterable[str]) -> dict[str, str]:
     """Name -> number, with its sign, of the names that have another number between the two texts."""
     same = re.compile(f"{re.escape(before)}(-?\\d+){re.escape(behind)}(?i:{re.escape(suffix)})")
-    return {name: int(match[1]) for name in names if (match := same.fullmatch(name))}
+    return {name: match[1] for name in names if (match := same.fullmatch(name))}
+
+
+def _written_like(chosen: str, found: Mapping[str, str]) -> dict[str, str]:
+    """The names whose numbers have as many zeros before them as a counter of the chosen number's length writes."""
+    length = len(chosen) if chosen.startswith("0") else 1
+    return {name: digits for name, digits in found.items() if digits.lstrip("-") == str(abs(int(digits))).zfill(length)}
+
+
+def _differing_in_several(parts: Sequence[str], chosen: str, names: Iterable[str]) -> list[str]:
+    """The sequence of names whose texts are alike and of whose numbers one counts; else the chosen name alone."""
+    texts = r"\d+".join(map(re.escape, parts[::2]))
+    alike = re.compile(f"{texts}(?i:{re.escape(PurePath(chosen).suffix)})")
+    found = [name for name in names if alike.fullmatch(name)]
+    numbers = frame_numbers(found)
+    if numbers is None or len(set(numbers)) < len(numbers) or not _is_dense(numbers):
+        return [chosen]
+    # Names that differ from each other in one number only are other sequences.
+    rows = [_DIGITS.split(PurePath(name).stem)[1::2] for name in found]
+    others = ({tuple(row[:at] + row[at + 1 :]) for row in rows} for at in range(len(rows[0])))
+    return in_frame_order(found) if all(len(one) == len(rows) for one in others) else [chosen]
 
 
 def names_for_upload(paths: Sequence[Path]) -> list[str]:
@@ -136,8 +186,8 @@ def _fit_names(names: Sequence[str]) -> list[str]:
     if len(names) == 1:
         return [_shortened(names[0])]
     numbers = frame_numbers(names)
-    if numbers is None or len(set(numbers)) < len(numbers):
-        order = frame_order(names)
+    order = frame_order(names)
+    if numbers is None or any(numbers[after] <= numbers[before] for before, after in pairwise(order)):
         numbers = tuple(order.index(at) + 1 for at in range(len(names)))
     start = _DIGITS.split(PurePath(names[0]).stem)[0][:30] or "frame"
     return [

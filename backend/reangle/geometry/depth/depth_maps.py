@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from reangle.contract import MAX_FRAMES, MAX_SIDE
+from reangle.contract.file_kinds import says_inverse
 from reangle.errors import UserError
 from reangle.geometry.camera_files import PngDepth
 from reangle.geometry.footage import decode_image
@@ -17,6 +18,8 @@ from reangle.media.exr import read_exr_depth
 
 BACKGROUND = 1e9
 """Blender writes 1e10 where a ray hits nothing."""
+HALF_MAX = 65504.0
+"""What becomes of such a distance where it is limited to 16-bit floats."""
 
 
 def read_depth(name: str, path: Path, png: PngDepth) -> np.ndarray:
@@ -43,7 +46,13 @@ def read_depth(name: str, path: Path, png: PngDepth) -> np.ndarray:
             f"{name} is too large: {depth.shape}.",
             advice=f"Use at most {MAX_SIDE} pixels a side and {MAX_FRAMES} frames.",
         )
-    usable = np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND)
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(depth) & (depth > 0) & (depth < BACKGROUND) & (depth != HALF_MAX)
+    if not usable.any() and (np.isfinite(depth) & (depth < 0)).any():
+        raise UserError(
+            f"{name} has only negative depth.",
+            advice="Write the distance in front of the camera as a positive number: multiply it by -1.",
+        )
     return np.where(usable, depth, 0).astype(np.float32)
 
 
@@ -74,12 +83,15 @@ def _read_numpy(name: str, path: Path) -> np.ndarray:
                 keys = list(loaded.keys())
                 if "depth" not in keys and len(keys) != 1:
                     raise ValueError(f"it has no array 'depth', only {', '.join(keys) or 'nothing'}")
-                depth = loaded["depth" if "depth" in keys else keys[0]]
+                key = "depth" if "depth" in keys else keys[0]
+                if says_inverse(key):
+                    raise ValueError(f"its array {key!r} is no distance")
+                depth = loaded[key]
         if not (np.issubdtype(depth.dtype, np.floating) or np.issubdtype(depth.dtype, np.integer)):
             raise ValueError(f"its numbers are {depth.dtype}")
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(
             f"{name} cannot be read as numpy depth: {error}.",
-            advice="Save it with numpy.savez(file, depth=...), as plain numbers.",
+            advice="Save distances with numpy.savez(file, depth=...), as plain numbers.",
         ) from error
     return depth.astype(np.float32)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from reangle.contract.file_kinds import is_depth_map
+from reangle.contract.file_kinds import is_depth_map, says_inverse
 from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
 from reangle.geometry.camera.files import read_camera
@@ -30,7 +30,12 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
     track = read_camera(files, footage.metadata)
     maps = depth_maps(files)
     depth, notes = _read_depths(maps, track.png if track else PLAIN_PNG, footage, context.params.start, context.report)
-    notes += _exr_notes(maps[0], depth)
+    notes += _depth_notes(maps[0], depth)
+    if says_inverse(PurePath(maps[0][0]).stem) and (track is None or track.png.encoding != "inverse"):
+        notes.append(
+            f"{maps[0][0]} is named as inverse depth or disparity and is read as distances: "
+            "if things come out near that are far, export distances."
+        )
     if context.params.depth_files_scale != 1:
         depth *= np.float32(context.params.depth_files_scale)
     if has_stored_pixels(depth.shape[2], depth.shape[1], footage):
@@ -93,15 +98,14 @@ def _number_notes(names: Sequence[str], footage: Footage) -> list[str]:
     ]
 
 
-def _exr_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
-    """What may be wrong with depth from EXR files. first: name and path of the first one."""
+def _depth_notes(first: tuple[str, Path], depth: np.ndarray) -> list[str]:
+    """What may be wrong with the depth. first: name and path of the first file."""
     name, path = first
-    if PurePath(name).suffix.lower() != ".exr":
-        return []
-    notes = [note] if (note := depth_note(path, name)) else []
+    notes = [note] if PurePath(name).suffix.lower() == ".exr" and (note := depth_note(path, name)) else []
     if 0 < depth.max() <= 1:
         notes.append(
-            "All depth is between 0 and 1: if it is Mist or depth made to be looked at, the scene comes out bent."
+            "All depth is between 0 and 1: if it is Mist, inverse depth (Nuke's depth.Z) or depth made to be "
+            "looked at, the scene comes out bent."
         )
     return notes
 
