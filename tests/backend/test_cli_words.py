@@ -140,6 +140,19 @@ def test_command_ends_in_words_whenever_it_is_canceled(place: Path, name: str, d
     assert not list(place.glob("out/.*"))
 
 
+@pytest.mark.parametrize("option", ["--geometry", "--camera"])
+def test_camera_file_that_is_nested_too_deeply_is_refused(place: Path, option: str) -> None:
+    (place / "depth" / "camera.json").write_text("[" * 100_000)
+    more = ["--depth", f"files:{place / 'depth'}"] if option == "--camera" else []
+    refused = reangle(
+        "run", "--clip", place / "clip.mp4", option, f"files:{place / 'depth'}", *more, "--move", "orbit-left:8",
+        "--data", place / "data", "--out", place / "out",
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "camera.json" in refused.stderr
+    assert "fault of Reangle" not in refused.stderr
+
+
 def test_terminal_without_unicode_does_not_turn_success_into_failure(place: Path, tmp_path: Path) -> None:
     done = reangle(
         "geometry", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",

@@ -369,7 +369,7 @@ def test_signals_end_the_backend_cleanly_however_often_they_come(tmp_path: Path,
         for _ in range(4):
             with suppress(ProcessLookupError):
                 backend.process.send_signal(getattr(signal, name))
-            time.sleep(0.3)
+            time.sleep(0.05)
         _, words = backend.process.communicate(timeout=20)
         assert backend.process.returncode == 0
         assert "Traceback" not in words
