@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "sample"))
 
 from demo_options import GEOMETRIES, SAMPLE_CAPTION, Steps, arguments, print_figures
-from environments import REPOSITORY, SetupError, environment_variables, python_of
+from environments import REPOSITORY, SetupError, canceled, environment_variables, python_of
 
 MODULE = "bl_ext.user_default.reangle"
 # They end what hangs; a busy machine may take many times what an idle one does.
@@ -50,11 +50,15 @@ def main() -> int:
     out = chosen.out.absolute()
     steps = Steps()
     work = out / "work"
-    clear(work)
-    (work / "backend").mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / "results", ignore_errors=True)
-    for name in ("demo.blend", "report.json", "contact_sheet.png", "losses.png"):
-        (out / name).unlink(missing_ok=True)
+    try:
+        clear(work)
+        (work / "backend").mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(out / "results", ignore_errors=True)
+        for name in ("demo.blend", "report.json", "contact_sheet.png", "losses.png"):
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        print(f"{error.filename or out} cannot be written: {error.strerror}. Give another --out.", file=sys.stderr)
+        return 2
     # Blender reads this once, on import: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
     try:
@@ -67,6 +71,8 @@ def main() -> int:
     except DemoError as reason:
         print(reason, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return canceled()
     finally:
         demo.end()
     clear(work)

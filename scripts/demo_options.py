@@ -44,8 +44,10 @@ def arguments() -> argparse.Namespace:
         metavar="HOW",
         help=f"{GEOMETRIES}; auto is the default, and files alone the sample's true depth",
     )
-    parser.add_argument("--start", type=int, default=0, metavar="N", help="first frame used, from 0")
-    parser.add_argument("--frames", type=int, default=0, metavar="N", help="how many frames (default: all that remain)")
+    parser.add_argument("--start", type=whole, default=0, metavar="N", help="first frame used, from 0")
+    parser.add_argument(
+        "--frames", type=whole, default=0, metavar="N", help="how many frames (default: all that remain)"
+    )
     parser.add_argument("--size", type=size, metavar="WxH", help="working size (default: the clip's)")
     parser.add_argument(
         "--sample",
@@ -58,8 +60,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number, 0 or more, not {text!r}")
+    return int(text)
+
+
 def size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"write width x height, such as 832x480, not {text!r}")
     return int(width), int(height)
 
 

@@ -117,10 +117,16 @@ def python_of(name: str, *, torch_index: str | None = None) -> Path:
         if name == "tests":
             python_of("backend")
         _check_machine(name)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_suffix(".lock")):
-            if not (folder / _READY).exists():
-                _make(name, folder)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(folder.with_suffix(".lock")):
+                if not (folder / _READY).exists():
+                    _make(name, folder)
+        except OSError as error:
+            raise SetupError(
+                f"{error.filename or folder} cannot be written: {error.strerror}; set REANGLE_ENVIRONMENTS to another"
+                " folder and run the same command again."
+            ) from error
     return _python_in(folder)
 
 
@@ -147,6 +153,8 @@ def run(name: str, arguments: Sequence[str]) -> int:
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return canceled()
     process = subprocess.Popen([python, *arguments], env=variables)
     while True:
         try:
@@ -164,6 +172,12 @@ def environment_variables() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
     }
+
+
+def canceled() -> int:
+    """Say that Ctrl-C ended a script; returns the exit status for it."""
+    print("\nCanceled. The same command may be run again.", file=sys.stderr)
+    return 130
 
 
 def exit_with(status: int) -> NoReturn:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from environments import REPOSITORY, SetupError, environment_variables, python_of
+from environments import REPOSITORY, SetupError, canceled, environment_variables, python_of
 
 
 def main() -> int:
@@ -150,4 +150,7 @@ def _quoted(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(canceled())

@@ -54,11 +54,16 @@ class Stages:
         """hold-RUN: wait and report. hang-RUN: wait without a report. raise-RUN: raise. fill-RUN: write 8 MiB.
 
         learn-RUN: report a loss and a picture. again-RUN: restart once. endless-RUN: restart always. stop-RUN: be
-        stopped, as by the system. end-RUN: end the backend. quit-RUN: end with status 2, as without a library.
-        import-RUN: import a package that is missing. stubborn: ignore SIGTERM. children: start a child process.
+        stopped, as by the system. end-RUN: end the backend. import-RUN: import a package that is missing.
+        stubborn: ignore SIGTERM. children: start a child process.
         """
         for order in orders:
             (self.folder / order).touch()
+
+    def die(self, run: str, code: int, words: str = "") -> None:
+        """Stage `run` writes these words to standard error, and ends with this status, or by the signal -code."""
+        (self.folder / "order").write_text(f"{code} {words}")
+        (self.folder / "order").rename(self.folder / f"die-{run}")
 
     def release(self, *orders: str) -> None:
         for order in orders:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import av
@@ -360,9 +360,21 @@ def test_frames_are_counted_if_the_container_reports_zero(workshop: Backend, tmp
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT] if sys.platform != "win32" else [])
-def test_signals_end_the_backend_cleanly(tmp_path: Path, number: int) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_signals_end_the_backend_cleanly_however_often_they_come(tmp_path: Path, name: str) -> None:
     with serving(tmp_path) as backend:
-        backend.process.send_signal(number)
-        assert backend.process.wait(timeout=20) == 0
+        stages_of(backend).order("hang-decode", "stubborn")
+        job = backend.submit("left")
+        stage = stages_of(backend).wait_started("decode")["pid"]
+        for _ in range(4):
+            with suppress(ProcessLookupError):
+                backend.process.send_signal(getattr(signal, name))
+            time.sleep(0.05)
+        _, words = backend.process.communicate(timeout=20)
+        assert backend.process.returncode == 0
+        assert "Traceback" not in words
         assert not (backend.data / "server.json").exists()
+        assert not alive(stage)
+        stages_of(backend).release("hang-decode", "stubborn")
+        backend.start()
+        assert backend.finish(job)["state"] == "done"

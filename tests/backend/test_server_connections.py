@@ -104,6 +104,21 @@ def test_uploads_that_stand_still_hold_up_nothing_and_end(tmp_path: Path) -> Non
         wait_for(lambda: not list((backend.data / "tmp").iterdir()), 10)
 
 
+def test_upload_that_ends_early_leaves_nothing_and_is_no_fault(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        token = backend.about["token"]
+        for head in (f"PUT /v1/blobs/{'ab' * 32}", "POST /v1/jobs"):
+            content = f"{head} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+            content += "Content-Type: application/json\r\nContent-Length: 300\r\n\r\n{"
+            with opened(backend, 5, content.encode()):
+                time.sleep(0.3)
+        assert backend.get("/v1/health")
+        wait_for(lambda: not list((backend.data / "tmp").iterdir()), 10)
+        backend.process.terminate()
+        _, words = backend.process.communicate(timeout=30)
+        assert words == ""
+
+
 def test_garbage_does_not_fill_the_log(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         for _ in range(6):

@@ -91,6 +91,19 @@ def test_server_file_that_is_removed_comes_back(tmp_path: Path) -> None:
         assert backend.get("/v1/health")["pid"] == backend.process.pid
 
 
+def test_server_file_of_garbage_stops_no_backend(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        (backend.data / "server.json").write_text("[" * 100_000)
+        second = backend.spawn()
+        _, words = second.communicate(timeout=30)
+        assert second.returncode == 3
+        assert "already uses" in words
+        backend.process.terminate()
+        _, words = backend.process.communicate(timeout=30)
+        assert backend.process.returncode == 0
+        assert words == ""
+
+
 def test_server_file_stays_away_while_a_backend_takes_long_to_end(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         assert backend.stages

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
 import sys
 from contextlib import closing, suppress
@@ -110,19 +111,39 @@ def test_stopped_stage_is_ended_and_the_next_job_runs(tmp_path: Path) -> None:
         assert backend.finish(good)["state"] == "done"
 
 
+@posix
 def test_advice_for_a_stage_that_ends_fits_the_cause(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
         assert backend.stages
-        backend.stages.order("quit-decode")
-        error = backend.finish(backend.submit("left"))["error"]
-        assert "status 2" in error["message"]
-        assert "libcuda.so.1" in error["advice"]
-        assert "emory" not in error["advice"]
-        backend.stages.release("quit-decode")
+        for code, words, named, advice in (
+            (2, "libcuda.so.1: cannot open shared object file", "status 2", "libcuda.so.1"),
+            (1, "ImportError: lib.so: failed to map segment from shared object", "status 1", "Memory may have"),
+            (-signal.SIGKILL, "", "SIGKILL", "Memory may have"),
+            (-signal.SIGSEGV, "", "SIGSEGV", "A library crashed"),
+            (-signal.SIGTERM, "", "SIGTERM", "Another program, or a person"),
+            (-signal.SIGXCPU, "", "SIGXCPU", "A limit"),
+        ):
+            backend.stages.die("decode", code, words)
+            error = backend.finish(backend.submit("left"))["error"]
+            assert named in error["message"]
+            assert advice in error["advice"]
+            assert ("emory" in error["advice"]) == ("emory" in advice)
+        backend.stages.release("die-decode")
         backend.stages.order("import-decode")
         error = backend.finish(backend.submit("left"))["error"]
         assert "no_such_package" in error["message"]
         assert "reangle doctor" in error["advice"]
+
+
+@posix
+def test_job_waits_if_its_stage_crashes_on_a_full_disk(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        assert backend.stages
+        backend.stages.die("decode", -signal.SIGABRT, "terminate called: write: No space left on device\n")
+        job = backend.submit("left")
+        wait_for(lambda: any("disk is full" in note for note in backend.get(f"/v1/jobs/{job}")["notes"]))
+        assert backend.state(job) == "queued"
+        assert len(backend.stages.started("decode")) == 1
 
 
 def test_stage_that_always_starts_again_fails(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import build_extension
+import demo
 import environments
 import install_backend
 import pytest
@@ -69,6 +70,33 @@ def test_full_disk_is_reported_before_installing(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(environments.SetupError, match=r"0\.2 GB free.*REANGLE_ENVIRONMENTS"):
         environments.python_of("backend")
     assert not list(own_folder.iterdir())
+
+
+@pytest.mark.parametrize("script", ["reangle.py", "install_backend.py"])
+def test_folder_for_environments_that_cannot_be_made_is_named(own_folder: Path, script: str) -> None:
+    (own_folder / "not yet").write_text("a file")
+    command = [sys.executable, str(REPO / "scripts" / script)]
+    refused = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2
+    assert str(own_folder / "not yet") in refused.stderr
+    assert "REANGLE_ENVIRONMENTS" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("option", ["--out", "--start", "--size"])
+def test_demo_names_what_it_cannot_use(
+    own_folder: Path, option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folder / "file").write_text("a file")
+    value = str(own_folder / "file" / "out") if option == "--out" else "-5"
+    monkeypatch.setattr(sys, "argv", ["demo.py", f"{option}={value}"])
+    try:
+        status = demo.main()
+    except SystemExit as refused:
+        status = refused.code
+    assert status == 2
+    assert value in (words := capsys.readouterr().err)
+    assert any(advice in words for advice in ("another --out", "a whole number", "such as 832x480"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stands in for Python with a shell script")

@@ -21,6 +21,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from reangle.api import error_responses
 from reangle.api.capabilities import capabilities_of
@@ -210,6 +211,7 @@ def _answer_errors(app: FastAPI) -> None:
         sqlite3.OperationalError: error_responses.database_error_response,
         BodyTooLargeError: lambda error: error.response(),
         BodyStalledError: lambda error: error.response(),
+        ClientDisconnect: lambda error: error_response(400, "The request ended early.", "Send it again."),
         OSError: error_responses.system_error_response,
         Exception: lambda error: error_response(
             500, f"{type(error).__name__}: {error}", "This is a fault of Reangle; the backend's log has the traceback."

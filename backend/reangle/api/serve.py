@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import anyio.to_thread
 import filelock
@@ -29,7 +30,7 @@ from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import FILE_NAME, ServerFile
 from reangle.engines.plan import plan_job
-from reangle.errors import UserError
+from reangle.errors import UserError, refused_by_system
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.folder_format import check_format
@@ -37,7 +38,7 @@ from reangle.runtime.logs import log_to_server_file
 from reangle.runtime.private_folder import FolderTakenError, Identity, hold_folder, make_private
 from reangle.runtime.store import Store
 from reangle.runtime.supervisor import Supervisor
-from reangle.runtime.terminal import show_every_name
+from reangle.runtime.terminal import prepare_streams
 from reangle.version import VERSION
 from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
@@ -66,7 +67,7 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
     time. 0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
     4: the data folder or its job list was taken away while it ran.
     """
-    show_every_name()
+    prepare_streams()
     try:
         with disk_errors(data):
             check_format(data)
@@ -80,8 +81,11 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
             where = f" (process {other.pid}, port {other.port})" if other else ""
             print(f"Another Reangle backend{where} already uses {data}. Use it, or end it first.", file=sys.stderr)
             return EXIT_TAKEN
-    except UserError as error:
-        print(error, file=sys.stderr)
+    except (UserError, OSError) as error:
+        reason = refused_by_system(error) or error
+        if not isinstance(reason, UserError):
+            raise
+        print(reason, file=sys.stderr)
         return EXIT_TROUBLE
 
 
@@ -105,6 +109,9 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), lambda *_: None)
+        # The end of the terminal is the end of the server, unless nohup keeps it.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, lambda *_: server.end())
         server.run(sockets=[listener])
         logger.info("Process %d ends", os.getpid())
     finally:
@@ -163,6 +170,10 @@ class _Server(uvicorn.Server):
 
     def end(self) -> None:
         self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Impatience does not help: uvicorn would leave at a second Ctrl-C without ending the running stage."""
+        self.end()
 
     def watch(self, parent: int, active: Callable[[], int]) -> None:
         """End after this process. active: how much is still to be done."""

@@ -35,7 +35,7 @@ class ServerFile:
         """The data folder's server file; None if it is missing or unreadable."""
         try:
             return cls(**json.loads((data / FILE_NAME).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
 
     def remove(self, data: Path) -> None:

@@ -92,14 +92,12 @@ def doctor(options: Namespace, output: Output) -> int:
 
 
 def _data_folder(chosen: str | None, problems: list[str]) -> Path:
-    if chosen:
-        return Path(chosen).expanduser().absolute()
     try:
         from reangle.runtime.data_folder import data_folder
     except ImportError as error:
         problems.append(f"The backend's own modules cannot be loaded ({error}). {INSTALL}")
         return Path.home()
-    return data_folder()
+    return data_folder(chosen)
 
 
 def _packages(wanted: dict[str, str], problems: list[str], what_for: str) -> dict[str, str | None]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
@@ -22,13 +21,14 @@ from reangle.evaluation.truth import TrueScene, open_scenes
 from reangle.finishing.spec import DELIVER
 from reangle.folders import ResultFolder
 from reangle.media.write import read_images
+from reangle.runtime.data_folder import disk_errors, user_path, write_atomically
 from reangle.runtime.store import Store
 
 
 def evaluate(options: Namespace, output: Output) -> int:
     """Render every target camera of every scene and compare; leaves OUT/figures.json and OUT/SCENE/CAMERA."""
-    out = Path(options.out).expanduser()
-    scenes = open_scenes(Path(options.scenes).expanduser())
+    out = user_path(options.out)
+    scenes = open_scenes(user_path(options.scenes))
     for scene in scenes:
         for view in scene.views:
             check_target(out / scene.name / view.path.name)
@@ -51,7 +51,8 @@ def evaluate(options: Namespace, output: Output) -> int:
             rows.append({"scene": scene.name, "camera": view.path.name, **figures})
     figures = mean_of({name: value for name, value in row.items() if isinstance(value, float)} for row in rows)
     about = {"engine": options.engine, "views": rows, "mean": figures}
-    (out / "figures.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    with disk_errors(out, "choose another --out"):
+        write_atomically(out / "figures.json", json.dumps(about, indent=1).encode())
     output.result("figures", out / "figures.json")
     output.data(figures, "\n".join(f"{name:18}{value:9.3f}" for name, value in sorted(figures.items())))
     output.done()

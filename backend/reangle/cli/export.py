@@ -25,7 +25,7 @@ def check_target(target: Path) -> None:
     For use before the work, which may take hours.
     """
     _check_place(target)
-    if target.exists() and not (target.is_dir() and (_is_result(target) or not any(target.iterdir()))):
+    if _is_there(target) and not (target.is_dir() and (_is_result(target) or not any(target.iterdir()))):
         raise UserError(
             f"{target} exists and is not a result of Reangle.", advice="Choose another --out, or move it away."
         )
@@ -34,7 +34,7 @@ def check_target(target: Path) -> None:
 def _check_place(target: Path) -> None:
     """Raise UserError unless a folder can be made there; leaves nothing."""
     folder = target.absolute().parent
-    while not folder.exists() and folder != folder.parent:
+    while not _is_there(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
         raise UserError(f"{target} cannot be written: {folder} is no folder.", advice="Choose another --out.")
@@ -55,7 +55,7 @@ def export(artifact: Artifact, target: Path) -> None:
                 place = fresh / file.path
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(artifact.folder / file.path, place)
-            if target.exists():
+            if _is_there(target):
                 aside = fresh.with_name(f"{fresh.name}.old")
                 target.rename(aside)
                 fresh.rename(target)
@@ -64,6 +64,15 @@ def export(artifact: Artifact, target: Path) -> None:
                 fresh.rename(target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something has this name, be it a link to nowhere. Raises OSError for a name that nothing can have."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _is_result(folder: Path) -> bool:

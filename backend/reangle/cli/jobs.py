@@ -40,7 +40,7 @@ def jobs(options: Namespace, output: Output) -> int:
 
 
 def data_of(options: Namespace) -> Path:
-    return Path(options.data).expanduser().absolute() if options.data else data_folder()
+    return data_folder(options.data)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def logs(options: Namespace, output: Output) -> int:
                 added = followed.setdefault(stage, _added(job_folder(data, job) / f"{stage}.log"))
                 for line in next(added).splitlines():
                     output.data({"stage": stage, "line": line}, line)
-            if not options.follow or status is None or status.state in FINAL_STATES:
+            if output.lost or not options.follow or status is None or status.state in FINAL_STATES:
                 break
             time.sleep(POLL_S)
     if options.stage and not stages:

@@ -3,26 +3,28 @@
 
 Exit status: 0 done; 1 a fault of Reangle; 2 an error that the user can correct, with advice on standard error;
 130 canceled.
+
+Nothing that cannot be printed ends the work, since a result of hours must not be lost with a terminal.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 import textwrap
 import traceback
-from pathlib import Path
+from collections.abc import Callable
 
 from reangle.cli.settings import add_settings
 from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings
 from reangle.contract.engines import ENGINES
 from reangle.contract.moves import EASINGS, KINDS
-from reangle.errors import UserError, missing_package
+from reangle.errors import UserError, explained
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
-from reangle.runtime.terminal import show_every_name
+from reangle.runtime.data_folder import data_folder
+from reangle.runtime.terminal import prepare_streams
 from reangle.runtime.threads import apply_thread_settings
 
 # Imported only when the command runs, so that help is instant and the server loads nothing that it does not need.
@@ -38,11 +40,29 @@ _COMMANDS = {
 }
 
 
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    limits = f"{least} or more" if most is None else f"from {least} to {most}"
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least or (most is not None and value > most):
+            raise argparse.ArgumentTypeError(f"must be a whole number, {limits}, not {text[:40]!r}")
+        return value
+
+    return parse
+
+
+_natural, _positive, _port = _whole(0), _whole(1), _whole(0, 65535)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    prepare_streams()
     options = _parser().parse_args(arguments)
     apply_thread_settings()
-    show_every_name()
     if options.command == "serve":
         return _serve(options)
     from reangle.cli import interruption
@@ -52,23 +72,18 @@ def main(arguments: list[str] | None = None) -> int:
     interruption.listen()
     module, name = _COMMANDS[options.command].split(":")
     try:
-        return getattr(importlib.import_module(module), name)(options, output)
-    except UserError as error:
-        output.error(error)
-        return 2
-    except MemoryError:
-        output.error(UserError("There was not enough memory.", advice="Use a smaller --size or fewer --frames."))
-        return 2
-    except BrokenPipeError:
-        # The reader, such as `head`, has enough; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        output.error(UserError("Canceled.", advice="Finished stages are kept; the same command continues from there."))
-        return 130
-    except Exception as error:
-        if missing := missing_package(error):
-            output.error(missing)
+        status = getattr(importlib.import_module(module), name)(options, output)
+        output.check()
+        return status
+    except SystemExit:
+        raise
+    except BaseException as error:  # packages raise what is no Exception, too
+        if isinstance(error, KeyboardInterrupt) or interruption.requested():
+            advice = "Finished stages are kept; the same command continues from there."
+            output.error(UserError("Canceled.", advice=advice))
+            return interruption.CANCELED
+        if reason := explained(error):
+            output.error(reason)
             return 2
         traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
@@ -78,9 +93,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from reangle.api.serve import main as serve
-    from reangle.runtime.data_folder import data_folder
 
-    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    try:
+        data = data_folder(options.data)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
     return serve(data, port=options.port, parent=options.parent, at_once=options.jobs)
 
 
@@ -125,8 +143,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine_options(evaluate)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
-    serve.add_argument("--port", type=int, default=0, metavar="N", help="preferred port; another one if it is in use")
-    serve.add_argument("--parent", type=int, metavar="PID", help="end some time after this process")
+    serve.add_argument("--port", type=_port, default=0, metavar="N", help="preferred port; another one if it is in use")
+    serve.add_argument("--parent", type=_positive, metavar="PID", help="end some time after this process")
     serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
 
     commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
@@ -208,20 +226,6 @@ def _moves_text() -> str:
         f"the focus point: {of('percent')}. Easings: {', '.join(EASINGS)} (default: linear)."
     )
     return textwrap.fill(text, 76, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be below 0")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return value
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from reangle.weights.verify import Verdict, verify
 
 def models(options: Namespace, output: Output) -> int:
     """List, download or verify weights, as `options.action` says; 2 if some are damaged."""
-    data = Path(options.data).expanduser().absolute() if options.data else data_folder()
+    data = data_folder(options.data)
     check_format(data)
     if options.action == "list":
         rows = list_checkpoints(data)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reangle.errors import UserError
 from reangle.runtime.json_lines import take_standard_output
+from reangle.runtime.terminal import why_lost
 
 if TYPE_CHECKING:
     # The doctor prints through this module even where packages are missing.
@@ -35,6 +36,19 @@ class Output:
         self._started = time.monotonic()
         if as_json:
             self._lines = take_standard_output()
+
+    @property
+    def lost(self) -> OSError | None:
+        """Why nobody gets the rest of standard output, such as a full disk or a reader that has ended; else None."""
+        return why_lost(self._lines if self.as_json else sys.stdout)
+
+    def check(self) -> None:
+        """Raise UserError if standard output was lost. A reader that has ended, such as `head`, had enough."""
+        if self.lost and not isinstance(self.lost, BrokenPipeError):
+            raise UserError(
+                f"Standard output could not be written: {self.lost.strerror}. The work itself is done.",
+                advice="Send the output elsewhere, and give the same command again for the rest of it.",
+            )
 
     def note(self, text: str) -> None:
         self._write({"event": "note", "message": text}, text, to_stderr=True)
@@ -99,7 +113,7 @@ class Output:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _write(self, values: dict[str, Any], text: str, *, to_stderr: bool = False) -> None:
-        if self.as_json:
+        if self.as_json and not (to_stderr and self.lost):
             self._emit(values)
         else:
             print(text, file=sys.stderr if to_stderr else sys.stdout, flush=True)

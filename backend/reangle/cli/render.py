@@ -22,7 +22,7 @@ from reangle.folders import DecodedClip, GeometryFolder
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
-from reangle.runtime.data_folder import data_folder
+from reangle.runtime.data_folder import data_folder, user_path
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
@@ -33,7 +33,7 @@ from reangle.weights.installed import InstalledWeights
 
 def geometry(options: Namespace, output: Output) -> int:
     """Decode the clip and find its camera and depth; leaves OUT/source, OUT/camera and OUT/geometry."""
-    out = Path(options.out).expanduser()
+    out = user_path(options.out)
     parts = ((DECODE, "source"), (CAMERA, "camera"), (GEOMETRY, "geometry"))
     for _, name in parts:
         check_target(out / name)
@@ -58,7 +58,7 @@ def run(options: Namespace, output: Output) -> int:
 
 
 def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], skip: Collection[str]) -> int:
-    out = Path(options.out).expanduser()
+    out = user_path(options.out)
     paths, moves = read_cameras(options)
     for name in (*(path.name for path in paths), *map(move_name, moves)):
         check_target(out / name)
@@ -139,4 +139,4 @@ def geometry_of(done: Mapping[StageId, Artifact]) -> VideoGeometry:
 
 
 def data_of(options: Namespace) -> Path:
-    return Path(options.data).expanduser().absolute() if options.data else data_folder()
+    return data_folder(options.data)

@@ -18,6 +18,7 @@ from reangle.contract.sequences import names_for_upload, sequence_of
 from reangle.errors import UserError
 from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
 from reangle.media.sniff import MOVIES, sniff
+from reangle.runtime.data_folder import user_path
 from reangle.runtime.store import Store
 from reangle.warping.moves import parse_move
 
@@ -33,7 +34,7 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
     depth, _, depth_place = depth.partition(":")
     given = None
     if camera == "given" and camera_place:
-        given = _given_camera(Path(camera_place).expanduser())
+        given = _given_camera(user_path(camera_place))
         camera_place = ""
     for option, name, place in (("camera", camera, camera_place), ("depth", depth, depth_place)):
         if place and name != "files":
@@ -41,11 +42,11 @@ def read_geometry(options: Namespace, store: Store) -> GeometrySettings:
     if (depth == "files" and not depth_place) or (camera == "files" and not (camera_place or depth_place)):
         option = "depth" if depth == "files" else "camera"
         raise UserError(f"--{option} files needs a folder.", advice=f"Write --{option} files:FOLDER.")
-    paths = collect_geometry_files(Path(depth_place).expanduser()) if depth_place else []
+    paths = collect_geometry_files(user_path(depth_place)) if depth_place else []
     if camera_place and camera_place != depth_place:
         # Only depth maps come from the depth's folder then.
         paths = [path for path in paths if is_depth_map(path.name)]
-        paths += collect_camera_files(Path(camera_place).expanduser())
+        paths += collect_camera_files(user_path(camera_place))
     files = _file_refs(paths, store)
     settings = checked(
         "The geometry options",
@@ -70,7 +71,7 @@ def camera_and_depth_options(options: Namespace, default: str = AUTO) -> tuple[s
             advice="Leave --geometry out.",
         )
     name, colon, place = options.geometry.partition(":")
-    beside = collect_geometry_files(Path(place).expanduser()) if name == "files" and place else []
+    beside = collect_geometry_files(user_path(place)) if name == "files" and place else []
     has_camera = not beside or any(is_camera_file(path.name) for path in beside)
     camera, depth = camera_and_depth(name, camera_file=has_camera)
     return camera, f"{depth}{colon}{place}"
@@ -86,7 +87,7 @@ def _given_camera(path: Path) -> SourceCamera:
 
 def read_clip(options: Namespace, store: Store) -> Clip:
     """The Clip of `--clip` and its options. Raises UserError before anything else is copied."""
-    paths = _clip_files([Path(name).expanduser() for name in options.clip])
+    paths = _clip_files([user_path(name) for name in options.clip])
     for path in paths:
         sniff(path.name, path)
     width, height = _size(options.size) if options.size else (None, None)
@@ -99,7 +100,7 @@ def read_clip(options: Namespace, store: Store) -> Clip:
 
 def rest_of_sequence(options: Namespace) -> int:
     """How many images of its sequence lie beside the only file of `--clip`; 0 if that is no image."""
-    path = Path(options.clip[0]).expanduser()
+    path = user_path(options.clip[0])
     if len(options.clip) > 1 or path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
         return 0
     return len(sequence_of(path.name, [item.name for item in path.parent.iterdir() if item.is_file()])) - 1
@@ -112,7 +113,7 @@ def _file_refs(paths: Sequence[Path], store: Store) -> tuple[FileRef, ...]:
 
 def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:
     """The camera files of `--path`, and the moves and views. Raises UserError if there is none at all."""
-    paths = [_camera_path(Path(name).expanduser()) for name in options.path]
+    paths = [_camera_path(user_path(name)) for name in options.path]
     moves = [parse_move(text, held=False) for text in options.move]
     moves += [parse_move(text, held=True) for text in options.view]
     if not paths and not moves:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from reangle.contract import CameraPath, ContractError
+from reangle.contract.wire import parse
 from reangle.errors import UserError
 from reangle.folders import Distortion
 
@@ -65,7 +65,7 @@ def read_camera_json(name: str, path: Path) -> CameraTrack:
     Raises UserError that names the file, the problem and the frame.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse(path.read_text(encoding="utf-8-sig"))
         width, height = int(content["width"]), int(content["height"])
         K, world_from_camera = _matrices(content.get("source", content))
         count = max(len(K), len(world_from_camera))

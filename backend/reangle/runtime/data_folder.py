@@ -16,19 +16,28 @@ from pathlib import Path
 from reangle.errors import DiskFullError, UserError
 
 _NO_ROOM = 1 << 16
+_FULL_WORDS = ("No space left", "os error 28", "Disk quota exceeded")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def data_folder() -> Path:
-    """The data folder: REANGLE_DATA, else the system's place for application data. Not created."""
-    if chosen := os.environ.get("REANGLE_DATA"):
-        return Path(chosen).expanduser().absolute()
+def user_path(text: str) -> Path:
+    """The path that a person wrote, with ~ as the home folder. Raises UserError if there is no such home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{text}: there is no such home folder.", advice="Write the whole path, without ~.") from None
+
+
+def data_folder(chosen: str | None = None) -> Path:
+    """The data folder: `chosen`, else REANGLE_DATA, else the system's place for application data. Not created."""
+    if chosen := chosen or os.environ.get("REANGLE_DATA"):
+        return user_path(chosen).absolute()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "Reangle"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "Reangle"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "reangle"
+    return Path(os.environ.get("XDG_DATA_HOME") or user_path("~/.local/share")) / "reangle"
 
 
 def sync_file(path: Path) -> None:
@@ -108,10 +117,21 @@ def disk_is_full(error: BaseException, folder: Path) -> bool:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             return True
-        if any(words in str(cause) for words in ("No space left", "os error 28", "Disk quota exceeded")):
+        if says_disk_full(str(cause)):
             return True
         cause = cause.__cause__ or cause.__context__
+    return not isinstance(error, UserError | MemoryError) and has_no_room(folder)
+
+
+def says_disk_full(words: str) -> str:
+    """The last line that says so, "" if there is none."""
+    lines = (line for line in reversed(words.splitlines()) if any(sign in line for sign in _FULL_WORDS))
+    return next(lines, "").strip()
+
+
+def has_no_room(folder: Path) -> bool:
+    """Whether next to nothing is free on the folder's disk. Not knowing is no."""
     try:
-        return not isinstance(error, UserError | MemoryError) and shutil.disk_usage(folder).free < _NO_ROOM
+        return shutil.disk_usage(folder).free < _NO_ROOM
     except OSError:
         return False

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -11,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import JobError, JobRequest, from_data
-from reangle.errors import RunAgainError, UserError, WaitError, fault_of, is_about_library
+from reangle.errors import (
+    DiskFullError,
+    RunAgainError,
+    UserError,
+    WaitError,
+    fault_of,
+    is_about_library,
+    says_no_memory,
+)
 from reangle.runtime import stall
 from reangle.runtime.code import code_hash
+from reangle.runtime.data_folder import has_no_room, says_disk_full
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
 from reangle.runtime.logs import StageLog
@@ -160,6 +170,12 @@ class JobRun:
             if result is not None:
                 logger.info("Process %d is done after %.1f s", process.pid, time.monotonic() - started)
                 return result
+            full = says_disk_full(process.errors())[:300]
+            if full or has_no_room(self._store.root):
+                raise DiskFullError(
+                    f"The disk is full, and {stage.title} ended: {full or self._store.root}.",
+                    advice="Free some space, or choose another data folder with REANGLE_DATA.",
+                )
             deaths += 1
             why = _how_it_ended(process.exit_code)
             logger.warning("Process %d %s, for the %d. time of at most %d", process.pid, why, deaths, MAX_DEATHS)
@@ -235,24 +251,41 @@ class JobRun:
 
 
 def _how_it_ended(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"ended with status {code} without a result"
     return (
-        f"was ended by signal {-code}"
-        if code is not None and code < 0
-        else f"ended with status {code} without a result"
+        f"was ended by signal {-code} ({_signal_name(code)})" if _signal_name(code) else f"was ended by signal {-code}"
     )
+
+
+def _signal_name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return ""
+
+
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+_LIMITS = ("SIGXCPU", "SIGXFSZ")
 
 
 def _advice(code: int | None, errors: str) -> str:
     """What helps against the end of a process, as far as its status and its last words tell."""
+    name = _signal_name(code) if code is not None and code < 0 else ""
+    # The system ends processes with signal 9 when memory runs out.
+    if says_no_memory(errors) or name == "SIGKILL":
+        return "Memory may have run out: close other programs, or use a smaller size or fewer frames."
     if is_about_library(errors):
         last = next(line for line in reversed(errors.splitlines()) if is_about_library(line))
         return f"A package cannot be loaded ({last.strip()[:300]}): `reangle doctor` says how to install it."
-    no_memory = any(words in errors for words in ("MemoryError", "bad_alloc", "Cannot allocate memory"))
-    # The system ends processes with signal 9 when memory runs out.
-    if no_memory or code == -9:
-        return "Memory may have run out: close other programs, or use a smaller size or fewer frames."
-    if code is not None and (code < 0 or code > 255):
+    if name in _CRASHES or (code is not None and code > 255):
         return "A library crashed; the stage's log says where. Update the graphics driver, or install Reangle again."
+    if name in _LIMITS:
+        return (
+            "A limit on the time or the files of the backend's processes ended it: raise it (`ulimit -a` lists them)."
+        )
+    if name:
+        return "Another program, or a person, ended it: send the job again."
     return "The stage's log has its last words; install Reangle again if they say that something is missing."
 
 

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from reangle.errors import UserError
@@ -34,8 +34,11 @@ def make_private(folder: Path) -> None:
         raise UserError(f"The data folder {folder} belongs to another user of this machine.", advice=_ELSEWHERE)
     if not about.st_mode & _OTHERS:
         return
-    with suppress(OSError):
+    try:
         folder.chmod(stat.S_IMODE(about.st_mode) & ~_OTHERS)
+    except OSError as error:
+        if error.errno == errno.EROFS:
+            raise
     if folder.stat().st_mode & _OTHERS:
         raise UserError(
             f"The data folder {folder} is open to other users of this machine, and its disk cannot change that.",

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import FileRef, from_data, to_data
-from reangle.errors import RunAgainError, UserError, WaitError, fault_of, missing_package
+from reangle.errors import RunAgainError, UserError, WaitError, explained, fault_of
 from reangle.runtime.code import check_code
 from reangle.runtime.execute import Weights, run_stage
 from reangle.runtime.json_lines import error_values, line_writer
@@ -112,13 +112,9 @@ def main(specs: Specs, weights_in: Callable[[Path], Weights]) -> int:
     except RunAgainError as error:
         send(again=str(error))
         return 3
-    except MemoryError:
-        advice = "Close other programs, use a smaller size or fewer frames, and start again."
-        send(error=error_values(UserError("There was not enough memory.", advice=advice)))
-        return 2
     except Exception as error:
-        missing = missing_package(error)
-        send(error=error_values(missing or fault_of(error)))
-        return 2 if missing else 1
+        reason = explained(error)
+        send(error=error_values(reason or fault_of(error)))
+        return 2 if reason else 1
     send(artifact=artifact.key)
     return 0

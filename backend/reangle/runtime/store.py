@@ -144,13 +144,13 @@ class Store:
         try:
             size = path.stat().st_size
             digest = hash_file(path)
-            if not self.has_sound_blob(digest):
-                with path.open("rb") as file:
-                    self.receive(digest, iter(lambda: file.read(_CHUNK), b""))
         except OSError as error:
             raise UserError(
                 f"{path} cannot be read: {error.strerror}.", advice="Check the file's name and rights."
             ) from error
+        if not self.has_sound_blob(digest):
+            with path.open("rb") as file:
+                self.receive(digest, iter(lambda: file.read(_CHUNK), b""))
         return FileRef(name=name or path.name, sha256=digest, size=size)
 
     def receive(self, sha256: str, chunks: Iterable[bytes]) -> None:

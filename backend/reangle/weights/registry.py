@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.errors import UserError
+from reangle.runtime.data_folder import user_path
 from reangle.weights.checkpoints import CHECKPOINTS, DUST3R, DUST3R_LARGE, KINDS, Checkpoint, Kind, Role, size_in_words
 from reangle.weights.hub_cache import in_hub_cache
 from reangle.weights.identity import PIPELINE_INDEX, files_in, split_checkpoints
@@ -42,7 +43,7 @@ def find_checkpoint(name_or_path: str, data: Path) -> Path:
     known = known_checkpoint(name_or_path)
     if known is not None and known.shipped:
         return check_shipped(known)
-    given = Path(name_or_path).expanduser()
+    given = user_path(name_or_path)
     if given.suffix.lower() in UNSAFE_SUFFIXES and not given.is_dir():
         raise _unsafe(given.name)
     if given.is_file():

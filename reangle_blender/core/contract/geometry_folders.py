@@ -127,7 +127,7 @@ def _is_camera_json(path: Path) -> bool:
         return False
     try:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError:
+    except (ValueError, RecursionError):
         # Report an invalid file beside the depth maps rather than ignore it.
         return True
     if not isinstance(content, dict):
