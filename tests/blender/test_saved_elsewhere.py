@@ -62,3 +62,24 @@ def test_undo_of_a_deleted_scene_brings_its_results(shot: SimpleNamespace, kind:
     bpy.context.window.scene = bpy.data.scenes[name]
     wait_for_jobs(shot)
     assert shot.state.of(bpy.context.scene).jobs[job].loaded
+
+
+def test_pictures_that_a_linked_camera_would_lose_are_left_out(
+    shot: SimpleNamespace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bpy.data.libraries.write(
+        str(tmp_path / "rig.blend"), {bpy.data.objects.new("Crane", bpy.data.cameras.new("Crane"))}
+    )
+    with bpy.data.libraries.load(str(tmp_path / "rig.blend"), link=True) as (_, target):
+        target.objects = ["Crane"]
+    scene, linked = bpy.context.scene, target.objects[0]
+    scene.collection.objects.link(linked)
+    bpy.ops.reangle.apply_move(move="truck-left", amount=5, name="Side")
+    with bpy.context.temp_override(reangle_camera=linked):
+        bpy.ops.reangle.tick_camera()
+    assert bpy.ops.reangle.render() == {"FINISHED"}
+    wait_for_jobs(shot)
+    assert bpy.ops.reangle.results_to_backgrounds() == {"FINISHED"}
+    assert "'Crane' is linked from rig.blend" in capfd.readouterr().out
+    shown = {camera.name: len(camera.data.background_images) for camera in (scene.objects["Side"], linked)}
+    assert shown == {"Side": 1, "Crane": 0}
