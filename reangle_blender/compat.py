@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import bpy
@@ -101,13 +102,46 @@ def find_fcurve(id_block: ID, data_path: str, index: int = 0) -> FCurve | None:
     return _curves(id_block).find(data_path, index=index)
 
 
-def shift_keys(id_block: ID, by: int) -> None:
-    """Move all keys of a data-block's own action by so many frames."""
-    if id_block.animation_data is not None and id_block.animation_data.action is not None:
-        for curve in _curves(id_block):
-            for point in curve.keyframe_points:
-                point.co_ui.x += by  # with its handles
-            curve.update()
+def shift_animation(id_block: ID, by: int) -> None:
+    """Move all keys and strips of a data-block's animation by so many frames. Its action becomes its own."""
+    animation = getattr(id_block, "animation_data", None)  # images have none
+    if animation is None:
+        return
+    unshare_action(id_block)
+    for curve in _curves(id_block) if animation.action is not None else ():
+        _shift_curve(curve, by)
+    for track in animation.nla_tracks:
+        # Blender keeps strips between their neighbours, so the one that leads goes first.
+        for strip in reversed(track.strips) if by > 0 else list(track.strips):
+            strip.frame_start_ui += by
+            for curve in strip.fcurves:
+                _shift_curve(curve, by)
+
+
+def _shift_curve(curve: FCurve, by: int) -> None:
+    for point in curve.keyframe_points:
+        point.co_ui.x += by  # with its handles
+    for modifier in curve.modifiers:
+        if modifier.use_restricted_range:
+            # Blender keeps the start at or before the end.
+            names = ("frame_end", "frame_start") if by > 0 else ("frame_start", "frame_end")
+            for name in names:
+                setattr(modifier, name, getattr(modifier, name) + by)
+        if modifier.type == "NOISE":
+            modifier.offset += by
+        elif modifier.type == "STEPPED":
+            modifier.frame_offset += by
+    curve.update()
+
+
+def last_frame(id_block: ID) -> float:
+    """The frame at which a data-block's animation ends, -infinity without any."""
+    animation = getattr(id_block, "animation_data", None)
+    if animation is None:
+        return -math.inf
+    ends = [curve.range()[1] for curve in _curves(id_block)] if animation.action is not None else []
+    ends += [strip.frame_end for track in animation.nla_tracks for strip in track.strips]
+    return max(ends, default=-math.inf)
 
 
 def compositor_tree(scene: Scene) -> Any:

@@ -75,6 +75,7 @@ def _undone(*_: object) -> None:
     removing.take_out_again()
     homes.undone()
     ledger.write_all()
+    watching.resume_returned()
 
 
 _CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from .errors import UserError
@@ -131,6 +131,28 @@ def find_file(path: Path, *, beside: Path | None) -> Path | None:
         return path
     folder = find_folder(path.parent, beside=beside)
     return folder / path.name if folder is not None and (folder / path.name).exists() else None
+
+
+def find_pictures(
+    pictures: Iterable[Path], folders: Mapping[Path, Path | None], clips: Iterable[Path | None]
+) -> dict[Path, Path]:
+    """Old folder -> the present one, for pictures that are not where a file says. It may be saved without changing the
+    paths that Blender keeps, or with absolute ones, and then lie elsewhere.
+
+    folders: of results, each with where it is now; their names are unique. clips: the artist's clips, where they are.
+    """
+    by_name = {old.name: new for old, new in folders.items() if new is not None}
+    beside = {clip.parent.name: clip.parent for clip in clips if clip is not None}
+    moves: dict[Path, Path] = {}
+    for picture in pictures:
+        if picture.exists():
+            continue
+        for folder in picture.parents:
+            place = by_name.get(folder.name) or (beside.get(folder.name) if folder == picture.parent else None)
+            if place is not None and place != folder and (place / picture.relative_to(folder)).exists():
+                moves[folder] = place
+                break
+    return moves
 
 
 def _forwarded(folder: Path) -> Path | None:

@@ -7,6 +7,7 @@ the save has succeeded. On another disk a thread copies them, and the first plac
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -110,6 +111,9 @@ def after_save(target: Path) -> None:
             _say(new, "", "")
     if left:
         main_thread.in_thread(partial(_leave, left), done=lambda _: None, failed=_report)
+    if save.before and Path(save.before).parent != target.parent:
+        # The project may have been moved as a whole before, or the artist may want no path changed.
+        find_all(lambda: None)
     bring_home()
 
 
@@ -198,6 +202,8 @@ def find_all(done: main_thread.Callback) -> None:
     beside, blend = paths.blend_folder(), bpy.data.filepath
     unsaved, former = preferences.unsaved_results(), preferences.former_unsaved_results()
 
+    pictures = {paths.absolute(getattr(owner, name)) for owner, name in places.media_paths()}
+
     def look() -> tuple[dict[Path, Path | None], dict[Path, Path | None]]:
         if former is not None:
             moving.rescue(former, unsaved)
@@ -212,7 +218,7 @@ def find_all(done: main_thread.Callback) -> None:
         found_depths = {
             folder: moving.find_folder(folder, beside=beside, others=more, least=2) for folder, more in depths.items()
         }
-        return folders, found_files | found_depths
+        return folders, found_files | found_depths | moving.find_pictures(pictures, folders, found_files.values())
 
     def found(places_found: tuple[dict[Path, Path | None], dict[Path, Path | None]]) -> object:
         if bpy.data.filepath != blend:
@@ -254,7 +260,7 @@ def locate(job: state.ReangleJob, chosen: Path) -> None:
     old = paths.absolute(job.folder)
     inside = [*(camera.name for camera in job.cameras), *(("geometry", "source") if job.kind == "IMPORT" else ())]
     for place in (chosen / old.name, chosen):
-        if any((place / name).is_dir() for name in inside):
+        if any(os.path.isdir(place / name) for name in inside):  # False also for a name that no disk allows
             break
     else:
         raise UserError(

@@ -52,7 +52,8 @@ class Entry:
 
     clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
     has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
-    the scene's settings after that, None before it. framing: the views to turn to an import. scene_notes: about the
+    the scene's settings after that, None before it. clip_frame: scene frame of the clip, which the first frames of the
+    cameras belong to. framing: the views to turn to an import. scene_notes: about the
     scene's settings. stop: set to end its threads. forgotten: its scene is no longer updated.
     """
 
@@ -66,6 +67,7 @@ class Entry:
     match: bool = True
     matched: tuple[object, ...] | None = None
     framing: Framing | None = None
+    clip_frame: int = 1
     cameras: list[SentCamera] = field(default_factory=list)
     state: str = "sending"
     stage: str = ""
@@ -167,7 +169,8 @@ def write(entry: Entry) -> None:
         if copy is None:
             copy = job.cameras.add()
             copy.name = sent.name
-            copy.first_frame = sent.first_frame  # later changes go with the scene
+            # Later changes go with the scene, and undo may have brought back an earlier one.
+            copy.first_frame = sent.first_frame + shot.first_frame - entry.clip_frame
             copy.camera = _camera_of(scene, sent)
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
@@ -201,6 +204,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         # A clip that is shown already was matched, and what the artist changed since then stays.
         match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
+        clip_frame=state.of(scene).first_frame,
         cameras=[
             SentCamera(
                 camera.name,

@@ -71,6 +71,11 @@ def _own_folder(job: state.ReangleJob) -> Path:
         shot = state.of(scene)
         if shot.shot_folder and paths.absolute(shot.shot_folder).is_relative_to(folder):
             raise UserError(f"The clip of scene {scene.name} uses the files of {job.title}.", advice="Keep them.")
+    if shown := places.shown_in(folder):
+        raise UserError(
+            f"Strips or images of this file show the files of {job.title}: {', '.join(shown[:3])}.",
+            advice="Delete those first, or keep its files.",
+        )
     if homes.is_copying(folder):
         raise UserError(f"The files of {job.title} are being copied.", advice="Wait for that.")
     users = [scene.name for scene, item in places.job_folders().get(folder, ()) if item != job]

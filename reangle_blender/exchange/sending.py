@@ -138,7 +138,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     title = (shot_job.title if shot_job else shot.shot_title) or "Render"
     entry = _new_entry(scene, "RENDER", f"{title} {_next_number(scene)}")
     entry.clip = transfer.clip_digest(material.clip)
-    entry.cameras = ledger.sent_cameras(paths, cameras, shot.first_frame)
+    entry.cameras, entry.clip_frame = ledger.sent_cameras(paths, cameras, shot.first_frame), shot.first_frame
     request = JobRequest(
         id=entry.id,
         title=entry.title[:200],

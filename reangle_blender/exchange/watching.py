@@ -104,6 +104,15 @@ def cancel(job: str) -> None:
     connection.call(client, lambda: client.cancel(job), done=lambda _: None, failed=failed)
 
 
+def resume_returned() -> None:
+    """After undo: go on with the jobs that ended while their scene was gone."""
+    backend = connection.now.backend
+    for entry in list(ledger.entries.values()) if backend is not None else ():
+        is_left = entry.state == "done" and not (entry.loaded or entry.message or entry.id in ledger.active)
+        if is_left and ledger.scene_of(entry) is not None:
+            watch(backend.client, entry)
+
+
 def resume() -> None:
     """After a file is opened or the backend connected: update the scenes, and follow their unfinished jobs."""
     state.migrate_all()

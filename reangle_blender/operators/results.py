@@ -133,6 +133,14 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
                     {"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out."
                 )
                 continue
+            if item.library is not None:
+                file = bpy.path.basename(item.library.filepath)
+                self.report(
+                    {"WARNING"},
+                    f"The camera {item.name!r} is linked from {file}, and what is set on it here would be lost; its "
+                    "result is left out. Make a library override of it first.",
+                )
+                continue
             frames = paths.absolute(camera.folder) / "frames"
             background.show_behind(item, frames, f"{item.name} frames", camera.first_frame)
         if background.uncover_results(context.scene):

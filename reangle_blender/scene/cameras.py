@@ -18,6 +18,9 @@ from . import evaluation, keyframes, point_cloud
 
 MARKER_CAMERA = "Scene Camera"
 
+_SENSOR = ("sensor_width", "sensor_height", "sensor_fit")
+"""Keys of the lens hold for one sensor, and say all of the field of view."""
+
 
 def render_size(scene: Scene) -> lenses.RenderSize:
     render = scene.render
@@ -211,7 +214,7 @@ def make_data_own(camera: Object) -> None:
 
 
 def make_own(camera: Object) -> None:
-    """Prepare a camera for keys: its own data and actions, and no delta transforms.
+    """Prepare a camera for keys: its own data and actions, no delta transforms, and a field of view by the lens alone.
 
     A linked duplicate shares its lens, and often its action, with other cameras, which keys would move, too.
     """
@@ -220,9 +223,11 @@ def make_own(camera: Object) -> None:
         compat.unshare_action(id_block)
     camera.delta_location, camera.delta_scale = (0, 0, 0), (1, 1, 1)
     camera.delta_rotation_euler, camera.delta_rotation_quaternion = (0, 0, 0), (1, 0, 0, 0)
-    for name in ("delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale"):
+    for name in ("delta_location", "delta_rotation_euler", "delta_rotation_quaternion", "delta_scale", "rotation_mode"):
         for index in range(4):
             compat.remove_fcurve(camera, name, index)
+    for name in _SENSOR:
+        compat.remove_fcurve(camera.data, name)
 
 
 def set_values(camera: Object, values: np.ndarray) -> None:

@@ -25,6 +25,9 @@ GROUP_NODE = "CompositorNodeGroup"
 _OWNER = "reangle_results"
 """Custom property of the add-on's node groups."""
 
+_SOCKET = "reangle_socket"
+"""Custom property of a node: the identifier of its output of the group."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -124,12 +127,22 @@ def _show_in_group(group: Any, layers: Layers) -> None:
         result_marks.mark(node, layers.result, part.folder)
         _show_files(node, layers, part)
         if not node.outputs[0].is_linked:
-            socket = group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
-            output = _output(group)
-            group.links.new(
-                node.outputs[0], next(item for item in output.inputs if item.identifier == socket.identifier)
-            )
+            socket = _free_socket(group, node, f"{layers.result.name} {part.title}")
+            group.links.new(node.outputs[0], socket)
         _name(group, node, layers.result.name)
+
+
+def _free_socket(group: Any, node: Any, name: str) -> Any:
+    """The output's socket for a node that has lost its link, or is new in the place of a deleted one: that which the
+    artist's nodes use already, else a new one."""
+    output = _output(group)
+    free = {item.identifier: item for item in output.inputs if item.identifier and not item.is_linked}
+    known = node.get(_SOCKET), next((key for key, item in free.items() if item.name == name), None)
+    identifier = next((key for key in known if key in free), None)
+    if identifier is None:
+        identifier = group.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor").identifier
+    node[_SOCKET] = identifier
+    return next(item for item in output.inputs if item.identifier == identifier)
 
 
 def _show_files(node: Any, layers: Layers, part: Part) -> None:

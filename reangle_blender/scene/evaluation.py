@@ -24,21 +24,17 @@ def depsgraph_of(scene: Scene) -> Depsgraph:
 def evaluated(scene: Scene, objects: Iterable[Object]) -> Iterator[None]:
     """Inside, each new frame also evaluates those of the objects that the first view layer hides or lacks.
 
-    Blender leaves out what is in an excluded collection, disabled in viewports, or in another view layer alone: its
-    place and lens would stand still. What a visible object depends on is always evaluated, so an empty depends on them.
+    Blender leaves out what is in an excluded collection, disabled in viewports, if only at some frames, or in another
+    view layer alone: its place and lens would stand still. What a visible object depends on is always evaluated, so an
+    empty depends on them.
     """
-    layer = scene.view_layers[0]
-    hidden = [item for item in dict.fromkeys(objects) if not item.visible_get(view_layer=layer)]
-    if not hidden:
-        yield
-        return
     helper = bpy.data.objects.new(HELPER, None)
     try:
         scene.collection.objects.link(helper)
         # A sum needs no Python, which artists may have switched off for drivers.
         driver = helper.driver_add("location", 0).driver
         driver.type = "SUM"
-        for item in hidden:
+        for item in dict.fromkeys(objects):
             place = driver.variables.new()
             place.type, place.targets[0].id = "TRANSFORMS", item
             for name in _LENS if item.type == "CAMERA" else ():

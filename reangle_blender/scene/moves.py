@@ -93,5 +93,9 @@ def check_movable(scene: Scene, camera: Object) -> None:
     animated = [block.animation_data for block in (camera, camera.data) if block.animation_data is not None]
     if any(animation.drivers for animation in animated):
         raise UserError(f"{name} is driven.", advice=f"Remove its drivers, {by_hand}")
+    if any(animation.action_influence != 1 or animation.action_blend_type != "REPLACE" for animation in animated):
+        raise UserError(
+            f"{name} has an action that is blended.", advice=f"Set it to Replace with influence 1, {by_hand}"
+        )
     if any(track.strips for animation in animated for track in animation.nla_tracks):
         raise UserError(f"{name} has strips in the nonlinear animation.", advice=f"Bake them to keys, {by_hand}")

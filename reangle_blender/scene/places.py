@@ -40,6 +40,15 @@ def media_paths() -> Iterator[tuple[Any, str]]:
         yield from ((strip, "directory") for strip in compat.every_strip(scene) if strip.type == "IMAGE")
 
 
+def shown_in(folder: Path) -> list[str]:
+    """Names of the strips and images that show files of this folder. Blender keeps images that nothing uses any more,
+    and counts some of their users twice."""
+    inside = [item for item, name in media_paths() if paths.absolute(getattr(item, name)).is_relative_to(folder)]
+    blocks = {item for item in inside if isinstance(item, bpy.types.ID)}
+    used = bpy.data.user_map(subset=blocks) if blocks else {}
+    return sorted({item.name for item in inside if item not in blocks or used.get(item)})
+
+
 def rewrite(every: Iterator[tuple[Any, str]], change: Callable[[str], str]) -> Changes:
     """Change these paths. Returns what `restore` needs."""
     changes: Changes = []

@@ -57,6 +57,16 @@ def separate_copies() -> None:
         for scene in group:
             if scene != original:
                 _make_own(scene, original)
+    _inherit()
+
+
+def _inherit() -> None:
+    """What was borrowed belongs to the borrower once the scene that it was borrowed from is gone."""
+    borrowers = [scene for scene in scenes() if _of(scene).is_borrowed and not _of(scene).is_newer]
+    for scene in borrowers:
+        origin = _of(scene).origin
+        if not any(_of(other).origin == origin and not _of(other).is_borrowed for other in scenes() if other != scene):
+            _of(scene).is_borrowed = False
 
 
 def restore() -> None:

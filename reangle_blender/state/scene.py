@@ -40,7 +40,7 @@ def _is_at_scene_start(shot: ReangleScene) -> bool:
 
 
 def _set_at_scene_start(shot: ReangleScene, on: bool) -> None:
-    if on:
+    if on and not shot.shot_frames:
         shot.property_unset("first_frame")
     else:
         shot.first_frame = shot.id_data.frame_start
@@ -121,7 +121,11 @@ class ReangleScene(PropertyGroup):
     shot_width: IntProperty()
     shot_height: IntProperty()
     first_frame: IntProperty(
-        name="Scene Frame", description="Scene frame of the clip's first used frame", default=1, update=_move_in_time
+        name="Scene Frame",
+        description="Scene frame of the clip's first used frame",
+        default=1,
+        update=_move_in_time,
+        options=set(),  # keys of its own would move the cloud alone
     )
     at_scene_start: BoolProperty(
         name="At Scene Start",

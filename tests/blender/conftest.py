@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -123,6 +124,21 @@ def rendered(shot: SimpleNamespace) -> SimpleNamespace:
     assert bpy.ops.reangle.render() == {"FINISHED"}
     wait_for_jobs(shot)
     return shot
+
+
+@pytest.fixture
+def unsaved(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> SimpleNamespace:
+    """An unsaved file with an import, a render, and pictures of them on strips and nodes and behind cameras."""
+    bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
+    shutil.copytree(clip.parents[1], tmp_path / "project" / "footage")
+    import_clip(desk, tmp_path / "project" / "footage" / "my clip" / clip.name)
+    bpy.ops.reangle.apply_move(move="truck-left", amount=5, name="Side")
+    bpy.ops.reangle.render()
+    wait_for_jobs(desk)
+    bpy.ops.reangle.results_to_sequencer(with_clip=True)
+    bpy.ops.reangle.results_to_backgrounds()
+    bpy.ops.reangle.results_to_compositor()
+    return desk
 
 
 def choose_clip(desk: SimpleNamespace, clip: Path) -> None:

@@ -14,59 +14,10 @@ from types import ModuleType, SimpleNamespace
 import addon_utils
 import bpy
 import pytest
-from conftest import MODULE, import_clip, wait_for_jobs
+from conftest import MODULE
+from saving import all_there, media, own, results_of, save, settle
 
 Reangle = Callable[[str], ModuleType]
-
-
-def settle(reangle: Reangle) -> None:
-    main_thread = reangle("exchange.main_thread")
-    main_thread.pump_until(lambda: not main_thread.is_busy(), timeout_s=60)
-
-
-def save(path: Path, **options: bool) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.save_as_mainfile(filepath=str(path), **options)
-
-
-def own(reangle: Reangle) -> list[str]:
-    return [getattr(owner, name) for owner, name in reangle("scene.places").own_paths() if getattr(owner, name)]
-
-
-def media(reangle: Reangle) -> list[str]:
-    return [getattr(owner, name) for owner, name in reangle("scene.places").media_paths()]
-
-
-def all_there(reangle: Reangle) -> bool:
-    lost = [path for path in own(reangle) + media(reangle) if not os.path.exists(bpy.path.abspath(path))]
-    print("lost:", lost)
-    return not lost
-
-
-@pytest.fixture
-def unsaved(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> SimpleNamespace:
-    """An unsaved file with an import, a render, and pictures of them on strips and nodes and behind cameras."""
-    bpy.context.preferences.addons[MODULE].preferences.results_folder = "//reangle"
-    shutil.copytree(clip.parents[1], tmp_path / "project" / "footage")
-    import_clip(desk, tmp_path / "project" / "footage" / "my clip" / clip.name)
-    bpy.ops.reangle.apply_move(move="truck-left", amount=5, name="Side")
-    bpy.ops.reangle.render()
-    wait_for_jobs(desk)
-    bpy.ops.reangle.results_to_sequencer(with_clip=True)
-    bpy.ops.reangle.results_to_backgrounds()
-    bpy.ops.reangle.results_to_compositor()
-    return desk
-
-
-def results_of(desk: SimpleNamespace) -> dict[str, bytes]:
-    """Every file of the jobs, by its name in their folders."""
-    folders = desk.reangle("scene.places").job_folders()
-    return {
-        f"{folder.name}/{file.relative_to(folder)}": file.read_bytes()
-        for folder in folders
-        for file in folder.rglob("*")
-        if file.is_file()
-    }
 
 
 def test_results_move_beside_the_file_that_is_first_saved(unsaved: SimpleNamespace, tmp_path: Path) -> None:

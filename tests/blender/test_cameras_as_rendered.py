@@ -120,6 +120,20 @@ def test_a_hidden_clip_collection_freezes_nothing(placed: Reangle) -> None:
     assert np.ptp(track(placed, own.objects["Follows"])[0]) == pytest.approx(0.2, abs=1e-4)
 
 
+def test_a_camera_that_is_shown_for_a_while_moves_on(placed: Reangle) -> None:
+    scene = bpy.context.scene
+    scene.camera = placed("state").of(scene).source
+    camera = ramp("Blinking", scene.collection)
+    for frame, is_hidden in ((1, False), (3, True)):
+        camera.hide_viewport = is_hidden
+        camera.keyframe_insert("hide_viewport", frame=frame)
+    for frame in (1, 4):
+        scene.frame_set(frame)
+        x, shift = track(placed, camera)
+        assert x == pytest.approx(RAMP, abs=1e-5)
+        assert shift == pytest.approx(RAMP / 10, abs=1e-5)
+
+
 def test_a_camera_of_nowhere_is_refused(placed: Reangle) -> None:
     evaluation, cameras = placed("scene.evaluation"), placed("scene.cameras")
     camera = bpy.data.objects.new("Lost", bpy.data.cameras.new("Lost"))
@@ -156,7 +170,24 @@ def test_a_linked_duplicate_keeps_its_lens_and_motion(placed: Reangle) -> None:
     assert not np.allclose(np.asarray(after[1].K), np.asarray(before.K), atol=1)
 
 
-@pytest.mark.parametrize("cause", ["parent", "constraints", "driven", "offset", "child"])
+@pytest.mark.parametrize("what", ["sensor_width", "lens"])
+def test_a_move_keeps_an_animated_field_of_view(placed: Reangle, what: str) -> None:
+    bpy.ops.reangle.add_camera(name="View", follow=False)
+    scene = bpy.context.scene
+    camera = scene.objects["View"]
+    for frame, factor in ((1, 1.0), (tiny.FRAMES, 0.5)):
+        setattr(camera.data, what, getattr(camera.data, what) * factor)
+        camera.data.keyframe_insert(what, frame=frame)
+    scene.frame_set(2)
+    before = placed("scene.cameras").export_paths(scene, [camera])[0]
+    bpy.ops.reangle.apply_move(move="roll-left", amount=5, new=False)
+    after = placed("scene.cameras").export_paths(scene, [camera])[0]
+    focal = np.asarray(before.K)[:, 0, 0]
+    assert max(focal) > 1.5 * min(focal)
+    assert np.asarray(after.K)[:, 0, 0] == pytest.approx(focal, rel=2e-4)
+
+
+@pytest.mark.parametrize("cause", ["parent", "constraints", "driven", "offset", "child", "blended"])
 def test_a_refused_move_names_its_cause(placed: Reangle, cause: str) -> None:
     bpy.ops.reangle.add_camera(name="View", follow=False)
     camera = bpy.context.scene.objects["View"]
@@ -171,5 +202,8 @@ def test_a_refused_move_names_its_cause(placed: Reangle, cause: str) -> None:
             camera.matrix_parent_inverse[0][3] = 1
         case "child":
             camera.parent = None
+        case "blended":
+            camera.keyframe_insert("location", frame=1)
+            camera.animation_data.action_influence = 0.5
     with pytest.raises(RuntimeError, match=cause):
         bpy.ops.reangle.apply_move(move="roll-left", amount=1, new=False)

@@ -119,6 +119,24 @@ def test_files_are_deleted_only_where_they_are_the_jobs_alone(shot: SimpleNamesp
     assert names()[:2] == [clip, two]
 
 
+def test_files_that_are_shown_are_not_deleted(rendered: SimpleNamespace) -> None:
+    known = rendered.state.of(bpy.context.scene)
+    job = known.jobs[-1]
+    name, folder = job.name, Path(job.folder)
+    bpy.ops.reangle.results_to_sequencer()
+    bpy.ops.reangle.results_to_backgrounds()
+    with pytest.raises(RuntimeError, match="show the files of shot_0001 1: In, In frames, Left"):
+        bpy.ops.reangle.remove_job(job=name, delete_files=True)
+    bpy.data.scenes.remove(known.edit)
+    with pytest.raises(RuntimeError, match="shot_0001 1: In frames, Left frames"):
+        bpy.ops.reangle.remove_job(job=name, delete_files=True)
+    for camera in job.cameras:
+        camera.camera.data.background_images.clear()
+    assert bpy.ops.reangle.remove_job(job=name, delete_files=True) == {"FINISHED"}
+    settle(rendered)
+    assert not folder.exists()
+
+
 def test_a_failed_import_has_a_button_to_remove_it(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> None:
     known = desk.state.of(bpy.context.scene)
     (tmp_path / "z.npz").write_bytes(b"not a depth map")

@@ -231,6 +231,28 @@ def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
         assert {node.node_tree for node in place.nodes if node.bl_idname == "CompositorNodeGroup"} == expected
 
 
+@pytest.mark.parametrize("lost", ["nodes", "output"])
+def test_outputs_in_use_stay_when_nodes_are_deleted(rendered: SimpleNamespace, lost: str) -> None:
+    scene = bpy.context.scene
+    tree = own_compositing(scene)
+    bpy.ops.reangle.results_to_compositor()
+    group = rendered.state.of(scene).result_nodes
+    node = next(node for node in tree.nodes if node.bl_idname == "CompositorNodeGroup")
+    blur = tree.nodes.new("CompositorNodeBlur")
+    tree.links.new(node.outputs["Left Frames"], blur.inputs[0])
+    before = [item.name for item in group.interface.items_tree]
+    for item in [item for item in group.nodes if lost == "nodes" or item.bl_idname == "NodeGroupOutput"]:
+        group.nodes.remove(item)
+    bpy.ops.reangle.results_to_compositor()
+    assert [item.name for item in group.interface.items_tree] == before
+    output = next(item for item in group.nodes if item.bl_idname == "NodeGroupOutput")
+    for name in before:
+        image = output.inputs[name].links[0].from_node.image
+        assert name in (f"{image.name.rpartition(' ')[0]} {part}" for part in ("Frames", "Visibility", "Depth"))
+        assert Path(image.filepath).parent.name == name.rpartition(" ")[2].lower()
+    assert blur.inputs[0].links[0].from_socket.name == "Left Frames"
+
+
 def own_compositing(scene: Scene) -> Any:
     """Compositing of the artist's own: the render, half as bright."""
     if hasattr(scene, "compositing_node_group"):
