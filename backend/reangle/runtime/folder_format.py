@@ -17,8 +17,11 @@ FORMAT = 1
 FILE_NAME = "format.json"
 
 
-def check_format(folder: Path) -> None:
-    """Raise UserError if a newer Reangle keeps this folder in a way that this one does not know. Changes nothing."""
+def check_format(folder: Path) -> int:
+    """The folder's format, 0 without a record that can be read. Changes nothing.
+
+    Raises UserError if a newer Reangle keeps the folder in a way that this one does not know.
+    """
     found, version = _read(folder)
     if found > FORMAT:
         raise UserError(
@@ -26,12 +29,12 @@ def check_format(folder: Path) -> None:
             "Nothing in it was changed.",
             advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
         )
+    return found
 
 
 def keep_format(folder: Path) -> None:
     """Check the folder, and record its format: the first one if it has no record. Raises UserError and OSError."""
-    check_format(folder)
-    if _read(folder)[0] != FORMAT:
+    if check_format(folder) != FORMAT:
         about = {"format": FORMAT, "version": VERSION}
         write_atomically(folder / FILE_NAME, json.dumps(about).encode())
 
