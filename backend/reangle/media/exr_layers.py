@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from reangle.contract.file_kinds import DEPTH_WORDS, says_inverse, words_of
+from reangle.contract.file_kinds import DEPTH_WORDS, says_depth, says_inverse, words_of
 
 PICTURES = ("combined", "beauty", "rgba", "rgb", "ci", "c")
 """Names that renderers give the picture's layer."""
@@ -125,7 +125,7 @@ def _is_named_depth(
 def may_be_depth(layer: str, views: Sequence[str] = STEREO) -> bool:
     """Whether a layer is named as depth."""
     words = _words(_without_view(layer, views))
-    return "depth" in words or not DEPTH_WORDS.isdisjoint(words.split())
+    return "depth" in words or says_depth(words)
 
 
 def _depth_rank(channel: str, views: Sequence[str]) -> int:
