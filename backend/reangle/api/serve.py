@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Impatience does not help: uvicorn would leave at a second Ctrl-C without ending the running stage."""
+        """End in order at a second Ctrl-C, too, at which uvicorn would leave the running stage behind."""
         self.end()
 
     def watch(self, parent: int, active: Callable[[], int]) -> None:

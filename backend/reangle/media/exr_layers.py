@@ -17,7 +17,7 @@ NOT_PICTURES = re.compile(
     r"crypto\w*|vectors?|motion\w*|velocity|uv|sss|subsurface|volume\w*|env\w*|background|coat|sheen|masks?|mattes?|"
     r"masking|proxy|ids?|index|variance)( |$)"
 )
-"""Of the words of a layer's name."""
+"""Searched in the words of a layer's name."""
 DEPTH_LETTERS = ("Z", "DEPTH", "PZ", "V", "Y", "R")
 """Last part of a depth channel's name, most certain first. Blender writes "Z", "ViewLayer.Depth.Z" or, from a File
 Output node, a single "V" or "Y"; others write grey layers, such as "WorldDepth.R"."""

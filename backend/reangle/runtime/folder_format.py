@@ -11,8 +11,8 @@ from reangle.runtime.data_folder import write_atomically
 from reangle.version import VERSION
 
 FORMAT = 1
-"""Raise it with every change that an older Reangle would misread or destroy, as of `artifact.SCHEMA`, of
-`job_reader.SCHEMA` or of the folder's layout, and bring older folders up to date in `keep_format`."""
+"""Raise it when `artifact.SCHEMA`, `job_reader.SCHEMA` or the folder's layout changes so that an older Reangle would
+misread or destroy something, and bring older folders up to date in `keep_format`."""
 
 FILE_NAME = "format.json"
 
@@ -33,7 +33,7 @@ def check_format(folder: Path) -> int:
 
 
 def keep_format(folder: Path) -> None:
-    """Check the folder, and record its format: the first one if it has no record. Raises UserError and OSError."""
+    """Check the folder, and record FORMAT unless it has that record. Raises UserError and OSError."""
     if check_format(folder) != FORMAT:
         about = {"format": FORMAT, "version": VERSION}
         write_atomically(folder / FILE_NAME, json.dumps(about).encode())
