@@ -123,9 +123,7 @@ def missing_package(error: BaseException) -> UserError | None:
 
 
 def fault_of(error: Exception) -> UserError:
-    """What to say of any error: its cause, or that nobody expected it."""
-    if reason := explained(error):
-        return reason
+    """What to say of an error that nobody expected, for which `explained` has no words."""
     first = (str(error).splitlines() or ["no further text"])[0]
     advice = "This is a fault of Reangle; the traceback says where. Trying again may help."
     return UserError(f"{type(error).__name__}: {first}", advice=advice)

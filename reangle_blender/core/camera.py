@@ -283,9 +283,10 @@ def _matrices(name: str, render: RenderSize, samples: Sequence[CameraSample]) ->
     places = np.array([sample.matrix_world for sample in samples])
     origins = np.array([sample.origin_matrix_world for sample in samples])
     try:
+        # All frames at once, because there may be thousands and the artist waits.
         matrices = world_from_camera_of(places, origins)
     except CameraError:
-        # One by one, to name the frame. All at once, since artists wait for it: many cameras have thousands.
+        # One by one, to name the frame that is wrong.
         for place, origin, start in zip(places, origins, who, strict=True):
             world_from_camera_of(place, origin, start)
         raise

@@ -77,8 +77,8 @@ def wait_for(feed: Feed, count: int) -> None:
 class Makers:
     """A feed from processes, each of which runs `make` with its own seed on one CPU thread.
 
-    make must be a function of a module, or a partial of one, because new processes import it. at_once: how many
-    samples a step moves into the store, about.
+    make: a function of a module, a partial of one or an object of a module's class, because new processes import it.
+    at_once: how many samples a step moves into the store, about.
     """
 
     def __init__(self, make: Make, store: Store, processes: int, seed: int, at_once: int = 32) -> None:

@@ -33,7 +33,7 @@ from scripts.environments import REPOSITORY
 from scripts.train import image_autoencoder, text
 from scripts.train.fresh import Makers, Store, wait_for
 from scripts.train.harness import Run, arguments, load_average
-from scripts.train.scene_samples import HEIGHT, HOLE_FIELDS, TEXT_TOKENS, WIDTH, Holes, captions
+from scripts.train.scene_samples import HEIGHT, HOLE_FIELDS, TEXT_TOKENS, WIDTH, Holes, add_arguments, captions
 
 OUT = REPOSITORY / "out" / "train" / "image"
 LATENT, REDUCTION = 8, 4
@@ -110,10 +110,7 @@ def load_pipeline(out: Path) -> FluxFillPipeline:
 
 def main() -> int:
     parser = arguments("Train the mini image model.", batch=4, rate=1.2e-3, out=OUT)
-    parser.add_argument("--autoencoder", type=Path, metavar="DIR", help="run of the autoencoder (default: what ships)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that render examples")
-    parser.add_argument("--capacity", type=int, default=4000, metavar="N", help="examples that are kept for drawing")
-    parser.add_argument("--first", type=int, default=200, metavar="N", help="examples to wait for before a step")
+    add_arguments(parser, "examples", capacity=4000, first=200)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     if args.autoencoder:

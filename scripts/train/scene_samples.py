@@ -6,6 +6,7 @@ Processes of `fresh.Makers` make them while the network trains. A fixed pool of 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,18 @@ HOLE_FIELDS: dict[str, Field] = {
 SCRIBBLED, WARPED = 0.25, 0.6
 """Shares of images with holes of strokes and boxes, and of the others with warped instead of true surroundings."""
 CAMERAS, MOMENTS = 3, 2
+
+
+def add_arguments(parser: argparse.ArgumentParser, samples: str, *, capacity: int, first: int) -> None:
+    """Add the options of a run on new scenes to those of `harness.arguments`. samples: what they are, for the help."""
+    parser.add_argument("--autoencoder", type=Path, metavar="DIR", help="run of the autoencoder (default: what ships)")
+    parser.add_argument("--workers", type=int, default=1, help=f"processes that render {samples}")
+    parser.add_argument(
+        "--capacity", type=int, default=capacity, metavar="N", help=f"{samples} that are kept for drawing"
+    )
+    parser.add_argument(
+        "--first", type=int, default=first, metavar="N", help=f"{samples} to wait for before the first step"
+    )
 
 
 def captions() -> list[str]:

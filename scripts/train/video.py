@@ -41,7 +41,7 @@ from scripts.train import text, video_autoencoder
 from scripts.train.fresh import Makers, Store, wait_for
 from scripts.train.harness import Run, arguments, load_average
 from scripts.train.pool import FIRST_SEED
-from scripts.train.scene_samples import CLIP_FIELDS, HEIGHT, TEXT_TOKENS, WIDTH, Clips, captions
+from scripts.train.scene_samples import CLIP_FIELDS, HEIGHT, TEXT_TOKENS, WIDTH, Clips, add_arguments, captions
 from scripts.train.scenes.draw import FRAMES, draw_scene
 from scripts.train.scenes.raycast import render
 
@@ -168,11 +168,8 @@ def starting_parts(args: Any) -> tuple[T5Tokenizer, T5EncoderModel, AutoencoderK
 
 def main() -> int:
     parser = arguments("Train the mini video model.", batch=4, rate=1.2e-3, out=OUT)
-    parser.add_argument("--autoencoder", type=Path, metavar="DIR", help="run of the autoencoder (default: what ships)")
+    add_arguments(parser, "clips", capacity=1000, first=100)
     parser.add_argument("--start-shipped", action="store_true", help="start with the weights that ship")
-    parser.add_argument("--workers", type=int, default=1, help="processes that render clips")
-    parser.add_argument("--capacity", type=int, default=1000, metavar="N", help="clips that are kept for drawing")
-    parser.add_argument("--first", type=int, default=100, metavar="N", help="clips to wait for before the first step")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     tokenizer, encoder, autoencoder, model, scale = starting_parts(args)

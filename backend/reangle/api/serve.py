@@ -30,7 +30,7 @@ from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import FILE_NAME, ServerFile
 from reangle.engines.plan import plan_job
-from reangle.errors import UserError, refused_by_system
+from reangle.errors import UserError, explained
 from reangle.runtime.data_folder import data_folder, disk_errors
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.folder_format import check_format
@@ -82,8 +82,8 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
             print(f"Another Reangle backend{where} already uses {data}. Use it, or end it first.", file=sys.stderr)
             return EXIT_TAKEN
     except (UserError, OSError) as error:
-        reason = refused_by_system(error) or error
-        if not isinstance(reason, UserError):
+        reason = explained(error)
+        if reason is None:
             raise
         print(reason, file=sys.stderr)
         return EXIT_TROUBLE
@@ -172,7 +172,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Impatience does not help: uvicorn would leave at a second Ctrl-C without ending the running stage."""
+        """End in order at a second Ctrl-C, too, at which uvicorn would leave the running stage behind."""
         self.end()
 
     def watch(self, parent: int, active: Callable[[], int]) -> None:

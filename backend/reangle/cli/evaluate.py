@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
-from reangle.cli.render import data_of, geometry_of, geometry_stages, reangle_settings, run_stages
+from reangle.cli.render import geometry_of, geometry_stages, reangle_settings, run_stages
 from reangle.cli.request import camera_and_depth_options, checked
 from reangle.contract import JobRequest
 from reangle.engines.plan import plan_job
@@ -21,7 +21,7 @@ from reangle.evaluation.truth import TrueScene, open_scenes
 from reangle.finishing.spec import DELIVER
 from reangle.folders import ResultFolder
 from reangle.media.write import read_images
-from reangle.runtime.data_folder import disk_errors, user_path, write_atomically
+from reangle.runtime.data_folder import data_folder, disk_errors, user_path, write_atomically
 from reangle.runtime.store import Store
 
 
@@ -32,7 +32,7 @@ def evaluate(options: Namespace, output: Output) -> int:
     for scene in scenes:
         for view in scene.views:
             check_target(out / scene.name / view.path.name)
-    store = Store(data_of(options))
+    store = Store(data_folder(options.data))
     rows = []
     for scene in scenes:
         request = _request(options, scene, store, output)

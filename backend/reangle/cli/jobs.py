@@ -20,7 +20,7 @@ MAX_JOBS = 10_000
 
 def jobs(options: Namespace, output: Output) -> int:
     """List id, state, stage, progress, age and title of each job."""
-    with open_jobs(data_of(options)) as reader:
+    with open_jobs(data_folder(options.data)) as reader:
         rows = reader.newest(MAX_JOBS) if reader else []
     now = time.time()
     values = [
@@ -37,10 +37,6 @@ def jobs(options: Namespace, output: Output) -> int:
     ]
     output.data(values, _table(rows, now) if rows else "There are no jobs.")
     return 0
-
-
-def data_of(options: Namespace) -> Path:
-    return data_folder(options.data)
 
 
 @contextmanager

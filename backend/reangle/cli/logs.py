@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from reangle.cli.jobs import data_of, find_job, open_jobs
+from reangle.cli.jobs import find_job, open_jobs
 from reangle.cli.output import Output
 from reangle.contract import FINAL_STATES
 from reangle.errors import UserError
+from reangle.runtime.data_folder import data_folder
 from reangle.runtime.logs import job_folder, list_logs, stage_file_name
 
 POLL_S = 0.5
@@ -20,7 +21,7 @@ POLL_S = 0.5
 
 def logs(options: Namespace, output: Output) -> int:
     """Print the logs of a job; with `options.follow`, also new lines until the job ends."""
-    data = data_of(options)
+    data = data_folder(options.data)
     with open_jobs(data) as reader:
         job = find_job(reader, options.job)
         followed: dict[str, Iterator[str]] = {}

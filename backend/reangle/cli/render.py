@@ -6,7 +6,6 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from reangle.cli import interruption
@@ -37,7 +36,7 @@ def geometry(options: Namespace, output: Output) -> int:
     parts = ((DECODE, "source"), (CAMERA, "camera"), (GEOMETRY, "geometry"))
     for _, name in parts:
         check_target(out / name)
-    store = Store(data_of(options))
+    store = Store(data_folder(options.data))
     request = _request(options, output, store)
     done = run_stages(output, "Geometry", geometry_stages(request, store), store)
     for spec, name in parts:
@@ -62,7 +61,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     paths, moves = read_cameras(options)
     for name in (*(path.name for path in paths), *map(move_name, moves)):
         check_target(out / name)
-    store = Store(data_of(options))
+    store = Store(data_folder(options.data))
     request = _request(options, output, store)
     # Moves depend on the focus depth, so geometry comes first.
     done: dict[StageId, Artifact] = {}
@@ -136,7 +135,3 @@ def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]
 def geometry_of(done: Mapping[StageId, Artifact]) -> VideoGeometry:
     """The geometry that a plan's stages made."""
     return VideoGeometry.load(GeometryFolder(done[GEOMETRY.id()].folder))
-
-
-def data_of(options: Namespace) -> Path:
-    return data_folder(options.data)

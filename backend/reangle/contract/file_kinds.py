@@ -24,7 +24,7 @@ def is_camera_file(name: str) -> bool:
 
 DEPTH_WORDS = frozenset({"z", "pz", "depth", "zdepth", "depthmap", "depthmaps", "depths"})
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_INVERSE = re.compile(r"(^| )(inv|inverse|inverted|invdepth|reciprocal|disp|disparity|disparities)( |$)")
+_INVERSE_WORDS = frozenset({"inv", "inverse", "inverted", "invdepth", "reciprocal", "disp", "disparity", "disparities"})
 
 
 def words_of(name: str) -> str:
@@ -39,4 +39,4 @@ def says_depth(name: str) -> bool:
 
 def says_inverse(name: str) -> bool:
     """Whether a name says inverse depth or disparity, which falls with the distance."""
-    return bool(_INVERSE.search(words_of(name)))
+    return not _INVERSE_WORDS.isdisjoint(words_of(name).split())

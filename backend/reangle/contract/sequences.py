@@ -144,7 +144,7 @@ def _differing_in(before: str, behind: str, suffix: str, names: Iterable[str]) -
 
 
 def _written_like(chosen: str, found: Mapping[str, str]) -> dict[str, str]:
-    """The names whose numbers have as many zeros before them as a counter of the chosen number's length writes."""
+    """The names whose numbers are padded with zeros like the chosen one."""
     length = len(chosen) if chosen.startswith("0") else 1
     return {name: digits for name, digits in found.items() if digits.lstrip("-") == str(abs(int(digits))).zfill(length)}
 

@@ -74,7 +74,7 @@ def _of_text(path: Path) -> Iterator[ColmapImage]:
             yield _image(name, int(fields[8]), [float(one) for one in fields[1:8]])
         except (ValueError, IndexError) as error:
             raise UserError(
-                f"Line {number} of images.txt is no image's pose: {_printable(line)}.",
+                f"Line {number} of images.txt is no image's pose: {start_of(line)}.",
                 advice="It should read: number, rotation (w x y z), translation (x y z), camera, name. " + ADVICE,
             ) from error
 
@@ -116,5 +116,6 @@ def _is_pose(line: str) -> bool:
     return len(fields) % 3 != 0 or not all(re.fullmatch(r"[-+0-9.eE]+|[-+]?(nan|inf)", one) for one in fields)
 
 
-def _printable(line: str) -> str:
+def start_of(line: str) -> str:
+    """The first characters of a line, for messages; those that cannot be printed are ?."""
     return "".join(one if one.isprintable() else "?" for one in line[:60]) + ("..." if len(line) > 60 else "")

@@ -18,7 +18,7 @@ from reangle.errors import UserError
 from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.camera_files import CameraTrack
 from reangle.geometry.colmap import pycolmap
-from reangle.geometry.colmap_images import ADVICE, lines_of, read_images
+from reangle.geometry.colmap_images import ADVICE, lines_of, read_images, start_of
 from reangle.geometry.colmap_match import match_images
 from reangle.geometry.file_numbers import counting_numbers, few_in_words, numbers_between
 from reangle.geometry.undistortion import K_without_distortion
@@ -93,7 +93,7 @@ def _lenses_of_text(path: Path, used: Collection[str]) -> Iterator[tuple[int, py
             yield int(camera), lens
         except (ValueError, TypeError, RuntimeError, IndexError) as error:
             raise UserError(
-                f"Line {number} of cameras.txt is no camera that can be read: {few_in_words([line[:60]])}.",
+                f"Line {number} of cameras.txt is no camera that can be read: {start_of(line)}.",
                 advice="It should read: number, model, width, height, the model's parameters. " + ADVICE,
             ) from error
 
@@ -124,7 +124,7 @@ def _track(
         )
     (width, height) = sizes.pop()
     if not (width and height):
-        raise UserError(f"A camera of {cameras} has no size.", advice="Export the model from COLMAP again.")
+        raise UserError(f"A camera of {cameras} has no size.", advice=ADVICE)
     lenses = {(one.lens.model_name, tuple(one.lens.params)) for one in seen if _bends(one.lens)}
     if len(lenses) > 1 or (lenses and not all(_bends(one.lens) for one in seen)):
         raise UserError(
@@ -137,7 +137,7 @@ def _track(
         distortion = Distortion(model=model, params=params)
     K = np.stack([K_without_distortion(distortion, width, height) if distortion else _K(one.lens) for one in seen])
     if not (np.isfinite(K).all() and (K[:, 0, 0] > 0).all() and (K[:, 1, 1] > 0).all()):
-        raise UserError(f"A camera of {cameras} has no focal length.", advice="Export the model from COLMAP again.")
+        raise UserError(f"A camera of {cameras} has no focal length.", advice=ADVICE)
     path = np.stack([one.world_from_camera for one in seen])
     if not np.array_equal(numbers, wanted):
         K = K[np.maximum(np.searchsorted(numbers, wanted, side="right") - 1, 0)]

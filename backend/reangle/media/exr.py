@@ -44,7 +44,7 @@ def read_exr_header(path: Path, name: str) -> ExrHeader:
     for part in parts:
         for full in _full_names(part):
             owners.setdefault(full, part.header)
-    layers = picture_layers(list(owners), _views(parts))
+    layers = picture_layers(list(owners), _views([part.header for part in parts]))
     layer = layers[0] if layers else None
     letters = {} if layer is None else layers_of(list(owners))[layer]
     header = owners[next(iter(letters.values()))] if letters else parts[0].header
@@ -77,11 +77,12 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     """
     name = name or path.name
     read = _read(path, name)
-    found = depth_channels(list(read), grey=_grey_layers(read), views=_views_of(read))
+    views = _views([header for _, header in read.values()])
+    found = depth_channels(list(read), grey=_grey_layers(read, views), views=views)
     if found:
         pixels, header = read[found[0]]
         return with_square_pixels(pixels.astype(np.float32), _pixel_aspect(header))
-    bent = any(not is_planar(key, _views_of(read)) for key in read)
+    bent = any(not is_planar(key, views) for key in read)
     raise UserError(
         f"{name} has no depth channel; it has {', '.join(sorted(read))}.",
         advice="Enable the Z pass of the view layer and render to OpenEXR MultiLayer."
@@ -96,7 +97,8 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
 def depth_note(path: Path, name: str = "") -> str:
     """Which of several depth layers `read_exr_depth` takes, for the artist; "" if there is one. Reads the header."""
     parts = _flat_parts(_open(path, name, header_only=True), name)
-    found = depth_channels([full for part in parts for full in _full_names(part)], grey=(), views=_views(parts))
+    names = [full for part in parts for full in _full_names(part)]
+    found = depth_channels(names, grey=(), views=_views([part.header for part in parts]))
     if len(found) < 2:
         return ""
     return f"The EXR has several depth channels ({', '.join(found[:6])}); {found[0]} is used."
@@ -109,7 +111,7 @@ def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray |
     """
     name = name or path.name
     read = _read(path, name)
-    layers = picture_layers(list(read), _views_of(read))
+    layers = picture_layers(list(read), _views([header for _, header in read.values()]))
     if not layers:
         raise UserError(
             f"{name} has no colour; its channels are {', '.join(sorted(read))}.",
@@ -181,16 +183,8 @@ def _full_name(key: str, header: Mapping[str, Any]) -> str:
     return f"{layer}.{view}.{letter}" if view and dot and not layer.endswith(view) else full
 
 
-def _views(parts: Sequence[Any]) -> Sequence[str]:
-    """The names of the file's views, the main one first."""
-    return _views_in([part.header for part in parts])
-
-
-def _views_of(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]]) -> Sequence[str]:
-    return _views_in([header for _, header in read.values()])
-
-
-def _views_in(headers: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+def _views(headers: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    """The names of the file's views, the main one first. headers: of its parts."""
     named = [str(view) for header in headers for view in (*header.get("multiView", ()), header.get("view", "")) if view]
     return tuple(dict.fromkeys(named)) or STEREO
 
@@ -268,11 +262,11 @@ def _damaged(name: str) -> UserError:
     return UserError(f"{name} is not a whole OpenEXR image.", advice="Render or copy it again.")
 
 
-def _grey_layers(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]]) -> list[str]:
+def _grey_layers(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]], views: Sequence[str]) -> list[str]:
     """The layers that may be depth and whose R, G and B hold the same values."""
     found = []
     for layer, letters in layers_of(list(read)).items():
-        if {"R", "G", "B"} <= set(letters) and (not layer or may_be_depth(layer, _views_of(read))):
+        if {"R", "G", "B"} <= set(letters) and (not layer or may_be_depth(layer, views)):
             red, green, blue = (read[letters[letter]][0] for letter in "RGB")
             if np.array_equal(red, green, equal_nan=True) and np.array_equal(red, blue, equal_nan=True):
                 found.append(layer)

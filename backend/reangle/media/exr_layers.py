@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from reangle.contract.file_kinds import DEPTH_WORDS, says_inverse, words_of
+from reangle.contract.file_kinds import DEPTH_WORDS, says_depth, says_inverse, words_of
 
 PICTURES = ("combined", "beauty", "rgba", "rgb", "ci", "c")
 """Names that renderers give the picture's layer."""
@@ -17,7 +17,7 @@ NOT_PICTURES = re.compile(
     r"crypto\w*|vectors?|motion\w*|velocity|uv|sss|subsurface|volume\w*|env\w*|background|coat|sheen|masks?|mattes?|"
     r"masking|proxy|ids?|index|variance)( |$)"
 )
-"""Of the words of a layer's name."""
+"""Searched in the words of a layer's name."""
 DEPTH_LETTERS = ("Z", "DEPTH", "PZ", "V", "Y", "R")
 """Last part of a depth channel's name, most certain first. Blender writes "Z", "ViewLayer.Depth.Z" or, from a File
 Output node, a single "V" or "Y"; others write grey layers, such as "WorldDepth.R"."""
@@ -125,7 +125,7 @@ def _is_named_depth(
 def may_be_depth(layer: str, views: Sequence[str] = STEREO) -> bool:
     """Whether a layer is named as depth."""
     words = _words(_without_view(layer, views))
-    return "depth" in words or not DEPTH_WORDS.isdisjoint(words.split())
+    return "depth" in words or says_depth(words)
 
 
 def _depth_rank(channel: str, views: Sequence[str]) -> int:

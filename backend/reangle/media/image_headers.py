@@ -32,7 +32,7 @@ def jpeg_size(path: Path) -> tuple[int, int] | None:
 
 
 def jpeg_end(path: Path) -> int:
-    """Where the picture's data ends, before its end marker; other pictures may follow. The file's size without one."""
+    """Where the picture ends, before its end marker; other pictures may follow. The file's size if it has no marker."""
     with path.open("rb") as file:
         for _ in _jpeg_segments(file):
             pass

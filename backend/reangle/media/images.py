@@ -93,7 +93,8 @@ def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
     # From bytes: on Windows, OpenCV cannot open paths outside the system's code page.
     data = np.fromfile(path, np.uint8)
     pixels = _decoded(data)
-    # Zeros at the end, where a copy ended early, are read as picture, and what lacks before an end marker as grey.
+    # OpenCV reads zeros at the end, where a copy ended early, as picture, and shows what is missing before an end
+    # marker as grey.
     if kind == "jpeg" and (pixels is None or data[-1] == 0):
         pixels = _without_end_marker(data.tobytes())
     elif kind == "jpeg" and not _satisfies_ffmpeg(data.tobytes()):

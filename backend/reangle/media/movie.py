@@ -269,7 +269,8 @@ def _decoded(container: InputContainer, stream: VideoStream, decoder: str) -> It
 def _turn(frame: VideoFrame) -> tuple[np.ndarray, tuple[str, ...]]:
     """(signs of the 2 x 2 part of the display matrix, notes). Only quarter turns and mirrors are applied.
 
-    Its scale is the size at which players open a window; of one that is not uniform FFmpeg makes the pixel aspect.
+    The scale is only the size at which players open a window. If it differs between width and height, FFmpeg reports it
+    as the pixel aspect.
     """
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:

@@ -117,14 +117,14 @@ def disk_is_full(error: BaseException, folder: Path) -> bool:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in DISK_FULL:
             return True
-        if says_disk_full(str(cause)):
+        if disk_full_line(str(cause)):
             return True
         cause = cause.__cause__ or cause.__context__
     return not isinstance(error, UserError | MemoryError) and has_no_room(folder)
 
 
-def says_disk_full(words: str) -> str:
-    """The last line that says so, "" if there is none."""
+def disk_full_line(words: str) -> str:
+    """The last line that says that a disk is full, "" if there is none."""
     lines = (line for line in reversed(words.splitlines()) if any(sign in line for sign in _FULL_WORDS))
     return next(lines, "").strip()
 

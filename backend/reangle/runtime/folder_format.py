@@ -11,14 +11,17 @@ from reangle.runtime.data_folder import write_atomically
 from reangle.version import VERSION
 
 FORMAT = 1
-"""Raise it with every change that an older Reangle would misread or destroy, as of `artifact.SCHEMA`, of
-`job_reader.SCHEMA` or of the folder's layout, and bring older folders up to date in `keep_format`."""
+"""Raise it when `artifact.SCHEMA`, `job_reader.SCHEMA` or the folder's layout changes so that an older Reangle would
+misread or destroy something, and bring older folders up to date in `keep_format`."""
 
 FILE_NAME = "format.json"
 
 
-def check_format(folder: Path) -> None:
-    """Raise UserError if a newer Reangle keeps this folder in a way that this one does not know. Changes nothing."""
+def check_format(folder: Path) -> int:
+    """The folder's format, 0 without a record that can be read. Changes nothing.
+
+    Raises UserError if a newer Reangle keeps the folder in a way that this one does not know.
+    """
     found, version = _read(folder)
     if found > FORMAT:
         raise UserError(
@@ -26,12 +29,12 @@ def check_format(folder: Path) -> None:
             "Nothing in it was changed.",
             advice="Update Reangle, or choose another data folder with REANGLE_DATA.",
         )
+    return found
 
 
 def keep_format(folder: Path) -> None:
-    """Check the folder, and record its format: the first one if it has no record. Raises UserError and OSError."""
-    check_format(folder)
-    if _read(folder)[0] != FORMAT:
+    """Check the folder, and record FORMAT unless it has that record. Raises UserError and OSError."""
+    if check_format(folder) != FORMAT:
         about = {"format": FORMAT, "version": VERSION}
         write_atomically(folder / FILE_NAME, json.dumps(about).encode())
 

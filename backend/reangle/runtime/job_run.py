@@ -17,13 +17,14 @@ from reangle.errors import (
     RunAgainError,
     UserError,
     WaitError,
+    explained,
     fault_of,
     is_about_library,
     says_no_memory,
 )
 from reangle.runtime import stall
 from reangle.runtime.code import code_hash
-from reangle.runtime.data_folder import has_no_room, says_disk_full
+from reangle.runtime.data_folder import disk_full_line, has_no_room
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
 from reangle.runtime.logs import StageLog
@@ -170,7 +171,7 @@ class JobRun:
             if result is not None:
                 logger.info("Process %d is done after %.1f s", process.pid, time.monotonic() - started)
                 return result
-            full = says_disk_full(process.errors())[:300]
+            full = disk_full_line(process.errors())[:300]
             if full or has_no_room(self._store.root):
                 raise DiskFullError(
                     f"The disk is full, and {stage.title} ended: {full or self._store.root}.",
@@ -253,14 +254,14 @@ class JobRun:
 def _how_it_ended(code: int | None) -> str:
     if code is None or code >= 0:
         return f"ended with status {code} without a result"
-    return (
-        f"was ended by signal {-code} ({_signal_name(code)})" if _signal_name(code) else f"was ended by signal {-code}"
-    )
+    name = _signal_name(code)
+    return f"was ended by signal {-code}" + (f" ({name})" if name else "")
 
 
-def _signal_name(code: int) -> str:
+def _signal_name(code: int | None) -> str:
+    """The signal that a process's exit status stands for, "" if none, or none with a name."""
     try:
-        return signal.Signals(-code).name
+        return signal.Signals(-(code or 0)).name
     except ValueError:
         return ""
 
@@ -271,7 +272,7 @@ _LIMITS = ("SIGXCPU", "SIGXFSZ")
 
 def _advice(code: int | None, errors: str) -> str:
     """What helps against the end of a process, as far as its status and its last words tell."""
-    name = _signal_name(code) if code is not None and code < 0 else ""
+    name = _signal_name(code)
     # The system ends processes with signal 9 when memory runs out.
     if says_no_memory(errors) or name == "SIGKILL":
         return "Memory may have run out: close other programs, or use a smaller size or fewer frames."
@@ -281,9 +282,7 @@ def _advice(code: int | None, errors: str) -> str:
     if name in _CRASHES or (code is not None and code > 255):
         return "A library crashed; the stage's log says where. Update the graphics driver, or install Reangle again."
     if name in _LIMITS:
-        return (
-            "A limit on the time or the files of the backend's processes ended it: raise it (`ulimit -a` lists them)."
-        )
+        return "A limit on the time or files of the backend's processes ended it: raise that limit (see `ulimit -a`)."
     if name:
         return "Another program, or a person, ended it: send the job again."
     return "The stage's log has its last words; install Reangle again if they say that something is missing."
@@ -293,5 +292,5 @@ def error_of(failure: Exception, traceback: str) -> JobError:
     """A failure as the artist reads it."""
     if isinstance(failure, StageFailedError):
         return failure.error
-    error = failure if isinstance(failure, UserError) else fault_of(failure)
+    error = explained(failure) or fault_of(failure)
     return JobError(message=error.message, advice=error.advice, traceback=traceback)

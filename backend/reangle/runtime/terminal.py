@@ -30,8 +30,9 @@ class LostStream(io.FileIO):
 def prepare_streams() -> None:
     """Make standard input, output and error such that nothing that is printed can fail.
 
-    One that is closed becomes the null device: else the next file that is opened, such as the job list, gets its number
-    and the messages of C libraries. What a terminal cannot show is written as \\xNN, for names of files above all.
+    One that is closed becomes the null device. Otherwise the next file that is opened, such as the job list, would get
+    its number, and C libraries would write their messages into that file. What a terminal cannot show, as in names of
+    files, is written as \\xNN.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)

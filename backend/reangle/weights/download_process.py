@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from reangle.errors import UserError, fault_of
+from reangle.errors import UserError, explained, fault_of
 from reangle.runtime.json_lines import error_values, line_writer
 from reangle.runtime.stall import start_beating
 from reangle.weights.download import download
@@ -39,7 +39,7 @@ def main() -> int:
         send(error=error_values(error))
         return 2
     except Exception as error:
-        send(error=error_values(fault_of(error)))
+        send(error=error_values(explained(error) or fault_of(error)))
         return 1
     send(done=str(folder))
     return 0

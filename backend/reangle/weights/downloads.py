@@ -33,7 +33,7 @@ FOLDER = "downloads"
 MODULE = "reangle.weights.download_process"
 POLL_S = 0.1
 MAX_DEATHS = 3
-"""So often a process that was ended from outside, or by a crash, is followed by another one."""
+"""A download fails once so many of its processes were ended from outside, or by a crash."""
 PACE_S = 30.0
 """The speed is that of so many seconds; the hub's library reports each 10 MiB alone."""
 
