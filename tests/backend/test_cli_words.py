@@ -95,6 +95,16 @@ def test_backend_names_a_data_folder_that_cannot_be_used(place: Path, value: str
     assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["jobs", "models list", "doctor"])
+@pytest.mark.parametrize("value", ["clip.mp4", "clip.mp4/data"])
+def test_nothing_is_said_of_a_data_folder_that_is_a_file(place: Path, command: str, value: str) -> None:
+    whole = [sys.executable, "-m", "reangle", *command.split(), "--data", value]
+    refused = subprocess.run(whole, cwd=place, env=ENVIRONMENT, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "clip.mp4 is a file" in refused.stderr
+    assert not refused.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
 @pytest.mark.parametrize(
     ("streams", "status"),

@@ -30,9 +30,19 @@ def user_path(text: str) -> Path:
 
 
 def data_folder(chosen: str | None = None) -> Path:
-    """The data folder: `chosen`, else REANGLE_DATA, else the system's place for application data. Not created."""
+    """The data folder: `chosen`, else REANGLE_DATA, else the system's place for application data. Not created.
+
+    Raises UserError if there is a file in its place, or in that of a folder above it.
+    """
     if chosen := chosen or os.environ.get("REANGLE_DATA"):
-        return user_path(chosen).absolute()
+        folder = user_path(chosen).absolute()
+        for place in (folder, *folder.parents):
+            if os.path.isfile(place):
+                raise UserError(
+                    f"{folder} cannot be the data folder: {place} is a file.",
+                    advice="Choose another place with --data or REANGLE_DATA, or move it away.",
+                )
+        return folder
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "Reangle"
     if sys.platform == "darwin":
