@@ -58,4 +58,4 @@ RECIPES = {
 PACES = {"mini": Pace(frame=0.14, step=0.16, sample=0.02, window=25)}
 """By suite, on two cores."""
 LARGE = Pace(frame=0.05, step=4.0, sample=0.05, window=49)
-"""For all other suites, on one large GPU: `sample` measured on an H200 by scripts/bench/full_size.py, the rest estimated."""
+"""For all other suites, on one large GPU: `sample` is measured (H200, scripts/bench/full_size.py), the rest not."""
