@@ -7,12 +7,15 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TypeVar
 
+import bpy
 from bpy.types import Context, Operator, Scene
 
 from .. import readiness
 from ..core.errors import UserError
 
 AnyOperator = TypeVar("AnyOperator", bound=Operator)
+TOLD_BYTES = 200
+"""What Blender tells a script of the reason why a button is grey."""
 
 
 def report_error(operator: Operator, error: UserError) -> set[str]:
@@ -35,8 +38,12 @@ def reports_errors(execute: Callable[[AnyOperator, Context], set[str]]) -> Calla
 
 
 def is_ready(cls: type[Operator], check: readiness.Check, scene: Scene) -> bool:
-    """For `poll`: whether a check of `readiness` finds nothing missing; if it does, the button says what."""
+    """For `poll`: whether a check of `readiness` finds nothing missing; if it does, the button says what.
+
+    `execute` checks again, and so tells a script without a window what Blender would cut.
+    """
     error = readiness.missing(check, scene)
-    if error is not None:
-        cls.poll_message_set(str(error))
-    return error is None
+    if error is None or (bpy.app.background and len(str(error).encode()) > TOLD_BYTES):
+        return True
+    cls.poll_message_set(str(error))
+    return False

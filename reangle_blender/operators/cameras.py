@@ -57,6 +57,7 @@ class REANGLE_OT_add_camera(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
+        readiness.check_new_cameras(scene)
         path = moves.source_path(scene, follow=self.follow)
         camera = _new_camera(scene, self.name, path)
         if self.follow:
@@ -100,6 +101,7 @@ class REANGLE_OT_apply_move(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
+        readiness.check_new_cameras(scene)
         amount = amount_of(self)
         move = Move(self.move, amount, easing=self.easing, held=self.hold, seed=self.seed)
         if self.new:

@@ -45,6 +45,7 @@ class REANGLE_OT_import_clip(Operator):
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
+        readiness.check_import(context.scene)
         sending.import_clip(context.scene, readiness.choice_of(context.scene), Framing(context))
         return {"FINISHED"}
 

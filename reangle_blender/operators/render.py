@@ -42,6 +42,7 @@ class REANGLE_OT_render(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
+        readiness.check_render(scene)
         chosen, use_markers = readiness.cameras_to_render(scene)
         paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
         sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))

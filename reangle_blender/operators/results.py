@@ -92,6 +92,7 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
+        readiness.check_editable(scene)
         state.separate_copies()
         shot = state.of(scene)
         sequences = [
@@ -160,6 +161,7 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
         return super().poll(context) and is_ready(cls, readiness.check_editable, context.scene)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
+        readiness.check_editable(context.scene)
         state.separate_copies()
         group, is_in_use = compositor.show(
             context.scene,

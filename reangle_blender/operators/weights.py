@@ -57,6 +57,7 @@ class REANGLE_OT_download_weights(Operator):
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
+        readiness.check_backend(context.scene)
         downloads.request(self._part(), licence_accepted=self.accept_licence)
         return {"FINISHED"}
 

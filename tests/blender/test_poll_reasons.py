@@ -70,6 +70,14 @@ def test_import_says_what_it_needs(desk: SimpleNamespace, clip: Path, tmp_path: 
     is_grey(desk, "render", "render", "The backend is not running.")
 
 
+def test_a_script_without_a_window_gets_long_reasons_whole(desk: SimpleNamespace, tmp_path: Path) -> None:
+    path = tmp_path / f"{'very ' * 40}long name.mp4"
+    desk.state.of(bpy.context.scene).clip.path = str(path)
+    with pytest.raises(RuntimeError) as raised:
+        bpy.ops.reangle.import_clip()
+    assert f"There is no file {path}. Choose the clip again." in str(raised.value)
+
+
 def test_render_says_what_it_needs(shot: SimpleNamespace) -> None:
     scene = bpy.context.scene
     known = shot.state.of(scene)
