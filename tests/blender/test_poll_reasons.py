@@ -90,7 +90,8 @@ def test_render_says_what_it_needs(shot: SimpleNamespace) -> None:
     known.use_markers = True
     assert bpy.ops.reangle.render.poll()
     known.engine, known.learning.suite = "reangle", "cogvideox-5b"
-    assert not bpy.ops.reangle.render.poll()
+    with pytest.raises(RuntimeError, match=r"CogVideoX-5b-I2V .* not on this machine"):
+        bpy.ops.reangle.render()
     known.engine = "preview"
     assert bpy.ops.reangle.render.poll()
     request, known.shot_request = known.shot_request, ""
