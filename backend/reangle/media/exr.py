@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import OpenEXR
 from reangle.contract import MAX_SIDE
 from reangle.errors import UserError
 from reangle.media.exr_colour import from_luminance, primaries_name, to_bt709
-from reangle.media.exr_layers import STEREO, depth_channels, is_planar, layers_of, may_be_depth, picture_layers
+from reangle.media.exr_layers import STEREO, depth_channels, is_planar, layers_of, picture_layers
 from reangle.media.framing import square_size, with_square_pixels
 
 _DEEP = ("deepscanline", "deeptile")
@@ -78,7 +79,7 @@ def read_exr_depth(path: Path, name: str = "") -> np.ndarray:
     name = name or path.name
     read = _read(path, name)
     views = _views([header for _, header in read.values()])
-    found = depth_channels(list(read), grey=_grey_layers(read, views), views=views)
+    found = depth_channels(list(read), is_grey=partial(_is_grey, read), views=views)
     if found:
         pixels, header = read[found[0]]
         return with_square_pixels(pixels.astype(np.float32), _pixel_aspect(header))
@@ -98,7 +99,7 @@ def depth_note(path: Path, name: str = "") -> str:
     """Which of several depth layers `read_exr_depth` takes, for the artist; "" if there is one. Reads the header."""
     parts = _flat_parts(_open(path, name, header_only=True), name)
     names = [full for part in parts for full in _full_names(part)]
-    found = depth_channels(names, grey=(), views=_views([part.header for part in parts]))
+    found = depth_channels(names, is_grey=lambda _: False, views=_views([part.header for part in parts]))
     if len(found) < 2:
         return ""
     return f"The EXR has several depth channels ({', '.join(found[:6])}); {found[0]} is used."
@@ -262,12 +263,10 @@ def _damaged(name: str) -> UserError:
     return UserError(f"{name} is not a whole OpenEXR image.", advice="Render or copy it again.")
 
 
-def _grey_layers(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]], views: Sequence[str]) -> list[str]:
-    """The layers that may be depth and whose R, G and B hold the same values."""
-    found = []
-    for layer, letters in layers_of(list(read)).items():
-        if {"R", "G", "B"} <= set(letters) and (not layer or may_be_depth(layer, views)):
-            red, green, blue = (read[letters[letter]][0] for letter in "RGB")
-            if np.array_equal(red, green, equal_nan=True) and np.array_equal(red, blue, equal_nan=True):
-                found.append(layer)
-    return found
+def _is_grey(read: Mapping[str, tuple[np.ndarray, Mapping[str, Any]]], layer: str) -> bool:
+    """Whether the layer has R, G and B, and these hold the same values."""
+    letters = layers_of(list(read)).get(layer, {})
+    if not {"R", "G", "B"} <= set(letters):
+        return False
+    red, green, blue = (read[letters[letter]][0] for letter in "RGB")
+    return np.array_equal(red, green, equal_nan=True) and np.array_equal(red, blue, equal_nan=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from reangle.contract.file_kinds import DEPTH_WORDS, says_depth, says_inverse, words_of
 
@@ -82,10 +82,13 @@ def _picture_rank(layer: str) -> int:
     return 4
 
 
-def depth_channels(channels: Sequence[str], *, grey: Collection[str], views: Sequence[str] = STEREO) -> list[str]:
+def depth_channels(
+    channels: Sequence[str], *, is_grey: Callable[[str], bool], views: Sequence[str] = STEREO
+) -> list[str]:
     """The channels that can be planar depth, the most certain first.
 
-    grey: the layers whose R, G and B hold the same values. views: as of `picture_layers`.
+    is_grey: whether a layer's R, G and B hold the same values; asked only where that decides. views: as of
+    `picture_layers`.
     """
     layers = layers_of(channels)
     opaque = [key for key in channels if split_name(key)[1] != "A"]
@@ -96,8 +99,8 @@ def depth_channels(channels: Sequence[str], *, grey: Collection[str], views: Seq
             keys = [key for key in keys if f"{key[:-1]}{'X' if key[-1] == 'Z' else 'x'}" not in channels]
         # A colour image's V, Y or R is depth only if its layer is named so or the file has nothing else.
         alone = letter in ("Z", "DEPTH", "PZ") or len(opaque) == 1
-        found = [key for key in keys if alone or _is_named_depth(key, layers, grey, views)]
-        if not found and letter == "R" and "" in grey and len(channels) <= 4:
+        found = [key for key in keys if alone or _is_named_depth(key, layers, is_grey, views)]
+        if not found and letter == "R" and len(channels) <= 4 and is_grey(""):
             found = keys
         if found:
             return sorted(
@@ -113,19 +116,14 @@ def is_planar(channel: str, views: Sequence[str] = STEREO) -> bool:
 
 
 def _is_named_depth(
-    channel: str, layers: Mapping[str, Mapping[str, str]], grey: Collection[str], views: Sequence[str]
+    channel: str, layers: Mapping[str, Mapping[str, str]], is_grey: Callable[[str], bool], views: Sequence[str]
 ) -> bool:
     """Whether a V, Y or R belongs to a layer named as depth; of R, G and B these must be the same."""
     layer = _layer(channel)
-    if split_name(channel)[1] == "R" and "G" in layers[layer] and layer not in grey:
-        return False
-    return may_be_depth(layer, views)
-
-
-def may_be_depth(layer: str, views: Sequence[str] = STEREO) -> bool:
-    """Whether a layer is named as depth."""
     words = _words(_without_view(layer, views))
-    return "depth" in words or says_depth(words)
+    if not ("depth" in words or says_depth(words)):
+        return False
+    return split_name(channel)[1] != "R" or "G" not in layers[layer] or is_grey(layer)
 
 
 def _depth_rank(channel: str, views: Sequence[str]) -> int:
