@@ -23,7 +23,6 @@ from reangle.contract.moves import EASINGS, KINDS
 from reangle.errors import UserError, explained
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
-from reangle.runtime.data_folder import data_folder
 from reangle.runtime.terminal import prepare_streams
 from reangle.runtime.threads import apply_thread_settings
 
@@ -93,6 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from reangle.api.serve import main as serve
+    from reangle.runtime.data_folder import data_folder
 
     try:
         data = data_folder(options.data)
