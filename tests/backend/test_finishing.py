@@ -72,7 +72,7 @@ def test_fill_flickers_less_than_frames_filled_separately(moving_camera: bool) -
     steps = np.linspace(0.3, 0.5, COUNT) if moving_camera else np.full(COUNT, 0.4)
     passer = replace(MOVER, left=0.5, right=0.9)
     warped, filled = finish((WALL, BOX, passer), make_path(np.stack([camera(x) for x in steps])))
-    alone = [cv2.inpaint(w.rgb, (~(w.known)).astype(np.uint8), 5, cv2.INPAINT_TELEA) for w in warped]
+    alone = [cv2.inpaint(w.rgb, (~w.known).astype(np.uint8), 5, cv2.INPAINT_TELEA) for w in warped]
     assert _flicker(warped, filled, steps) < 0.7 * _flicker(warped, alone, steps)
 
 
@@ -83,7 +83,7 @@ def _flicker(warped, frames, steps) -> float:
         shift = K[0, 0] * (steps[n + 1] - steps[n]) / WALL.z
         matrix = np.array([[1, 0, -shift], [0, 1, 0]])
         moved = cv2.warpAffine(frames[n].astype(np.float32), matrix, (WIDTH, HEIGHT))
-        holes = [(~(w.known)).astype(np.float32) for w in warped[n : n + 2]]
+        holes = [(~w.known).astype(np.float32) for w in warped[n : n + 2]]
         both = (cv2.warpAffine(holes[0], matrix, (WIDTH, HEIGHT)) > 0.99) & (holes[1] > 0)
         changes.append(np.abs(moved - frames[n + 1])[both].ravel())
     return float(np.concatenate(changes).mean())

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that report nothing for long: the backend names a silent stage, whose process writes its stack and goes on.
-One that shows no sign of life, as if the system has stopped it, is ended."""
+A process that shows no sign of life, as one that the system has stopped, is ended."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class StackDump:
 
 
 class Silence:
-    """In the backend: whether a stage has reported nothing for `silence_s`; named once per silence."""
+    """In the backend: whether a stage or a download has reported nothing for `silence_s`; named once per silence."""
 
     def __init__(self, silence_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._silence_s, self._clock = silence_s, clock
