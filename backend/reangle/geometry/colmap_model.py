@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras from COLMAP's models: text or binary, any lens, some frames missing. pycolmap reads them."""
+"""Cameras from COLMAP's models: text or binary, any lens, some frames missing. pycolmap reads the lenses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PINHOLES = {"SIMPLE_PINHOLE", "PINHOLE"}
 
 @dataclass(frozen=True)
 class _Seen:
-    """One image of the model: its name, lens, K and world_from_camera."""
+    """One image of the model: its name, lens and world_from_camera."""
 
     name: str
     lens: pycolmap.Camera
@@ -37,7 +37,7 @@ class _Seen:
 
 
 def read_colmap(files: Mapping[str, Path], clip: ClipMetadata | None = None) -> CameraTrack:
-    """Read a model from its files by name: cameras and images, .txt or .bin; the others if they are there.
+    """Read a model from its files by name: cameras and images, .txt or .bin; no others are needed.
 
     Images that have the names of the clip's used frames are these; others are left out. Without such names the images
     are the frames, in the order of their numbers. Frames that COLMAP did not register get a pose between their
@@ -99,7 +99,7 @@ def _lenses_of_text(path: Path, used: Collection[str]) -> Iterator[tuple[int, py
 
 
 def _lenses_of_binary(path: Path) -> Iterator[tuple[int, pycolmap.Camera]]:
-    """pycolmap reads them as a model without images and points."""
+    """The cameras by number, which pycolmap reads as those of a model without images and points."""
     with tempfile.TemporaryDirectory() as name:
         model = pycolmap.Reconstruction()
         try:
