@@ -70,11 +70,11 @@ def screenshot(name: str, *areas: bpy.types.Area) -> Steps:
         bpy.ops.screen.screenshot(filepath=path)
 
 
-def command_under(x: int, y: int) -> Steps:
-    """Copy the command of the button under the mouse to the clipboard."""
+def command_under(x: int, y: int, settled: float = 0.01) -> Steps:
+    """Copy the command of the button under the mouse to the clipboard. settled: seconds to wait before."""
     window, area, region = view3d()
     window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    yield 0.01
+    yield settled
     context = bpy.context.window_manager
     context.clipboard = ""
     with bpy.context.temp_override(window=window, area=area, region=region):
@@ -116,12 +116,17 @@ def click_once(operator: str) -> Steps:
         x = region.x + region.width // 3
         for y in range(region.y + region.height - 12, region.y + 8, -15):
             yield from command_under(x, y)
-            if f"{operator}(" in bpy.context.window_manager.clipboard:
-                window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
-                yield 0.1
-                window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y)
-                yield 0.3
-                return
+            if f"{operator}(" not in bpy.context.window_manager.clipboard:
+                continue
+            # While redraws are slow, the mouse is already below the button that the clipboard names.
+            for above in range(0, 120, 5):
+                yield from command_under(x, y + above, settled=0.3)
+                if f"{operator}(" in bpy.context.window_manager.clipboard:
+                    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y + above)
+                    yield 0.1
+                    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y + above)
+                    yield 0.3
+                    return
     raise LookupError(f"there is no button for {operator} in the sidebar")
 
 
