@@ -39,13 +39,6 @@ def check_backend(_scene: Scene) -> None:
     connection.client()
 
 
-def check_editable(scene: Scene) -> None:
-    """Raises UserError for a scene that is shown, never changed."""
-    state.check_local(scene)
-    if state.of(scene).is_newer:
-        raise UserError("This file was saved by a newer Reangle.", advice="Update the add-on to use it.")
-
-
 def choice_of(scene: Scene) -> transfer.ClipChoice:
     """The choices of step 1. Raises UserError for what is missing, not available or not allowed."""
     clip = state.of(scene).clip
@@ -73,7 +66,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
 
 def check_import(scene: Scene) -> None:
     """Raises UserError if a clip cannot be imported now."""
-    check_editable(scene)
+    state.check_editable(scene)
     check_backend(scene)
     if any(job.kind == "IMPORT" and not job.is_final for job in state.of(scene).jobs):
         raise UserError("An import is running.", advice="Wait for it, or cancel it.")
@@ -92,7 +85,7 @@ def check_import(scene: Scene) -> None:
 
 def check_new_cameras(scene: Scene) -> None:
     """Raises UserError if no camera can be added or moved now."""
-    check_editable(scene)
+    state.check_editable(scene)
     shot = state.of(scene)
     if not shot.shot_frames:
         raise UserError("There is no clip yet: new cameras start at its camera.", advice="Import a clip first.")
@@ -110,7 +103,7 @@ def cameras_to_render(scene: Scene) -> tuple[list[Object], bool]:
 
 def check_render(scene: Scene) -> None:
     """Raises UserError if nothing can be rendered now."""
-    check_editable(scene)
+    state.check_editable(scene)
     check_backend(scene)
     sending.check_render(scene)
     if state.alive(scene, state.of(scene).origin) is None:
