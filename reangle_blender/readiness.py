@@ -21,7 +21,7 @@ Check = Callable[[Scene], object]
 
 
 def missing(check: Check, scene: Scene) -> UserError | None:
-    """What a check of this module finds missing."""
+    """What a check finds missing."""
     try:
         check(scene)
     except UserError as error:
@@ -106,8 +106,7 @@ def check_render(scene: Scene) -> None:
     state.check_editable(scene)
     check_backend(scene)
     sending.check_render(scene)
-    if state.alive(scene, state.of(scene).origin) is None:
-        check_new_cameras(scene)
+    check_new_cameras(scene)
     chosen, use_markers = cameras_to_render(scene)
     if not (chosen or use_markers):
         raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
