@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
-from bpy.types import Depsgraph
+from bpy.types import Depsgraph, Scene
 
 from . import compat, state
 from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
@@ -48,13 +48,12 @@ def _imported(*_: object) -> None:
 
 
 @bpy.app.handlers.persistent
-def _changed(*arguments: object) -> None:
+def _changed(_scene: Scene, depsgraph: Depsgraph) -> None:
     state.separate_copies()
     state.migrate_all()
     if starts.newcomers():  # made local, or appended in a Blender that does not tell
         _imported()
-    depsgraph = arguments[1] if len(arguments) > 1 else None
-    if isinstance(depsgraph, Depsgraph) and depsgraph.id_type_updated("OBJECT"):  # a camera may have another name
+    if depsgraph.id_type_updated("OBJECT"):  # a camera may have another name
         _follow_names()
 
 

@@ -21,7 +21,7 @@ Check = Callable[[Scene], object]
 
 
 def missing(check: Check, scene: Scene) -> UserError | None:
-    """What a check of this module finds missing."""
+    """What a check finds missing."""
     try:
         check(scene)
     except UserError as error:
@@ -37,13 +37,6 @@ def check_backend(_scene: Scene) -> None:
     if now.failure is not None and now.backend is None:
         raise UserError(now.failure.message, advice=now.failure.advice)
     connection.client()
-
-
-def check_editable(scene: Scene) -> None:
-    """Raises UserError for a scene that is shown, never changed."""
-    state.check_local(scene)
-    if state.of(scene).is_newer:
-        raise UserError("This file was saved by a newer Reangle.", advice="Update the add-on to use it.")
 
 
 def choice_of(scene: Scene) -> transfer.ClipChoice:
@@ -73,7 +66,7 @@ def choice_of(scene: Scene) -> transfer.ClipChoice:
 
 def check_import(scene: Scene) -> None:
     """Raises UserError if a clip cannot be imported now."""
-    check_editable(scene)
+    state.check_editable(scene)
     check_backend(scene)
     if any(job.kind == "IMPORT" and not job.is_final for job in state.of(scene).jobs):
         raise UserError("An import is running.", advice="Wait for it, or cancel it.")
@@ -92,7 +85,7 @@ def check_import(scene: Scene) -> None:
 
 def check_new_cameras(scene: Scene) -> None:
     """Raises UserError if no camera can be added or moved now."""
-    check_editable(scene)
+    state.check_editable(scene)
     shot = state.of(scene)
     if not shot.shot_frames:
         raise UserError("There is no clip yet: new cameras start at its camera.", advice="Import a clip first.")
@@ -110,11 +103,10 @@ def cameras_to_render(scene: Scene) -> tuple[list[Object], bool]:
 
 def check_render(scene: Scene) -> None:
     """Raises UserError if nothing can be rendered now."""
-    check_editable(scene)
+    state.check_editable(scene)
     check_backend(scene)
     sending.check_render(scene)
-    if state.alive(scene, state.of(scene).origin) is None:
-        check_new_cameras(scene)
+    check_new_cameras(scene)
     chosen, use_markers = cameras_to_render(scene)
     if not (chosen or use_markers):
         raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")

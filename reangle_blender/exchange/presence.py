@@ -26,6 +26,7 @@ def is_missing(path: Path) -> bool:
     there, seen = _answers.get(path, (True, 0.0))
     if time.monotonic() - seen > FRESH_S and path not in _looking:
         _looking.add(path)
+        # Not in `main_thread.in_thread`: that redraws after each answer, and what is drawn asks again.
         threading.Thread(target=_look, args=(path,), name="reangle presence", daemon=True).start()
     return not there
 

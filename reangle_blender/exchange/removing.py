@@ -25,11 +25,9 @@ def remove(scene: Scene, job: state.ReangleJob, *, delete_files: bool) -> None:
 
     Raises UserError if the job has not ended, is the scene's clip, or its files are needed or not Reangle's own.
     """
-    state.check_local(scene)
+    state.check_editable(scene)
     state.separate_copies()  # so that the uid is the scene's own
     shot = state.of(scene)
-    if shot.is_newer:
-        raise UserError("This file was saved by a newer Reangle.", advice="Update the add-on to use it.")
     if not job.is_final or job.name in ledger.active:
         raise UserError(f"{job.title} has not ended yet.", advice="Cancel it first.")
     if job.loaded and job.name == shot.shot:

@@ -15,7 +15,7 @@ from ..core.errors import UserError
 
 AnyOperator = TypeVar("AnyOperator", bound=Operator)
 TOLD_BYTES = 200
-"""What Blender tells a script of the reason why a button is grey."""
+"""How many bytes of the reason why a button is grey Blender tells a script."""
 
 
 def report_error(operator: Operator, error: UserError) -> set[str]:
@@ -38,9 +38,10 @@ def reports_errors(execute: Callable[[AnyOperator, Context], set[str]]) -> Calla
 
 
 def is_ready(cls: type[Operator], check: readiness.Check, scene: Scene) -> bool:
-    """For `poll`: whether a check of `readiness` finds nothing missing; if it does, the button says what.
+    """For `poll`: whether a check finds nothing missing; if it does, the button says what.
 
-    `execute` checks again, and so tells a script without a window what Blender would cut.
+    `execute` makes the same check. Without a window, a reason that Blender would cut is therefore left to it: a script
+    gets all of that.
     """
     error = readiness.missing(check, scene)
     if error is None or (bpy.app.background and len(str(error).encode()) > TOLD_BYTES):

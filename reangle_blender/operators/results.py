@@ -7,7 +7,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
-from .. import compat, readiness, state
+from .. import compat, state
 from ..core.errors import UserError
 from ..exchange import clouds, fetching, homes, transfer
 from ..exchange.fetched_shot import clip_frames
@@ -88,11 +88,11 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return super().poll(context) and is_ready(cls, readiness.check_editable, context.scene)
+        return super().poll(context) and is_ready(cls, state.check_editable, context.scene)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
-        readiness.check_editable(scene)
+        state.check_editable(scene)
         state.separate_copies()
         shot = state.of(scene)
         sequences = [
@@ -158,10 +158,10 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return super().poll(context) and is_ready(cls, readiness.check_editable, context.scene)
+        return super().poll(context) and is_ready(cls, state.check_editable, context.scene)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
-        readiness.check_editable(context.scene)
+        state.check_editable(context.scene)
         state.separate_copies()
         group, is_in_use = compositor.show(
             context.scene,

@@ -23,7 +23,7 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         layout = self.layout
         shot = state.of(context.scene)
         if shot.is_newer:
-            reason(layout, context, readiness.check_editable)
+            reason(layout, context, state.check_editable)
             return
         _draw_backend(layout, context)
         clip = shot.clip

@@ -71,7 +71,9 @@ def show(scene: Scene, every: Sequence[Layers]) -> tuple[NodeTree, bool]:
         _show_in_group(group, layers)
         if tree is not None and tree != group:
             _show_in_former_nodes(tree, layers)
-    return group, tree is not None and (tree == group or _has_node(tree, group) or _add_node(tree, group))
+    if tree is not None and tree != group and not _has_node(tree, group):
+        _add_node(tree, group)
+    return group, tree is not None
 
 
 def follow_names(group: Any) -> None:
@@ -109,14 +111,13 @@ def _other_node(scene: Scene, tree: Any) -> Any:
 
 def _show_in_group(group: Any, layers: Layers) -> None:
     frame = next((node for node in group.nodes if result_marks.shows(node, layers.result, "all")), None)
+    row = None
     if frame is None:
         # Nodes have no height before they are drawn, so results are placed in rows by count.
         row = sum(result_marks.part_of(node) == "all" for node in group.nodes)
         frame = group.nodes.new("NodeFrame")
-    else:
-        row = None
     result_marks.mark(frame, layers.result, "all")
-    result_marks.give_name(frame, layers.result.name, attribute="label")
+    _name(group, frame, layers.result.name)
     for column, part in enumerate(PARTS):
         node = next((node for node in group.nodes if result_marks.shows(node, layers.result, part.folder)), None)
         if node is None:
@@ -188,14 +189,13 @@ def _has_node(tree: Any, group: Any) -> bool:
     return any(node.node_tree == group for node in _group_nodes(tree))
 
 
-def _add_node(tree: Any, group: Any) -> bool:
+def _add_node(tree: Any, group: Any) -> None:
     """Show the group below the artist's nodes."""
     lowest = min((node.location.y for node in tree.nodes), default=0)
     left = min((node.location.x for node in tree.nodes), default=0)
     node = tree.nodes.new(GROUP_NODE)
     node.node_tree = group
     node.location = (left, lowest - ROW)
-    return True
 
 
 def _show_in_former_nodes(tree: Any, layers: Layers) -> None:

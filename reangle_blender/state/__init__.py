@@ -43,6 +43,13 @@ def check_local(scene: Scene) -> None:
         )
 
 
+def check_editable(scene: Scene) -> None:
+    """Raises UserError for a scene that is shown, never changed: of a library, or saved by a newer Reangle."""
+    check_local(scene)
+    if of(scene).is_newer:
+        raise UserError("This file was saved by a newer Reangle.", advice="Update the add-on to use it.")
+
+
 def prepare(scene: Scene) -> ReangleScene:
     """The scene's state, given an identity if it has none yet. Raises UserError for a scene of a library."""
     check_local(scene)
@@ -80,6 +87,7 @@ __all__ = [
     "ReanglePreview",
     "ReangleScene",
     "alive",
+    "check_editable",
     "check_local",
     "find_object",
     "find_scene",

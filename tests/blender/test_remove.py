@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from conftest import wait_for_jobs
+from saving import settle
 from test_panels import RecordingLayout, drawn_by
 
 
@@ -31,10 +32,6 @@ def names() -> list[str]:
     return [job.name for job in bpy.context.scene.reangle.jobs]
 
 
-def settle(desk: SimpleNamespace) -> None:
-    desk.main_thread.pump_until(lambda: not desk.main_thread.is_busy(), timeout_s=120)
-
-
 def test_a_removed_row_stays_removed(shot: SimpleNamespace, tmp_path: Path) -> None:
     bpy.context.preferences.edit.use_global_undo = True
     state = shot.state
@@ -54,7 +51,7 @@ def test_a_removed_row_stays_removed(shot: SimpleNamespace, tmp_path: Path) -> N
     shot.connection.reset()
     bpy.ops.reangle.start_backend()
     shot.main_thread.pump_until(lambda: shot.connection.now.state == "on", timeout_s=120)
-    settle(shot)
+    settle(shot.reangle)
     assert names() == [clip, done]
     folder = Path(bpy.path.abspath(state.of(bpy.context.scene).jobs[done].folder))
     assert bpy.ops.reangle.remove_job(job=done) == {"FINISHED"}
@@ -63,7 +60,7 @@ def test_a_removed_row_stays_removed(shot: SimpleNamespace, tmp_path: Path) -> N
         bpy.ops.wm.save_as_mainfile(filepath=path)
         if reopen:
             bpy.ops.wm.open_mainfile(filepath=path)
-        settle(shot)
+        settle(shot.reangle)
         assert names() == [clip]
     assert (folder / "Truck Left 21" / "frames").is_dir(), "its files stay"
 
@@ -133,7 +130,7 @@ def test_files_that_are_shown_are_not_deleted(rendered: SimpleNamespace) -> None
     for camera in job.cameras:
         camera.camera.data.background_images.clear()
     assert bpy.ops.reangle.remove_job(job=name, delete_files=True) == {"FINISHED"}
-    settle(rendered)
+    settle(rendered.reangle)
     assert not folder.exists()
 
 
@@ -148,7 +145,7 @@ def test_a_failed_import_has_a_button_to_remove_it(desk: SimpleNamespace, clip: 
     assert known.jobs[0].state == "failed"
     assert "reangle.remove_job" in drawn_by(panel)
     bpy.ops.reangle.remove_job(job=known.jobs[0].name)
-    settle(desk)
+    settle(desk.reangle)
     assert not known.jobs
     assert "reangle.remove_job" not in drawn_by(panel)
     job = known.jobs.add()

@@ -13,6 +13,7 @@ import pytest
 import tiny
 from bpy.types import Scene
 from conftest import import_clip, wait_for_jobs
+from saving import settle
 
 
 def strips_of(desk: SimpleNamespace, scene: Scene | None = None) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def test_a_newer_result_takes_the_place_of_the_older(rendered: SimpleNamespace, 
     name = newer.name
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
-    rendered.main_thread.pump_until(lambda: not rendered.main_thread.is_busy(), timeout_s=60)
+    settle(rendered.reangle)
     scene = bpy.context.scene
     newer = rendered.state.of(scene).jobs[name]
     assert bpy.ops.reangle.results_to_sequencer(job=name) == {"FINISHED"}

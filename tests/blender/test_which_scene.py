@@ -14,6 +14,7 @@ import pytest
 import tiny
 from bpy.types import Depsgraph, Object, Scene
 from conftest import choose_clip, import_clip, wait_for_jobs
+from saving import settle
 
 Reangle = Callable[[str], ModuleType]
 
@@ -135,7 +136,7 @@ def test_nothing_is_imported_into_a_linked_scene(desk: SimpleNamespace, clip: Pa
     bpy.context.window.scene = scene = target.scenes[0].make_local()
     scene.collection.objects.link(bpy.data.objects.new("Anything", None))
     bpy.context.view_layer.update()
-    desk.main_thread.pump_until(lambda: not desk.main_thread.is_busy(), timeout_s=60)
+    settle(desk.reangle)
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
     wait_for_jobs(desk)
     assert desk.state.of(bpy.context.scene).cloud is not None
@@ -161,7 +162,7 @@ def test_another_version_of_the_file_gets_no_jobs_of_this_one(shot: SimpleNamesp
     bpy.ops.reangle.render()
     job = shot.state.of(bpy.context.scene).jobs[-1].name
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "one.blend"))
-    shot.main_thread.pump_until(lambda: not shot.main_thread.is_busy(), timeout_s=120)
+    settle(shot.reangle)
     assert job not in shot.state.of(bpy.context.scene).jobs
 
 
