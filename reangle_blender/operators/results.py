@@ -43,7 +43,7 @@ class _ResultOperator(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if any(job.kind == "RENDER" and job.loaded for job in state.of(context.scene).jobs):
-            return True
+            return is_ready(cls, state.check_editable, context.scene)
         cls.poll_message_set("No results have been fetched yet")
         return False
 
@@ -55,6 +55,7 @@ class _ResultOperator(Operator):
                 "The results of this job have not been fetched.",
                 advice="Choose a finished render and fetch its results.",
             )
+        state.check_editable(context.scene)
         if not paths.absolute(job.folder).is_dir():
             homes.set_missing(context.scene, job, True)
         self.show(context, job)
@@ -86,13 +87,8 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
     )
     with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
 
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        return super().poll(context) and is_ready(cls, state.check_editable, context.scene)
-
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
-        state.check_editable(scene)
         state.separate_copies()
         shot = state.of(scene)
         sequences = [
@@ -156,12 +152,7 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
         "compositing if there is one, and linked to nothing, so that the scene renders as before"
     )
 
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        return super().poll(context) and is_ready(cls, state.check_editable, context.scene)
-
     def show(self, context: Context, job: state.ReangleJob) -> None:
-        state.check_editable(context.scene)
         state.separate_copies()
         group, is_in_use = compositor.show(
             context.scene,

@@ -324,5 +324,6 @@ def test_undo_and_libraries(rendered: SimpleNamespace, tmp_path: Path) -> None:
     linked = next(scene for scene in target.scenes if rendered.state.of(scene).edit is not None)
     with bpy.context.temp_override(scene=linked):
         assert not bpy.ops.reangle.results_to_sequencer.poll()
+        assert not bpy.ops.reangle.results_to_backgrounds.poll()
         assert not bpy.ops.reangle.results_to_compositor.poll()
     assert rendered.reangle("scene.edit_scene").find(linked) is None
