@@ -18,6 +18,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = "bl_ext.user_default.reangle"
+STATUS = pytest.StashKey[int]()
 
 # Blender reads this once, when bpy is imported.
 _home = tempfile.TemporaryDirectory(prefix="reangle-blender-", ignore_cleanup_errors=True)
@@ -32,6 +33,23 @@ import tiny  # noqa: E402
 from build_extension import build  # noqa: E402
 
 from reangle_blender.core import backend_process  # noqa: E402
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End without Python's own end where Blender crashes in it.
+
+    bpy 4.2 does once any add-on's preferences with a `draw` have been registered.
+    """
+    if bpy.app.version < (4, 3, 0) and STATUS in config.stash:
+        _home.cleanup()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[STATUS])
 
 
 @pytest.fixture(scope="session")
