@@ -38,8 +38,9 @@ from mini_data import (
 )
 from reangle.evaluation.texture import texture_ratio
 from reangle.generation.window import generate_latents
-from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
+from reangle.starting.painting import paint
+from reangle.starting.sampling import Sampling
 from reangle.video_models.memory import TIERS
 from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
@@ -103,7 +104,7 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
     from PIL import Image
 
     model = image_model_class(MINI.image.kind).open(check_shipped(MINI.image), "cpu")
-    settings = FillSettings(steps=STEPS)
+    sampling = Sampling.plain(STEPS)
     rows: Rows = {"held-out": [], "sample": []}
     seconds = []
     for shot in (*shots, sample):
@@ -116,7 +117,7 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
             if hole.sum() < 50:
                 continue
             started = time.perf_counter()
-            learned = inpaint(model, warped, hole, shot.caption, settings)
+            learned = paint(model, warped, hole, shot.caption, sampling)[0]
             seconds.append(time.perf_counter() - started)
             telea = cv2.inpaint(warped, hole.astype(np.uint8), 5, cv2.INPAINT_TELEA)
             kind = "sample" if shot is sample else "held-out"

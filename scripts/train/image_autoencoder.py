@@ -44,7 +44,7 @@ def network() -> AutoencoderKL:
         mid_block_add_attention=False,
         use_quant_conv=False,
         use_post_quant_conv=False,
-        sample_size=128,
+        sample_size=192,
         scaling_factor=1.0,
         shift_factor=0.0,
     )

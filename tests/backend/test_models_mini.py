@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from reangle.geometry.availability import weights_of
 from reangle.geometry.depth.providers import depth_named
-from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.registry import image_model_class
+from reangle.starting.painting import paint
+from reangle.starting.sampling import Sampling
 from reangle.weights import shipped
 from reangle.weights.checkpoints import CHECKPOINTS
 from reangle.weights.suites import MINI
@@ -120,7 +121,7 @@ def test_hole_is_filled_and_known_pixels_are_unchanged(first_frame: Image.Image)
     hole = np.zeros(picture.shape[:2], bool)
     hole[40:80, 90:130] = True
     picture[hole] = (255, 0, 255)
-    filled = inpaint(model, picture, hole, "a ball in a room", FillSettings(steps=4))
+    filled = paint(model, picture, hole, "a ball in a room", Sampling.plain(4))[0]
     assert picture.shape[0] % model.multiple
     assert np.array_equal(filled[~hole], picture[~hole])
     around = np.asarray(first_frame)[:100, :150].astype(float)

@@ -18,7 +18,6 @@ from reangle.folders import GeneratedFolder, GeometryFolder, LoraFolder
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
 from reangle.geometry.spec import GEOMETRY
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.image_models.base import FillSettings, inpaint
 from reangle.image_models.flux_fill import FluxFill
 from reangle.media.write import read_images, write_images
 from reangle.motion.examples import encode_example
@@ -27,6 +26,8 @@ from reangle.motion.trainer import Progress, learn
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
+from reangle.starting.painting import paint
+from reangle.starting.sampling import Sampling
 from reangle.video_models.adapter import adapter_weights, add_adapter
 from reangle.video_models.cogvideox import CogVideoX
 from reangle.video_models.cogvideox_text import CogVideoXText
@@ -203,10 +204,10 @@ def test_fill_weights_paint_the_hole_alone(published: Path) -> None:
     picture = textured_frames(1, 50, 70)[0]
     hole = np.zeros(picture.shape[:2], bool)
     hole[10:30, 20:50] = True
-    filled = inpaint(model, picture, hole, "a room", FillSettings(steps=2))
+    filled = paint(model, picture, hole, "a room", Sampling.plain(2))[0]
     assert np.array_equal(filled[~hole], picture[~hole])
     assert not np.array_equal(filled[hole], picture[hole])
-    assert np.array_equal(filled, inpaint(model, picture, hole, "a room", FillSettings(steps=2)))
+    assert np.array_equal(filled, paint(model, picture, hole, "a room", Sampling.plain(2))[0])
 
 
 def changed(folder: Path, part: str, **values: object) -> Path:

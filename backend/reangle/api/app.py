@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The routes of contract version 3.
+"""The routes of contract version 4.
 
 The contract's own classes read and check bodies; FastAPI checks paths and queries.
 """

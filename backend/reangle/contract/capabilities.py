@@ -16,6 +16,7 @@ from .fields import Range, Setting, check_fields, hints_of, split_hint
 from .job import MAX_CAMERAS, MAX_REQUEST_BYTES
 from .moves import DEFAULT_EASING, EASINGS, KINDS, Unit
 from .settings import Clip, GeometrySettings, PreviewSettings, ReangleSettings
+from .starts import StartSettings
 
 SettingType = Literal["bool", "int", "float", "text", "choice"]
 Value = bool | int | float | str
@@ -50,7 +51,7 @@ class SettingInfo:
 
 @dataclass(frozen=True)
 class SettingsGroup:
-    """The settings of one field of the request: "clip", "geometry", "preview" or "reangle"."""
+    """The settings of one field of the request: "clip", "geometry", "preview", "reangle" or "starting"."""
 
     name: str
     settings: tuple[SettingInfo, ...]
@@ -108,7 +109,7 @@ class PartInfo:
 
 @dataclass(frozen=True)
 class ProviderInfo:
-    """A provider of the source camera or of depth on this machine; "auto" is one, too.
+    """What gives the source camera or depth, or paints or judges starting images, on this machine; "auto" is one, too.
 
     number: of its item in menus. licence and commercial_ok are of the weights and the code that it would run. message:
     what it would use, or why it is not available; advice: what to do then. settings: fields of `GeometrySettings` that
@@ -204,7 +205,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Everything that a client needs to offer choices. contract and version are as in `Health`."""
+    """Everything that a client needs to offer choices. contract and version are as in `Health`. painters: what can paint
+    starting images (`StartSettings.painter`); judges: what can judge them (`StartSettings.judge`).
+    """
 
     contract: int
     version: str
@@ -216,6 +219,8 @@ class Capabilities:
     moves: tuple[MoveInfo, ...]
     easings: tuple[EasingInfo, ...]
     limits: Limits
+    painters: tuple[ProviderInfo, ...] = ()
+    judges: tuple[ProviderInfo, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -267,6 +272,7 @@ def settings_groups() -> tuple[SettingsGroup, ...]:
         "geometry": GeometrySettings,
         "preview": PreviewSettings,
         "reangle": ReangleSettings,
+        "starting": StartSettings,
     }
     return tuple(SettingsGroup(name, describe_settings(cls)) for name, cls in groups.items())
 

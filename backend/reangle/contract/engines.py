@@ -32,7 +32,7 @@ ENGINES: Mapping[str, EngineKind] = MappingProxyType(
             1,
             "Reangle",
             "Learns the clip's motion and generates unseen areas with a video model",
-            ("preview", "reangle"),
+            ("preview", "reangle", "starting"),
             ("video",),
         ),
     }

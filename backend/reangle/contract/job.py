@@ -12,6 +12,7 @@ from .errors import ContractError
 from .fields import Length, Range, check_fields
 from .names import JobId, Sha256, check_file_name
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .starts import CameraStart, StartSettings
 from .version import CONTRACT_VERSION, version_advice
 
 JobState = Literal["queued", "running", "done", "failed", "canceled"]
@@ -24,7 +25,12 @@ MAX_REQUEST_BYTES = 32 << 20
 @dataclass(frozen=True)
 class JobRequest:
     """All that a job needs. The client makes `id`, so that sending it twice is one job. Without paths, the job ends
-    after geometry."""
+    after geometry.
+
+    starting: how starting images are made; starts: what the artist says of some cameras' ones. until: "starts" ends the
+    job when the starting images are made, for the artist to approve; the same request until "results" goes on from
+    there.
+    """
 
     id: JobId
     clip: Clip
@@ -34,8 +40,11 @@ class JobRequest:
     engine: Literal["preview", "reangle"] = "preview"
     preview: PreviewSettings = field(default_factory=PreviewSettings)
     reangle: ReangleSettings = field(default_factory=ReangleSettings)
+    starting: StartSettings = field(default_factory=StartSettings)
+    starts: Annotated[tuple[CameraStart, ...], Length(0, MAX_CAMERAS)] = ()
+    until: Literal["results", "starts"] = "results"
     seed: Annotated[int, Range(minimum=0, maximum=2**63 - 1)] = 42
-    contract: Literal[3] = CONTRACT_VERSION
+    contract: Literal[4] = CONTRACT_VERSION
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -49,10 +58,32 @@ class JobRequest:
                     advice="Rename one of them.",
                 )
             names.add(name)
+        self._check_starts()
+
+    def _check_starts(self) -> None:
+        lengths = {path.name: len(path.frames) for path in self.paths}
+        seen: set[str] = set()
+        for index, start in enumerate(self.starts):
+            where = f"starts[{index}]"
+            if start.camera not in lengths:
+                raise ContractError(f"there is no camera {start.camera!r}", field=f"{where}.camera")
+            if start.camera in seen:
+                raise ContractError(f"camera {start.camera!r} has two starting images", field=f"{where}.camera")
+            seen.add(start.camera)
+            late = [anchor.frame for anchor in start.anchors if anchor.frame >= lengths[start.camera]]
+            if late:
+                raise ContractError(
+                    f"camera {start.camera!r} has {lengths[start.camera]} frames, so none of number {late[0]}",
+                    field=f"{where}.anchors",
+                )
+
+    def start_of(self, camera: str) -> CameraStart:
+        """What the artist says of a camera's starting image; nothing by default."""
+        return next((start for start in self.starts if start.camera == camera), CameraStart(camera))
 
     def file_refs(self) -> tuple[FileRef, ...]:
         """Every file that must be uploaded before the backend accepts this request."""
-        return (*self.clip.files, *self.geometry.files)
+        return (*self.clip.files, *self.geometry.files, *(ref for start in self.starts for ref in start.file_refs))
 
 
 def read_request(text: str | bytes) -> JobRequest:
@@ -165,7 +196,8 @@ class ResultFile:
 @dataclass(frozen=True)
 class Result:
     """One published folder of a job, in this order: "source" (the clip), "glance" (the first frame's depth, as
-    "geometry" has it), "camera", "geometry", and each camera path's name under "cameras/"."""
+    "geometry" has it), "camera", "geometry", each camera path's name under "starts/" where it has a starting image, and
+    each under "cameras/"."""
 
     name: str
     files: tuple[ResultFile, ...]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests of contract version 2, where one geometry provider gave both camera and depth, in this version."""
+"""Requests of earlier contract versions in this version.
+
+In version 2 one geometry provider gave both camera and depth; version 3 knew no starting images.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,10 @@ def _names_a_camera(files: object) -> bool:
 
 
 def migrated(request: dict[str, Any]) -> dict[str, Any]:
-    """A request as JSON data, of version 3 if it is of version 2; else unchanged."""
+    """A request as JSON data, of version 4 if it is of version 2 or 3; else unchanged."""
+    if request.get("contract") == 3:
+        return {**request, "contract": 4}
     geometry = request.get("geometry")
     if request.get("contract") != 2 or not isinstance(geometry, dict):
         return request
-    return {**request, "contract": 3, "geometry": migrated_geometry(cast("dict[str, Any]", geometry))}
+    return {**request, "contract": 4, "geometry": migrated_geometry(cast("dict[str, Any]", geometry))}

@@ -1,26 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface of an image model that fills the holes of a frame."""
+"""The interface of an image model that paints the holes of a picture.
+
+All models here are rectified flows: x_s = (1 - s) x_0 + s e for a clean latent x_0, noise e and a noise level s from 1
+to 0, with velocity e - x_0. The sampling loops are in `reangle.starting`, so that they can choose between candidates.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-import cv2
 import numpy as np
+import torch
 
 
-@dataclass(frozen=True)
-class FillSettings:
-    """steps: of sampling. guidance: how closely the picture follows the prompt, for models that were trained so."""
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """What is to be painted. picture: H x W x 3 uint8. hole: H x W bool, True where to paint. prompt: what it shows.
 
-    steps: int = 50
-    guidance: float = 30.0
+    Both sides are multiples of `ImageModel.multiple`. A hole everywhere makes a picture of the prompt alone.
+    """
+
+    picture: np.ndarray
+    hole: np.ndarray
+    prompt: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """For models that are not conditioned on the picture: its latents, put back after each step where they are known.
+
+    latents: 1 x c x h x w. hole: 1 x 1 x h x w bool.
+    """
+
+    latents: torch.Tensor
+    hole: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """What a model is told of a canvas, computed once. inputs: its own business."""
+
+    inputs: Any
+    held: Held | None = None
 
 
 class ImageModel(Protocol):
-    """A diffusion model that fills holes, its weights opened from a checkpoint's folder."""
+    """A diffusion model that paints, its weights opened from a checkpoint's folder."""
+
+    reads_plain_text: bool
+    """Whether it makes pictures of a prompt alone, as FlowEdit needs; a fill model was never shown that."""
 
     @classmethod
     def open(cls, folder: Path, device: str | None = None) -> Self:
@@ -35,23 +65,39 @@ class ImageModel(Protocol):
         """Pixels that both sides of a picture are a multiple of."""
         ...
 
-    def fill(self, picture: np.ndarray, hole: np.ndarray, prompt: str, settings: FillSettings, seed: int) -> np.ndarray:
-        """The whole image, generated again, H x W x 3 uint8, sides of `multiple`; known pixels may change a little.
+    @property
+    def pixels(self) -> int:
+        """About how many pixels the pictures had that it was trained on."""
+        ...
 
-        hole: H x W bool, True where to fill.
+    def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
+        """Channels, rows and columns of a picture's latents."""
+        ...
+
+    def conditions(self, canvas: Canvas, guidance: float, generator: torch.Generator) -> Conditions:
+        """guidance: how closely the picture follows the prompt, for models that were trained so. generator: for what
+        the model draws at random of the picture, once for each canvas.
         """
         ...
 
+    def noise_levels(self, steps: int, width: int, height: int) -> list[float]:
+        """steps + 1 falling noise levels, from about 1 to 0."""
+        ...
 
-def inpaint(
-    model: ImageModel, picture: np.ndarray, hole: np.ndarray, prompt: str, settings: FillSettings, seed: int = 0
-) -> np.ndarray:
-    """The picture with its hole filled; known pixels come back untouched.
+    def velocity(self, latents: torch.Tensor, level: float, conditions: Conditions) -> torch.Tensor:
+        """n x c x h x w float32, for n candidates of one canvas at one noise level."""
+        ...
 
-    picture: H x W x 3 uint8 of any size. hole: H x W bool, True where to fill.
-    """
-    height, width = hole.shape
-    below, right = -height % model.multiple, -width % model.multiple
-    padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    made = model.fill(padded, np.pad(hole, ((0, below), (0, right))), prompt, settings, seed)
-    return np.where(hole[..., None], made[:height, :width], picture)
+    def encode(self, pictures: np.ndarray) -> torch.Tensor:
+        """n x c x h x w float32. pictures: n x H x W x 3 uint8."""
+        ...
+
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        """n x H x W x 3 uint8."""
+        ...
+
+    def sketch(self, latents: torch.Tensor) -> np.ndarray:
+        """What `decode` shows, about right and much faster: n x h x w x 3 uint8, of the picture's aspect, perhaps
+        smaller. A model without a small decoder decodes.
+        """
+        ...

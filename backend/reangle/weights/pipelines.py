@@ -17,6 +17,11 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def dtype_for(device: str) -> torch.dtype:
+    """What weights are opened as: bfloat16 for a GPU, float32 for a CPU."""
+    return torch.bfloat16 if device == "cuda" else torch.float32
+
+
 def open_pipeline(pipeline: Any, folder: Path, device: str, **parts: None) -> Any:
     """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU.
 
@@ -28,9 +33,7 @@ def open_pipeline(pipeline: Any, folder: Path, device: str, **parts: None) -> An
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
     try:
-        opened = pipeline.from_pretrained(
-            folder, dtype=torch.bfloat16 if device == "cuda" else torch.float32, local_files_only=True, **parts
-        )
+        opened = pipeline.from_pretrained(folder, dtype=dtype_for(device), local_files_only=True, **parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise

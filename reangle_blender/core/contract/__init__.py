@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
-"""The contract between the clients (add-on, command line) and the backend, version 3. See docs/architecture.md.
+"""The contract between the clients (add-on, command line) and the backend, version 4. See docs/architecture.md.
 
 Standard library only. The add-on has a copy of this package, which is why its imports are relative.
 """
@@ -25,6 +25,7 @@ from .job import (
 )
 from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
+from .starts import AnchorImage, CameraStart, PromptEdit, StartSettings
 from .version import CONTRACT_VERSION, version_advice
 from .wire import from_data, from_json, to_data, to_json
 
@@ -34,7 +35,9 @@ __all__ = [
     "MAX_CAMERAS",
     "MAX_FRAMES",
     "MAX_SIDE",
+    "AnchorImage",
     "CameraPath",
+    "CameraStart",
     "Capabilities",
     "Clip",
     "ContractError",
@@ -53,11 +56,13 @@ __all__ = [
     "JobState",
     "JobStatus",
     "PreviewSettings",
+    "PromptEdit",
     "ReangleSettings",
     "Result",
     "ResultFile",
     "Sha256",
     "SourceCamera",
+    "StartSettings",
     "UserError",
     "check_file_name",
     "file_name_from",
