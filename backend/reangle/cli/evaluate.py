@@ -72,6 +72,7 @@ def _request(options: Namespace, scene: TrueScene, store: Store, output: Output)
             lambda job: geometry_of(run_stages(output, scene.name, geometry_stages(job, store), store)),
             engine=options.engine,
             reangle=settings,
+            starting=start_settings(options),
             seed=options.seed,
         ),
     )
