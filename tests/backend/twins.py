@@ -25,6 +25,7 @@ from transformers import (
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     Dinov2Config,
+    Dinov2Model,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -224,11 +225,38 @@ def depth_anything_v2_small(folder: Path) -> Path:
     return folder
 
 
+def dinov2_small(folder: Path) -> Path:
+    """facebook/dinov2-small, whose config names no stages."""
+    torch.manual_seed(0)
+    Dinov2Model(
+        Dinov2Config(hidden_size=32, num_hidden_layers=12, num_attention_heads=2, image_size=518, patch_size=14)
+    ).save_pretrained(folder)
+    _add_json(
+        folder / "preprocessor_config.json",
+        {
+            "crop_size": {"height": 224, "width": 224},
+            "do_center_crop": True,
+            "do_convert_rgb": True,
+            "do_normalize": True,
+            "do_rescale": True,
+            "do_resize": True,
+            "image_mean": [0.485, 0.456, 0.406],
+            "image_processor_type": "BitImageProcessor",
+            "image_std": [0.229, 0.224, 0.225],
+            "resample": 3,
+            "rescale_factor": 0.00392156862745098,
+            "size": {"shortest_edge": 256},
+        },
+    )
+    return folder
+
+
 TWINS = {
     "CogVideoX-5b-I2V": cogvideox_5b,
     "FLUX.1-Fill-dev": flux_fill,
     "DUSt3R_ViTLarge_BaseDecoder_512_dpt": dust3r_large,
     "Depth-Anything-V2-Small-hf": depth_anything_v2_small,
+    "dinov2-small": dinov2_small,
 }
 """By the published name."""
 

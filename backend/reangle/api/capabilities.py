@@ -15,6 +15,7 @@ from reangle.contract.capabilities import (
     move_infos,
     settings_groups,
 )
+from reangle.evaluation.agreement.listing import judge_infos
 from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.version import VERSION
 from reangle.weights.part_info import part_info
@@ -34,6 +35,7 @@ def capabilities_of(data: Path) -> Capabilities:
         moves=move_infos(),
         easings=easing_infos(),
         limits=Limits(),
+        judges=judge_infos(data),
     )
 
 

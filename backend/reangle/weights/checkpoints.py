@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from reangle.weights.licences import APACHE_2, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
-Role = Literal["geometry", "video", "image"]
+Role = Literal["geometry", "video", "image", "features"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ COGVIDEOX_15 = Kind(
 )
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_15, COGVIDEOX_I2V, FLUX_FILL)
+DINOV2 = Kind("dinov2", "features", config=(("model_type", "dinov2"),))
+KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_15, COGVIDEOX_I2V, FLUX_FILL, DINOV2)
 """In the order in which a folder is tried: a kind with a `part` before the rest of its pipeline."""
 
 
@@ -258,6 +259,16 @@ FLUX_FILL_DEV = Checkpoint(
     ),
 )
 
+DINOV2_SMALL = Checkpoint(
+    "dinov2-small",
+    DINOV2,
+    "DINOv2 Small",
+    APACHE_2,
+    size=88_200_000,
+    hub="facebook/dinov2-small",
+    files=("config.json", "model.safetensors", "preprocessor_config.json"),
+)
+
 RECOMMENDED = DEPTH_ANYTHING_SMALL
 """What the installer offers: published depth, a small download, and a licence for any use."""
 
@@ -274,5 +285,6 @@ CHECKPOINTS = (
     DEPTH_ANYTHING_LARGE,
     DEPTH_ANYTHING_3_SMALL,
     DEPTH_ANYTHING_3_BASE,
+    DINOV2_SMALL,
 )
 """In the order in which `reangle models list` shows them."""
