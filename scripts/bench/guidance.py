@@ -35,7 +35,6 @@ from reangle.contract.moves import Move, move_camera
 from reangle.engines.plan import plan_job
 from reangle.evaluation.agreement.epipolar import pair_distance, tsed
 from reangle.evaluation.agreement.met3r import met3r
-from reangle.evaluation.agreement.overlap import same_point
 from reangle.evaluation.agreement.views import Judge, SceneView
 from reangle.evaluation.request import true_depth_request
 from reangle.evaluation.texture import texture_ratio
@@ -51,6 +50,8 @@ from reangle.starting.painted import paint_start
 from reangle.starting.scene import Begun, source_view
 from reangle.starting.spec import PaintSettings
 from reangle.starting.tree import parents
+from reangle.warping.cameras import pixel_transform, target_from_source
+from reangle.warping.lookup import SAME_SURFACE
 from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
 
@@ -233,8 +234,8 @@ def figures(shown: Shown, made: dict[str, np.ndarray], models: Models) -> dict[s
         textures.append(texture_ratio(picture[None], truth[None], hole[None]))
     return {
         "agree": _decibels(np.concatenate(errors)),
-        "met3r": float(np.nanmean([one.value for one in consistency])),
-        "sed": float(np.nanmedian([one.median for one in distances])),
+        "met3r": float(np.nanmean([one.score for one in consistency])),
+        "sed": float(np.nanmedian([one.sed for one in distances])),
         "tsed": tsed(distances),
         "hole_psnr": _decibels(np.concatenate(hole_errors)),
         "texture": float(np.nanmean(textures)),
@@ -251,6 +252,21 @@ def _errors(one: SceneView, other: SceneView, hole: np.ndarray, other_hole: np.n
         counts = mine[rows, columns] | painted_there
         parts.append(((here.picture[rows, columns].astype(float) - at) ** 2)[counts])
     return np.concatenate(parts)
+
+
+def same_point(here: SceneView, there: SceneView) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Rows and columns of pixels of one view whose point another one sees, and its pixel coordinates there (x, y)."""
+    height, width = here.depth.shape
+    rows, columns = (grid.ravel() for grid in np.mgrid[:height, :width])
+    depth = here.depth[rows, columns].astype(np.float64)
+    A, b = pixel_transform(here.K, target_from_source(there.world_from_camera, here.world_from_camera), there.K)
+    x, y, z = depth * (A @ np.stack([columns + 0.5, rows + 0.5, np.ones(rows.size)])) + b[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = (x / z - 0.5).astype(np.float32), (y / z - 0.5).astype(np.float32)
+    inside = (depth > 0) & (z > 0) & (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
+    near = there.depth[y[inside].round().astype(int), x[inside].round().astype(int)]
+    kept = np.flatnonzero(inside)[np.abs(near - z[inside]) < SAME_SURFACE * z[inside]]
+    return rows[kept], columns[kept], x[kept], y[kept]
 
 
 def _decibels(squared: np.ndarray) -> float:

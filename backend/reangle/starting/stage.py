@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reangle.contract.starts import PromptEdit
-from reangle.evaluation.agreement.judges import open_judge
+from reangle.evaluation.agreement.judges import open_judge_of
 from reangle.folders import FilledFolder, WarpFolder
 from reangle.folders.start import LOOK_CHANGED, StartRecord
 from reangle.image_models.base import ImageModel
@@ -131,8 +131,8 @@ def _painted(context: StartContext, begun: Begun, models: _Models) -> _Made:
     judge = None
     if params.judge != "none":
         views = fixed_views(context)
-        judge = open_judge(params.judge, models.judging, begun.view, hole, views)
-        made.judge, made.backbone, made.judged_against = params.judge, judge.backbone, len(views)
+        judge, made.backbone = open_judge_of(params.judge, models.judging, begun.view, hole, views)
+        made.judge, made.judged_against = params.judge, len(views)
     report = context.part(0.2, 0.7)
     painted = paint_start(
         begun, model, judge, params.prompt, settings, params.seed, lambda share: report(share, "")

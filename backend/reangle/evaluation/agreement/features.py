@@ -21,8 +21,8 @@ from torch.nn.functional import grid_sample, normalize
 from reangle.errors import UserError
 from reangle.evaluation.agreement.listing import features_used
 from reangle.geometry.depth.monocular_network import DEVIATION, MEAN, Monocular, input_size
-from reangle.weights.checkpoints import DINOV2_SMALL, MINI_DEPTH, Checkpoint
-from reangle.weights.registry import find_installed
+from reangle.weights.checkpoints import DINOV2, DINOV2_SMALL, MINI_DEPTH, Checkpoint
+from reangle.weights.registry import find_installed, kind_of
 
 LONGEST_SIDE = 224
 """Of the pictures that a network sees, in pixels."""
@@ -76,14 +76,19 @@ def open_features(data: Path) -> Features:
 
     Raises UserError for weights that are damaged.
     """
-    return open_dinov2(data) if features_used(data) is DINOV2_SMALL else open_mini(data)
+    return open_features_in(find_installed(features_used(data), data))
 
 
-def open_dinov2(data: Path) -> Features:
-    """Raises UserError if the weights are missing or damaged."""
+def open_features_in(folder: Path) -> Features:
+    """From a checkpoint's folder: DINOv2's, or the mini suite's depth network. Raises UserError as `open_features`."""
+    return open_dinov2(folder) if kind_of(folder) is DINOV2 else open_mini(folder)
+
+
+def open_dinov2(folder: Path) -> Features:
+    """Raises UserError if the weights are damaged."""
     from transformers import Dinov2Model
 
-    folder, device = find_installed(DINOV2_SMALL, data), _device()
+    device = _device()
     try:
         model, report = Dinov2Model.from_pretrained(
             folder, use_safetensors=True, local_files_only=True, output_loading_info=True, dtype=torch.float32
@@ -106,10 +111,10 @@ def open_dinov2(data: Path) -> Features:
     return _named(DINOV2_SMALL, patch, run, device)
 
 
-def open_mini(data: Path) -> Features:
-    """Of the encoder of the depth network that ships. Raises UserError if its weights have changed."""
+def open_mini(folder: Path) -> Features:
+    """Of the encoder of the depth network that ships. Raises UserError if its weights are damaged."""
     device = _device()
-    loaded = Monocular.load(find_installed(MINI_DEPTH, data), device)
+    loaded = Monocular.load(folder, device)
     backbone: Any = loaded.model.backbone
     patch, stages = int(backbone.config.patch_size), list(backbone.config.out_features)
     number = stages.index(MINI_STAGE) if MINI_STAGE in stages else len(stages) // 2

@@ -11,7 +11,7 @@ import torch
 
 from reangle.errors import UserError
 from reangle.evaluation.agreement.dust3r_judge import Dust3rJudge
-from reangle.evaluation.agreement.features import Features
+from reangle.evaluation.agreement.features import Features, open_features_in
 from reangle.evaluation.agreement.geometry_judge import GeometryJudge
 from reangle.evaluation.agreement.views import Judge, SceneView
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
@@ -46,3 +46,15 @@ def open_network(checkpoint: str | Path) -> Dust3rNetwork:
     weights cannot be loaded.
     """
     return Dust3rNetwork.load(Path(checkpoint), "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def open_judge_of(
+    name: str, folders: Sequence[str], view: SceneView, hole: np.ndarray, fixed: Sequence[SceneView]
+) -> tuple[Judge | None, str]:
+    """As `open_judge`, with weights from the folders that `listing.judging_weights` names; and the features' name."""
+    if name == "none":
+        return None, ""
+    *networks, features_folder = folders
+    features = open_features_in(Path(features_folder))
+    network = open_network(networks[0]) if networks else None
+    return open_judge(name, view, hole, fixed, features, network), features.name

@@ -6,13 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from reangle.contract.capabilities import ProviderInfo
-from reangle.geometry.availability import can_run, status_of
+from reangle.geometry.availability import can_run, status_of, weights_of
 from reangle.geometry.depth.providers import depth_named
 from reangle.weights import checkpoints
 from reangle.weights.checkpoints import Checkpoint
+from reangle.weights.identity import CHECKPOINT_SEPARATOR
 from reangle.weights.licences import APACHE_2
 from reangle.weights.part_info import part_info
-from reangle.weights.registry import is_installed
+from reangle.weights.registry import find_installed, is_installed
 
 
 def judge_infos(data: Path) -> tuple[ProviderInfo, ...]:
@@ -60,3 +61,16 @@ def features_used(data: Path) -> Checkpoint:
     """The weights whose features judges compare: DINOv2 if it is installed, else the mini suite's."""
     installed = is_installed(checkpoints.DINOV2_SMALL, data)
     return checkpoints.DINOV2_SMALL if installed else checkpoints.MINI_DEPTH
+
+
+def judging_weights(judge: str, data: Path) -> str:
+    """The folders of the weights that a judge runs, as a stage's `checkpoint`; "" for "none".
+
+    Raises UserError for "dust3r" where its weights or its code are missing.
+    """
+    if judge == "none":
+        return ""
+    folders = [str(find_installed(features_used(data), data))]
+    if judge == "dust3r":
+        folders.insert(0, weights_of(depth_named("dust3r"), None, data))
+    return CHECKPOINT_SEPARATOR.join(folders)
