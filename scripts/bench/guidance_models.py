@@ -18,6 +18,9 @@ from reangle.weights.shipped import check_shipped
 from reangle.weights.suites import MINI
 
 
+STEPS = 20
+
+
 @dataclass(frozen=True, eq=False)
 class Models:
     """painter: the mini image model. network: the mini two-view network, of DUSt3R's class. settings: the painter's."""
@@ -31,7 +34,7 @@ class Models:
     def open(cls) -> Models:
         painter = FluxFill.open(check_shipped(MINI.image), "cpu")
         network = open_network(check_shipped(MINI.geometry.beside[0]))
-        return cls(painter, network, open_mini(check_shipped(MINI.geometry)), PaintSettings(guidance=1.0))
+        return cls(painter, network, open_mini(check_shipped(MINI.geometry)), PaintSettings(steps=STEPS))
 
     @property
     def about(self) -> str:

@@ -7,25 +7,29 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest
-from reangle.contract.starts import CameraStart
 from reangle.engines.preview import clip_inputs, unnamed
+from reangle.errors import UserError
 from reangle.evaluation.agreement.listing import judging_weights
 from reangle.finishing.spec import FILL
 from reangle.runtime.stage import PlannedStage
-from reangle.starting.painters import FILL_NAME, Painter, edit_painter, find_painter
+from reangle.starting.painters import find_painter
 from reangle.starting.spec import START, PaintSettings, StartParams
 from reangle.starting.tree import begins_at_source, parents
 from reangle.warping.spec import WARP
-from reangle.weights.identity import CHECKPOINT_SEPARATOR
+from reangle.weights.checkpoints import FLUX_FILL
+from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
+from reangle.weights.registry import kind_of
+from reangle.weights.shipped import shipped_at
 
-OPENING_S = 8.0
-"""Time to open an image model and to read the scene."""
+READING_S, OPENING_S, CALL_S, USUAL_STEPS = 3.0, 5.0, 0.1, 30
+"""About what it takes to read the scene, to open an image model, and to call it for one candidate; and how often."""
 
 
 def start_stages(request: JobRequest, data: Path) -> list[PlannedStage]:
     """A starting image for each camera that does not begin at the source camera, parents before their children.
 
-    An artist's image also starts a camera that does begin there. Raises UserError if chosen weights are missing.
+    An artist's image, or an edit, also starts a camera that does begin there. Raises UserError if chosen weights are
+    missing, or cannot do what is asked of them.
     """
     by_name = {path.name: path for path in request.paths}
     tree = dict(parents(request.paths))
@@ -33,24 +37,21 @@ def start_stages(request: JobRequest, data: Path) -> list[PlannedStage]:
         told = request.start_of(path.name)
         if begins_at_source(path) and (told.image is not None or told.edit is not None):
             tree[path.name] = None
+    if not tree:
+        return []
     painter = find_painter(request.starting.painter, request.reangle.suite, data)
+    if any(request.start_of(name).edit is not None for name in tree):
+        _check_editor(painter)
     return [_start(request, by_name[name], parent, painter, data) for name, parent in tree.items()]
 
 
-def _start(
-    request: JobRequest, path: CameraPath, parent: str | None, painter: Painter, data: Path
-) -> PlannedStage:
-    told, judge = request.start_of(path.name), request.starting.judge
+def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: str, data: Path) -> PlannedStage:
+    told, settings = request.start_of(path.name), paint_settings(request)
     # The artist's own image needs no painter, and only a painter's candidates are judged.
-    paints = told.image is None and painter.name != FILL_NAME
-    settings = paint_settings(request, painter)
-    if not paints or settings.candidates == 1:
-        judge = "none"
-    editor = edit_painter(painter, data) if told.edit is not None else None
-    checkpoints = [*([painter.checkpoint] if paints else []), *([editor.checkpoint] if editor else [])]
-    if judge != "none":
-        checkpoints.append(judging_weights(judge, data))
-    calls = settings.steps * settings.candidates if paints else 0
+    paints = told.image is None and bool(painter)
+    judge = request.starting.judge if paints and settings.candidates > 1 else "none"
+    checkpoints = [painter if paints or told.edit is not None else "", judging_weights(judge, data)]
+    calls = (settings.steps or USUAL_STEPS) * (settings.candidates if judge != "none" else 1) if paints else 0
     return PlannedStage(
         spec=START,
         camera=path.name,
@@ -58,11 +59,11 @@ def _start(
             path=unnamed(_first_of(path)),
             preview=request.preview,
             prompt=request.reangle.caption,
-            painter=painter.name if paints else FILL_NAME,
+            paints=paints,
             judge=judge,
             paint=settings,
             edit=told.edit,
-            seed=_seed(request, told),
+            seed=request.seed if told.seed is None else told.seed,
         ),
         inputs={
             **clip_inputs(),
@@ -71,28 +72,34 @@ def _start(
             **({"start": START.id(parent)} if parent is not None and judge != "none" else {}),
         },
         files={"image": (told.image,)} if told.image is not None else {},
-        checkpoint=CHECKPOINT_SEPARATOR.join(dict.fromkeys(one for one in checkpoints if one)),
-        weight=OPENING_S + calls * painter.seconds_per_call,
-        preparation=0.2,
-        note=painter.note,
+        checkpoint=CHECKPOINT_SEPARATOR.join(one for one in checkpoints if one),
+        weight=READING_S + (OPENING_S + CALL_S * calls if calls else 0),
         publishes=f"starts/{path.name}",
     )
 
 
-def paint_settings(request: JobRequest, painter: Painter) -> PaintSettings:
-    """The painter's own settings, with those that the request gives in their places."""
+def _check_editor(painter: str) -> None:
+    """Raise UserError unless the image model makes pictures of words alone; the small one that ships may try."""
+    folders = split_checkpoints(painter)
+    if not folders:
+        raise UserError(
+            "A starting image is to be edited by words, but no image model is chosen.",
+            advice="Choose the image model flux2-klein, flux-controlnet or mini.",
+        )
+    if kind_of(Path(folders[0])) is FLUX_FILL and shipped_at(Path(folders[0])) is None:
+        raise UserError(
+            "FLUX.1 Fill paints holes only, so it cannot edit a starting image by words.",
+            advice="Choose the image model flux2-klein or flux-controlnet.",
+        )
+
+
+def paint_settings(request: JobRequest) -> PaintSettings:
+    """The default settings, with those that the request gives in their places."""
     asked = request.starting
-    given = {
-        "steps": asked.painting_steps,
-        **{field.name: getattr(asked, field.name, None) for field in fields(PaintSettings) if field.name != "steps"},
-    }
-    return replace(painter.settings, **{name: value for name, value in given.items() if value is not None})
-
-
-def _seed(request: JobRequest, told: CameraStart) -> int:
-    return request.seed if told.seed is None else told.seed
+    given = {field.name: getattr(asked, field.name, None) for field in fields(PaintSettings)}
+    given["steps"] = asked.painting_steps
+    return replace(PaintSettings(), **{name: value for name, value in given.items() if value is not None})
 
 
 def _first_of(path: CameraPath) -> CameraPath:
     return replace(path, frames=path.frames[:1], K=path.K[:1], world_from_camera=path.world_from_camera[:1])
-

@@ -45,9 +45,14 @@ def paint_start(
         begun.warped,
         ~begun.known,
         prompt,
-        Sampling(settings.steps, settings.candidates, settings.fresh_noise, settings.guided_from, settings.guided_to),
+        Sampling(
+            settings.steps or model.usual_steps,
+            settings.candidates,
+            settings.fresh_noise,
+            settings.guided_from,
+            settings.guided_to,
+        ),
         seed,
-        guidance=settings.guidance,
         scores=keeping,
         report=report,
     )

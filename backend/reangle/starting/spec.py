@@ -13,10 +13,9 @@ from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class PaintSettings:
-    """How an image model is sampled, as in `sampling.Sampling`; guidance: see `ImageModel.conditions`."""
+    """How an image model is sampled, as in `sampling.Sampling`. steps: None for what suits the model."""
 
-    steps: int = 20
-    guidance: float = 30.0
+    steps: int | None = None
     candidates: int = 10
     fresh_noise: float = 0.5
     guided_from: float = 0.2
@@ -26,14 +25,15 @@ class PaintSettings:
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class StartParams:
     """path: the new camera, its first frame alone. preview: how the clip is warped. prompt: what the clip shows.
-    painter: name of what paints, "fill" for the preview's own fill. judge: of candidates. edit: a change by words.
+    paints: whether an image model paints what the warp hides, or the preview's own fill stays. judge: of candidates.
+    edit: a change by words.
     """
 
     path: CameraPath
     preview: PreviewSettings = PreviewSettings()
     prompt: str = ""
-    painter: str = "fill"
-    judge: Judge = "geometry"
+    paints: bool = False
+    judge: Judge = "none"
     paint: PaintSettings = PaintSettings()
     edit: PromptEdit | None = None
     seed: int = 42

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from reangle.evaluation.agreement.judges import open_judge_of
 from reangle.folders import FilledFolder, WarpFolder
 from reangle.folders.start import LOOK_CHANGED, StartRecord
 from reangle.image_models.base import ImageModel
+from reangle.image_models.device_memory import in_image_tier
+from reangle.image_models.memory import WHOLE, ImageTier
 from reangle.image_models.registry import open_image_model
 from reangle.media.write import ImageWriter, write_image
 from reangle.starting.flow_edit import flow_edit
@@ -21,8 +25,9 @@ from reangle.starting.painted import paint_start
 from reangle.starting.sampling import Trace
 from reangle.starting.scene import Begun, fixed_views
 from reangle.starting.spec import StartContext
-from reangle.weights.identity import split_checkpoints
+from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
 from reangle.weights.registry import kind_of, licence_of, name_of
+from reangle.weights.shipped import shipped_at
 
 CHANGED = 8
 """Grey levels, of the channel that differs most, from which a seen pixel counts as changed by the artist."""
@@ -44,10 +49,19 @@ class _Made:
 
 def start(context: StartContext) -> None:
     """Write the starting image, its mask, its depth, and how it was made."""
+    models = _Models.of(context)
+    if models.painter:
+        candidates = context.params.paint.candidates if context.params.judge != "none" else 1
+        in_image_tier(context, models.painter, candidates, partial(_start, context, models))
+    else:
+        _start(context, models, WHOLE)
+
+
+def _start(context: StartContext, models: _Models, tier: ImageTier) -> None:
     params, out = context.params, context.out
+    models.tier = tier
     begun = Begun.read(context.read("warp", WarpFolder), context.read("fill", FilledFolder), params.path)
     context.report(0.1, "")
-    models = _Models(context)
     made = _given(context, begun) or _painted(context, begun, models)
     if params.edit is not None:
         made.picture = _edited(context, made.picture, params.edit, models)
@@ -91,24 +105,37 @@ def start(context: StartContext) -> None:
     context.report(1.0, "")
 
 
+@dataclass(eq=False)
 class _Models:
-    """Opens the stage's networks when they are needed: an image model, a judge's, and a backbone of features."""
+    """The stage's networks, opened when they are needed. painter: an image model's checkpoint, or "". judging: folders.
 
-    def __init__(self, context: StartContext) -> None:
-        self._context = context
+    prompts: that the image model will be asked for.
+    """
+
+    painter: str
+    judging: Sequence[str]
+    prompts: Sequence[str]
+    tier: ImageTier = WHOLE
+    opened: ImageModel | None = None
+
+    @classmethod
+    def of(cls, context: StartContext) -> _Models:
         folders = split_checkpoints(context.checkpoint)
-        roles = {folder: (kind.role if (kind := kind_of(Path(folder))) else "") for folder in folders}
-        self.painter = [folder for folder in folders if roles[folder] == "image"]
-        self.judging = [folder for folder in folders if roles[folder] != "image"]
-        self._opened: ImageModel | None = None
+        images = [folder for folder in folders if (kind := kind_of(Path(folder))) and kind.role == "image"]
+        edit = context.params.edit
+        prompts = [context.params.prompt, *((edit.source, edit.target) if edit else ())]
+        others = [folder for folder in folders if folder not in images]
+        return cls(CHECKPOINT_SEPARATOR.join(images), others, prompts)
+
+    @property
+    def folder(self) -> str:
+        """Of the image model itself."""
+        return split_checkpoints(self.painter)[0]
 
     def open(self) -> ImageModel:
-        params = self._context.params
-        if self._opened is None:
-            edit = params.edit
-            prompts = [params.prompt, *((edit.source, edit.target) if edit else ())]
-            self._opened = open_image_model(self._context, self.painter, prompts)
-        return self._opened
+        if self.opened is None:
+            self.opened = open_image_model(self.painter, self.tier, self.prompts)
+        return self.opened
 
 
 def _given(context: StartContext, begun: Begun) -> _Made | None:
@@ -123,11 +150,11 @@ def _painted(context: StartContext, begun: Begun, models: _Models) -> _Made:
     params, hole = context.params, ~begun.known
     if not hole.any():
         return _Made(begun.filled, "clip")
-    if params.painter == "fill":
+    if not params.paints:
         return _Made(begun.filled, "fill")
     model = models.open()
     settings = params.paint
-    made = _Made(begun.filled, name_of(models.painter[0]), licence_of(models.painter[0]))
+    made = _Made(begun.filled, name_of(models.folder), licence_of(models.folder))
     judge = None
     if params.judge != "none":
         views = fixed_views(context)
@@ -142,16 +169,17 @@ def _painted(context: StartContext, begun: Begun, models: _Models) -> _Made:
 
 
 def _edited(context: StartContext, picture: np.ndarray, edit: PromptEdit, models: _Models) -> np.ndarray:
-    settings = context.params.paint
+    report = context.part(0.9, 0.1)
     return flow_edit(
         models.open(),
         picture,
         edit.source,
         edit.target,
-        strength=edit.strength,
-        steps=settings.steps,
-        seed=context.params.seed,
-        guidance=settings.guidance,
+        edit.strength,
+        context.params.paint.steps,
+        context.params.seed,
+        may_fill=shipped_at(Path(models.folder)) is not None,
+        report=lambda share: report(share, ""),
     )
 
 
