@@ -137,7 +137,9 @@ def main() -> int:
                 )
             if args.pictures is not None:
                 write_sheet(shown, sheets, args.pictures / f"{number:03d}.png")
-    means = {row: {name: float(np.nanmean([one[name] for one in some])) for name in some[0]} for row, some in rows.items()}
+    means = {
+        row: {name: float(np.nanmean([one[name] for one in some])) for name in some[0]} for row, some in rows.items()
+    }
     print_table(means, rows, models, settings, args)
     table = {f"{name}_{row}": round(value, 5) for row, some in means.items() for name, value in some.items()}
     print(json.dumps({"bench": "guidance", "figures": table}))

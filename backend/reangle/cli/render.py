@@ -63,7 +63,13 @@ def run(options: Namespace, output: Output) -> int:
     return _cameras(options, output, last=DELIVER, skip=set())
 
 
-def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], skip: Collection[str], until: Literal["results", "starts"] = "results"
+def _cameras(
+    options: Namespace,
+    output: Output,
+    *,
+    last: StageSpec[Any, Any],
+    skip: Collection[str],
+    until: Literal["results", "starts"] = "results",
 ) -> int:
     out = user_path(options.out)
     paths, moves = read_cameras(options)
@@ -77,9 +83,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
         done = run_stages(output, "Geometry", geometry_stages(request, store), store)
         paths += _moved(moves, done)
     starts = read_starts(options, [path.name for path in paths], store) if hasattr(options, "start") else ()
-    request = checked(
-        "The cameras", lambda: replace(request, paths=tuple(paths), starts=starts, until=until)
-    )
+    request = checked("The cameras", lambda: replace(request, paths=tuple(paths), starts=starts, until=until))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
     made = [path.name for path in paths if last.id(path.name) in done]

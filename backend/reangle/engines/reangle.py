@@ -162,7 +162,7 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
 
 
 def _check_anchors(request: JobRequest, path: CameraPath, anchors: Sequence[AnchorImage]) -> None:
-    """Raise UserError at once for an image where a known video model takes none; others are asked when they are open."""
+    """Raise UserError for an image where a known video model takes none; other models are asked when they are open."""
     pace = PACES.get(request.reangle.suite.casefold())
     if pace is None:
         return

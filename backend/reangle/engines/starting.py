@@ -50,7 +50,8 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
     # The artist's own image needs no painter, and only a painter's candidates are judged.
     paints = told.image is None and bool(painter)
     judge = request.starting.judge if paints and settings.candidates > 1 else "none"
-    checkpoints = [painter if paints or told.edit is not None else "", judging_weights(judge, data)]
+    asks = paints or told.edit is not None
+    checkpoints = [painter if asks else "", judging_weights(judge, data)]
     calls = (settings.steps or USUAL_STEPS) * (settings.candidates if judge != "none" else 1) if paints else 0
     return PlannedStage(
         spec=START,
@@ -58,12 +59,11 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
         params=StartParams(
             path=unnamed(_first_of(path)),
             preview=request.preview,
-            prompt=request.reangle.caption,
             paints=paints,
             judge=judge,
-            paint=settings,
             edit=told.edit,
-            seed=request.seed if told.seed is None else told.seed,
+            **({"prompt": request.reangle.caption} if paints else {}),
+            **({"paint": settings, "seed": request.seed if told.seed is None else told.seed} if asks else {}),
         ),
         inputs={
             **clip_inputs(),

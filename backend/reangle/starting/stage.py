@@ -161,9 +161,7 @@ def _painted(context: StartContext, begun: Begun, models: _Models) -> _Made:
         judge, made.backbone = open_judge_of(params.judge, models.judging, begun.view, hole, views)
         made.judge, made.judged_against = params.judge, len(views)
     report = context.part(0.2, 0.7)
-    painted = paint_start(
-        begun, model, judge, params.prompt, settings, params.seed, lambda share: report(share, "")
-    )
+    painted = paint_start(begun, model, judge, params.prompt, settings, params.seed, lambda share: report(share, ""))
     made.picture, made.trace, made.thumbnails = painted.picture, painted.trace, painted.thumbnails
     return made
 
@@ -193,4 +191,3 @@ def _notes(changed: float, made: _Made) -> tuple[str, ...]:
     if made.licence and "not for commercial" in made.licence:
         notes.append(f"Licence of the painted parts: {made.licence}.")
     return tuple(notes)
-
