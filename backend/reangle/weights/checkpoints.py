@@ -50,7 +50,26 @@ COGVIDEOX_15 = Kind(
 )
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_15, COGVIDEOX_I2V, FLUX_FILL)
+FLUX = Kind("flux", "image", pipeline="FluxPipeline")
+FLUX_CONTROLNET = Kind(
+    "flux-inpainting-controlnet",
+    "image",
+    config=(("_class_name", "FluxControlNetModel"), ("extra_condition_channels", None)),
+    refusal="It is a ControlNet, which runs beside FLUX.1 [dev].",
+)
+FLUX2_KLEIN = Kind("flux2-klein", "image", pipeline="Flux2KleinPipeline")
+KINDS = (
+    DEPTH_ANYTHING,
+    DEPTH_ANYTHING_3,
+    MINI_MONOCULAR,
+    DUST3R,
+    COGVIDEOX_15,
+    COGVIDEOX_I2V,
+    FLUX_FILL,
+    FLUX,
+    FLUX_CONTROLNET,
+    FLUX2_KLEIN,
+)
 """In the order in which a folder is tried: a kind with a `part` before the rest of its pipeline."""
 
 
@@ -229,6 +248,27 @@ COGVIDEOX_5B = Checkpoint(
     ),
 )
 
+_FLUX_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "text_encoder_2/config.json",
+    *_shards("text_encoder_2/model", 2),
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "tokenizer_2/special_tokens_map.json",
+    "tokenizer_2/spiece.model",
+    "tokenizer_2/tokenizer.json",
+    "tokenizer_2/tokenizer_config.json",
+    "transformer/config.json",
+    *_shards("transformer/diffusion_pytorch_model", 3),
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
 FLUX_FILL_DEV = Checkpoint(
     "FLUX.1-Fill-dev",
     FLUX_FILL,
@@ -236,23 +276,52 @@ FLUX_FILL_DEV = Checkpoint(
     FLUX_DEV,
     size=33_700_000_000,
     hub="black-forest-labs/FLUX.1-Fill-dev",
+    files=_FLUX_FILES,
+)
+
+FLUX_INPAINTING = Checkpoint(
+    "FLUX.1-dev-Controlnet-Inpainting-Beta",
+    FLUX_CONTROLNET,
+    "Inpainting ControlNet for FLUX.1 [dev]",
+    FLUX_DEV,
+    size=4_280_000_000,
+    hub="alimama-creative/FLUX.1-dev-Controlnet-Inpainting-Beta",
+    files=("config.json", "diffusion_pytorch_model.safetensors"),
+)
+
+FLUX_1_DEV = Checkpoint(
+    "FLUX.1-dev",
+    FLUX,
+    "FLUX.1 [dev]",
+    FLUX_DEV,
+    size=33_700_000_000,
+    hub="black-forest-labs/FLUX.1-dev",
+    files=_FLUX_FILES,
+    beside=(FLUX_INPAINTING,),
+)
+
+FLUX2_KLEIN_4B = Checkpoint(
+    "FLUX.2-klein-4B",
+    FLUX2_KLEIN,
+    "FLUX.2 [klein] 4B",
+    APACHE_2,
+    size=16_000_000_000,
+    hub="black-forest-labs/FLUX.2-klein-4B",
     files=(
         "model_index.json",
         "scheduler/scheduler_config.json",
         "text_encoder/config.json",
-        "text_encoder/model.safetensors",
-        "text_encoder_2/config.json",
-        *_shards("text_encoder_2/model", 2),
+        "text_encoder/generation_config.json",
+        *_shards("text_encoder/model", 2),
+        "tokenizer/added_tokens.json",
+        "tokenizer/chat_template.jinja",
         "tokenizer/merges.txt",
         "tokenizer/special_tokens_map.json",
+        "tokenizer/tokenizer.json",
         "tokenizer/tokenizer_config.json",
         "tokenizer/vocab.json",
-        "tokenizer_2/special_tokens_map.json",
-        "tokenizer_2/spiece.model",
-        "tokenizer_2/tokenizer.json",
-        "tokenizer_2/tokenizer_config.json",
         "transformer/config.json",
-        *_shards("transformer/diffusion_pytorch_model", 3),
+        "transformer/diffusion_pytorch_model.safetensors",
         "vae/config.json",
         "vae/diffusion_pytorch_model.safetensors",
     ),
@@ -269,6 +338,9 @@ CHECKPOINTS = (
     DUST3R_LARGE,
     COGVIDEOX_5B,
     FLUX_FILL_DEV,
+    FLUX_1_DEV,
+    FLUX_INPAINTING,
+    FLUX2_KLEIN_4B,
     DEPTH_ANYTHING_SMALL,
     DEPTH_ANYTHING_BASE,
     DEPTH_ANYTHING_LARGE,
