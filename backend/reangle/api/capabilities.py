@@ -16,6 +16,7 @@ from reangle.contract.capabilities import (
     settings_groups,
 )
 from reangle.geometry.listing import camera_infos, depth_infos
+from reangle.starting.painters import painter_infos
 from reangle.version import VERSION
 from reangle.weights.part_info import part_info
 from reangle.weights.suites import SUITES, Suite
@@ -34,6 +35,7 @@ def capabilities_of(data: Path) -> Capabilities:
         moves=move_infos(),
         easings=easing_infos(),
         limits=Limits(),
+        painters=painter_infos(data),
     )
 
 
