@@ -54,7 +54,7 @@ STEPS, SEED, PROMPT = 3, 5, twins.CAPTIONS[0]
 HEIGHT, WIDTH = 64, 96
 NAMES = ("FLUX.1-Fill-dev", "FLUX.1-dev", "FLUX.2-klein-4B")
 BESIDE = {"FLUX.1-dev": ("FLUX.1-dev-Controlnet-Inpainting-Beta",)}
-CLASSES = dict(zip(NAMES, (FluxFill, FluxControlNet, Flux2Klein), strict=True))
+CLASSES: dict[str, type] = {"FLUX.1-Fill-dev": FluxFill, "FLUX.1-dev": FluxControlNet, "FLUX.2-klein-4B": Flux2Klein}
 
 
 @pytest.fixture(scope="module")

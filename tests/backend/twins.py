@@ -26,7 +26,7 @@ from transformers import (
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     Dinov2Config,
-    Qwen2TokenizerFast,
+    Qwen2Tokenizer,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
@@ -129,7 +129,8 @@ def flux_inpainting_controlnet(folder: Path) -> Path:
 
     torch.manual_seed(1)
     network = InpaintingControlNet(num_layers=2, num_single_layers=0, **FLUX_WIDTHS)
-    for layer in (*network.controlnet_blocks, network.controlnet_x_embedder):
+    layers: Any = (*network.controlnet_blocks, network.controlnet_x_embedder)
+    for layer in layers:
         torch.nn.init.normal_(layer.weight, std=0.5)
     network.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -418,7 +419,7 @@ def save_qwen_tokenizer(folder: Path) -> int:
     folder.mkdir(parents=True)
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-    tokenizer = Qwen2TokenizerFast(vocab=letters, merges=[], additional_special_tokens=special)
+    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[], additional_special_tokens=special)
     tokenizer.chat_template = (
         "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
