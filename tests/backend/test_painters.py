@@ -239,8 +239,8 @@ def test_every_tier_paints(name: str, data: Path) -> None:
     for tier, most in zip(IMAGE_TIERS, (0.0, 0.0, 0.1, 0.4), strict=True):
         model = opened(data, name, tier, [PROMPT])
         assert (model.pipe.text_encoder is None) == tier.text_first
-        linear = type(model.pipe.transformer.single_transformer_blocks[0].attn.to_q if name != "FLUX.2-klein-4B" else
-                      model.pipe.transformer.single_transformer_blocks[0].attn.to_out).__name__  # fmt: skip
+        attention = model.pipe.transformer.single_transformer_blocks[0].attn
+        linear = type(attention.to_out if name == "FLUX.2-klein-4B" else attention.to_q).__name__
         assert linear == {"whole": "Linear", "int8": "Linear8bitLt", "nf4": "Linear4bit"}[tier.base]
         off = (velocity(model) - exact).norm() / exact.norm()
         assert off <= most + 1e-5, tier.name
@@ -312,10 +312,14 @@ def test_a_stage_that_runs_out_of_memory_restarts_in_the_next_tier(
     run(lambda tier: tried.append(tier.name))
     assert tried[-1] == IMAGE_TIERS[-1].name
     assert "too little for this image model" in notes[-1]
+    monkeypatch.setattr(device_memory, "device_memory", lambda: DeviceMemory(24e9, bytes_each=2, apart=True))
+    monkeypatch.setattr(psutil, "swap_memory", _Little)
+    with pytest.raises(UserError, match=r"of main memory, and 0\.0 GB are free"):
+        run(lambda tier: None)
 
 
 class _Little:
-    available = 1_000_000
+    available = free = 1_000
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from typing import Any
 
 import psutil
 
-from reangle.image_models.memory import IMAGE_TIERS, ImageTier, choose_image_tier
+from reangle.image_models.memory import IMAGE_TIERS, ImageTier, choose_image_tier, opening_bytes
 from reangle.image_models.registry import image_model_class
 from reangle.runtime.stage import StageContext
 from reangle.weights.identity import split_checkpoints
 from reangle.weights.registry import kind_of
-from reangle.weights.tiers import device_memory, in_tiers, reported
+from reangle.weights.tiers import check_main_memory, device_memory, in_tiers, reported
 
 WHAT = "image model"
 NOTED = "image_memory.json"
@@ -35,6 +35,8 @@ def in_image_tier(
         device = device_memory()
         size = image_model_class(kind_of(folder)).size_of(folder, beside, bytes_each=device.bytes_each)
         main = float(psutil.virtual_memory().available + psutil.swap_memory().free)
+        if device.apart:
+            check_main_memory(opening_bytes(size, IMAGE_TIERS[-1], device), WHAT)
         return reported(IMAGE_TIERS, choose_image_tier(size, candidates, device, main), device, context.report, WHAT)
 
     in_tiers(IMAGE_TIERS, context.unfinished / NOTED, choose, work, WHAT)
