@@ -17,6 +17,7 @@ from reangle.contract.capabilities import (
 )
 from reangle.evaluation.agreement.listing import judge_infos
 from reangle.geometry.listing import camera_infos, depth_infos
+from reangle.starting.painters import painter_infos
 from reangle.version import VERSION
 from reangle.weights.part_info import part_info
 from reangle.weights.suites import SUITES, Suite
@@ -36,6 +37,7 @@ def capabilities_of(data: Path) -> Capabilities:
         easings=easing_infos(),
         limits=Limits(),
         judges=judge_infos(data),
+        painters=painter_infos(data),
     )
 
 

@@ -59,7 +59,7 @@ class FluxModel(PipelineModel):
 
 
 def arguments(network: Any, told: dict[str, Any], level: float, tokens: torch.Tensor) -> dict[str, Any]:
-    """Of a transformer or a ControlNet at a noise level, for n candidates. told: of `FluxModel.told`. tokens: n x ..."""
+    """Of a transformer or a ControlNet at a noise level. told: of `FluxModel.told`. tokens: of n candidates."""
     count = len(tokens)
     given = {name: told[name].expand(count, *told[name].shape[1:]) for name in ("pooled_projections", "guidance")}
     given["encoder_hidden_states"] = told["encoder_hidden_states"].expand(count, -1, -1)

@@ -21,8 +21,8 @@ from reangle.image_models.pipeline_model import PipelineModel, Words
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """known: tokens of the picture that it refers to, 1 x tokens x channels, perhaps none; places: of all tokens. empty:
-    the empty prompt where guidance moves away from it, else None.
+    """known: tokens of the picture that it refers to, 1 x tokens x channels, perhaps none. places: of all tokens.
+    empty: the empty prompt where guidance moves away from it, else None.
     """
 
     known: torch.Tensor

@@ -27,7 +27,7 @@ SCALE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class _Inputs:
-    """known: tokens of the known picture and its mask, 1 x tokens x channels; None for a picture of the prompt alone."""
+    """known: tokens of the known picture and its mask, 1 x tokens x channels; None without a picture."""
 
     known: torch.Tensor | None
     told: dict[str, Any]

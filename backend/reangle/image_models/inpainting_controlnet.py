@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of alimama-creative's inpainting ControlNet for FLUX.1, as diffusers' `FluxControlNetModel` but one layer.
+"""The network of alimama-creative's inpainting ControlNet for FLUX.1: diffusers' `FluxControlNetModel` but a layer.
 
 diffusers' class ignores the key `extra_condition_channels` of the checkpoint's configuration, builds an embedding of 64
 channels for its weights of 68, and refuses them. The four more are the mask of a token's 2 x 2 latents.

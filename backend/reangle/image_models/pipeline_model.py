@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What image models made of a diffusers pipeline's parts have in common: tiers of memory, prompts, the small decoder."""
+"""What image models of diffusers' pipelines have in common: tiers of memory, prompts, the small decoder."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class PipelineModel:
         raise NotImplementedError
 
     def words(self, prompt: str) -> Words:
-        """A prompt on the model's device. Raises ValueError if it would have had to be read when the model was opened."""
+        """A prompt on the model's device. Raises ValueError if it was to be read when the model was opened."""
         if prompt not in self._read:
             if self.pipe.text_encoder is None:
                 raise ValueError(f"the prompt {prompt!r} was not among those that the model was opened with")

@@ -17,9 +17,9 @@ TILE_SHARE = 0.35
 class Tier:
     """One way to run a video model.
 
-    base: the transformer's weights. recomputed: share of the layers whose activations are computed again in the backward pass. parked: activations wait
-    in main memory for the backward pass. parts_apart: only the part at work is on the device. tiled: the autoencoder
-    works on tiles. small_moments: the optimizer's moments are in 8 bits.
+    base: the transformer's weights. recomputed: share of the layers whose activations are computed again in the
+    backward pass. parked: activations wait in main memory for the backward pass. parts_apart: only the part at work is
+    on the device. tiled: the autoencoder works on tiles. small_moments: the optimizer's moments are in 8 bits.
     """
 
     name: str

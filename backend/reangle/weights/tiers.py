@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run a model in the free memory: the fastest tier that fits, and the next one in a fresh process if memory runs out."""
+"""Run a model in the free memory: the fastest tier that fits, and anew in the next if memory runs out."""
 
 from __future__ import annotations
 
