@@ -30,14 +30,15 @@ LONGEST_SIDE = 224
 BATCH = 8
 
 MINI_STAGE = "stage2"
-"""Of the mini encoder's seven: of those that its depth reads, this one ranks candidates best (`scripts/bench/judges.py`)."""
+"""Of the mini encoder's seven: of those that its depth reads, this one ranks candidates best."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """A network that describes each patch of a picture. name, licence: of its weights, for records.
 
-    patch: pixels of a patch's side. run: n x 3 x h x w, normalised, sides multiples of a patch -> n x c x rows x columns.
+    patch: pixels of a patch's side. run: n x 3 x h x w, normalised, sides multiples of a patch, to n x c x rows x
+    columns.
     """
 
     name: str
