@@ -154,8 +154,8 @@ def test_symmetric_epipolar_distance_is_exact() -> None:
         assert epipolar_distances(project(FIRST), project(other), F).max() < 1e-9
     # Epipolar lines of a camera that moves along x are rows.
     F = fundamental(FIRST, aside)
-    assert epipolar_distances(project(FIRST), project(aside) + (0, 3), F) == pytest.approx(np.full(50, 3.0))
-    assert epipolar_distances(project(FIRST), project(aside) + (7, 0), F).max() < 1e-9
+    assert epipolar_distances(project(FIRST), project(aside) + np.array([0, 3]), F) == pytest.approx(np.full(50, 3.0))
+    assert epipolar_distances(project(FIRST), project(aside) + np.array([7, 0]), F).max() < 1e-9
 
 
 def test_matches_between_true_views_fit_their_cameras() -> None:
