@@ -17,7 +17,6 @@ from reangle.starting.spec import PaintSettings
 from reangle.weights.shipped import check_shipped
 from reangle.weights.suites import MINI
 
-
 STEPS = 20
 
 

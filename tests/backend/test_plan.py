@@ -309,8 +309,8 @@ def test_another_seed_or_an_artists_image_redoes_what_begins_from_it() -> None:
     assert stage.checkpoint == ""
     assert "start" not in stage.inputs
     # Neither seed nor caption plays a part in an image that is given.
-    assert stage.key({role: "" for role in stage.inputs}) == next(
-        other.key({role: "" for role in other.inputs})
+    assert stage.key(dict.fromkeys(stage.inputs, "")) == next(
+        other.key(dict.fromkeys(other.inputs, ""))
         for other in plan_job(replace(given, seed=5), Path("unused"))
         if other.title == "Start middle"
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.errors import UserError
+from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video

@@ -3,8 +3,8 @@
 
 Yu et al., Long-Term Photometric Consistent Novel View Synthesis with Diffusion Models, ICCV 2023. The symmetric
 epipolar distance (SED) of a match is the mean distance, in pixels, of its two points from each other's epipolar lines.
-A pair's SED is the median over its SIFT matches. TSED is the share of pairs with at least LEAST_MATCHES matches and a SED
-below THRESHOLD. Both are the paper's defaults, for pictures of 256 x 256 pixels.
+A pair's SED is the median over its SIFT matches. TSED is the share of pairs with at least LEAST_MATCHES matches and a
+SED below THRESHOLD. Both are the paper's defaults, for pictures of 256 x 256 pixels.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -30,14 +30,15 @@ LONGEST_SIDE = 224
 BATCH = 8
 
 MINI_STAGE = "stage2"
-"""Of the mini encoder's seven: of those that its depth reads, this one ranks candidates best (`scripts/bench/judges.py`)."""
+"""Of the mini encoder's seven: of those that its depth reads, this one ranks candidates best."""
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """A network that describes each patch of a picture. name, licence: of its weights, for records.
 
-    patch: pixels of a patch's side. run: n x 3 x h x w, normalised, sides multiples of a patch -> n x c x rows x columns.
+    patch: pixels of a patch's side. run: n x 3 x h x w, normalised, sides multiples of a patch, to n x c x rows x
+    columns.
     """
 
     name: str
@@ -52,7 +53,8 @@ class Features:
 
         pictures: n x h x w x 3 uint8 of one size, which are resized to LONGEST_SIDE and to multiples of a patch.
         """
-        height, width = input_size(*pictures[0].shape[:2], LONGEST_SIDE, self.patch)
+        given_height, given_width = pictures[0].shape[:2]
+        height, width = input_size(given_height, given_width, LONGEST_SIDE, self.patch)
         made = []
         for start in range(0, len(pictures), BATCH):
             some = [_resized(one, width, height) for one in pictures[start : start + BATCH]]
@@ -90,8 +92,11 @@ def open_dinov2(folder: Path) -> Features:
 
     device = _device()
     try:
-        model, report = Dinov2Model.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        model, report = cast(
+            "tuple[Dinov2Model, dict[str, Any]]",
+            Dinov2Model.from_pretrained(
+                folder, use_safetensors=True, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            ),
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
@@ -99,7 +104,8 @@ def open_dinov2(folder: Path) -> Features:
     # transformers fills missing weights with random numbers and only warns.
     if missing := sorted(report["missing_keys"]):
         raise _damaged(folder, f"lacks {len(missing)} weights, {missing[0]} first")
-    network: Any = model.eval().requires_grad_(False).to(device)
+    network: Any = model.eval().requires_grad_(False)
+    network.to(device)
     patch = int(network.config.patch_size)
 
     def run(values: Tensor) -> Tensor:

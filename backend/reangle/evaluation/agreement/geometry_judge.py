@@ -22,7 +22,7 @@ from reangle.evaluation.agreement.weights import pixel_weights
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.lookup import SAME_SURFACE
 
-COLOUR_SHARE = 0.5
+COLOUR_SHARE = 0.9
 """How much colours count beside features."""
 
 
@@ -42,8 +42,8 @@ class _Seen:
 class GeometryJudge:
     """See `views.Judge`.
 
-    view: the painted view; its picture has holes, its depth is completed inside them, 0 where unknown. hole: H x W bool,
-    what is painted. fixed: the views before it.
+    view: the painted view; its picture is not read, its depth is completed inside the hole, 0 where unknown. hole: H x
+    W bool, what is painted. fixed: the views before it.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def judge_infos(data: Path) -> tuple[ProviderInfo, ...]:
     dust3r = ProviderInfo(
         number=1,
         label=spec.label,
-        help="Compares candidates with the views before them where DUSt3R sees that they overlap, as in the paper; slow",
+        help="Compares candidates with the views before them where DUSt3R sees that they overlap; slow",
         settings=(),
         weights=tuple(part_info(known, data) for known in spec.checkpoints) if can_run(spec) else (),
         **status,

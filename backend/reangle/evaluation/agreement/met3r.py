@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """MEt3R: how badly two pictures agree as views of one scene, without cameras (Asim et al., CVPR 2025).
 
-1 minus the mean cosine similarity of features over the overlap, in both directions: lower is better, 0 is best. The paper
-runs DUSt3R (its code MASt3R) and DINO with FeatUp. Other weights give other numbers, so a result names its own.
+1 minus the mean cosine similarity of features over the overlap, in both directions: lower is better, 0 is best. The
+paper runs DUSt3R (its code MASt3R) and DINO with FeatUp. Other weights give other numbers, so a result names its own.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from reangle.evaluation.agreement.features import sample_features
 from reangle.geometry.depth.dust3r import BATCH, NetworkView
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork, PairOutput
 from reangle.geometry.pairwise import Lens, shared_focal
-from reangle.geometry.point_maps import PairMaps, batches, sample_pixels
+from reangle.geometry.point_maps import PairMaps, sample_pixels
 
 LONGEST_SIDE = 256
 """Of the pictures that the network sees, in pixels, as in MEt3R; less for a network that was trained on less."""
@@ -57,9 +57,10 @@ class PairFinder:
     def overlaps(self, pairs: Sequence[tuple[Encoded, Encoded]], hidden: float | None = None) -> list[Overlap]:
         """Where the second picture of each pair shows what the first one does. hidden: see `overlap_of`."""
         width, height = self._view.size
-        outputs = []
-        for some in batches(list(pairs), BATCH[self._network.device.type]):  # pyright: ignore[reportArgumentType]
-            outputs += self._network.decode(some, height, width)
+        size = BATCH[self._network.device.type]
+        outputs: list[PairOutput] = []
+        for start in range(0, len(pairs), size):
+            outputs += self._network.decode(pairs[start : start + size], height, width)
         return [overlap_of(output, self._view, hidden) for output in outputs]
 
     def share(self, overlap: Overlap) -> float:
