@@ -283,7 +283,8 @@ def print_table(
     args: argparse.Namespace,
 ) -> None:
     print(
-        f"\n{args.scenes} scenes x {len(VIEWS)} cameras x {args.seeds} seeds, {WIDTH} x {HEIGHT}; {settings.steps} steps, "
+        f"\n{args.scenes} scenes x {len(VIEWS)} cameras x {args.seeds} seeds, {WIDTH} x {HEIGHT}; "
+        f"{settings.steps} steps, "
         f"h = {settings.fresh_noise:g}, guided from {settings.guided_from:g} to {settings.guided_to:g}; "
         f"MEt3R by {models.about}"
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_without_fresh_noise_steps_are_those_of_euler() -> None:
     latents, trace = sample(model, Conditions(None), SIZE, SIZE, Sampling.plain(steps), 3)  # type: ignore[arg-type]
     expected = torch.randn((1, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(3))
     levels = model.noise_levels(steps, SIZE, SIZE)
-    for level, following in zip(levels[:-1], levels[1:], strict=True):
+    for level, following in itertools.pairwise(levels):
         expected = expected + (following - level) * TwoGreys().velocity(expected, level, Conditions(None))
     assert torch.allclose(latents, expected, atol=1e-6)
     assert trace.calls == steps

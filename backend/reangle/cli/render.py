@@ -82,7 +82,7 @@ def _cameras(
     if moves:
         done = run_stages(output, "Geometry", geometry_stages(request, store), store)
         paths += _moved(moves, done)
-    starts = read_starts(options, [path.name for path in paths], store) if hasattr(options, "start") else ()
+    starts = read_starts(options, [path.name for path in paths], store) if hasattr(options, "start_image") else ()
     request = checked("The cameras", lambda: replace(request, paths=tuple(paths), starts=starts, until=until))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)

@@ -9,7 +9,7 @@ import argparse
 def add_start_options(group: argparse._ActionsContainer) -> None:
     """The options, each of which may be repeated, once for a camera."""
     for option, metavar, text in (
-        ("--start", "CAMERA=FILE", "your own image as a camera's first frame"),
+        ("--start-image", "CAMERA=FILE", "your own image as a camera's first frame"),
         ("--start-seed", "CAMERA=N", "another painting of a camera's first frame"),
         ("--edit", "CAMERA=OLD->NEW", "change a camera's first frame by words: what it shows, what it shall show"),
         ("--anchor", "CAMERA@FRAME=FILE", "an image for a later frame, from 2 on, where the video model takes one"),

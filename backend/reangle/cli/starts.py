@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options about cameras' starting images: `--start`, `--start-seed`, `--edit` and `--anchor`."""
+"""Options about cameras' starting images: `--start-image`, `--start-seed`, `--edit` and `--anchor`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def read_starts(options: Namespace, names: Sequence[str], store: Store) -> tuple
             )
         told[camera] = checked(f"The starting image of {camera}", lambda: replace(told[camera], **values))
 
-    for text in options.start:
-        camera, place = _split(text, "--start", "CAMERA=FILE")
+    for text in options.start_image:
+        camera, place = _split(text, "--start-image", "CAMERA=FILE")
         put(camera, image=_file(place, store))
     for text in options.start_seed:
         camera, number = _split(text, "--start-seed", "CAMERA=N")

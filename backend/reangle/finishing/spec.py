@@ -30,8 +30,9 @@ class FillParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FinishParams:
-    """path: the new camera. exact_where_seen: whether known pixels of the warp replace generated ones. fill_share: in that case, share of the
-    preview's fill in all other pixels, 0 to 1; the rest is generated.
+    """path: the new camera. exact_where_seen: whether known pixels of the warp replace generated ones. fill_share: in
+    that case, share of the preview's fill, or of what was painted into the starting image, in all other pixels, 0 to 1;
+    the rest is generated.
     """
 
     path: CameraPath

@@ -50,6 +50,6 @@ def _place(path: CameraPath) -> np.ndarray:
 
 
 def _apart(one: np.ndarray, other: np.ndarray, reach: float) -> float:
-    """Turn in radians, and shift as a share of the farthest camera's, rounded so that mirrored views are equally far."""
+    """Turn in radians, and shift as a share of the farthest camera's; rounded, so that mirrored views are as far."""
     turn = Rotation.from_matrix(one[:3, :3].T @ other[:3, :3]).magnitude()
     return round(float(turn + np.linalg.norm(one[:3, 3] - other[:3, 3]) / reach), 6)
