@@ -17,7 +17,7 @@ from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSet
 from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
-from reangle.folders import DecodedClip, GeometryFolder
+from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
@@ -71,6 +71,7 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     request = checked("The cameras", lambda: replace(request, paths=tuple(paths)))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
+    output.coverage({path.name: WarpFolder(done[WARP.id(path.name)].folder).metadata() for path in paths})
     for path in paths:
         export(done[last.id(path.name)], out / path.name)
         output.result(path.name, out / path.name)
@@ -118,7 +119,7 @@ def run_stages(
             interruption.check()
             report(stage, fraction, message, cached=cached)
 
-        return run_plan(stages, store, InstalledWeights(store.root), listening, before)
+        return run_plan(stages, store, InstalledWeights(store.root), listening, before, report.warn)
 
 
 def geometry_stages(request: JobRequest, store: Store) -> list[PlannedStage]:

@@ -9,6 +9,7 @@ from .capabilities import Capabilities
 from .downloads import DownloadRequest, Downloads, DownloadStatus
 from .errors import ContractError, UserError
 from .job import (
+    CameraWarning,
     FINAL_STATES,
     MAX_CAMERAS,
     Events,
@@ -37,6 +38,7 @@ __all__ = [
     "AnchorImage",
     "CameraPath",
     "CameraStart",
+    "CameraWarning",
     "Capabilities",
     "Clip",
     "ContractError",

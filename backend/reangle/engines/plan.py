@@ -32,13 +32,16 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     _check_given(request)
     stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
-    if video and request.paths:
-        stages += shared_learning(request, video)
+    # All warps come before any learning, so that trouble with a camera is told before the long stages start.
     for path in request.paths:
         stages += preview_stages(request, path)
-        if video:
+        if not video:
+            stages.append(_deliver(request, path, stages[-1]))
+    if video and request.paths:
+        stages += shared_learning(request, video)
+        for path in request.paths:
             stages += reangle_stages(request, path, video)
-        stages.append(_deliver(request, path, stages[-1]))
+            stages.append(_deliver(request, path, stages[-1]))
     return stages
 
 

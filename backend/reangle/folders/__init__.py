@@ -7,7 +7,7 @@ from reangle.folders.geometry import GeometryFolder, GeometryMetadata
 from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
 from reangle.folders.result import Manifest, ResultFolder
 from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, GeneratedFolder, GenerationRecord
-from reangle.folders.warp import ClipCoverage, Coverage, ViewCamera, WarpFolder, WarpMetadata
+from reangle.folders.warp import ClipCoverage, Coverage, FrameTrouble, Trouble, ViewCamera, WarpFolder, WarpMetadata
 
 __all__ = [
     "CameraFolder",
@@ -20,6 +20,7 @@ __all__ = [
     "FilledFolder",
     "FinishedFolder",
     "FramesFolder",
+    "FrameTrouble",
     "GeneratedFolder",
     "GenerationRecord",
     "GeometryFolder",
@@ -30,6 +31,7 @@ __all__ = [
     "Manifest",
     "ResultFolder",
     "UnfinishedLearning",
+    "Trouble",
     "ViewCamera",
     "WarpFolder",
     "WarpMetadata",
