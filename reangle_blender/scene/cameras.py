@@ -199,8 +199,17 @@ def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) ->
     values = channel_values(camera, path, unit)
     make_own(camera)
     set_values(camera, values[0])
+    _key_moving(channels(camera), values, first_frame)
+
+
+def key_shifts(camera: Object, shifts: np.ndarray, first_frame: int) -> None:
+    """Key the shifts of the lens (F x 2, the last columns of `channel_values`), or remove keys of constant ones."""
+    _key_moving(channels(camera)[-2:], shifts, first_frame)
+
+
+def _key_moving(every: Sequence[keyframes.Channel], values: np.ndarray, first_frame: int) -> None:
+    """One key per frame on the channels that change; the others lose theirs."""
     moving = np.ptp(values, axis=0) > 1e-7
-    every = channels(camera)
     for channel in (channel for channel, moves in zip(every, moving, strict=True) if not moves):
         compat.remove_fcurve(*channel)
     animated = [channel for channel, moves in zip(every, moving, strict=True) if moves]

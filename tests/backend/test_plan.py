@@ -268,3 +268,11 @@ def test_training_is_estimated_for_the_windows_that_are_made(count: int) -> None
     model = json.loads((Path(video_checkpoint(request, Path("unused"))) / "transformer" / "config.json").read_text())
     windows = plan_windows(count, model["sample_frames"], model["temporal_compression_ratio"]).starts
     assert stage.weight * (1 - stage.preparation) == pytest.approx(steps_s * len(windows))
+
+
+def test_all_cameras_are_warped_before_anything_learns(video: str) -> None:
+    titles = list(keys(learning(path("a"), path("b"), video=video)))
+    first = min(titles.index(title) for title in titles if title.startswith(("Learn", "Generate")))
+    assert titles[:first] == ["Decode", "Camera", "Geometry", "Warp a", "Fill a", "Warp b", "Fill b"]
+    preview = list(keys(job(path("a"), path("b"))))
+    assert preview.index("Deliver a") < preview.index("Warp b"), "results come as early as they can"

@@ -25,7 +25,7 @@ from reangle.runtime.data_folder import data_folder, user_path
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
-from reangle.warping.moves import move_name, move_path
+from reangle.warping.moves import BulletTime, move_name, move_path
 from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
 
@@ -127,7 +127,7 @@ def geometry_stages(request: JobRequest, store: Store) -> list[PlannedStage]:
     return [stage for stage in plan_job(request, store.root) if stage.spec is not GLANCE]
 
 
-def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]:
+def _moved(moves: list[Move | BulletTime], done: dict[StageId, Artifact]) -> list[CameraPath]:
     clip = DecodedClip(done[DECODE.id()].folder).metadata()
     scene = geometry_of(done)
     return [move_path(move, scene, clip.width, clip.height, clip.fps) for move in moves]

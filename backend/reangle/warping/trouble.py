@@ -16,7 +16,7 @@ import numpy as np
 from reangle.folders import FrameTrouble, Trouble
 
 UNSEEN, LARGEST_HOLE = 0.35, 0.2
-FOLDED, STRETCHED, TORN, UNCERTAIN = 0.01, 0.05, 0.02, 0.25
+FOLDED, STRETCHED, TORN, UNCERTAIN = 0.02, 0.05, 0.03, 0.25
 """Shares of the picture from which a frame is in trouble."""
 
 GAP = 6
