@@ -75,6 +75,11 @@ def source_path(scene: Scene, *, follow: bool) -> CameraPath:
     return path if follow else still(path, point_cloud.clip_frame(scene))
 
 
+def shown_frame(scene: Scene) -> int:
+    """Scene frame of the clip's frame that is shown now."""
+    return state.of(scene).first_frame + point_cloud.clip_frame(scene)
+
+
 def check_movable(scene: Scene, camera: Object) -> None:
     """Raises UserError if keys on the camera's own transform would not be its pose in the geometry's world."""
     name, origin = f"Camera {camera.name!r}", state.alive(scene, state.of(scene).origin)

@@ -4,9 +4,9 @@
     python3.11 scripts/bench/trouble.py [--seeds 0 3 6]
 
 Two frames of each scene at 720x480 are warped to the scene's two other cameras and to five moves. `bent`: smooth random
-errors of log depth, of so large a deviation, on a grid of so many cells across the picture. `blurred`: as a network of a
-third of the size might see it; see `edges.py`. `blocks`: constant depth in squares of 20 pixels. Numbers are cameras of
-a hundred that are warned of, by kind, then means of the shares of the picture, and the time of the measures a frame.
+errors of log depth, of so large a deviation, on a grid of so many cells across the picture. `blurred`: as a network of
+a third of the size might see it; see `edges.py`. `blocks`: constant depth in squares of 20 pixels. Numbers are cameras
+of a hundred that are warned of, by kind, then means of the shares of the picture, and the time of the measures a frame.
 """
 
 from __future__ import annotations

@@ -215,7 +215,11 @@ def test_trouble_with_a_camera_is_told_with_its_frames_and_again_from_the_cache(
         status = backend.finish(again)
         assert status["warnings"] == [{**warned, "camera": "right", "message": "right, frames 3 to 7: It folds."}]
         (event,) = [event for event in backend.events(again) if event["type"] == "note"]
-        assert (event["camera"], event["frames"], event["message"]) == ("right", [3, 7], status["warnings"][0]["message"])
+        assert (event["camera"], event["frames"], event["message"]) == (
+            "right",
+            [3, 7],
+            status["warnings"][0]["message"],
+        )
         assert len(backend.stages.started("warp")) == 1
 
 

@@ -40,4 +40,6 @@ def coverage_table(cameras: Mapping[str, WarpMetadata]) -> str:
         frames = str(one["least_seen_frame"]), str(one["largest_hole_frame"])
         rows.append((one["camera"], seen, least, frames[0], hole, frames[1], str(one["warnings"])))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

@@ -9,9 +9,9 @@ from .capabilities import Capabilities
 from .downloads import DownloadRequest, Downloads, DownloadStatus
 from .errors import ContractError, UserError
 from .job import (
-    CameraWarning,
     FINAL_STATES,
     MAX_CAMERAS,
+    CameraWarning,
     Events,
     Health,
     JobError,

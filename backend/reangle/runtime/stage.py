@@ -166,7 +166,6 @@ class StageWarning:
     worst: int
     words: str
 
-
     def about(self, camera: str) -> str:
         """The warning as one line for people."""
         frames = f"frames {self.first} to {self.last}" if self.last > self.first else f"frame {self.first}"

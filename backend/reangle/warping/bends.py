@@ -16,7 +16,7 @@ import numpy as np
 from reangle.warping.cameras import pixel_transform
 from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.mesh import find_cells
-from reangle.warping.raster import ALL, BOTTOM, LEFT, RIGHT, TOP
+from reangle.warping.raster import ALL, LEFT, TOP
 from reangle.warping.surface import Surface
 
 EDGE_REACH = 4
@@ -59,9 +59,7 @@ def bends(
     """rgb: H x W x 3 uint8, the source frame. surface: of the same size. target_from_source: 4 x 4."""
     A, b = pixel_transform(K_source, target_from_source, K_target)
     lens = np.float32(K_target[0, 0] / K_source[0, 0])
-    near_edge = cv2.dilate(
-        np.minimum(surface.rough, 1), np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8)
-    )
+    near_edge = cv2.dilate(np.minimum(surface.rough, 1), np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8))
     depth = writable(surface.depth, np.float32)
     cells = find_cells(depth, depth > 0, surface.cut)
     counts = np.zeros(3)
@@ -125,12 +123,13 @@ def _count(rgb, depth, near_edge, cells, A, b, lens, width, height, counts):
                 elif max(ax * ax + ay * ay, bx * bx + by * by) > (STRETCHED * plain) ** 2:
                     counts[1] += area
                 continue
-            if not cell & TOP and c + 1 < w and c >= 2 and ax > plain:
-                if _is_plain(rgb, r - 1, c - 2, r - 1, c + 1):
-                    counts[2] += (min(ax, width - x) - plain) * plain
-            if not cell & LEFT and r + 1 < h and r >= 2 and by > plain:
-                if _is_plain(rgb, r - 2, c - 1, r + 1, c - 1):
-                    counts[2] += (min(by, height - y) - plain) * plain
+            # A pixel away from the cut: pixels beside an edge mix the colours of both sides.
+            opens = not cell & TOP and c >= 2 and c + 1 < w and ax > plain
+            if opens and _is_plain(rgb, r - 1, c - 2, r - 1, c + 1):
+                counts[2] += (min(ax, width - x) - plain) * plain
+            opens = not cell & LEFT and r >= 2 and r + 1 < h and by > plain
+            if opens and _is_plain(rgb, r - 2, c - 1, r + 1, c - 1):
+                counts[2] += (min(by, height - y) - plain) * plain
 
 
 def uncertain_share(

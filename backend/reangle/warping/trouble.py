@@ -53,29 +53,37 @@ _KINDS = (
         "folded",
         lambda frame: frame.folded,
         FOLDED,
-        lambda frame: f"Smooth surface folds over itself in {_percent(frame.folded)} of the picture, so its depth may "
-        "be wrong. Choose another source of depth, or move the camera less.",
+        lambda frame: (
+            f"Smooth surface folds over itself in {_percent(frame.folded)} of the picture, so its depth may "
+            "be wrong. Choose another source of depth, or move the camera less."
+        ),
     ),
     _Kind(
         "stretched",
         lambda frame: frame.stretched,
         STRETCHED,
-        lambda frame: f"Surface is stretched over {_percent(frame.stretched)} of the picture, because the clip shows "
-        "it from the side or its depth is wrong. Move the camera less, or choose another source of depth.",
+        lambda frame: (
+            f"Surface is stretched over {_percent(frame.stretched)} of the picture, because the clip shows "
+            "it from the side or its depth is wrong. Move the camera less, or choose another source of depth."
+        ),
     ),
     _Kind(
         "torn",
         lambda frame: frame.torn,
         TORN,
-        lambda frame: f"Gaps of {_percent(frame.torn)} of the picture open where the clip shows no edge, so the depth "
-        "may break there. Lower the edge filter, or choose another source of depth.",
+        lambda frame: (
+            f"Gaps of {_percent(frame.torn)} of the picture open where the clip shows no edge, so the depth "
+            "may break there. Lower the edge filter, or choose another source of depth."
+        ),
     ),
     _Kind(
         "uncertain",
         lambda frame: frame.uncertain,
         UNCERTAIN,
-        lambda frame: f"The depth of {_percent(frame.uncertain)} of the picture is uncertain. Look at the result there "
-        "first, or move the camera less.",
+        lambda frame: (
+            f"The depth of {_percent(frame.uncertain)} of the picture is uncertain. Look at the result there "
+            "first, or move the camera less."
+        ),
     ),
 )
 
