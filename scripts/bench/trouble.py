@@ -83,8 +83,7 @@ def main() -> None:
                 kinds = {trouble.kind for trouble in find_trouble(frames)}
                 told.setdefault(name, []).append([kind in kinds for kind in KINDS])
                 shares.setdefault(name, []).append(tuple(np.mean([astuple(frame) for frame in frames], axis=0)))
-            if not spent:
-                spent = _time(warper, cameras[0])
+                spent = spent or _time(warper, cameras[0])
     print(f"{len(options.seeds)} scenes of {WIDTH}x{HEIGHT}, {len(told['true']) // len(options.seeds)} cameras each\n")
     print("| depth | unseen, told of | folded | stretched | torn | mean folded, % | stretched | torn |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

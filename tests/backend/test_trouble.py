@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reangle.folders import FrameTrouble
-from reangle.warping.bends import STRETCHED, bends, uncertain_share
+from reangle.warping.bends import STRETCHED, Bends, bends, uncertain_share
 from reangle.warping.cameras import pixel_transform
 from reangle.warping.surface import make_surface
 from reangle.warping.trouble import FOLDED, GAP, UNSEEN, find_trouble, largest_hole
@@ -18,7 +18,7 @@ GREY = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
 FINE = FrameTrouble()
 
 
-def seen_from(world_from_camera: np.ndarray, depth: np.ndarray, rgb: np.ndarray = GREY) -> tuple[float, float, float]:
+def seen_from(world_from_camera: np.ndarray, depth: np.ndarray, rgb: np.ndarray = GREY) -> Bends:
     surface = make_surface(depth.astype(np.float32), np.ones(depth.shape, bool), WIDTH, HEIGHT)
     return bends(rgb, surface, K, np.linalg.inv(world_from_camera), K, WIDTH, HEIGHT)
 

@@ -33,7 +33,7 @@ def _values(name: str, warp: WarpMetadata) -> dict[str, Any]:
 
 def coverage_table(cameras: Mapping[str, WarpMetadata]) -> str:
     """The same for people."""
-    rows = [_TITLES]
+    rows: list[tuple[str, ...]] = [_TITLES]
     for one in coverage_values(cameras):
         shares = (f"{one[key]:.0%}" for key in ("seen", "least_seen", "largest_hole"))
         seen, least, hole = shares

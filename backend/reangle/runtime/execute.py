@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from reangle.errors import DiskFullError, RunAgainError, UserError
 from reangle.runtime.code import check_code, code_hash
@@ -118,7 +118,7 @@ def run_stage(
                 )
             )
             seconds = round(time.monotonic() - started, 3)
-            about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+            about: dict[str, Any] = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
             if warnings:
                 about["warnings"] = [vars(warning) for warning in warnings]
             check()
