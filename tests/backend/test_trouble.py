@@ -6,8 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reangle.folders import FrameTrouble
-from reangle.warping.bends import STRETCHED, Bends, bends, uncertain_share
-from reangle.warping.cameras import pixel_transform
+from reangle.warping.bends import FAR_ASIDE, STRETCHED, Bends, bends, doubts
 from reangle.warping.surface import make_surface
 from reangle.warping.trouble import FOLDED, GAP, UNSEEN, find_trouble, largest_hole
 from warping_scene import rigid
@@ -79,10 +78,25 @@ def test_depth_of_little_confidence_counts_where_it_is_seen() -> None:
     confidence[:, : WIDTH // 4] = 0.1
     depth = np.full((HEIGHT, WIDTH), 4, np.float32)
     visible = np.ones(depth.shape, bool)
-    back = pixel_transform(K, np.eye(4), K)
-    assert uncertain_share(confidence, visible, depth, (WIDTH, HEIGHT), *back) == pytest.approx(0.5, abs=0.02)
+    seen = visible, depth, (WIDTH, HEIGHT), K, np.eye(4), K
+    assert doubts(confidence, None, *seen) == pytest.approx((0.5, 0), abs=0.02)
     visible[: HEIGHT // 2] = False
-    assert uncertain_share(confidence, visible, depth, (WIDTH, HEIGHT), *back) == pytest.approx(0.25, abs=0.02)
+    assert doubts(confidence, None, *seen) == pytest.approx((0.25, 0), abs=0.02)
+
+
+@pytest.mark.parametrize(("degrees", "matters"), [(FAR_ASIDE - 5, False), (FAR_ASIDE + 5, True)])
+def test_what_moves_has_a_side_that_nobody_filmed(degrees: float, matters: bool) -> None:
+    depth = np.full((HEIGHT, WIDTH), 4, np.float32)
+    moving = np.zeros(depth.shape, bool)
+    moving[25:35, 40:50] = True
+    certain = np.ones(depth.shape, np.float32)
+    forward = np.linalg.inv(aside(degrees))
+    # The new picture's pixels in the middle show the same points, at about the same depth.
+    visible = np.zeros(depth.shape, bool)
+    visible[25:35, 40:50] = True
+    found = doubts(certain, moving, visible, depth, (WIDTH, HEIGHT), K, forward, K)
+    assert found.uncertain == 0
+    assert (found.unfilmed > 0.5 * 100 / depth.size) == matters
 
 
 def test_the_largest_hole_is_the_largest_connected_part() -> None:

@@ -33,7 +33,7 @@ class FrameTrouble:
     """What is wrong with one output frame; shares of its picture, 0 to 1.
 
     unseen: known from no frame. hole: the largest connected part of that. folded, stretched, torn: see
-    `warping.bends.Bends`. uncertain: shown by the same frame of the clip, with depth of little confidence.
+    `warping.bends.Bends`. uncertain, unfilmed: see `warping.bends.Doubts`.
     """
 
     unseen: float = 0.0
@@ -42,6 +42,7 @@ class FrameTrouble:
     stretched: float = 0.0
     torn: float = 0.0
     uncertain: float = 0.0
+    unfilmed: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

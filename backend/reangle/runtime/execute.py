@@ -118,7 +118,12 @@ def run_stage(
                 )
             )
             seconds = round(time.monotonic() - started, 3)
-            about: dict[str, Any] = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+            about: dict[str, Any] = {
+                "kind": spec.kind,
+                "camera": stage.camera,
+                "version": spec.version,
+                "seconds": seconds,
+            }
             if warnings:
                 about["warnings"] = [vars(warning) for warning in warnings]
             check()

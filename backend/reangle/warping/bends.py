@@ -13,7 +13,7 @@ import cv2
 import numba
 import numpy as np
 
-from reangle.warping.cameras import pixel_transform
+from reangle.warping.cameras import camera_from_world, pixel_transform
 from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.mesh import find_cells
 from reangle.warping.raster import ALL, LEFT, TOP
@@ -31,8 +31,11 @@ PLAIN_COLOUR = 14
 DOUBT = 0.2
 """Confidence below which depth is uncertain: `geometry.anchor` gives it to depth that is off by a fifth."""
 
+FAR_ASIDE = 25.0
+"""Degrees between two views of a thing from which its unseen side matters."""
+
 GRAIN = 2
-"""Every so many pixels of the new picture are looked at for confidence."""
+"""Every so many pixels of the new picture, in both directions, are looked at for doubts."""
 
 
 class Bends(NamedTuple):
@@ -132,31 +135,49 @@ def _count(rgb, depth, near_edge, cells, A, b, lens, width, height, counts):
                 counts[2] += (min(by, height - y) - plain) * plain
 
 
-def uncertain_share(
+class Doubts(NamedTuple):
+    """Shares of the new picture, 0 to 1, of what its own frame shows.
+
+    uncertain: with a confidence below DOUBT. unfilmed: things that move, from more than FAR_ASIDE degrees beside the
+    camera that filmed them: no frame shows their other side.
+    """
+
+    uncertain: float
+    unfilmed: float
+
+
+def doubts(
     confidence: np.ndarray,
+    dynamic: np.ndarray | None,
     visible: np.ndarray,
     depth: np.ndarray,
     size: tuple[int, int],
-    A: np.ndarray,
-    b: np.ndarray,
-) -> float:
-    """Share of the new picture, 0 to 1, that its own frame shows with a confidence below DOUBT.
-
-    confidence: h x w float32, of the source frame. visible, depth: of the new picture, as in WarpedFrame. size: width
-    and height of the source frame in pixels. A, b: `pixel_transform` from the new picture to the source frame.
+    K_source: np.ndarray,
+    target_from_source: np.ndarray,
+    K_target: np.ndarray,
+) -> Doubts:
+    """confidence, dynamic: h x w float32 and bool, of the source frame, whose size is width and height in pixels.
+    visible, depth: of the new picture, as in WarpedFrame. target_from_source: 4 x 4, rigid.
     """
-    to_x, to_y = confidence.shape[1] / size[0], confidence.shape[0] / size[1]
-    doubted, looked_at = _doubted(writable(confidence, np.float32), visible, depth, to_x, to_y, A, b)
-    return doubted / max(looked_at, 1)
+    centre = np.ascontiguousarray(target_from_source[:3, 3])
+    A, b = pixel_transform(K_target, camera_from_world(target_from_source), K_source)
+    ray = np.linalg.inv(K_target)
+    scale = confidence.shape[1] / size[0], confidence.shape[0] / size[1]
+    moving = np.zeros(confidence.shape, np.bool_) if dynamic is None else writable(dynamic, np.bool_)
+    counts = np.zeros(3)
+    _doubt(writable(confidence, np.float32), moving, visible, depth, *scale, A, b, ray, centre, counts)
+    uncertain, unfilmed, looked_at = counts
+    return Doubts(float(uncertain / max(looked_at, 1)), float(unfilmed / max(looked_at, 1)))
 
 
 @numba.njit(**KERNEL)
-def _doubted(confidence, visible, depth, to_x, to_y, A, b):
-    count = looked_at = 0
+def _doubt(confidence, moving, visible, depth, to_x, to_y, A, b, ray, centre, counts):
+    """Counts what is uncertain, what is unfilmed, and all that was looked at."""
+    nearest = np.cos(np.radians(FAR_ASIDE))
     for y in range(GRAIN // 2, visible.shape[0], GRAIN):
         for x in range(GRAIN // 2, visible.shape[1], GRAIN):
             z = depth[y, x]
-            looked_at += 1
+            counts[2] += 1
             if not visible[y, x] or z <= 0:
                 continue
             u, v = x + 0.5, y + 0.5
@@ -164,6 +185,11 @@ def _doubted(confidence, visible, depth, to_x, to_y, A, b):
             q1 = z * (A[1, 0] * u + A[1, 1] * v + A[1, 2]) + b[1]
             q2 = z * (A[2, 0] * u + A[2, 1] * v + A[2, 2]) + b[2]
             i, j = int(q1 / q2 * to_y), int(q0 / q2 * to_x)
-            if 0 <= i < confidence.shape[0] and 0 <= j < confidence.shape[1]:
-                count += confidence[i, j] < DOUBT
-    return count, looked_at
+            if not (0 <= i < confidence.shape[0] and 0 <= j < confidence.shape[1]):
+                continue
+            counts[0] += confidence[i, j] < DOUBT
+            if moving[i, j]:
+                px, py = z * (ray[0, 0] * u + ray[0, 2]), z * (ray[1, 1] * v + ray[1, 2])
+                sx, sy, sz = px - centre[0], py - centre[1], z - centre[2]
+                lengths = np.sqrt((px * px + py * py + z * z) * (sx * sx + sy * sy + sz * sz))
+                counts[1] += px * sx + py * sy + z * sz < nearest * lengths

@@ -15,8 +15,8 @@ import numpy as np
 
 from reangle.folders import FrameTrouble, Trouble
 
-UNSEEN, LARGEST_HOLE = 0.35, 0.2
-FOLDED, STRETCHED, TORN, UNCERTAIN = 0.02, 0.05, 0.03, 0.25
+UNSEEN, LARGEST_HOLE = 0.3, 0.12
+FOLDED, STRETCHED, TORN, UNCERTAIN, UNFILMED = 0.02, 0.05, 0.03, 0.25, 0.03
 """Shares of the picture from which a frame is in trouble."""
 
 GAP = 6
@@ -83,6 +83,15 @@ _KINDS = (
         lambda frame: (
             f"The depth of {_percent(frame.uncertain)} of the picture is uncertain. Look at the result there "
             "first, or move the camera less."
+        ),
+    ),
+    _Kind(
+        "unfilmed",
+        lambda frame: frame.unfilmed,
+        UNFILMED,
+        lambda frame: (
+            f"{_percent(frame.unfilmed)} of the picture are moving things whose side towards this camera no frame "
+            "shows. Move the camera less."
         ),
     ),
 )

@@ -13,7 +13,7 @@ from reangle.errors import UserError
 from reangle.folders import FrameTrouble
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.parallel import in_order
-from reangle.warping.bends import bends, uncertain_share
+from reangle.warping.bends import bends, doubts
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.filters import left_out
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
@@ -110,15 +110,15 @@ class Warper:
         warped = self.warp(frame, K, world_from_camera, width, height, surface)
         source_K, source = self.K[frame], self.geometry.world_from_camera[frame]
         forward = target_from_source(world_from_camera, source)
-        folded = bends(self.frames[frame], surface, source_K, forward, K, width, height)
-        back = pixel_transform(K, target_from_source(source, world_from_camera), source_K)
-        size = (self.width, self.height)
+        bent = bends(self.frames[frame], surface, source_K, forward, K, width, height)
+        maps = self.geometry.confidence[frame], None if self.geometry.dynamic is None else self.geometry.dynamic[frame]
+        seen = warped.visible, warped.depth, (self.width, self.height)
         known = warped.known
         return warped, FrameTrouble(
             unseen=1 - float(known.mean()),
             hole=largest_hole(known),
-            **folded._asdict(),
-            uncertain=uncertain_share(self.geometry.confidence[frame], warped.visible, warped.depth, size, *back),
+            **bent._asdict(),
+            **doubts(*maps, *seen, source_K, forward, K)._asdict(),
         )
 
     def surface(self, frame: int) -> Surface:
