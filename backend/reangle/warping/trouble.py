@@ -90,7 +90,7 @@ _KINDS = (
         lambda frame: frame.unfilmed,
         UNFILMED,
         lambda frame: (
-            f"{_percent(frame.unfilmed)} of the picture are moving things whose side towards this camera no frame "
+            f"Moving things in {_percent(frame.unfilmed)} of the picture turn a side to this camera that no frame "
             "shows. Move the camera less."
         ),
     ),
