@@ -28,7 +28,7 @@ import numpy as np
 from edges import HEIGHT, SPOILT, WIDTH, load_scene, milliseconds, spoil, with_depth
 from reangle.folders import FrameTrouble
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.bends import bends
+from reangle.warping.bends import bends, doubts
 from reangle.warping.cameras import target_from_source
 from reangle.warping.moves import move_path, parse_move
 from reangle.warping.trouble import find_trouble, largest_hole
@@ -95,17 +95,20 @@ def main() -> None:
         cells = [*(f"{value:.0f}" for value in percent), *(f"{mean[kind]:.2f}" for kind in KINDS[1:])]
         print(f"| {name} | {' | '.join(cells)} |")
         figures |= {f"{kind} {name}": round(float(value), 1) for kind, value in zip(KINDS, percent, strict=True)}
-    print(f"\na frame: bends {spent['bends']:.1f} ms, largest hole {spent['hole']:.1f} ms")
+    print(f"\na frame: {', '.join(f'{part} {value:.1f} ms' for part, value in spent.items())}")
     print(json.dumps({"bench": "trouble", "figures": figures}))
 
 
 def _time(warper: Warper, camera: tuple[int, np.ndarray, np.ndarray]) -> dict[str, float]:
     frame, K, world_from_camera = camera
-    surface, known = warper.surface(frame), warper.warp(*camera, WIDTH, HEIGHT).known
+    surface, warped = warper.surface(frame), warper.warp(*camera, WIDTH, HEIGHT)
+    known, confidence = warped.known, warper.geometry.confidence[frame]
+    seen = confidence, confidence > 0, warped.visible, warped.depth, (WIDTH, HEIGHT)
     forward = target_from_source(world_from_camera, warper.geometry.world_from_camera[frame])
     rgb, source_K = warper.frames[frame], warper.K[frame]
     return {
         "bends": milliseconds(lambda: bends(rgb, surface, source_K, forward, K, WIDTH, HEIGHT)),
+        "doubts": milliseconds(lambda: doubts(*seen, source_K, forward, K)),
         "hole": milliseconds(lambda: largest_hole(known)),
     }
 
