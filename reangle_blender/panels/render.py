@@ -54,6 +54,9 @@ def _draw_cameras(box: UILayout, context: Context) -> None:
         else:
             row.prop(camera.reangle, "render", text="")
         row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
+        for job, index in _job.warnings_of(context, camera)[:1]:
+            action = row.operator("reangle.show_warning", text="", icon="ERROR")
+            action.job, action.index = job.name, index
         row.operator("reangle.look_through", text="", icon="VIEW_CAMERA").camera = camera.name
     if not cameras:
         paragraph(box, context, "There is no new camera yet.")

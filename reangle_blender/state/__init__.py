@@ -12,7 +12,7 @@ from . import starts
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
-from .jobs import ReangleCamera, ReangleJob
+from .jobs import ReangleCamera, ReangleJob, ReangleWarning
 from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
 from .ticks import is_ticked
@@ -21,6 +21,7 @@ _CLASSES = (
     ReangleTick,
     ReangleClip,
     ReangleCamera,
+    ReangleWarning,
     ReangleJob,
     ReanglePreview,
     ReangleLearning,
@@ -86,6 +87,7 @@ __all__ = [
     "ReangleObject",
     "ReanglePreview",
     "ReangleScene",
+    "ReangleWarning",
     "alive",
     "check_editable",
     "check_local",
