@@ -71,10 +71,13 @@ BLUR_PX, TELEA_PX = 1.0, 5
 
 @dataclass(frozen=True)
 class Row:
-    """judge, candidates: of a guided row. control: one that needs no image model."""
+    """judge, candidates: of a guided row. carries: whether a view shows what was painted into its parent. control: one
+    that needs no image model.
+    """
 
     judge: str = "none"
     candidates: int = 1
+    carries: bool = False
     control: str = ""
 
 
@@ -84,6 +87,9 @@ ROWS = {
     "s10": Row("dust3r", 10),
     "s25": Row("dust3r", 25),
     "geometry": Row("geometry", 10),
+    "colours": Row("colours", 10),
+    "carried": Row(carries=True),
+    "carried_geometry": Row("geometry", 10, carries=True),
     "fill": Row(control="fill"),
     "telea": Row(control="telea"),
     "blur1": Row(control="blur1"),
@@ -199,6 +205,8 @@ def paint_views(
         if parent is not None:
             of = shown.begun[parent].view
             fixed.append(replace(of, picture=made[parent]))
+        if row.carries and parent is not None:
+            begun = begun.carrying(fixed[1], ~shown.begun[parent].known)
         judge: Judge | None = models.judge(row.judge, begun, fixed) if row.judge != "none" else None
         painted = paint_start(begun, models.painter, judge, shown.caption, guided, 100 * seed + number)
         made[name] = painted.picture

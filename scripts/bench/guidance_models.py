@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reangle.evaluation.agreement.features import Features, open_mini
+from reangle.evaluation.agreement.geometry_judge import GeometryJudge
 from reangle.evaluation.agreement.judges import open_judge, open_network
 from reangle.evaluation.agreement.views import Judge, SceneView
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
@@ -40,4 +41,6 @@ class Models:
         return f"the two-view network {MINI.geometry.beside[0].name} with features of {self.features.name}"
 
     def judge(self, name: str, begun: Begun, fixed: Sequence[SceneView]) -> Judge | None:
+        if name == "colours":
+            return GeometryJudge(self.features, begun.view, ~begun.known, fixed, colour_share=1.0)
         return open_judge(name, begun.view, ~begun.known, fixed, self.features, self.network)

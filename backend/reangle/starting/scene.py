@@ -48,6 +48,21 @@ class Begun:
         filled = read_images(fill.frames, 0, 1)[0]
         return cls(warped, known, filled, depth, K, world_from_camera)
 
+    def carrying(self, view: SceneView, painted: np.ndarray) -> Begun:
+        """The same frame with what was painted into another view, where that lies in this frame's hole, as known.
+
+        painted: H x W bool, pixels of `view` that were painted. They lie where the filled scene has them.
+        """
+        depth = np.where(painted, view.depth, np.float32(0))
+        if self.known.all() or not depth.any():
+            return self
+        nowhere = np.zeros_like(painted)
+        memory = Memory.of_views([View(view.picture, depth, nowhere, view.K, view.world_from_camera)])
+        rgb, behind, _ = memory.recall(0, self.K, self.world_from_camera, ~self.known)
+        found = ~self.known & (behind > 0)
+        warped = np.where(found[..., None], rgb, self.warped)
+        return replace(self, warped=warped, known=self.known | found, depth=np.where(found, behind, self.depth))
+
     @property
     def view(self) -> SceneView:
         return SceneView(self.filled, self.depth, self.K, self.world_from_camera)

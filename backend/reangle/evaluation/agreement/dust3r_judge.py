@@ -16,6 +16,9 @@ from reangle.evaluation.agreement.overlap import PairFinder, middle, similaritie
 from reangle.evaluation.agreement.weights import pixel_weights
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
 
+LONGEST_SIDE = 128
+"""Of the pictures that the network judges, in pixels; the metric sees them larger."""
+
 HIDDEN = 0.1
 """Points this share behind a picture's surface are hidden by it."""
 
@@ -33,7 +36,7 @@ class Dust3rJudge:
         height, width = hole.shape
         self._weights = pixel_weights(hole)
         self._features = features
-        self._finder = PairFinder(network, width, height)
+        self._finder = PairFinder(network, width, height, LONGEST_SIDE)
         cut = [middle(one, width, height) for one in fixed]
         self._fixed = list(zip(self._finder.encode(cut), [features.of(one[None]) for one in cut], strict=True))
 
@@ -49,11 +52,9 @@ class Dust3rJudge:
             agreed = total = 0.0
             for _, other in self._fixed:
                 there, back = next(overlaps), next(overlaps)
-                for weights, similar in (
-                    (self._weights_at(there.first), similarities(own, other, there)),
-                    (self._weights_at(back.second), similarities(other, own, back)),
-                ):
-                    agreed += float(weights @ similar)
+                for pair, overlap, places in ((own, other), there, there.first), ((other, own), back, back.second):
+                    weights = self._weights_at(places)
+                    agreed += float(weights[weights > 0] @ similarities(*pair, overlap.part(weights > 0)))
                     total += float(weights.sum())
             scores[index] = agreed / total if total > 0 else 0.0
         return scores

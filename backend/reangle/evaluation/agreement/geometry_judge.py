@@ -72,14 +72,17 @@ class GeometryJudge:
         scores = np.zeros(len(pictures))
         if not self._seen:
             return scores
-        features, colours = self._features.of(pictures), _colours(pictures)
+        share, colours = self._colour_share, _colours(pictures)
+        features = self._features.of(pictures) if share < 1 else None
         for index in range(len(pictures)):
             agreed = 0.0
             for seen in self._seen:
-                similar = (sample_features(features[index : index + 1], seen.places)[0] * seen.features).sum(dim=0)
                 error = ((_sample(colours[index : index + 1], seen.places) - seen.colours) ** 2).mean(dim=1)
-                share = self._colour_share
-                agreed += float((seen.weights * ((1 - share) * similar.cpu() - share * error)).sum())
+                agreement = -share * error
+                if features is not None:
+                    own = sample_features(features[index : index + 1], seen.places)[0]
+                    agreement += (1 - share) * (own * seen.features).sum(dim=0).cpu()
+                agreed += float((seen.weights * agreement).sum())
             scores[index] = agreed / self.overlap
         return scores
 

@@ -36,13 +36,17 @@ class Overlap:
     def __len__(self) -> int:
         return len(self.first)
 
+    def part(self, where: np.ndarray) -> Overlap:
+        """Some of the places. where: m bool."""
+        return Overlap(self.first[where], self.second[where])
+
 
 class PairFinder:
     """Runs the network on pairs of pictures of one aspect. width, height: of such a picture, at any size."""
 
-    def __init__(self, network: Dust3rNetwork, width: int, height: int) -> None:
+    def __init__(self, network: Dust3rNetwork, width: int, height: int, longest_side: int = LONGEST_SIDE) -> None:
         self._network = network
-        self._view = NetworkView.of(width, height, min(network.longest_side, LONGEST_SIDE))
+        self._view = NetworkView.of(width, height, min(network.longest_side, longest_side))
 
     def encode(self, pictures: Sequence[np.ndarray]) -> list[Encoded]:
         """What `overlaps` needs of each picture, h x w x 3 uint8; it is cut to the aspect, in its middle."""
