@@ -10,20 +10,25 @@ from bpy.types import Object, Scene
 from ..core.errors import UserError
 from . import starts
 from .clip import ReangleClip
-from .engines import ReangleLearning, ReanglePreview
+from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob
 from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
+from .starting import ReangleAnchor, ReangleStart, ReangleStartImage
 from .ticks import is_ticked
 
 _CLASSES = (
     ReangleTick,
+    ReangleStartImage,
+    ReangleAnchor,
+    ReangleStart,
     ReangleClip,
     ReangleCamera,
     ReangleJob,
     ReanglePreview,
     ReangleLearning,
+    ReangleStarting,
     ReangleScene,
     ReangleObject,
 )
@@ -86,6 +91,8 @@ __all__ = [
     "ReangleObject",
     "ReanglePreview",
     "ReangleScene",
+    "ReangleStart",
+    "ReangleStartImage",
     "alive",
     "check_editable",
     "check_local",

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting images as files: what the artist asks of them, the request that they go on with, and what was made.
+
+Runs in threads; no bpy.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.client import Client
+from ..core.contract import AnchorImage, CameraPath, CameraStart, JobRequest, PromptEdit, read_request, to_json
+from ..core.errors import UserError
+from ..core.files import Progress, disk_errors, file_refs
+
+SAME_PATH = 1e-5
+"""Largest difference between the numbers of a path that did not change, relative to its largest number."""
+
+IMAGE, RECORD = "start.png", "start.json"
+
+
+@dataclass(frozen=True)
+class OwnImage:
+    """An image file of the artist's. sha256: of its content when it was taken."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the artist asks of one camera's starting image. seed: None is the job's. anchors: by frame."""
+
+    seed: int | None = None
+    image: OwnImage | None = None
+    edit: PromptEdit | None = None
+    anchors: tuple[tuple[int, OwnImage], ...] = ()
+
+    def text(self) -> str:
+        """The same for the same wish, wherever its files lie; "" for none."""
+        if self == Wish():
+            return ""
+        edit = (self.edit.source, self.edit.target, round(self.edit.strength, 4)) if self.edit else None
+        anchors = [(frame, image.sha256) for frame, image in self.anchors]
+        return json.dumps([self.seed, self.image.sha256 if self.image else None, edit, anchors])
+
+    @property
+    def images(self) -> list[OwnImage]:
+        return [*([self.image] if self.image else []), *(image for _, image in self.anchors)]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The wishes of all cameras as a request has them. places: of their files, by hash. as_sent: each camera's wish
+    with its files as they are now."""
+
+    starts: tuple[CameraStart, ...]
+    places: Mapping[str, Path]
+    as_sent: Mapping[str, Wish]
+
+
+def gather(wishes: Mapping[str, Wish], cancel: threading.Event | None = None) -> Wishes:
+    """Hash the files of the wishes, by name of the camera's path. Raises UserError for a file that is not there."""
+    starts: list[CameraStart] = []
+    every: dict[str, Path] = {}
+    as_sent: dict[str, Wish] = {}
+    for camera, wish in wishes.items():
+        for image in wish.images:
+            if not image.path.is_file():
+                raise UserError(
+                    f"The image for camera {camera!r} is not there: {image.path}.",
+                    advice="Put it back, or press Revert beside its starting image.",
+                )
+        refs, places = file_refs([image.path for image in wish.images], cancel=cancel)
+        every |= places
+        now = iter([(ref, OwnImage(image.path, ref.sha256)) for ref, image in zip(refs, wish.images, strict=True)])
+        image, own = next(now) if wish.image else (None, None)
+        later = [(frame, *next(now)) for frame, _ in wish.anchors]
+        as_sent[camera] = replace(wish, image=own, anchors=tuple((frame, file) for frame, _, file in later))
+        if wish != Wish():
+            anchors = tuple(AnchorImage(frame, ref) for frame, ref, _ in later)
+            starts.append(CameraStart(camera, seed=wish.seed, image=image, edit=wish.edit, anchors=anchors))
+    return Wishes(tuple(starts), every, as_sent)
+
+
+def round_folder(folder: Path, job: str) -> Path:
+    """Where a job keeps its request and its starting images: jobs that follow each other share their folder."""
+    return folder / "starts" / job[6:14]
+
+
+def keep_request(folder: Path, request: JobRequest) -> None:
+    """Write the request beside its starting images, so that the job can go on."""
+    place = round_folder(folder, request.id) / "request.json"
+    with disk_errors(place, writing=True):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(to_json(request), encoding="utf-8")
+
+
+def kept_request(folder: Path, job: str, title: str) -> JobRequest:
+    """The request of a job, or of the latest one before it. Raises UserError if there is none."""
+    place = round_folder(folder, job) / "request.json"
+    others = sorted(place.parent.parent.glob("*/request.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in (place, *others):
+        try:
+            return read_request(file.read_bytes())
+        except (OSError, UserError):
+            continue
+    raise UserError(
+        f"The request of {title} is not in {place.parent.parent}.",
+        advice="Find the folder of this job in step 4, or render again.",
+    )
+
+
+def merge_paths(
+    before: Sequence[CameraPath], now: Mapping[str, CameraPath]
+) -> tuple[tuple[CameraPath, ...], tuple[str, ...]]:
+    """The paths as they are now under their former names, and the names of those that changed. now: by former name;
+    those that it lacks stay."""
+    merged: list[CameraPath] = []
+    moved: list[str] = []
+    for path in before:
+        new = now.get(path.name)
+        if new is None or is_same(path, new):
+            merged.append(path)
+        else:
+            merged.append(replace(new, name=path.name))
+            moved.append(path.name)
+    return tuple(merged), tuple(moved)
+
+
+def is_same(one: CameraPath, other: CameraPath) -> bool:
+    """Whether two paths show the same, names aside."""
+    if (one.width, one.height, one.frames) != (other.width, other.height, other.frames):
+        return False
+    pairs = ((one.world_from_camera, other.world_from_camera), (one.K, other.K))
+    return all(np.allclose(a, b, rtol=0, atol=SAME_PATH * max(1.0, float(np.abs(a).max()))) for a, b in pairs)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A fetched starting image. about: lines for the artist. is_same: the image is the one that was there before."""
+
+    folder: Path
+    about: str
+    is_same: bool
+
+
+def fetch_starts(
+    client: Client, job: str, folder: Path, before: Mapping[str, Path], progress: Progress, cancel: threading.Event
+) -> dict[str, Start]:
+    """Download the starting images of a job, by camera. before: the folders of former ones. Raises UserError,
+    CanceledError.
+    """
+    results = [result for result in client.results(job) if result.name.startswith("starts/")]
+    found: dict[str, Start] = {}
+    for result in results:
+        name = result.name.removeprefix("starts/")
+        place = round_folder(folder, job) / name
+        client.download(job, result, place, progress=progress, cancel=cancel)
+        is_same = name in before and _content(before[name] / IMAGE) == _content(place / IMAGE) is not None
+        found[name] = Start(place, "\n".join(describe(place / RECORD)), is_same)
+    return found
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def describe(record: Path) -> list[str]:
+    """What a starting image's record says, as lines for the artist."""
+    try:
+        said = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [line for line in (_made_by(said), _seen(said), *map(str, said.get("notes") or ())) if line]
+
+
+def _made_by(said: Mapping[str, Any]) -> str:
+    painter, scores = said.get("painter"), _numbers(said.get("scores"))
+    parts = [str(painter)] if painter else []
+    if said.get("seed") is not None and painter not in ("own", "fill"):
+        parts.append(f"seed {said['seed']}")
+    if len(scores) > 1:
+        parts.append(f"best of {len(scores)}")
+    if scores:
+        chosen = said.get("chosen")
+        best = scores[chosen] if isinstance(chosen, int) and chosen < len(scores) else max(scores)
+        judge = said.get("judge")
+        parts.append(f"{best:.2f} by {judge}" if judge else f"agrees by {best:.2f}")
+    return ", ".join(parts)
+
+
+def _seen(said: Mapping[str, Any]) -> str:
+    changed = said.get("changed")
+    if not isinstance(changed, (int, float)) or changed < 0.0005:
+        return ""
+    return f"{changed:.1%} of what the clip shows is changed"
+
+
+def _numbers(values: object) -> list[float]:
+    items = values if isinstance(values, list) else []
+    return [float(value) for value in items if isinstance(value, (int, float))]
