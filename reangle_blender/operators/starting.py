@@ -49,10 +49,10 @@ class _StartOperator(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         row = getattr(context, "reangle_start", None)
-        return is_ready(cls, lambda scene: cls.check(scene, row), context.scene)
+        return is_ready(cls, lambda scene: cls.needs(scene, row), context.scene)
 
     @classmethod
-    def check(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
+    def needs(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
         """Raises UserError if the button cannot be used. row: None while no camera is chosen."""
         readiness.check_start(scene, row)
 
@@ -60,7 +60,7 @@ class _StartOperator(Operator):
         """Job, its row, and the camera. Raises UserError as the button's reason says."""
         job = _job_of(scene, self.job)
         row = _row_of(job, self.camera)
-        self.check(scene, row)
+        self.needs(scene, row)
         return job, row, starting.check_own(row.camera, row.name)
 
 
@@ -70,7 +70,7 @@ class REANGLE_OT_accept_start(_StartOperator):
     bl_description = "Begin the camera with this image. When all are accepted, the render goes on"
 
     @classmethod
-    def check(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
+    def needs(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
         state.check_editable(scene)
         readiness.check_backend(scene)
 
@@ -79,7 +79,7 @@ class REANGLE_OT_accept_start(_StartOperator):
         scene = context.scene
         job = _job_of(scene, self.job)
         row = _row_of(job, self.camera)
-        self.check(scene, row)
+        self.needs(scene, row)
         readiness.check_taken(row)
         approval.accept(scene, job, [row.name])
         return {"FINISHED"}
@@ -94,13 +94,13 @@ class REANGLE_OT_accept_starts(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        return is_ready(cls, lambda scene: REANGLE_OT_accept_start.check(scene, None), context.scene)
+        return is_ready(cls, lambda scene: REANGLE_OT_accept_start.needs(scene, None), context.scene)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         scene = context.scene
         job = _job_of(scene, self.job)
-        REANGLE_OT_accept_start.check(scene, None)
+        REANGLE_OT_accept_start.needs(scene, None)
         for row in job.cameras:
             readiness.check_taken(row)
         approval.accept(scene, job, [row.name for row in job.cameras])
@@ -131,7 +131,7 @@ class REANGLE_OT_paint_start(_StartOperator):
     bl_options = {"UNDO"}
 
     @classmethod
-    def check(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
+    def needs(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
         readiness.check_own_start(scene, row)
 
     @reports_errors
@@ -269,7 +269,7 @@ class REANGLE_OT_revert_start(_StartOperator):
     bl_options = {"UNDO"}
 
     @classmethod
-    def check(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
+    def needs(cls, scene: Scene, row: state.ReangleCamera | None) -> None:
         readiness.check_start(scene, row)
         if row is not None and row.camera is not None and not row.camera.reangle.start.is_own:
             raise UserError("Nothing of this image is yours.", advice="There is nothing to revert.")
