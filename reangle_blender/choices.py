@@ -86,7 +86,14 @@ _STAND_INS: dict[Kind, tuple[Choice, ...]] = {
         Choice("files", "Files", 0, settings=("files", "depth_files_scale")),
     ),
     "suite": (Choice("mini", "Mini", 0), Choice("cogvideox-5b", "CogVideoX 5B", 1)),
-    "painter": (Choice("auto", "Auto", 0), Choice("fill", "Preview Fill", 1)),
+    "painter": (
+        Choice("auto", "Auto", 0),
+        Choice("fill", "Fill", 1),
+        Choice("mini", "Mini", 2),
+        Choice("flux-fill", "FLUX.1 Fill", 3),
+        Choice("flux-controlnet", "FLUX.1 with ControlNet", 4),
+        Choice("flux2-klein", "FLUX.2 klein", 5),
+    ),
     "judge": (Choice("geometry", "Scene Points", 0), Choice("dust3r", "DUSt3R", 1), Choice("none", "None", 2)),
 }
 """Listed while the backend is not connected. New sources, suites and painters need no entry."""

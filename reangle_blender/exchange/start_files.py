@@ -176,37 +176,37 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
+_MADE_BY = {
+    "clip": "The clip shows all of it",
+    "fill": "Filled from around, as the preview does",
+    "artist": "Yours",
+}
+
+
 def describe(record: Path) -> list[str]:
-    """What a starting image's record says, as lines for the artist."""
+    """What a starting image's record says, as lines for the artist; none if it cannot be read."""
     try:
         said = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        made_by, edit = str(said["made_by"]), said.get("edit")
+        lines = [_MADE_BY.get(made_by) or f"Painted by {made_by}, seed {said['seed']}"]
+        if edit:
+            lines[0] += ", edited by words"
+        return [*lines, *_judged(said), *_seen(said), *map(str, said.get("notes") or ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return []
-    return [line for line in (_made_by(said), _seen(said), *map(str, said.get("notes") or ())) if line]
 
 
-def _made_by(said: Mapping[str, Any]) -> str:
-    painter, scores = said.get("painter"), _numbers(said.get("scores"))
-    parts = [str(painter)] if painter else []
-    if said.get("seed") is not None and painter not in ("own", "fill"):
-        parts.append(f"seed {said['seed']}")
-    if len(scores) > 1:
-        parts.append(f"best of {len(scores)}")
-    if scores:
-        chosen = said.get("chosen")
-        best = scores[chosen] if isinstance(chosen, int) and chosen < len(scores) else max(scores)
-        judge = said.get("judge")
-        parts.append(f"{best:.2f} by {judge}" if judge else f"agrees by {best:.2f}")
-    return ", ".join(parts)
+def _judged(said: Mapping[str, Any]) -> list[str]:
+    """How well the chosen candidate of the last guided step agrees with the views before it, and the others."""
+    scores, chosen = said.get("scores"), said.get("chosen")
+    if not (scores and chosen and said.get("judge")):
+        return []
+    last = [float(score) for score in scores[-1]]
+    others = [score for index, score in enumerate(last) if index != chosen[-1]]
+    between = f"; the others from {min(others):.2f} to {max(others):.2f}" if others else ""
+    return [f"Best of {len(last)} by {said['judge']}: {last[chosen[-1]]:.2f}{between}"]
 
 
-def _seen(said: Mapping[str, Any]) -> str:
-    changed = said.get("changed")
-    if not isinstance(changed, (int, float)) or changed < 0.0005:
-        return ""
-    return f"{changed:.1%} of what the clip shows is changed"
-
-
-def _numbers(values: object) -> list[float]:
-    items = values if isinstance(values, list) else []
-    return [float(value) for value in items if isinstance(value, (int, float))]
+def _seen(said: Mapping[str, Any]) -> list[str]:
+    parts = [f"{said['hidden']:.0%} is hidden from the clip"] if said.get("hidden") else []
+    return parts + ([f"{said['changed']:.1%} of what the clip shows is changed"] if said.get("changed") else [])
