@@ -98,12 +98,14 @@ def _go_on(scene: Scene, before: Entry) -> None:
 
 
 def make_again(scene: Scene, job: state.ReangleJob) -> str:
-    """Send a job that makes the starting images again as the cameras now ask for them. Returns its id.
+    """Send a job that makes the starting images again, as the cameras and step 3 now ask for them. Returns its id.
 
     Cameras that moved have their new path. An approval holds where the image stays the same; of a job with results,
-    all images count as accepted. Raises UserError if the backend is not running, or Blender cannot read the cameras.
+    all images count as accepted. Raises UserError if the backend is not running, a choice of step 3 is not available or
+    not allowed, or Blender cannot read the cameras.
     """
     client = connection.client()
+    settings = sending.engine_settings(scene) if _is_of_clip(scene, ledger.entry_of(scene, job)) else {}
     before = ledger.entry_of(scene, job)
     now, wishes = _paths_now(scene, before), sending.wishes_of(scene, before)
     places, near = _places(scene, before)
@@ -120,7 +122,7 @@ def make_again(scene: Scene, job: state.ReangleJob) -> str:
         old = _kept(before)
         return replace(
             old, id=entry.id, paths=start_files.merge_paths(old.paths, now)[0], starts=(), until="starts",
-            title=entry.title[:200],
+            title=entry.title[:200], **(settings if settings.get("engine") == old.engine else {}),
         )  # fmt: skip
 
     sending.send_request(client, entry, make, wishes, places, near, partial(_not_sent, before, entry))

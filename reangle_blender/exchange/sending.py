@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bpy.types import Object, Scene
@@ -155,17 +156,27 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         clip=material.clip,
         geometry=material.geometry,
         paths=tuple(paths),
-        engine=shot.engine,
-        preview=engines.preview_settings(shot.preview),
-        reangle=engines.reangle_settings(shot.learning),
-        starting=engines.start_settings(shot.starting) if has_starts else StartSettings(),
         until=entry.until,
+        **engine_settings(scene),
     )
     ledger.write(entry)
     wishes = wishes_of(scene, entry) if has_starts else {}
     places, near = clip_places(scene)
     send_request(client, entry, lambda: request, wishes, places, near)
     return entry.id
+
+
+def engine_settings(scene: Scene) -> dict[str, Any]:
+    """The engine and its settings in step 3, as fields of a request. Raises UserError as `check_render` does."""
+    check_render(scene)
+    shot = state.of(scene)
+    has_starts = "starting" in engines.groups(shot.engine)
+    return {
+        "engine": shot.engine,
+        "preview": engines.preview_settings(shot.preview),
+        "reangle": engines.reangle_settings(shot.learning),
+        "starting": engines.start_settings(shot.starting) if has_starts else StartSettings(),
+    }
 
 
 def wishes_of(scene: Scene, entry: Entry) -> dict[str, start_files.Wish]:
