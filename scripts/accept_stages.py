@@ -45,6 +45,7 @@ ROOMS = (
     "image_models",
     "motion",
     "starting",
+    "evaluation",
     "generation",
 )
 RUN = re.compile(r"(reangle(?:\.\w+)+):\w+")

@@ -11,9 +11,10 @@ from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
 from reangle.media.spec import DECODE
 from reangle.motion.spec import LEARN
 from reangle.runtime.stage import StageSpec
+from reangle.starting.spec import START
 from reangle.warping.spec import WARP
 
 STAGES: dict[str, StageSpec[Any, Any]] = {
-    spec.kind: spec for spec in (DECODE, GLANCE, CAMERA, GEOMETRY, WARP, FILL, LEARN, GENERATE, FINISH, DELIVER)
+    spec.kind: spec for spec in (DECODE, GLANCE, CAMERA, GEOMETRY, WARP, FILL, START, LEARN, GENERATE, FINISH, DELIVER)
 }
 """kind -> spec, in the order in which a job runs them. The process of a stage looks up here which function to run."""

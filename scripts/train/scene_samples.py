@@ -97,6 +97,22 @@ class Holes:
                     yield {"known": known[None], "hole": hole[None], "truth": truth[None], **words}
 
 
+def pictures(seed: int, count: int, at_once: int) -> Iterator[np.ndarray]:
+    """`count` pictures of new scenes, HEIGHT x WIDTH, in stacks of about `at_once`: each scene gives one moment of its
+    source camera and of another one.
+    """
+    stack: list[np.ndarray] = []
+    for rng, scene in _new_scenes(seed, 1):
+        for camera in (scene.source, *scene.targets.values()):
+            stack.append(render(scene, camera.cropped(HEIGHT), [int(rng.integers(scene.count))]).rgb[0])
+        if len(stack) >= min(at_once, count):
+            yield np.stack(stack[:count])
+            count -= len(stack)
+            stack = []
+        if count <= 0:
+            return
+
+
 def _views(rng: np.random.Generator, scene: Scene, frame: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Of one moment from each camera: the known image, the hole and the truth."""
     source = scene.source.cropped(HEIGHT)

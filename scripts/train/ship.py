@@ -3,7 +3,9 @@
 
 Matrices of geometry and depth are stored in eight bits, all other weights in half precision.
 
-    python3.11 scripts/train/ship.py [geometry depth video image]
+    python3.11 scripts/train/ship.py [geometry depth video image tiny-decoder]
+
+The small decoder lies in the image model's folder and belongs to its autoencoder.
 
 Reads the moving averages of the runs in out/train. `cards.py` writes the model cards beside the weights.
 """
@@ -26,25 +28,28 @@ import torch
 from diffusers import CogVideoXImageToVideoPipeline, FluxFillPipeline
 from reangle.geometry.depth.monocular_network import save_ours
 from reangle.geometry.depth.two_view_network import TwoViewNetwork
+from reangle.image_models import sketches
 from reangle.weights.identity import file_hash
 from transformers import DepthAnythingForDepthEstimation
 
 from scripts.environments import REPOSITORY
-from scripts.train import depth, geometry, image, video
+from scripts.train import depth, geometry, image, image_tiny_decoder, video
 from scripts.train.harness import load_average
 
 SUITE = REPOSITORY / "backend" / "reangle" / "weights" / "mini"
 ROLES = ("geometry", "depth", "video", "image")
 LIMIT = 48 * 2**20
 CARD = "README.md"
+TINY_DECODER = "tiny-decoder"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Copy trained weights into the package.")
-    parser.add_argument("roles", nargs="*", choices=[*ROLES, []], metavar="ROLE", help="roles to copy (default: all)")
+    parts = [*ROLES, TINY_DECODER]
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], metavar="PART", help="what to copy (default: all)")
     args = parser.parse_args()
-    for role in args.roles or ROLES:
-        ship(role)
+    for part in args.parts or parts:
+        ship(part) if part in ROLES else ship_tiny_decoder()
     write_list()
     return 0
 
@@ -55,9 +60,9 @@ def ship(role: str) -> None:
     folder = SUITE / role
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.is_dir():
+        if path.is_dir() and path.name != sketches.FOLDER:
             shutil.rmtree(path)
-        elif path.name != CARD:
+        elif path.is_file() and path.name != CARD:
             path.unlink()
     if isinstance(trained, TwoViewNetwork):
         trained.save(folder)
@@ -68,6 +73,19 @@ def ship(role: str) -> None:
         for path in folder.rglob("config.json"):
             _forget_origin(path)
     print(f"{role}: {size_of(folder) / 2**20:.1f} MiB")
+
+
+def ship_tiny_decoder() -> None:
+    """Replace the image model's small decoder."""
+    trained = load_average(image_tiny_decoder.network(), image_tiny_decoder.OUT, "model")
+    folder = SUITE / "image" / sketches.FOLDER
+    trained.to(torch.float16).save_pretrained(folder)
+    config = folder / "config.json"
+    values = json.loads(config.read_text(encoding="utf-8"))
+    # diffusers adds this key, and warns of it when it opens the folder.
+    values.pop("block_out_channels", None)
+    config.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    print(f"{TINY_DECODER}: {size_of(folder) / 2**20:.1f} MiB")
 
 
 def _forget_origin(path: Path) -> None:

@@ -144,7 +144,7 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
 
 
 def test_stage_is_equal_after_json(video: str) -> None:
-    stages = plan_job(learning(path("a"), video=video), Path("unused"))
+    stages = plan_job(learning(path("a", 0.5), video=video), Path("unused"))
     assert {stage.spec.kind for stage in stages} == set(STAGES) - {"glance"}
     for stage in stages:
         assert stage_from_json(json.loads(json.dumps(stage_to_json(stage))), STAGES) == stage
@@ -198,7 +198,7 @@ def learning(*paths: CameraPath, video: str, seed: int = 42, **settings: Any) ->
 
 def test_changed_camera_trains_only_its_own_phase(video: str) -> None:
     before = learning(path("a"), path("b", 1.0), video=video)
-    own = {f"{step} b" for step in ("Warp", "Fill", "Learn", "Generate", "Finish", "Deliver")}
+    own = {f"{step} b" for step in ("Warp", "Fill", "Start", "Learn", "Generate", "Finish", "Deliver")}
     assert changed(before, learning(path("a"), path("b", 0.5), video=video)) == own
     assert changed(learning(path("a"), video=video), before) == own
 
@@ -268,3 +268,77 @@ def test_training_is_estimated_for_the_windows_that_are_made(count: int) -> None
     model = json.loads((Path(video_checkpoint(request, Path("unused"))) / "transformer" / "config.json").read_text())
     windows = plan_windows(count, model["sample_frames"], model["temporal_compression_ratio"]).starts
     assert stage.weight * (1 - stage.preparation) == pytest.approx(steps_s * len(windows))
+
+
+def starting(*paths: CameraPath, **changes: Any) -> JobRequest:
+    return job(*paths, engine="reangle", **changes)
+
+
+OWN = ("Warp", "Fill", "Start", "Learn", "Generate", "Finish", "Deliver")
+NEAR, MIDDLE, FAR = path("near", 0.2), path("middle", 0.5), path("far", -1.0)
+
+
+def test_a_camera_that_begins_at_the_source_has_no_start() -> None:
+    stages = keys(starting(path("source"), NEAR))
+    assert "Start near" in stages
+    assert "Start source" not in stages
+
+
+def test_a_changed_camera_paints_its_own_start_and_its_childrens() -> None:
+    before = starting(NEAR, MIDDLE, FAR)
+    stages = {stage.title: stage for stage in plan_job(before, Path("unused"))}
+    assert "start" not in stages["Start near"].inputs
+    assert stages["Start middle"].inputs["start"] == StageId("start", "near")
+    assert stages["Start far"].inputs["start"] == StageId("start", "near")
+    of_middle = {f"{step} middle" for step in OWN}
+    assert changed(before, starting(NEAR, path("middle", 0.55), FAR)) == of_middle
+    # A start that was made again has other children to judge, and what is generated from it begins anew.
+    later = {f"{step} {name}" for step in OWN[2:] for name in ("middle", "far")}
+    assert changed(before, starting(path("near", 0.25), MIDDLE, FAR)) == {f"{step} near" for step in OWN} | later
+    assert changed(before, starting(NEAR, MIDDLE)) == set()
+
+
+def test_another_seed_or_an_artists_image_redoes_what_begins_from_it() -> None:
+    before = starting(NEAR, MIDDLE)
+    of_middle = {f"{step} middle" for step in OWN[2:]}
+    assert changed(before, starting(NEAR, MIDDLE, starts=[{"camera": "middle", "seed": 7}])) == of_middle
+    image = {"name": "mine.png", "sha256": "5" * 64, "size": 9}
+    given = starting(NEAR, MIDDLE, starts=[{"camera": "middle", "image": image}])
+    assert changed(before, given) == of_middle
+    (stage,) = (stage for stage in plan_job(given, Path("unused")) if stage.title == "Start middle")
+    assert stage.checkpoint == ""
+    assert "start" not in stage.inputs
+    # Neither seed nor caption plays a part in an image that is given.
+    assert stage.key(dict.fromkeys(stage.inputs, "")) == next(
+        other.key(dict.fromkeys(other.inputs, ""))
+        for other in plan_job(replace(given, seed=5), Path("unused"))
+        if other.title == "Start middle"
+    )
+    assert given.file_refs()[-1].name == "mine.png"
+
+
+def test_a_job_until_the_starts_is_the_beginning_of_the_whole_one() -> None:
+    whole, first = starting(NEAR, MIDDLE), starting(NEAR, MIDDLE, until="starts")
+    titles = list(keys(first))
+    assert titles[-2:] == ["Start near", "Start middle"]
+    assert changed(whole, first) == set()
+    assert [stage.publishes for stage in plan_job(first, Path("unused"))][-2:] == ["starts/near", "starts/middle"]
+    assert list(keys(whole))[: len(titles)] == titles
+
+
+def test_all_that_the_clip_shows_is_known_before_anything_learns() -> None:
+    titles = list(keys(starting(path("source"), NEAR)))
+    assert titles.index("Start near") < min(number for number, title in enumerate(titles) if title.startswith("Learn"))
+    assert titles.index("Deliver source") < titles.index("Learn near")
+
+
+def test_a_start_of_an_unknown_camera_or_a_frame_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UserError, match="no camera 'other'"):
+        starting(NEAR, starts=[{"camera": "other"}])
+    anchor = {"frame": 2, "image": {"name": "later.png", "sha256": "5" * 64, "size": 9}}
+    with pytest.raises(UserError, match="2 frames"):
+        starting(NEAR, starts=[{"camera": "near", "anchors": [anchor]}])
+    long = path("long", 0.2, frames=49)
+    with pytest.raises(UserError, match="no image for frame 3") as caught:
+        plan_job(starting(long, starts=[{"camera": "long", "anchors": [anchor]}], frames=49), Path("unused"))
+    assert caught.value.advice == "Give images for these frames: 17, 33."

@@ -18,6 +18,7 @@ from unittest.mock import patch
 import diffusers
 import sentencepiece
 import torch
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
@@ -25,6 +26,10 @@ from transformers import (
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     Dinov2Config,
+    Dinov2Model,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -108,6 +113,43 @@ def cogvideox_5b(folder: Path) -> Path:
 
 def flux_fill(folder: Path) -> Path:
     """black-forest-labs/FLUX.1-Fill-dev: the guidance is embedded, times are shifted by the count of tokens."""
+    return _flux(folder, "FluxFillPipeline", in_channels=384, out_channels=64)
+
+
+def flux_dev(folder: Path) -> Path:
+    """black-forest-labs/FLUX.1-dev: its transformer's `out_channels` is null."""
+    return _flux(folder, "FluxPipeline", in_channels=64)
+
+
+def flux_inpainting_controlnet(folder: Path) -> Path:
+    """alimama-creative/FLUX.1-dev-Controlnet-Inpainting-Beta: no single layers, and a mask among the conditions.
+
+    A ControlNet that is not trained adds nothing; this one does.
+    """
+    from reangle.image_models.inpainting_controlnet import InpaintingControlNet
+
+    torch.manual_seed(1)
+    network = InpaintingControlNet(num_layers=2, num_single_layers=0, **FLUX_WIDTHS)
+    layers: Any = (*network.controlnet_blocks, network.controlnet_x_embedder)
+    for layer in layers:
+        torch.nn.init.normal_(layer.weight, std=0.5)
+    network.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    _add_json(folder / "config.json", {**config, "_class_name": "FluxControlNetModel", "_diffusers_version": "0.30.2"})
+    return folder
+
+
+FLUX_WIDTHS: dict[str, Any] = {
+    "attention_head_dim": 16,
+    "num_attention_heads": 2,
+    "joint_attention_dim": 32,
+    "pooled_projection_dim": 32,
+    "guidance_embeds": True,
+    "axes_dims_rope": (4, 6, 6),
+}
+
+
+def _flux(folder: Path, pipeline: str, **channels: int) -> Path:
     torch.manual_seed(0)
     vae = libraries.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -122,22 +164,7 @@ def flux_fill(folder: Path) -> Path:
         use_quant_conv=False,
         use_post_quant_conv=False,
     )
-    transformer = libraries.FluxTransformer2DModel(
-        in_channels=384,
-        out_channels=64,
-        num_layers=1,
-        num_single_layers=2,
-        attention_head_dim=16,
-        num_attention_heads=2,
-        joint_attention_dim=32,
-        pooled_projection_dim=32,
-        guidance_embeds=True,
-        axes_dims_rope=(4, 6, 6),
-    )
-    scheduler = libraries.FlowMatchEulerDiscreteScheduler(
-        base_image_seq_len=256, base_shift=0.5, max_image_seq_len=4096, max_shift=1.15, shift=3.0,
-        use_dynamic_shifting=True,
-    )  # fmt: skip
+    transformer = libraries.FluxTransformer2DModel(num_layers=2, num_single_layers=2, **channels, **FLUX_WIDTHS)
     first = text.clip_tokenizer(CAPTIONS)
     words = save_t5_tokenizer(folder / "tokenizer_2", 512)
     T5Tokenizer.from_pretrained(folder / "tokenizer_2").save_pretrained(folder / "tokenizer_2")
@@ -151,11 +178,59 @@ def flux_fill(folder: Path) -> Path:
     parts = {"text_encoder": clip, "text_encoder_2": t5_v1_1(words)}
     return save_pipeline(
         folder,
-        "FluxFillPipeline",
-        {"scheduler": scheduler, **parts, "transformer": transformer, "vae": vae},
+        pipeline,
+        {"scheduler": _flux_scheduler(), **parts, "transformer": transformer, "vae": vae},
         tokenizers={"tokenizer": "CLIPTokenizer", "tokenizer_2": "T5TokenizerFast"},
         shards={"text_encoder_2": 2, "transformer": 3},
     )
+
+
+def _flux_scheduler() -> Any:
+    return libraries.FlowMatchEulerDiscreteScheduler(
+        base_image_seq_len=256, base_shift=0.5, max_image_seq_len=4096, max_shift=1.15, shift=3.0,
+        use_dynamic_shifting=True,
+    )  # fmt: skip
+
+
+def flux2_klein_4b(folder: Path, *, distilled: bool = True) -> Path:
+    """black-forest-labs/FLUX.2-klein-4B: layers 9, 18 and 27 of a Qwen3 read the prompt; a running mean and deviation
+    scale the latents. distilled: False for the index of FLUX.2-klein-base-4B.
+    """
+    torch.manual_seed(2)
+    vae = libraries.AutoencoderKLFlux2(
+        block_out_channels=(8, 8, 8, 8), latent_channels=32, norm_num_groups=4, sample_size=64
+    )
+    vae.bn.running_mean.normal_(std=0.1)
+    vae.bn.running_var.uniform_(0.5, 2.0)
+    transformer = libraries.Flux2Transformer2DModel(
+        in_channels=128,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=32,
+        num_attention_heads=2,
+        joint_attention_dim=3 * 16,
+        timestep_guidance_channels=32,
+        axes_dims_rope=(8, 8, 8, 8),
+        guidance_embeds=False,
+    )
+    words = save_qwen_tokenizer(folder / "tokenizer")
+    qwen = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=words, hidden_size=16, intermediate_size=32, num_hidden_layers=28, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=8, tie_word_embeddings=True,
+        )
+    )  # fmt: skip
+    save_pipeline(
+        folder,
+        "Flux2KleinPipeline",
+        {"scheduler": _flux_scheduler(), "text_encoder": qwen, "transformer": transformer, "vae": vae},
+        tokenizers={"tokenizer": "Qwen2TokenizerFast"},
+        shards={"text_encoder": 2},
+    )
+    if distilled:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        _add_json(folder / "model_index.json", {**index, "is_distilled": True})
+    return folder
 
 
 def dust3r_large(folder: Path) -> Path:
@@ -224,11 +299,41 @@ def depth_anything_v2_small(folder: Path) -> Path:
     return folder
 
 
+def dinov2_small(folder: Path) -> Path:
+    """facebook/dinov2-small, whose config names no stages."""
+    torch.manual_seed(0)
+    Dinov2Model(
+        Dinov2Config(hidden_size=32, num_hidden_layers=12, num_attention_heads=2, image_size=518, patch_size=14)
+    ).save_pretrained(folder)
+    _add_json(
+        folder / "preprocessor_config.json",
+        {
+            "crop_size": {"height": 224, "width": 224},
+            "do_center_crop": True,
+            "do_convert_rgb": True,
+            "do_normalize": True,
+            "do_rescale": True,
+            "do_resize": True,
+            "image_mean": [0.485, 0.456, 0.406],
+            "image_processor_type": "BitImageProcessor",
+            "image_std": [0.229, 0.224, 0.225],
+            "resample": 3,
+            "rescale_factor": 0.00392156862745098,
+            "size": {"shortest_edge": 256},
+        },
+    )
+    return folder
+
+
 TWINS = {
     "CogVideoX-5b-I2V": cogvideox_5b,
     "FLUX.1-Fill-dev": flux_fill,
+    "FLUX.1-dev": flux_dev,
+    "FLUX.1-dev-Controlnet-Inpainting-Beta": flux_inpainting_controlnet,
+    "FLUX.2-klein-4B": flux2_klein_4b,
     "DUSt3R_ViTLarge_BaseDecoder_512_dpt": dust3r_large,
     "Depth-Anything-V2-Small-hf": depth_anything_v2_small,
+    "dinov2-small": dinov2_small,
 }
 """By the published name."""
 
@@ -335,6 +440,25 @@ def save_clip_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
             "tokenizer_class": "CLIPTokenizer",
         },
     )
+
+
+def save_qwen_tokenizer(folder: Path) -> int:
+    """Write the seven files of Qwen's tokenizer, which spells every word in bytes; return the count of words."""
+    folder.mkdir(parents=True)
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[], additional_special_tokens=special)
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    _add_json(folder / "vocab.json", letters)
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    _add_json(folder / "added_tokens.json", {word: len(letters) + number for number, word in enumerate(special)})
+    names = {"additional_special_tokens": special, "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    _add_json(folder / "special_tokens_map.json", names)
+    return len(tokenizer)
 
 
 def _save_sharded(model: Any, folder: Path, shards: int) -> None:

@@ -15,7 +15,9 @@ from reangle.contract.capabilities import (
     move_infos,
     settings_groups,
 )
+from reangle.evaluation.agreement.listing import judge_infos
 from reangle.geometry.listing import camera_infos, depth_infos
+from reangle.starting.painters import painter_infos
 from reangle.version import VERSION
 from reangle.weights.part_info import part_info
 from reangle.weights.suites import SUITES, Suite
@@ -34,6 +36,8 @@ def capabilities_of(data: Path) -> Capabilities:
         moves=move_infos(),
         easings=easing_infos(),
         limits=Limits(),
+        judges=judge_infos(data),
+        painters=painter_infos(data),
     )
 
 

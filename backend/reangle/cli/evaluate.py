@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
-from reangle.cli.render import geometry_of, geometry_stages, reangle_settings, run_stages
+from reangle.cli.render import geometry_of, geometry_stages, reangle_settings, run_stages, start_settings
 from reangle.cli.request import camera_and_depth_options, checked
 from reangle.contract import JobRequest
 from reangle.engines.plan import plan_job
@@ -72,6 +72,7 @@ def _request(options: Namespace, scene: TrueScene, store: Store, output: Output)
             lambda job: geometry_of(run_stages(output, scene.name, geometry_stages(job, store), store)),
             engine=options.engine,
             reangle=settings,
+            starting=start_settings(options),
             seed=options.seed,
         ),
     )

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 from reangle.errors import UserError
-from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, ResultFolder, WarpFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, ResultFolder, StartFolder, WarpFolder
 from reangle.runtime.data_folder import disk_errors
 from reangle.runtime.store import Artifact
 
@@ -82,6 +82,7 @@ def _is_result(folder: Path) -> bool:
         CameraFolder(folder).metadata_file,
         GeometryFolder(folder).metadata_file,
         WarpFolder(folder).metadata_file,
+        StartFolder(folder).record_file,
         DecodedClip(folder).metadata_file,
     )
     return any(mark.is_file() for mark in marks)

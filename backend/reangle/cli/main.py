@@ -17,7 +17,8 @@ import traceback
 from collections.abc import Callable
 
 from reangle.cli.settings import add_settings
-from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings
+from reangle.cli.start_options import add_start_options
+from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings, StartSettings
 from reangle.contract.engines import ENGINES
 from reangle.contract.moves import EASINGS, KINDS
 from reangle.errors import UserError, explained
@@ -29,6 +30,7 @@ from reangle.runtime.threads import apply_thread_settings
 # Imported only when the command runs, so that help is instant and the server loads nothing that it does not need.
 _COMMANDS = {
     "run": "reangle.cli.render:run",
+    "start": "reangle.cli.render:start",
     "geometry": "reangle.cli.render:geometry",
     "warp": "reangle.cli.render:warp",
     "evaluate": "reangle.cli.evaluate:evaluate",
@@ -119,6 +121,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_settings(run, PreviewSettings)
     _add_engine_options(run)
+    add_start_options(run.add_argument_group("starting images of single cameras (options may be repeated)"))
+    start = commands.add_parser(
+        "start",
+        parents=[scene, cameras, shared, talk],
+        help="the first frame of each camera that does not begin at the source camera",
+        formatter_class=raw,
+    )
+    add_settings(start, PreviewSettings)
+    _add_engine_options(start, engine="reangle")
+    add_start_options(start.add_argument_group("single cameras (options may be repeated)"))
     commands.add_parser("geometry", parents=[scene, shared, talk], help="depth and source camera of a clip")
     commands.add_parser(
         "warp",
@@ -206,15 +218,17 @@ def _camera_options() -> argparse.ArgumentParser:
     return options
 
 
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview") -> None:
     parser.add_argument(
         "--engine",
         choices=list(ENGINES),
-        default="preview",
+        default=engine,
         help="how unseen areas are filled: from around, or by a video model trained on the clip's motion",
     )
     reangle = parser.add_argument_group("engine reangle", "Without an option, a value that suits the weights is used.")
     add_settings(reangle, ReangleSettings)
+    starting = parser.add_argument_group("starting images of the engine reangle")
+    add_settings(starting, StartSettings)
 
 
 def _moves_text() -> str:

@@ -6,14 +6,15 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from reangle.cli import interruption
 from reangle.cli.export import check_target, export
 from reangle.cli.output import Output
 from reangle.cli.request import checked, read_cameras, read_clip, read_geometry, rest_of_sequence
 from reangle.cli.settings import settings_of
-from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings, new_job_id
+from reangle.cli.starts import read_starts
+from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings, StartSettings, new_job_id
 from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
@@ -25,6 +26,7 @@ from reangle.runtime.data_folder import data_folder, user_path
 from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
+from reangle.starting.spec import START
 from reangle.warping.moves import move_name, move_path
 from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
@@ -51,12 +53,24 @@ def warp(options: Namespace, output: Output) -> int:
     return _cameras(options, output, last=WARP, skip={FILL.kind, DELIVER.kind})
 
 
+def start(options: Namespace, output: Output) -> int:
+    """The first frame of each camera that does not begin at the source camera; leaves OUT/NAME for each."""
+    return _cameras(options, output, last=START, skip=set(), until="starts")
+
+
 def run(options: Namespace, output: Output) -> int:
     """The finished clip from each camera; leaves OUT/NAME for each."""
     return _cameras(options, output, last=DELIVER, skip=set())
 
 
-def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], skip: Collection[str]) -> int:
+def _cameras(
+    options: Namespace,
+    output: Output,
+    *,
+    last: StageSpec[Any, Any],
+    skip: Collection[str],
+    until: Literal["results", "starts"] = "results",
+) -> int:
     out = user_path(options.out)
     paths, moves = read_cameras(options)
     for name in (*(path.name for path in paths), *map(move_name, moves)):
@@ -68,12 +82,16 @@ def _cameras(options: Namespace, output: Output, *, last: StageSpec[Any, Any], s
     if moves:
         done = run_stages(output, "Geometry", geometry_stages(request, store), store)
         paths += _moved(moves, done)
-    request = checked("The cameras", lambda: replace(request, paths=tuple(paths)))
+    starts = read_starts(options, [path.name for path in paths], store) if hasattr(options, "start_image") else ()
+    request = checked("The cameras", lambda: replace(request, paths=tuple(paths), starts=starts, until=until))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
-    for path in paths:
-        export(done[last.id(path.name)], out / path.name)
-        output.result(path.name, out / path.name)
+    made = [path.name for path in paths if last.id(path.name) in done]
+    if not made:
+        output.note("Every camera begins at the source camera, so none has a starting image of its own.")
+    for name in made:
+        export(done[last.id(name)], out / name)
+        output.result(name, out / name)
     output.done()
     return 0
 
@@ -94,6 +112,7 @@ def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
             engine=getattr(options, "engine", "preview"),
             preview=PreviewSettings(**settings_of(options, PreviewSettings)),
             reangle=reangle_settings(options),
+            starting=start_settings(options),
             seed=options.seed,
         ),
     )
@@ -102,6 +121,11 @@ def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
 def reangle_settings(options: Namespace) -> ReangleSettings:
     """The options of the engine reangle."""
     return checked("The engine's options", lambda: ReangleSettings(**settings_of(options, ReangleSettings)))
+
+
+def start_settings(options: Namespace) -> StartSettings:
+    """The options about starting images in general."""
+    return checked("The options of starting images", lambda: StartSettings(**settings_of(options, StartSettings)))
 
 
 def run_stages(

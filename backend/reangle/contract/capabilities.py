@@ -205,8 +205,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Everything that a client needs to offer choices. contract and version are as in `Health`. painters: what can paint
-    starting images (`StartSettings.painter`); judges: what can judge them (`StartSettings.judge`).
+    """Everything that a client needs to offer choices. contract and version are as in `Health`.
+
+    painters: what can paint starting images (`StartSettings.painter`). judges: what can judge them.
     """
 
     contract: int

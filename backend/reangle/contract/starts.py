@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starting images: the first frame of a camera that does not begin at the source camera, and what an artist says of it."""
+"""Starting images: first frames of cameras that begin elsewhere than the source camera, as the artist wants them."""
 
 from __future__ import annotations
 

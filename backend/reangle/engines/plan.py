@@ -9,6 +9,7 @@ from pathlib import Path
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
 from reangle.engines.preview import preview_stages
 from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
+from reangle.engines.starting import start_stages
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
 from reangle.geometry.choose import camera_weights, choose, depth_weights
@@ -32,12 +33,22 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     _check_given(request)
     stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
-    if video and request.paths:
-        stages += shared_learning(request, video)
+    if not (video and request.paths):
+        for path in request.paths:
+            stages += preview_stages(request, path)
+            stages.append(_deliver(request, path, stages[-1]))
+        return stages
+    # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
         stages += preview_stages(request, path)
-        if video:
-            stages += reangle_stages(request, path, video)
+    starts = start_stages(request, data)
+    stages += starts
+    if request.until == "starts":
+        return stages
+    begun = {stage.camera for stage in starts}
+    stages += shared_learning(request, video)
+    for path in request.paths:
+        stages += reangle_stages(request, path, video, has_start=path.name in begun)
         stages.append(_deliver(request, path, stages[-1]))
     return stages
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from reangle.contract import CameraPath, JobRequest
+from reangle.contract import AnchorImage, CameraPath, JobRequest
 from reangle.engines.preview import clip_inputs, unnamed
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
@@ -15,6 +16,7 @@ from reangle.motion.settings import LearningSettings
 from reangle.motion.spec import LEARN, LearnParams
 from reangle.runtime.graphics_card import nvidia_cards, why_no_card
 from reangle.runtime.stage import PlannedStage, StageId
+from reangle.starting.spec import START
 from reangle.video_models.memory import weights_in
 from reangle.video_models.window_starts import window_starts
 from reangle.warping.spec import WARP
@@ -82,15 +84,20 @@ def shared_learning(request: JobRequest, checkpoint: str) -> list[PlannedStage]:
     return [_learn(request, checkpoint, steps, frames)] if steps else []
 
 
-def reangle_stages(request: JobRequest, path: CameraPath, checkpoint: str) -> list[PlannedStage]:
-    """One camera's stages after its warp and fill: learning from its own warp, generating, finishing."""
+def reangle_stages(request: JobRequest, path: CameraPath, checkpoint: str, *, has_start: bool) -> list[PlannedStage]:
+    """One camera's stages after its warp and fill: learning from its own warp, generating, finishing.
+
+    has_start: whether it has a starting image of its own.
+    """
     recipe = recipe_of(request)
     lora = LEARN.id() if recipe.shared_steps else None
+    begun = {"start": START.id(path.name)} if has_start else {}
     stages = []
     if recipe.path_steps:
         stages.append(_learn(request, checkpoint, recipe.path_steps, len(path.frames), path, lora))
         lora = stages[-1].id
-    return [*stages, _generate(request, path, checkpoint, lora), _finish(request, path)]
+    stages += [_generate(request, path, checkpoint, lora), _finish(request, path)]
+    return [replace(stage, inputs={**stage.inputs, **begun}) for stage in stages]
 
 
 def _learn(
@@ -128,6 +135,8 @@ def _learn(
 
 def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: StageId | None) -> PlannedStage:
     recipe, pace, frames = recipe_of(request), _pace(request), len(path.frames)
+    anchors = request.start_of(path.name).anchors
+    _check_anchors(request, path, anchors)
     passes = recipe.sampling_steps * (2 if recipe.guidance > 1 else 1)
     # Frames are encoded before sampling, and decoded after it.
     preparation_s = OPENING_S + pace.frame * frames
@@ -141,13 +150,32 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
             caption=request.reangle.caption,
             sampling=SamplingSettings(recipe.sampling_steps, recipe.guidance, recipe.dynamic_guidance),
             warp_guidance=recipe.warp_guidance,
+            anchors=tuple(anchor.frame for anchor in anchors),
             seed=request.seed,
         ),
         inputs={**_clip_inputs(lora), "fill": FILL.id(path.name)},
+        files={"anchors": tuple(anchor.image for anchor in anchors)} if anchors else {},
         checkpoint=checkpoint,
         weight=preparation_s + sampling_s,
         preparation=preparation_s / (preparation_s + sampling_s),
     )
+
+
+def _check_anchors(request: JobRequest, path: CameraPath, anchors: Sequence[AnchorImage]) -> None:
+    """Raise UserError for an image where a known video model takes none; other models are asked when they are open."""
+    pace = PACES.get(request.reangle.suite.casefold())
+    if pace is None:
+        return
+    places = window_starts(len(path.frames), pace.window, pace.group)[1:]
+    for anchor in anchors:
+        if anchor.frame not in places:
+            frames = ", ".join(str(place + 1) for place in places)
+            raise UserError(
+                f"The video model takes no image for frame {anchor.frame + 1} of camera {path.name!r}.",
+                advice=f"Give images for these frames: {frames}."
+                if places
+                else "Leave it out: the model makes this camera's frames in one go, from the first.",
+            )
 
 
 def _finish(request: JobRequest, path: CameraPath) -> PlannedStage:
@@ -156,7 +184,9 @@ def _finish(request: JobRequest, path: CameraPath) -> PlannedStage:
         spec=FINISH,
         camera=camera,
         params=FinishParams(
-            exact_where_seen=request.reangle.exact_where_seen, fill_share=recipe_of(request).fill_share
+            path=unnamed(path),
+            exact_where_seen=request.reangle.exact_where_seen,
+            fill_share=recipe_of(request).fill_share,
         ),
         inputs={"warp": WARP.id(camera), "fill": FILL.id(camera), "generate": GENERATE.id(camera)},
         weight=3,

@@ -15,6 +15,7 @@ from reangle.folders import (
     GeneratedFolder,
     GeometryFolder,
     ResultFolder,
+    StartFolder,
     WarpFolder,
 )
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
@@ -29,10 +30,12 @@ class FillParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FinishParams:
-    """exact_where_seen: whether known pixels of the warp replace generated ones. fill_share: in that case, share of the
-    preview's fill in all other pixels, 0 to 1; the rest is generated.
+    """path: the new camera. exact_where_seen: whether known pixels of the warp replace generated ones. fill_share: in
+    that case, share of the preview's fill, or of what was painted into the starting image, in all other pixels, 0 to 1;
+    the rest is generated.
     """
 
+    path: CameraPath
     exact_where_seen: bool = True
     fill_share: float = 0.0
 
@@ -60,9 +63,10 @@ FillContext = StageContext[FillParams, FilledFolder]
 
 FINISH = StageSpec(
     kind="finish",
-    version=3,
+    version=4,
     params=FinishParams,
     reads={"warp": WarpFolder, "fill": FilledFolder, "generate": GeneratedFolder},
+    may_read={"start": StartFolder},
     writes=FinishedFolder,
     run="reangle.finishing.stage:finish",
 )
@@ -73,7 +77,7 @@ DELIVER = StageSpec(
     version=3,
     params=DeliverParams,
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
-    may_read={"fill": FilledFolder, "finish": FinishedFolder},
+    may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder},
     writes=ResultFolder,
     run="reangle.finishing.stage:deliver",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,9 +16,18 @@ from reangle.finishing.composite import composite
 from reangle.finishing.fill import Filler
 from reangle.finishing.manifest import make_manifest
 from reangle.finishing.spec import DeliverContext, FillContext, FinishContext
-from reangle.folders import ClipMetadata, DecodedClip, FilledFolder, FinishedFolder, GeneratedFolder, WarpFolder
+from reangle.folders import (
+    ClipMetadata,
+    DecodedClip,
+    FilledFolder,
+    FinishedFolder,
+    GeneratedFolder,
+    StartFolder,
+    WarpFolder,
+)
 from reangle.media.parallel import in_order
 from reangle.media.write import ImageWriter, read_images, write_mp4
+from reangle.starting.scene import with_painting
 from reangle.warping.stage import load_views
 
 CHUNK = 32
@@ -53,19 +63,40 @@ def finish(context: FinishContext) -> None:
     fill_frames = context.read("fill", FilledFolder).frames
     fill_share = np.float32(params.fill_share)
     count = len(list(generated.frames.iterdir()))
+    begun = context.find("start", StartFolder)
+    keeps_pixels = params.exact_where_seen and not (begun is not None and begun.record().changes_the_look)
+    refill = _refill(context, warp, begun) if keeps_pixels and begun is not None and params.fill_share else None
     with ImageWriter(context.out.frames) as writer:
-        for start in range(0, count, CHUNK):
-            frames = read_images(generated.frames, start, min(CHUNK, count - start))
-            if params.exact_where_seen:
-                parts = (read_images(folder, start, len(frames)) for folder in (*warp.images, fill_frames))
-                frames = [
-                    composite(warped, (visible | remembered) > 0, depth, frame * (1 - fill_share) + filled * fill_share)
-                    for warped, visible, remembered, depth, filled, frame in zip(*parts, frames, strict=True)
-                ]
-            for n, frame in enumerate(frames, start=start + 1):
+        for first in range(0, count, CHUNK):
+            frames = read_images(generated.frames, first, min(CHUNK, count - first))
+            if keeps_pixels:
+                numbers = range(first, first + len(frames))
+                parts = (read_images(folder, first, len(frames)) for folder in (*warp.images, fill_frames))
+                finished = []
+                for n, warped, visible, remembered, depth, filled, frame in zip(numbers, *parts, frames, strict=True):
+                    known = (visible | remembered) > 0
+                    fill_of = refill(n, warped, known, depth) if refill is not None else filled
+                    mixed = frame * (1 - fill_share) + fill_of * fill_share
+                    finished.append(composite(warped, known, depth, mixed))
+                frames = finished
+            for n, frame in enumerate(frames, start=first + 1):
                 writer.add(frame)
                 context.report(n / count, "")
     context.out.write_record(generated.record())
+
+
+def _refill(
+    context: FinishContext, warp: WarpFolder, start: StartFolder
+) -> Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None:
+    """From a frame's number, warp, known pixels and depth to the frame filled with what the starting image shows there;
+    None where the starting image has nothing painted.
+    """
+    if start.record().made_by in ("clip", "fill"):
+        return None
+    path = context.params.path
+    K, cameras = np.asarray(path.K), np.asarray(path.world_from_camera)
+    filler = Filler(with_painting(load_views(warp), start))
+    return lambda n, rgb, known, depth: filler.fill(rgb, known, depth, K[n], cameras[n])
 
 
 def deliver(context: DeliverContext) -> None:

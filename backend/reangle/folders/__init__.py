@@ -6,6 +6,7 @@ from reangle.folders.clip import ClipMetadata, DecodedClip
 from reangle.folders.geometry import GeometryFolder, GeometryMetadata
 from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
 from reangle.folders.result import Manifest, ResultFolder
+from reangle.folders.start import StartFolder, StartRecord
 from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, GeneratedFolder, GenerationRecord
 from reangle.folders.warp import ClipCoverage, Coverage, ViewCamera, WarpFolder, WarpMetadata
 
@@ -29,6 +30,8 @@ __all__ = [
     "LoraFolder",
     "Manifest",
     "ResultFolder",
+    "StartFolder",
+    "StartRecord",
     "UnfinishedLearning",
     "ViewCamera",
     "WarpFolder",

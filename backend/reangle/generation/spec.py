@@ -6,7 +6,15 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath, PreviewSettings
-from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeneratedFolder, GeometryFolder, LoraFolder
+from reangle.folders import (
+    CameraFolder,
+    DecodedClip,
+    FilledFolder,
+    GeneratedFolder,
+    GeometryFolder,
+    LoraFolder,
+    StartFolder,
+)
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 from reangle.video_models.settings import SamplingSettings
 
@@ -14,7 +22,8 @@ from reangle.video_models.settings import SamplingSettings
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GenerateParams:
     """path: the new camera. preview: as in stage `learn`. caption: what the clip shows. warp_guidance: share of the
-    sampling steps, from the noisy end, in which seen latents are replaced with the warp's, 0 to 1.
+    sampling steps, from the noisy end, in which seen latents are replaced with the warp's, 0 to 1. anchors: frames of
+    the output for which there are the files `anchors`, in order.
     """
 
     path: CameraPath
@@ -22,16 +31,18 @@ class GenerateParams:
     caption: str = ""
     sampling: SamplingSettings = SamplingSettings()
     warp_guidance: float = 0.0
+    anchors: tuple[int, ...] = ()
     seed: int = 42
 
 
 GENERATE = StageSpec(
     kind="generate",
-    version=7,
+    version=8,
     params=GenerateParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder, "fill": FilledFolder},
-    may_read={"learn": LoraFolder},
+    may_read={"learn": LoraFolder, "start": StartFolder},
     writes=GeneratedFolder,
+    files=("anchors",),
     silence_s=900.0,  # loading large weights from a slow disk reports nothing
     run="reangle.generation.stage:generate",
 )

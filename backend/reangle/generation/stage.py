@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from reangle.contract import CameraPath
-from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, source_clip
+from reangle.errors import UserError
+from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
 from reangle.generation.video import Task, generate_video
-from reangle.media.write import ImageWriter, read_images
-from reangle.motion.dataset import path_prompt, with_fill
+from reangle.media.write import ImageWriter, read_image, read_images
+from reangle.motion.dataset import path_prompt, whole, with_fill
 from reangle.motion.examples import latents_seen
 from reangle.motion.stage import model_record, warper_of
+from reangle.starting.given import read_given
 from reangle.video_models.base import VideoModel
 from reangle.video_models.device_memory import in_tier
 from reangle.video_models.memory import Tier
@@ -48,18 +50,24 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
         model.load_lora(learned)
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
-    guided = params.warp_guidance > 0
+    start = context.find("start", StartFolder)
+    changed = start is not None and start.record().changes_the_look
+    # The warp would undo what the artist changed.
+    guided = params.warp_guidance > 0 and not changed
     # Without guidance the model sees the first frame alone.
     needed = path if guided else first_of(path)
     fill = read_images(context.read("fill", FilledFolder).frames, 0, len(needed.frames))
+    if start is not None:
+        fill[0] = read_image(start.image)
     warped = list(warp_frames(warper, view.path(needed)))
     filled = [with_fill(one, picture, view) for one, picture in zip(warped, fill, strict=True)]
     task = Task(
-        first_frame=filled[0],
+        first_frame=whole(fill[0], view) if changed else filled[0],
         prompt=prompt,
         windows=windows,
         guides=_guides(model, windows, warped, filled, params.warp_guidance) if guided else [],
         seed=params.seed,
+        anchors=_anchors(context, windows, view, fill[0]),
     )
     ready = context.preparation
     context.report(ready, truncation.note if truncation else "")
@@ -77,6 +85,25 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
             **asdict(model_record(context.checkpoint, tier)),
         )
     )
+
+
+def _anchors(context: GenerateContext, windows: Windows, view: ModelView, below: np.ndarray) -> dict[int, np.ndarray]:
+    """The artist's images of later frames, at the model's size, by frame.
+
+    below: H x W x 3 uint8, seen where an image is transparent. Raises UserError where the model takes none.
+    """
+    files = context.files.get("anchors", ())
+    anchors = {}
+    for frame, (name, path) in zip(context.params.anchors, files, strict=True):
+        if frame not in windows.starts[1:]:
+            places = ", ".join(str(start + 1) for start in windows.starts[1:])
+            raise UserError(
+                f"This video model takes no image for frame {frame + 1}: it starts anew only where its clips of "
+                f"{windows.length} frames meet.",
+                advice=f"Give images for these frames: {places}." if places else "Leave the image out.",
+            )
+        anchors[frame] = whole(read_given(name, path, below), view)
+    return anchors
 
 
 def first_of(path: CameraPath) -> CameraPath:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from reangle.video_models.windows import Windows
 @dataclass(frozen=True, eq=False)
 class Task:
     """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: by the warp, one for each window, or
-    none.
+    none. anchors: first frame of a later window -> the image that it starts from, of the model's size.
     """
 
     first_frame: np.ndarray
@@ -27,6 +27,7 @@ class Task:
     windows: Windows
     guides: Sequence[Guide]
     seed: int
+    anchors: Mapping[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
 
 
 def generate_video(
@@ -35,34 +36,40 @@ def generate_video(
     """T x H x W x 3 uint8, exactly the windows' count of frames.
 
     A later window starts from the frame that the one before made in its place, and keeps the latents that it made of
-    the next ones. Two windows made apart and mixed would lose contrast where they overlap.
+    the next ones. Two windows made apart and mixed would lose contrast where they overlap. One that starts from an
+    anchor keeps nothing: from the anchor on, the clip is the new window's.
     """
     windows, count = task.windows, len(task.windows.starts)
-    parts: list[torch.Tensor] = []
-    first_frame = task.first_frame
+    whole: torch.Tensor | None = None
+    before: torch.Tensor | None = None
     for index, start in enumerate(windows.starts):
         guides = [task.guides[index]] if task.guides else []
-        if parts:
-            before = parts[-1]
+        first_frame, shared = task.anchors.get(start, task.first_frame), 0
+        if before is not None and start not in task.anchors:
             place = start - windows.starts[index - 1]
             first_frame = decode_frames(model, before, place + 1, windows.group)[place]
             if shared := windows.shared(index):
                 guides.append(Guide.to_keep(before[0, -shared:], before.shape[1]))
-        parts.append(
-            generate_latents(
-                model,
-                first_frame,
-                task.prompt,
-                settings,
-                task.seed + index,
-                guides,
-                lambda share, done=index: report((done + share) / count),
-            )
+        before = generate_latents(
+            model,
+            first_frame,
+            task.prompt,
+            settings,
+            task.seed + index,
+            guides,
+            lambda share, done=index: report((done + share) / count),
         )
-    new = [part[:, 1 + windows.shared(index) :].to(parts[0]) for index, part in enumerate(parts[1:], start=1)]
-    whole = torch.cat([parts[0], *new], dim=1)
+        if whole is None:
+            whole = before
+        else:
+            made = start // windows.group + 1 + shared
+            whole = torch.cat([whole[:, :made], before[:, 1 + shared :].to(whole)], dim=1)
+    assert whole is not None
     assert (whole.shape[1] - 1) * windows.group + 1 >= windows.count
-    return decode_frames(model, whole, windows.count, windows.group)
+    frames = decode_frames(model, whole, windows.count, windows.group)
+    for start, image in task.anchors.items():
+        frames[start] = image
+    return frames
 
 
 def decode_frames(model: VideoModel, latents: torch.Tensor, count: int, group: int) -> np.ndarray:

@@ -24,14 +24,14 @@ def camera_infos(data: Path) -> tuple[ProviderInfo, ...]:
     """`auto` first. data: the data folder."""
     choice = choose(GeometrySettings(depth="mini"), data)
     help_ = "A camera file or a given camera if there is one, else solved from the clip"
-    return _infos(CAMERAS, data, 0, help_, choice.camera, choice.camera_note)
+    return provider_infos(CAMERAS, data, 0, help_, choice.camera, choice.camera_note)
 
 
 def depth_infos(data: Path) -> tuple[ProviderInfo, ...]:
     """`auto` first. data: the data folder."""
     choice = choose(GeometrySettings(camera="still"), data)
     help_ = "Depth maps if there are some, else the best installed weights that may be used commercially"
-    infos = _infos(DEPTHS, data, 5, help_, choice.depth, choice.depth_note)
+    infos = provider_infos(DEPTHS, data, 5, help_, choice.depth, choice.depth_note)
     if choice.depth.name != BEST_FIRST[-1]:
         return infos
     auto, *others = infos
@@ -39,9 +39,10 @@ def depth_infos(data: Path) -> tuple[ProviderInfo, ...]:
     return replace(auto, weights=better), *others
 
 
-def _infos(
+def provider_infos(
     specs: Sequence[ProviderSpec], data: Path, number: int, help_: str, chosen: ProviderSpec, note: str
 ) -> tuple[ProviderInfo, ...]:
+    """`auto` first. number, help_: of `auto`. chosen: what it would pick, with a note that says why."""
     infos = {spec.name: _info(spec, data) for spec in specs}
     auto = infos[chosen.name]
     settings = tuple(dict.fromkeys(name for spec in specs for name in spec.settings))
@@ -78,4 +79,8 @@ def _info(spec: ProviderSpec, data: Path) -> ProviderInfo:
 
 
 def _weights(spec: ProviderSpec, data: Path) -> tuple[PartInfo, ...]:
-    return tuple(part_info(known, data) for known in spec.checkpoints) if can_run(spec) else ()
+    if not can_run(spec):
+        return ()
+    # What ships is there; what must be downloaded besides is offered, too.
+    beside = (one for known in spec.checkpoints for one in known.beside if not one.shipped)
+    return tuple(part_info(known, data) for known in (*spec.checkpoints, *beside))

@@ -7,12 +7,15 @@ to 0, with velocity e - x_0. The sampling loops are in `reangle.starting`, so th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
+
+from reangle.image_models.memory import WHOLE, ImageModelSize, ImageTier
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +55,39 @@ class ImageModel(Protocol):
     reads_plain_text: bool
     """Whether it makes pictures of a prompt alone, as FlowEdit needs; a fill model was never shown that."""
 
+    @property
+    def usual_steps(self) -> int:
+        """Denoising steps that suit it; few where it is distilled."""
+        ...
+
+    @property
+    def usual_guidance(self) -> float:
+        """The `guidance` of `conditions` that suits it."""
+        ...
+
     @classmethod
-    def open(cls, folder: Path, device: str | None = None) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        device: str | None = None,
+        *,
+        tier: ImageTier = WHOLE,
+        prompts: Sequence[str] = (),
+        beside: Sequence[Path] = (),
+    ) -> Self:
         """Open a checkpoint: bfloat16 on a GPU, float32 on a CPU.
 
-        device: None takes the GPU if there is one. Raises UserError if the folder cannot be opened as this model.
+        device: None takes the GPU if there is one. tier: how to save memory. prompts: those that it will be asked for,
+        all of them where the tier reads them first. beside: folders of what runs beside it. Raises UserError if a
+        folder cannot be opened as this model.
+        """
+        ...
+
+    @classmethod
+    def size_of(cls, folder: Path, beside: Sequence[Path] = (), *, bytes_each: int) -> ImageModelSize:
+        """A checkpoint's size for memory estimates, from its configuration and headers.
+
+        bytes_each: of a weight as opened. Raises OSError, KeyError or ValueError.
         """
         ...
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from reangle.errors import UserError
-from reangle.weights.pipelines import dtype_for
+from reangle.weights.pipelines import open_network
 
 FOLDER = "tiny_decoder"
 """Of the small decoder within a checkpoint's folder."""
@@ -20,11 +19,5 @@ def open_sketcher(folder: Path, device: str) -> Any:
         return None
     from diffusers import AutoencoderTiny
 
-    try:
-        opened: Any = AutoencoderTiny.from_pretrained(place, dtype=dtype_for(device), local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise UserError(
-            f"The small decoder {place} cannot be opened: {reason}.", advice="Copy its folder again, or remove it."
-        ) from error
-    return opened.eval().requires_grad_(False).to(device)
+    opened: Any = open_network(AutoencoderTiny, place, device, "Copy the small decoder's folder again, or remove it.")
+    return opened.to(device)

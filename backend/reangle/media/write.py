@@ -44,7 +44,7 @@ class ImageWriter:
         while len(self._waiting) >= 2 * THREADS:
             self._waiting.pop(0).result()
         stem = self._folder / f"{self._count:06d}"
-        self._waiting.append(self._pool.submit(_write_image, stem, image))
+        self._waiting.append(self._pool.submit(write_image, stem, image))
 
     def __enter__(self) -> ImageWriter:
         return self
@@ -72,11 +72,11 @@ def read_images(folder: Path, start: int = 0, count: int | None = None) -> np.nd
     paths = paths[:count]
     if not paths:
         raise UserError(f"There are no images in {folder}.", advice="Run the stage that writes them again.")
-    first = _read_image(paths[0])
+    first = read_image(paths[0])
     images = np.empty((len(paths), *first.shape), first.dtype)
 
     def read(index: int) -> None:
-        image = _read_image(paths[index])
+        image = read_image(paths[index])
         if image.shape != first.shape:
             raise UserError(f"{paths[index]} has another size than {paths[0].name}.", advice="Render them again.")
         images[index] = image
@@ -142,7 +142,8 @@ def _encode(
         return stream.width, stream.height
 
 
-def _write_image(stem: Path, image: np.ndarray) -> None:
+def write_image(stem: Path, image: np.ndarray) -> None:
+    """Write one image as stem.png (uint8, RGB or grey) or stem.exr (float32 depth)."""
     if image.dtype == np.float32:
         write_exr_depth(stem.with_suffix(".exr"), image)
         return
@@ -160,7 +161,8 @@ def _write_image(stem: Path, image: np.ndarray) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_image(path: Path) -> np.ndarray:
+def read_image(path: Path) -> np.ndarray:
+    """What `write_image` wrote. Raises UserError for a damaged PNG."""
     if path.suffix == ".exr":
         return read_exr_depth(path)
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

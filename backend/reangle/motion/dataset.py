@@ -109,6 +109,11 @@ def with_fill(warped: WarpedFrame, fill: np.ndarray, view: ModelView) -> np.ndar
     return infilled(np.where(warped.known[..., None], warped.rgb, filled), warped.known | within)
 
 
+def whole(picture: np.ndarray, view: ModelView) -> np.ndarray:
+    """A picture of the camera's size at the model's; what lies beyond it is continued from it."""
+    return infilled(*view.paste(picture))
+
+
 def infilled(rgb: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The picture with unknown pixels continued from around; grey if nothing is known."""
     if not known.any():

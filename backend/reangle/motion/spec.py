@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath, PreviewSettings
-from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeometryFolder, LoraFolder
+from reangle.folders import CameraFolder, DecodedClip, FilledFolder, GeometryFolder, LoraFolder, StartFolder
 from reangle.motion.settings import LearningSettings
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
@@ -32,7 +32,7 @@ LEARN = StageSpec(
     version=4,
     params=LearnParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
-    may_read={"learn": LoraFolder, "fill": FilledFolder},
+    may_read={"learn": LoraFolder, "fill": FilledFolder, "start": StartFolder},
     writes=LoraFolder,
     silence_s=900.0,  # loading large weights from a slow disk reports nothing
     run="reangle.motion.stage:learn_motion",

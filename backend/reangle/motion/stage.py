@@ -24,11 +24,12 @@ from reangle.folders import (
     LearnedClip,
     LearningRecord,
     LoraFolder,
+    StartFolder,
     UnfinishedLearning,
     source_clip,
 )
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.media.write import read_images
+from reangle.media.write import read_image, read_images
 from reangle.motion.dataset import LEAST_COVERAGE, path_prompt, preset_paths, training_clips
 from reangle.motion.examples import Example, encode_example, load_examples, save_examples
 from reangle.motion.preview_image import fit_colours, preview_image
@@ -113,12 +114,15 @@ def model_record(checkpoint: str, tier: Tier) -> ModelRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """What clips are made from. fill: the only path's frames without holes, if there are any."""
+    """What clips are made from. fill, start: the only path's frames without holes and its starting image, if there are
+    any.
+    """
 
     warper: Warper
     paths: Sequence[CameraPath]
     prompts: Sequence[str]
     fill: FilledFolder | None
+    start: StartFolder | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +155,7 @@ def _sources(context: LearnContext) -> _Sources:
     warper, fps = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
     paths = [params.path] if params.path else preset_paths(warper, fps)[: None if params.warps else 1]
     prompts = [path_prompt(path, warper, params.caption) for path in paths]
-    return _Sources(warper, paths, prompts, context.find("fill", FilledFolder))
+    return _Sources(warper, paths, prompts, context.find("fill", FilledFolder), context.find("start", StartFolder))
 
 
 def _encoded(unfinished: UnfinishedLearning) -> _Encoded | None:
@@ -179,6 +183,10 @@ def _encode(
     view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
     windows = plan_windows(len(path.frames), model.frames, model.group)
     fill = [read_images(sources.fill.frames, start, 1)[0] for start in windows.starts] if sources.fill else None
+    if fill is not None and sources.start is not None:
+        # As in generation, but of an image that the artist changed only what the clip does not show: the clip's own
+        # frames, which are learned from, do not have the change.
+        fill[0] = read_image(sources.start.image)
     count = len(sources.paths) * len(windows.starts)
     examples: list[Example] = []
     clips: list[LearnedClip] = []

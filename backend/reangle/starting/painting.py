@@ -65,6 +65,11 @@ class WorkingView:
             return inner
         return cv2.resize(inner, (self.width, self.height), interpolation=cv2.INTER_CUBIC)
 
+    def enlarge_change(self, change: np.ndarray) -> np.ndarray:
+        """H x W x 3 float32, of a change of what the model made, h x w x 3."""
+        inner = self.cut(change[None])[0].astype(np.float32)
+        return cv2.resize(inner, (self.width, self.height), interpolation=cv2.INTER_CUBIC)
+
 
 def paint(
     model: ImageModel,
@@ -74,18 +79,19 @@ def paint(
     sampling: Sampling,
     seed: int = 0,
     *,
-    guidance: float = 30.0,
+    guidance: float | None = None,
     scores: Scores | None = None,
     report: Callable[[float], None] = lambda share: None,
 ) -> tuple[np.ndarray, Trace]:
     """The picture with its hole painted, and what guidance did.
 
-    picture: H x W x 3 uint8 of any size. hole: H x W bool, True where to paint. guidance: see `ImageModel.conditions`.
-    scores: of pictures of this one's aspect at any size.
+    picture: H x W x 3 uint8 of any size. hole: H x W bool, True where to paint. guidance: see `ImageModel.conditions`;
+    None is what suits the model. scores: of pictures of this one's aspect at any size.
     """
     view = WorkingView.of(hole.shape[1], hole.shape[0], model)
     random = torch.Generator().manual_seed(seed)
-    conditions = model.conditions(view.canvas(picture, hole, prompt), guidance, random)
+    asked = model.usual_guidance if guidance is None else guidance
+    conditions = model.conditions(view.canvas(picture, hole, prompt), asked, random)
     judged = None if scores is None else lambda made: scores(view.cut(made))
     latents, trace = sample(model, conditions, *view.size, sampling, seed, judged, report)
     made = view.enlarge(model.decode(latents)[0])

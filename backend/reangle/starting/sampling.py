@@ -7,6 +7,7 @@ guidance), ICML 2024, as in Reangle-A-Video, section 3.3, in the terms of rectif
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -79,7 +80,7 @@ def sample(
     levels = model.noise_levels(sampling.steps, width, height)
     latents, trace = noise * levels[0], Trace()
     velocity: torch.Tensor | None = None
-    for step, (level, following) in enumerate(zip(levels[:-1], levels[1:], strict=True)):
+    for step, (level, following) in enumerate(itertools.pairwise(levels)):
         if velocity is None:
             velocity = model.velocity(latents, level, conditions)
             trace.calls += 1

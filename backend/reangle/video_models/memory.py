@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
 
-Base = Literal["whole", "int8", "nf4"]
+from reangle.weights.sizes import SPARE, Base, DeviceMemory, base_bytes
+from reangle.weights.sizes import config_of as config_of
+from reangle.weights.sizes import weights_in as weights_in
 
-SPARE = 0.08
-"""Share of the free memory that stays free, for allocators and libraries."""
 TILE_SHARE = 0.35
 """Share of a frame's area in one tile of the autoencoder."""
 
@@ -21,10 +17,9 @@ TILE_SHARE = 0.35
 class Tier:
     """One way to run a video model.
 
-    base: the transformer's weights as opened, in 8 bits, or in 4 (NF4, Dettmers et al., QLoRA, NeurIPS 2023).
-    recomputed: share of the layers whose activations are computed again in the backward pass. parked: activations wait
-    in main memory for the backward pass. parts_apart: only the part at work is on the device. tiled: the autoencoder
-    works on tiles. small_moments: the optimizer's moments are in 8 bits.
+    base: the transformer's weights. recomputed: share of the layers whose activations are computed again in the
+    backward pass. parked: activations wait in main memory for the backward pass. parts_apart: only the part at work is
+    on the device. tiled: the autoencoder works on tiles. small_moments: the optimizer's moments are in 8 bits.
     """
 
     name: str
@@ -66,12 +61,6 @@ def tier_named(name: str) -> Tier:
     return {tier.name: tier for tier in TIERS}[name]
 
 
-def tier_below(tier: Tier) -> Tier | None:
-    """The next tier, which needs less; None after the last."""
-    place = TIERS.index(tier) + 1
-    return TIERS[place] if place < len(TIERS) else None
-
-
 @dataclass(frozen=True)
 class VideoModelSize:
     """What memory estimates depend on.
@@ -94,35 +83,6 @@ class VideoModelSize:
     layer_arrays: int
     vae_frames: int
     vae_arrays: int
-
-
-def weights_in(folder: Path) -> int:
-    """The number of weights in all safetensors files of a folder, from their headers. Raises OSError or ValueError."""
-    count = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > path.stat().st_size:
-                raise ValueError(f"{path} is no safetensors file")
-            header: dict[str, Any] = json.loads(file.read(length))
-        count += sum(math.prod(about["shape"]) for name, about in header.items() if name != "__metadata__")
-    return count
-
-
-def config_of(folder: Path) -> dict[str, Any]:
-    """A model part's config.json. Raises OSError or ValueError."""
-    return json.loads((folder / "config.json").read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class DeviceMemory:
-    """Memory of the device that models run on. free: bytes. bytes_each: of one weight as opened. apart: whether it is
-    separate from main memory, so that what waits there takes none of it.
-    """
-
-    free: float
-    bytes_each: int
-    apart: bool
 
 
 def learning_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
@@ -167,8 +127,7 @@ def _lora_weights(size: VideoModelSize, rank: int) -> int:
 
 
 def _base_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:
-    # NF4 keeps a scale of 8 bits for each 64 weights, int8 a float for each row.
-    return size.weights * {"whole": device.bytes_each, "int8": 1.01, "nf4": 0.5 + 1 / 64}[tier.base]
+    return base_bytes(size.weights, tier.base, device.bytes_each)
 
 
 def _encoding_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from reangle.weights.licences import APACHE_2, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
-Role = Literal["geometry", "video", "image"]
+Role = Literal["geometry", "video", "image", "features"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,28 @@ COGVIDEOX_15 = Kind(
 )
 COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
 FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-KINDS = (DEPTH_ANYTHING, DEPTH_ANYTHING_3, MINI_MONOCULAR, DUST3R, COGVIDEOX_15, COGVIDEOX_I2V, FLUX_FILL)
+DINOV2 = Kind("dinov2", "features", config=(("model_type", "dinov2"),))
+FLUX = Kind("flux", "image", pipeline="FluxPipeline")
+FLUX_CONTROLNET = Kind(
+    "flux-inpainting-controlnet",
+    "image",
+    config=(("_class_name", "FluxControlNetModel"), ("extra_condition_channels", None)),
+    refusal="It is a ControlNet, which runs beside FLUX.1 [dev].",
+)
+FLUX2_KLEIN = Kind("flux2-klein", "image", pipeline="Flux2KleinPipeline")
+KINDS = (
+    DEPTH_ANYTHING,
+    DEPTH_ANYTHING_3,
+    MINI_MONOCULAR,
+    DUST3R,
+    COGVIDEOX_15,
+    COGVIDEOX_I2V,
+    FLUX_FILL,
+    FLUX,
+    FLUX_CONTROLNET,
+    FLUX2_KLEIN,
+    DINOV2,
+)
 """In the order in which a folder is tried: a kind with a `part` before the rest of its pipeline."""
 
 
@@ -229,6 +250,27 @@ COGVIDEOX_5B = Checkpoint(
     ),
 )
 
+_FLUX_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "text_encoder_2/config.json",
+    *_shards("text_encoder_2/model", 2),
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "tokenizer_2/special_tokens_map.json",
+    "tokenizer_2/spiece.model",
+    "tokenizer_2/tokenizer.json",
+    "tokenizer_2/tokenizer_config.json",
+    "transformer/config.json",
+    *_shards("transformer/diffusion_pytorch_model", 3),
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
 FLUX_FILL_DEV = Checkpoint(
     "FLUX.1-Fill-dev",
     FLUX_FILL,
@@ -236,26 +278,65 @@ FLUX_FILL_DEV = Checkpoint(
     FLUX_DEV,
     size=33_700_000_000,
     hub="black-forest-labs/FLUX.1-Fill-dev",
+    files=_FLUX_FILES,
+)
+
+FLUX_INPAINTING = Checkpoint(
+    "FLUX.1-dev-Controlnet-Inpainting-Beta",
+    FLUX_CONTROLNET,
+    "Inpainting ControlNet for FLUX.1 [dev]",
+    FLUX_DEV,
+    size=4_280_000_000,
+    hub="alimama-creative/FLUX.1-dev-Controlnet-Inpainting-Beta",
+    files=("config.json", "diffusion_pytorch_model.safetensors"),
+)
+
+FLUX_1_DEV = Checkpoint(
+    "FLUX.1-dev",
+    FLUX,
+    "FLUX.1 [dev]",
+    FLUX_DEV,
+    size=33_700_000_000,
+    hub="black-forest-labs/FLUX.1-dev",
+    files=_FLUX_FILES,
+    beside=(FLUX_INPAINTING,),
+)
+
+FLUX2_KLEIN_4B = Checkpoint(
+    "FLUX.2-klein-4B",
+    FLUX2_KLEIN,
+    "FLUX.2 [klein] 4B",
+    APACHE_2,
+    size=16_000_000_000,
+    hub="black-forest-labs/FLUX.2-klein-4B",
     files=(
         "model_index.json",
         "scheduler/scheduler_config.json",
         "text_encoder/config.json",
-        "text_encoder/model.safetensors",
-        "text_encoder_2/config.json",
-        *_shards("text_encoder_2/model", 2),
+        "text_encoder/generation_config.json",
+        *_shards("text_encoder/model", 2),
+        "tokenizer/added_tokens.json",
+        "tokenizer/chat_template.jinja",
         "tokenizer/merges.txt",
         "tokenizer/special_tokens_map.json",
+        "tokenizer/tokenizer.json",
         "tokenizer/tokenizer_config.json",
         "tokenizer/vocab.json",
-        "tokenizer_2/special_tokens_map.json",
-        "tokenizer_2/spiece.model",
-        "tokenizer_2/tokenizer.json",
-        "tokenizer_2/tokenizer_config.json",
         "transformer/config.json",
-        *_shards("transformer/diffusion_pytorch_model", 3),
+        "transformer/diffusion_pytorch_model.safetensors",
         "vae/config.json",
         "vae/diffusion_pytorch_model.safetensors",
     ),
+)
+
+DINOV2_SMALL = Checkpoint(
+    "dinov2-small",
+    DINOV2,
+    "DINOv2 Small",
+    APACHE_2,
+    size=88_200_000,
+    hub="facebook/dinov2-small",
+    files=("config.json", "model.safetensors", "preprocessor_config.json"),
 )
 
 RECOMMENDED = DEPTH_ANYTHING_SMALL
@@ -269,10 +350,14 @@ CHECKPOINTS = (
     DUST3R_LARGE,
     COGVIDEOX_5B,
     FLUX_FILL_DEV,
+    FLUX_1_DEV,
+    FLUX_INPAINTING,
+    FLUX2_KLEIN_4B,
     DEPTH_ANYTHING_SMALL,
     DEPTH_ANYTHING_BASE,
     DEPTH_ANYTHING_LARGE,
     DEPTH_ANYTHING_3_SMALL,
     DEPTH_ANYTHING_3_BASE,
+    DINOV2_SMALL,
 )
 """In the order in which `reangle models list` shows them."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open a diffusers pipeline from a checkpoint's folder, on this machine alone."""
+"""Open a diffusers pipeline or network from a checkpoint's folder, on this machine alone."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ def dtype_for(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cuda" else torch.float32
 
 
-def open_pipeline(pipeline: Any, folder: Path, device: str, **parts: None) -> Any:
-    """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU.
+def open_pipeline(pipeline: Any, folder: Path, device: str, dtype: torch.dtype | None = None, **parts: None) -> Any:
+    """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU, or `dtype`.
 
     parts: those to leave out. Raises UserError if the folder does not hold one.
     """
@@ -32,14 +33,24 @@ def open_pipeline(pipeline: Any, folder: Path, device: str, **parts: None) -> An
 
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
+    opened = _opened(pipeline, folder, dtype or dtype_for(device), "Copy all of its folders again.", parts)
+    opened.set_progress_bar_config(disable=True)
+    return opened
+
+
+def open_network(network: Any, folder: Path, device: str, advice: str) -> Any:
+    """An instance of a diffusers network class in main memory, typed as by `open_pipeline`, frozen.
+
+    Raises UserError with this advice if the folder does not hold one.
+    """
+    return _opened(network, folder, dtype_for(device), advice, {}).eval().requires_grad_(False)
+
+
+def _opened(kind: Any, folder: Path, dtype: torch.dtype, advice: str, parts: Mapping[str, None]) -> Any:
     try:
-        opened = pipeline.from_pretrained(folder, dtype=dtype_for(device), local_files_only=True, **parts)
+        return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, **parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise UserError(
-            f"The checkpoint {folder} cannot be opened: {reason}.", advice="Copy all of its folders again."
-        ) from error
-    opened.set_progress_bar_config(disable=True)
-    return opened
+        raise UserError(f"The checkpoint {folder} cannot be opened: {reason}.", advice=advice) from error

@@ -23,6 +23,7 @@ WITHOUT: dict[Role, str] = {
     "geometry": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
     "video": "Without it, the engine `preview` works, which needs no weights",
     "image": "Without it, the engine `preview` works, which needs no weights",
+    "features": "Without it, starting images are judged by the features of the mini depth network",
 }
 """What works without a checkpoint of each role."""
 UNSAFE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")

@@ -65,7 +65,8 @@ def known_checkpoint(name: str) -> Checkpoint | None:
 
 
 def published_parts(name: str) -> tuple[Checkpoint, ...]:
-    """The weights that a suite's name or a checkpoint's name stands for, without those that come with Reangle.
+    """The weights that a suite's name or a checkpoint's name stands for, what runs beside them included, without those
+    that come with Reangle.
 
     Raises UserError for an unknown name.
     """
@@ -73,7 +74,7 @@ def published_parts(name: str) -> tuple[Checkpoint, ...]:
     if suite is None and known is None:
         names = ", ".join([*(one.name for one in SUITES), *(one.name for one in CHECKPOINTS if one.hub)])
         raise UserError(f"Reangle knows no weights {name!r}.", advice=f"Name one of: {names}.")
-    chosen = suite.parts if suite else (known,)
+    chosen = suite.parts if suite else (known, *(known.beside if known else ()))
     return tuple(one for one in chosen if one is not None and not one.shipped)
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen weights in 8 or 4 bits, by bitsandbytes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from torch import nn
+
+from reangle.weights.sizes import Base
+
+# It warns about optional kernels.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+def quantize_layers(layers: Iterable[nn.Module], base: Base) -> None:
+    """Replace all linear layers inside of these layers in place; "whole" leaves them.
+
+    They are quantized when the network goes to its device. diffusers does the same while it loads, but on GPUs only;
+    here a CPU runs what a GPU does.
+    """
+    if base == "whole":
+        return
+    for layer in layers:
+        for parent in list(layer.modules()):
+            for name, child in list(parent.named_children()):
+                if type(child) is nn.Linear:
+                    setattr(parent, name, _quantized(child, base))
+
+
+def _quantized(layer: nn.Linear, base: Base) -> nn.Module:
+    import bitsandbytes as bnb  # slow to import: it searches for GPU libraries
+
+    # Their stubs lack the arguments of their __new__.
+    weights_of: dict[str, Any] = {"nf4": bnb.nn.Params4bit, "int8": bnb.nn.Int8Params}
+    shape = (layer.in_features, layer.out_features, layer.bias is not None)
+    if base == "nf4":
+        quantized = bnb.nn.Linear4bit(*shape, quant_type="nf4", compute_dtype=layer.weight.dtype, device="meta")
+        quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, quant_type="nf4")
+    else:
+        quantized = bnb.nn.Linear8bitLt(*shape, has_fp16_weights=False, device="meta")
+        quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, has_fp16_weights=False)
+    quantized.bias = layer.bias
+    return quantized.requires_grad_(False)
