@@ -176,6 +176,7 @@ def _content(file: Path) -> bytes | None:
         return None
 
 
+_JUDGES = {"geometry": "the scene's points", "dust3r": "DUSt3R"}
 _MADE_BY = {
     "clip": "The clip shows all of it",
     "fill": "Filled from around, as the preview does",
@@ -203,8 +204,9 @@ def _judged(said: Mapping[str, Any]) -> list[str]:
         return []
     last = [float(score) for score in scores[-1]]
     others = [score for index, score in enumerate(last) if index != chosen[-1]]
-    between = f"; the others from {min(others):.2f} to {max(others):.2f}" if others else ""
-    return [f"Best of {len(last)} by {said['judge']}: {last[chosen[-1]]:.2f}{between}"]
+    between = f"; the others from {min(others):.3f} to {max(others):.3f}" if others else ""
+    judge = _JUDGES.get(said["judge"], said["judge"])
+    return [f"Best of {len(last)} by {judge}: {last[chosen[-1]]:.3f}{between}"]
 
 
 def _seen(said: Mapping[str, Any]) -> list[str]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from bpy.types import Context, UILayout
 
 from .. import readiness, state
@@ -34,7 +32,7 @@ def waiting_line(job: state.ReangleJob) -> str:
     if not (job.waits and job.until == "starts"):
         return ""
     rows = [row for row in job.cameras if row.start]
-    return f"Waits for you: {sum(row.accepted for row in rows)} of {len(rows)} accepted"
+    return f"{sum(row.accepted for row in rows)} of {len(rows)} accepted"
 
 
 def _draw_row(box: UILayout, context: Context, job: state.ReangleJob, row: state.ReangleCamera, *, asks: bool) -> None:
@@ -51,19 +49,16 @@ def _draw_row(box: UILayout, context: Context, job: state.ReangleJob, row: state
         box.template_icon(icon_value=icon, scale=SCALE)
     for line in row.about_start.splitlines():
         paragraph(box, context, line, "DOT")
-    _draw_own(box, context, row)
-    if starting.is_changed(row.camera, presence.digest_of):
-        _button(box, job, row, "take_start", "Take Back", "IMPORT")
-        paragraph(box, context, "The file that you work on has changed.", "INFO")
+    _draw_own(box, context, job, row)
     if asks and row.fallen:
         problem(box, context, row.fallen, "", "INFO")
-    flow = box.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
+    flow = box.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
     for name, text, icon_name in (
         ("redo_start", "Redo", "FILE_REFRESH"),
         ("paint_start", "Paint", "BRUSH_DATA"),
-        ("replace_start", "Replace ...", "FILE_IMAGE"),
-        ("edit_start", "Edit ...", "GREASEPENCIL"),
-        ("anchor_start", "Anchor ...", "DECORATE_KEYFRAME"),
+        ("replace_start", "Replace", "FILE_IMAGE"),
+        ("edit_start", "Edit", "GREASEPENCIL"),
+        ("anchor_start", "Anchor", "DECORATE_KEYFRAME"),
         ("revert_start", "Revert", "LOOP_BACK"),
     ):
         _button(flow, job, row, name, text, icon_name)
@@ -72,13 +67,17 @@ def _draw_row(box: UILayout, context: Context, job: state.ReangleJob, row: state
         problem(box, context, error.message, error.advice, "INFO")
 
 
-def _draw_own(box: UILayout, context: Context, row: state.ReangleCamera) -> None:
+def _draw_own(box: UILayout, context: Context, job: state.ReangleJob, row: state.ReangleCamera) -> None:
     """What of the starting image is the artist's."""
     if row.camera is None:
         return
     start = row.camera.reangle.start
-    if start.image.path:
-        paragraph(box, context, f"Your image {Path(paths.absolute(start.source.path)).name}", "FILE_IMAGE")
+    if start.source.path:
+        file = paths.absolute(start.source.path).name
+        paragraph(box, context, f"Your image {file}" if start.image.path else f"{file} is there to paint", "FILE_IMAGE")
+        _button(box, job, row, "take_start", "Take Back", "IMPORT")
+        if starting.is_changed(row.camera, presence.digest_of):
+            paragraph(box, context, f"{file} holds something new. Take it back to begin with it.", "INFO")
     if start.edit_target:
         paragraph(box, context, f"Edited: {start.edit_target}", "GREASEPENCIL")
     if len(start.anchors):
