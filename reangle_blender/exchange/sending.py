@@ -159,8 +159,10 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
         until=entry.until,
         **engine_settings(scene),
     )
-    ledger.write(entry)
     wishes = wishes_of(scene, entry) if has_starts else {}
+    for path, camera in zip(paths, cameras, strict=True) if has_starts else ():
+        entry.scene_notes += starting.notes(camera, path)
+    ledger.write(entry)
     places, near = clip_places(scene)
     send_request(client, entry, lambda: request, wishes, places, near)
     return entry.id
@@ -204,7 +206,7 @@ def send_request(
     """Send a render in a thread, and follow it. make: gives the request in that thread; its `starts` are replaced by
     the wishes, if there are any. failed: in place of an error at the job."""
 
-    def send() -> tuple[JobStatus, start_files.Wishes]:
+    def send() -> tuple[JobStatus, JobRequest, start_files.Wishes]:
         wished = start_files.gather(wishes, entry.stop)
         request = make()
         if wishes:
@@ -214,15 +216,16 @@ def send_request(
         own = tuple(transfer.Place.of(sha256, path) for sha256, path in wished.places.items())
         # Those that are nowhere are most likely in the backend already.
         at_hand = transfer.places_at_hand(places, near) + own
-        return transfer.send(client, request, at_hand, ledger.byte_progress(entry), entry.stop), wished
+        status = transfer.send(client, request, at_hand, ledger.byte_progress(entry), entry.stop)
+        return status, request, wished
 
-    def sent(answer: tuple[JobStatus, start_files.Wishes]) -> None:
-        status, wished = answer
+    def sent(answer: tuple[JobStatus, JobRequest, start_files.Wishes]) -> None:
+        status, request, wished = answer
         scene = ledger.scene_of(entry)
-        for camera in entry.cameras if scene is not None else ():
+        for camera, path in zip(entry.cameras, request.paths, strict=True) if scene is not None else ():
             if camera.name in wished.as_sent:
                 camera.wish = wished.as_sent[camera.name].text()
-                starting.take_over(ledger.camera_of(scene, camera), wished.as_sent[camera.name])
+                starting.take_over(ledger.camera_of(scene, camera), wished.as_sent[camera.name], path)
         _accepted(client, entry, "", status)
 
     connection.call(client, send, done=sent, failed=failed or partial(_not_sent, entry))

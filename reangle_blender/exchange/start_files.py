@@ -140,7 +140,12 @@ def is_same(one: CameraPath, other: CameraPath) -> bool:
     if (one.width, one.height, one.frames) != (other.width, other.height, other.frames):
         return False
     pairs = ((one.world_from_camera, other.world_from_camera), (one.K, other.K))
-    return all(np.allclose(a, b, rtol=0, atol=SAME_PATH * max(1.0, float(np.abs(a).max()))) for a, b in pairs)
+    return all(is_close(a, b) for a, b in pairs)
+
+
+def is_close(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether matrices are the same up to what rounding changes."""
+    return bool(np.allclose(one, other, rtol=0, atol=SAME_PATH * max(1.0, float(np.abs(one).max()))))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ import numpy as np
 from bpy.types import Image, Object, Scene
 
 from .. import state
-from ..core.contract import PromptEdit
+from ..core.contract import CameraPath, PromptEdit
 from ..core.errors import UserError
 from ..core.files import disk_errors, hash_file
+from ..exchange import start_files
 from ..exchange.start_files import OwnImage, Wish
 from ..state import paths, ticks
 from ..state.starting import JOB_SEED
@@ -63,8 +65,8 @@ def _file(image: state.ReangleStartImage) -> OwnImage | None:
     return OwnImage(paths.absolute(image.path), image.sha256) if image.path else None
 
 
-def take_over(camera: Object | None, sent: Wish) -> None:
-    """Note the content that the camera's files had when they were sent."""
+def take_over(camera: Object | None, sent: Wish, path: CameraPath) -> None:
+    """Note the content that the camera's files had when they were sent, and for which view."""
     if camera is None or ticks.is_from_library(camera):
         return
     found = {image.path: image.sha256 for image in sent.images}
@@ -72,6 +74,22 @@ def take_over(camera: Object | None, sent: Wish) -> None:
     for file in (start.image, *(anchor.image for anchor in start.anchors)):
         if file.path:
             file.sha256 = found.get(paths.absolute(file.path), file.sha256)
+    if start.image.path and not start.made_for:
+        start.made_for = json.dumps([path.world_from_camera[0], path.K[0]])
+
+
+def notes(camera: Object | None, path: CameraPath) -> list[str]:
+    """What the artist should know about their own image of a camera that is sent along this path."""
+    made_for = camera.reangle.start.made_for if camera is not None else ""
+    if camera is None or not made_for:
+        return []
+    pairs = zip(json.loads(made_for), (path.world_from_camera[0], path.K[0]), strict=True)
+    if all(start_files.is_close(before, now) for before, now in pairs):
+        return []
+    return [
+        f"Camera {camera.name!r} begins elsewhere than where your starting image was made for. Revert or replace the "
+        "image if it does not fit."
+    ]
 
 
 def new_seed(camera: Object) -> None:
@@ -227,6 +245,7 @@ def take(camera: Object, file: Path, size: tuple[int, int], folder: Path) -> Non
     convert(file, taken, size)
     set_file(start.image, taken)
     set_file(start.source, file)
+    start.made_for = ""
 
 
 def anchor(camera: Object, frame: int, file: Path, size: tuple[int, int], folder: Path) -> None:

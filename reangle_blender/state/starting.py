@@ -29,13 +29,15 @@ class ReangleAnchor(PropertyGroup):
 
 class ReangleStart(PropertyGroup):
     """What the artist asks. image: the copy that is sent. source: the file that the artist works on, with the content
-    that was taken of it last; is_painting: it was made to be painted.
+    that was taken of it last; is_painting: it was made to be painted. made_for: the view that the image was first sent
+    for, as JSON.
     """
 
     seed: IntProperty(description="Selects one of many starting images; -1 is the job's own", default=-1, min=-1)
     image: PointerProperty(type=ReangleStartImage)
     source: PointerProperty(type=ReangleStartImage)
     is_painting: BoolProperty()
+    made_for: StringProperty()
     edit_source: StringProperty(description="What the image shows", maxlen=2000)
     edit_target: StringProperty(description="What it shall show; empty changes nothing", maxlen=2000)
     edit_strength: FloatProperty(default=PromptEdit.strength, min=0.01, max=1)
@@ -55,5 +57,5 @@ class ReangleStart(PropertyGroup):
         """Take back the artist's image and words; the seed and the anchors stay."""
         for file in (self.image, self.source):
             file.path = file.sha256 = ""
-        self.is_painting = False
+        self.is_painting, self.made_for = False, ""
         self.edit_source = self.edit_target = ""

@@ -406,11 +406,14 @@ def test_starting_images_come_with_the_results_and_can_be_made_again(shot: Simpl
     assert (job_of(shot).waits, accepted(shot)) == (True, {"In"})
     with pytest.raises(RuntimeError, match="begins with an image of"):
         bpy.ops.reangle.remove_job(job=done, delete_files=True)
-    # Without approval, the next render begins with it, too.
+    # Without approval, the next render begins with it, too, and says that it is of another place.
+    assert "begins elsewhere" not in job_of(shot).notes
+    bpy.context.scene.objects["Left"].delta_location.x += 0.1
     bpy.ops.reangle.render()
     wait_for_jobs(shot)
     (sent,) = request(shot).starts
     assert (sent.camera, request(shot).until) == ("Left", "results")
+    assert "begins elsewhere" in job_of(shot).notes
 
 
 def test_buttons_of_starting_images_say_why_they_are_grey(waiting: SimpleNamespace, tmp_path: Path) -> None:
