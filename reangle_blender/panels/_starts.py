@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bpy.types import Context, UILayout
 
 from .. import readiness, state

@@ -45,8 +45,8 @@ class ReangleStart(PropertyGroup):
 
     @property
     def is_own(self) -> bool:
-        """Whether the artist gave an image, words or anchors."""
-        return bool(self.image.path or self.edit_target or len(self.anchors))
+        """Whether the artist gave an image, words or anchors, or has begun to paint."""
+        return bool(self.image.path or self.source.path or self.edit_target or len(self.anchors))
 
     @property
     def files(self) -> list[ReangleStartImage]:
