@@ -36,6 +36,7 @@ def accept(scene: Scene, job: state.ReangleJob, names: Collection[str]) -> None:
     for sent in entry.cameras:
         if sent.name in names and sent.start:
             sent.accepted, sent.fallen = True, ""
+    entry.message = entry.advice = ""
     ledger.write(entry)
     if entry.is_final:
         _review(scene, entry)
