@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportMissingImports=false
-"""Render a clip from two new cameras, through Blender and back.
+"""Render a clip from new cameras, through Blender and back.
 
     python3.11 scripts/demo.py                       the sample, into out/demo
     python3.11 scripts/demo.py --geometry files      the sample with its true depth
     python3.11 scripts/demo.py --engine preview      without a video model, in a fifth of the time
+    python3.11 scripts/demo.py --mode static         three held cameras, whose starting images agree
     python3.11 scripts/demo.py --clip FILE           a clip of yours
 
 Runs the real add-on in the real Blender, which starts the real backend. Writes demo.blend, the image sequences of both
@@ -62,7 +63,7 @@ def main() -> int:
     # Blender reads this once, on import: the artist's own Blender stays as it is.
     os.environ["BLENDER_USER_RESOURCES"] = str(work / "blender")
     try:
-        demo = Demo(chosen, out, steps)
+        demo = demo_class(chosen.mode)(chosen, out, steps)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
@@ -77,6 +78,16 @@ def main() -> int:
         demo.end()
     clear(work)
     return 0
+
+
+def demo_class(mode: str) -> type[Demo]:
+    if mode == "static":
+        # Imported late, as it builds on this module, which has another name when it is run.
+        sys.modules.setdefault("demo", sys.modules[__name__])
+        from demo_static import StaticDemo
+
+        return StaticDemo
+    return Demo
 
 
 def clear(work: Path) -> None:
@@ -254,7 +265,7 @@ class Demo:
             # For comparison; the two share all stages but the last.
             self.render_with("preview")
             self.previews = self.folders()
-            self.shot.learning.caption = self.chosen.caption or (SAMPLE_CAPTION if self.is_sample else "")
+            self.shot.learning.caption = self.caption
         self.render_with(self.chosen.engine)
 
     def render_with(self, engine: str) -> None:
@@ -264,6 +275,10 @@ class Demo:
         count = len(self.job.cameras)
         name = "render" if engine == self.chosen.engine else f"render_{engine}"
         self.steps.done(name, f"rendered {count} cameras with the engine {engine!r} and fetched them")
+
+    @property
+    def caption(self) -> str:
+        return self.chosen.caption or (SAMPLE_CAPTION if self.is_sample else "")
 
     def folders(self) -> dict[str, str]:
         """The result folders of the newest job, by camera."""
@@ -301,13 +316,11 @@ class Demo:
 
     def report(self) -> None:
         """Compare the frames with true renders, which needs the backend's packages, and write report.json."""
-        import bpy
         import cameras
 
-        shot = self.shot
         folders = self.folders()
         request = {
-            "source": str(Path(bpy.path.abspath(shot.shot_folder)) / "source" / "frames"),
+            "source": str(self.source_frames()),
             "cameras": folders,
             "previews": self.previews,
             "truth": {name: str(self.truth / cameras.file_name(name)) for name in folders} if self.truth else {},
@@ -315,27 +328,10 @@ class Demo:
             "sheet": str(self.out / "contact_sheet.png"),
             "losses": str(self.out / "losses.png"),
         }
-        command = [self.backend_python, HERE / "demo_report.py"]
-        done = subprocess.run(
-            command, input=json.dumps(request), stdout=subprocess.PIPE, text=True, env=environment_variables()
-        )
-        if done.returncode:
-            raise DemoError("The frames could not be compared with true renders; see above.")
-        answer = json.loads(done.stdout)
+        answer = self.ask(HERE / "demo_report.py", request)
         self.steps.done("report", "compared with the true renders and drew the contact sheet")
-        notes = [] if self.is_true or not self.truth else [ESTIMATED]
         about = {
-            "clip": shot.clip.path,
-            "geometry": self.chosen.geometry.partition(":")[0],
-            "geometry_notes": answer["geometry"]["notes"],
-            "notes": notes,
-            "engine": self.chosen.engine,
-            "frames": shot.shot_frames,
-            "width": shot.shot_width,
-            "height": shot.shot_height,
-            "fps": shot.shot_fps,
-            "blender": bpy.app.version_string,
-            "seconds": {**self.steps.seconds, "total": self.steps.total},
+            **self.about(answer["geometry"]),
             "cameras": {
                 name: {"folder": Path(folder).relative_to(self.out).as_posix(), **answer["cameras"][name]}
                 for name, folder in folders.items()
@@ -343,6 +339,43 @@ class Demo:
         }
         (self.out / "report.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
         print_figures(about, self.out)
+
+    def source_frames(self) -> Path:
+        import bpy
+
+        return Path(bpy.path.abspath(self.shot.shot_folder)) / "source" / "frames"
+
+    def ask(self, script: Path, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer of a script that runs in the backend's environment."""
+        done = subprocess.run(
+            [self.backend_python, script],
+            input=json.dumps(request),
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment_variables(),
+        )
+        if done.returncode:
+            raise DemoError("The frames could not be compared with true renders; see above.")
+        return json.loads(done.stdout)
+
+    def about(self, geometry: dict[str, Any]) -> dict[str, Any]:
+        """What report.json says of the whole run. geometry: of a manifest."""
+        import bpy
+
+        shot = self.shot
+        return {
+            "clip": shot.clip.path,
+            "geometry": self.chosen.geometry.partition(":")[0],
+            "geometry_notes": geometry["notes"],
+            "notes": [] if self.is_true or not self.truth else [ESTIMATED],
+            "engine": self.chosen.engine,
+            "frames": shot.shot_frames,
+            "width": shot.shot_width,
+            "height": shot.shot_height,
+            "fps": shot.shot_fps,
+            "blender": bpy.app.version_string,
+            "seconds": {**self.steps.seconds, "total": self.steps.total},
+        }
 
 
 if __name__ == "__main__":

@@ -33,7 +33,11 @@ class Steps:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Render a clip from two new cameras, through Blender and back.")
+    parser = argparse.ArgumentParser(description="Render a clip from new cameras, through Blender and back.")
+    modes = ["moving", "static"]
+    parser.add_argument(
+        "--mode", choices=modes, default="moving", help="two moving cameras, or three held ones (default: moving)"
+    )
     engines = ["reangle", "preview"]
     parser.add_argument("--engine", choices=engines, default="reangle", help="how the new frames are made")
     parser.add_argument("--caption", metavar="TEXT", help="what your clip shows, for the engine reangle")

@@ -102,6 +102,21 @@ def orbit(source: Shot) -> Shot:
     return Shot(cameras.ORBIT_NAME, poses, values[:, 6].tolist())
 
 
+def held_views(source: Shot) -> list[Shot]:
+    """The add-on's held moves beside the first source camera."""
+    first = source.matrix_world[0]
+    still = np.array([source.world_from_camera(0, first)] * cameras.FRAMES)
+    shots = []
+    for name, kind, degrees in cameras.STATIC_VIEWS:
+        move = Move(kind, degrees, held=True)
+        moved = moves.move_camera(move, np.linspace(0, 1, cameras.FRAMES), still, cameras.ORBIT_FOCUS_M)
+        # OpenCV's axes of the geometry's world, then of the camera, are Blender's turned about x.
+        blender_from_opencv = Matrix.Diagonal((1, -1, -1, 1))
+        pose = first @ blender_from_opencv @ Matrix(moved.world_from_camera[0].tolist()) @ blender_from_opencv
+        shots.append(Shot(name, [pose] * cameras.FRAMES, [source.lens_mm[0]] * cameras.FRAMES))
+    return shots
+
+
 def origin_matrix(source: Shot) -> Matrix:
     """The add-on's origin empty in this scene: at the first source camera, y along its axis, z up."""
     return source.matrix_world[0] @ Euler((-math.pi / 2, 0, 0)).to_matrix().to_4x4()

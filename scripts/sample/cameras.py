@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cameras of the sample as numbers: the clip's camera, and the two that the demo adds.
+"""The cameras of the sample as numbers: the clip's camera, and those that the demo adds.
 
 Standard library only, because Blender's Python and the demo import it.
 """
@@ -32,6 +32,16 @@ HAND_KEYS = (
     (49, (0.4, 0.62, 0.2), (86.8, 0.0, 4.4), 42.0),
 )
 """Relative to the geometry's origin: y along the first source camera's axis, z up."""
+
+STATIC_VIEWS = (
+    # camera, the add-on's move, degrees
+    ("Static Left", "orbit-left", 10.0),
+    ("Static Right", "orbit-right", 10.0),
+    ("Static Up", "orbit-up", 8.0),
+)
+"""Held cameras beside the first source camera, around the point at ORBIT_FOCUS_M (the demo's mode static)."""
+STATIC_EVERY = 4
+"""Of their true pictures, every fourth frame is rendered."""
 
 
 def file_name(camera: str) -> str:

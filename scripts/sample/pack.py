@@ -2,6 +2,7 @@
 """Make the files of `footage/` of a scene folder that `render.py` wrote.
 
     python3.11 scripts/sample/pack.py --scene DIR [--out scripts/sample/footage]
+    python3.11 scripts/sample/pack.py --scene DIR --only-truth      of `render.py --static`; the other files stay
 
 clip.mp4              the clip
 depth/000001.png ...  planar depth, 16 bits: 1 / (pixel * scale + offset), with the numbers of camera.json
@@ -38,7 +39,6 @@ CLIP_QUALITY, TRUTH_QUALITY = 12, 16
 def pack(scene: Path, out: Path) -> None:
     """Write the sample's files; replace existing ones."""
     about = json.loads((scene / "scene.json").read_text(encoding="utf-8"))
-    size = {key: about[key] for key in ("fps", "width", "height")}
     for folder in (out / "depth", out / "truth"):
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -50,8 +50,15 @@ def pack(scene: Path, out: Path) -> None:
         {"K": K, "world_from_camera": matrix}
         for K, matrix in zip(source["K"], source["world_from_camera"], strict=True)
     ]
-    camera = {"width": size["width"], "height": size["height"], "scale": "metric", "depth": depth, "frames": frames}
+    camera = {"width": about["width"], "height": about["height"], "scale": "metric", "depth": depth, "frames": frames}
     (out / "depth" / "camera.json").write_text(json.dumps(camera), encoding="utf-8")
+    pack_truth(scene, out)
+
+
+def pack_truth(scene: Path, out: Path) -> None:
+    """Write the true pictures of all targets."""
+    about = json.loads((scene / "scene.json").read_text(encoding="utf-8"))
+    size = {key: about[key] for key in ("fps", "width", "height")}
     for target in about["targets"]:
         path = from_data(CameraPath, {**size, **target})
         images = read_images(scene / "targets" / path.name)
@@ -84,8 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the files of the sample from a rendered scene folder.")
     parser.add_argument("--scene", type=Path, required=True, help="the folder that render.py wrote")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "scripts" / "sample" / "footage")
+    parser.add_argument("--only-truth", action="store_true", help="add the targets alone")
     args = parser.parse_args()
-    pack(args.scene, args.out)
+    (pack_truth if args.only_truth else pack)(args.scene, args.out)
     total = sum(path.stat().st_size for path in args.out.rglob("*") if path.is_file())
     print(f"{args.out}: {total / 1e6:.1f} MB")
 

@@ -3,11 +3,12 @@
 """Render the sample, or a small set like it for measuring quality, as a ground-truth scene folder.
 
     python3.11 scripts/sample/render.py --out DIR
+    python3.11 scripts/sample/render.py --out DIR --static
     python3.11 scripts/sample/render.py --out DIR --size 384x224 --frames 7
 
-The first renders the sample: 49 frames, with the demo's two cameras as targets. The second renders 7 of these frames,
-with still targets. Existing files are not rendered again, so an interrupted run continues. `pack.py` converts the
-first to the files of `footage/`.
+The first renders the sample: 49 frames, with the demo's two moving cameras as targets. The second renders every fourth
+frame from the demo's three held cameras alone. The third renders 7 of these frames, with still targets. Existing files
+are not rendered again, so an interrupted run continues. `pack.py` converts the first two to the files of `footage/`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--frames", type=int, help="number of frames spread over the clip, with still cameras as targets"
     )
+    parser.add_argument("--static", action="store_true", help="only the targets of the demo's mode static")
     parser.add_argument("--room", choices=("toys", "other"), default="toys", help="which of the two rooms")
     parser.add_argument("--samples", type=int, default=12, help="light paths per pixel, before the denoiser")
     parser.add_argument("--threads", type=int, default=2)
@@ -47,15 +49,21 @@ def main() -> None:
     last = cameras.FRAMES - 1
     count = args.frames or cameras.FRAMES
     frames = [round(index * last / max(1, count - 1)) for index in range(count)]
+    if args.static:
+        frames = list(range(0, cameras.FRAMES, cameras.STATIC_EVERY))
+        count = len(frames)
     scene = build_scene.build(side)
     source = build_scene.source_shot(side)
-    if args.frames:
+    if args.static:
+        targets = build_scene.held_views(source)
+    elif args.frames:
         targets = build_scene.static_orbits(source, side)
     else:
         targets = [build_scene.orbit(source), build_scene.hand_keyed(scene, source)]
     set_up(scene, width, height, args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    write_about(args.out, source, targets, frames, width, height)
+    numbers = frames if args.static else list(range(count))
+    write_about(args.out, source, targets, frames, numbers, width, height)
 
     def shoot(shot: build_scene.Shot, frame: int, to: Path) -> None:
         if to.exists():
@@ -69,11 +77,12 @@ def main() -> None:
         partial.parent.mkdir(parents=True, exist_ok=True)
         os.replace(partial, to)
 
-    depth_only(scene)
-    for number, frame in enumerate(frames, 1):
-        shoot(source, frame, args.out / "depth" / f"{number:06d}.exr")
+    if not args.static:
+        depth_only(scene)
+        for number, frame in enumerate(frames, 1):
+            shoot(source, frame, args.out / "depth" / f"{number:06d}.exr")
     colour(scene, args.samples)
-    for number in range(1, count + 1):
+    for number in range(1, 1 if args.static else count + 1):
         shoot(source, frames[number - 1], args.out / "source" / f"{number:06d}.png")
         print(f"source {number}/{count}", flush=True)
     for done, number in enumerate(coarse_to_fine(count), 1):
@@ -124,8 +133,10 @@ def colour(scene, samples: int) -> None:
     settings.file_format, settings.color_mode, settings.color_depth, settings.compression = "PNG", "RGB", "8", 50
 
 
-def write_about(out: Path, source, targets, frames: list[int], width: int, height: int) -> None:
-    """scene.json: the world is the first source camera, OpenCV axes; K in pixels with centres at +0.5."""
+def write_about(out: Path, source, targets, frames: list[int], numbers: list[int], width: int, height: int) -> None:
+    """scene.json, in which the targets' frames have these numbers: the world is the first source camera,
+    OpenCV axes; K in pixels with centres at +0.5.
+    """
     import cameras
 
     first = source.matrix_world[0]
@@ -142,9 +153,7 @@ def write_about(out: Path, source, targets, frames: list[int], width: int, heigh
         "height": height,
         "frames": len(frames),
         "source": path(source),
-        "targets": [
-            {"name": cameras.file_name(shot.name), "frames": list(range(len(frames))), **path(shot)} for shot in targets
-        ],
+        "targets": [{"name": cameras.file_name(shot.name), "frames": numbers, **path(shot)} for shot in targets],
     }
     (out / "scene.json").write_text(json.dumps(about), encoding="utf-8")
 

@@ -53,8 +53,8 @@ def test_error_for_missing_weights_names_licence_size_folder_and_alternative(kno
         assert " MB" in message or " GB" in message
         assert str(tmp_path / "models" / known.name) in message
         assert all(file.partition("/")[0] in message for file in known.files)
-        is_geometry = known.kind.role == "geometry"
-        assert ("files" if is_geometry else "preview") in caught.value.advice.rsplit("Without it", 1)[1]
+        alternative = {"geometry": "files", "features": "mini depth"}.get(known.kind.role, "preview")
+        assert alternative in caught.value.advice.rsplit("Without it", 1)[1]
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.name)

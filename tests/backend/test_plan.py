@@ -342,3 +342,12 @@ def test_a_start_of_an_unknown_camera_or_a_frame_that_is_not_there_is_refused() 
     with pytest.raises(UserError, match="no image for frame 3") as caught:
         plan_job(starting(long, starts=[{"camera": "long", "anchors": [anchor]}], frames=49), Path("unused"))
     assert caught.value.advice == "Give images for these frames: 17, 33."
+
+
+def test_another_fill_warps_nothing_again() -> None:
+    before, after = job(path("a")), job(path("a"), preview=PreviewSettings(fill="painted"))
+    assert changed(before, after) == {"Fill a", "Deliver a"}
+    fills = [stage for stage in plan_job(after, Path("unused")) if stage.title == "Fill a"]
+    assert Path(fills[0].checkpoint).name == "image"
+    learned = starting(NEAR, preview=PreviewSettings(fill="painted"))
+    assert not {title for title in changed(starting(NEAR), learned) if title.startswith("Warp")}

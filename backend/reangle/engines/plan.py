@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
-from reangle.engines.preview import preview_stages
+from reangle.engines.preview import fill_painter, preview_stages
 from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.engines.starting import start_stages
 from reangle.errors import UserError
@@ -33,14 +33,15 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     _check_given(request)
     stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
+    painter = fill_painter(request, data) if request.paths else ""
     if not (video and request.paths):
         for path in request.paths:
-            stages += preview_stages(request, path)
+            stages += preview_stages(request, path, painter)
             stages.append(_deliver(request, path, stages[-1]))
         return stages
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
-        stages += preview_stages(request, path)
+        stages += preview_stages(request, path, painter)
     starts = start_stages(request, data)
     stages += starts
     if request.until == "starts":

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from reangle.contract import CameraPath, JobRequest
+from reangle.contract import CameraPath, JobRequest, PreviewSettings
 from reangle.finishing.spec import FILL, FillParams
 from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
 from reangle.runtime.stage import PlannedStage, StageId
+from reangle.starting.painters import find_painter
 from reangle.warping.spec import WARP, WarpParams
+from reangle.weights.suites import MINI
 
 
 def clip_inputs() -> dict[str, StageId]:
@@ -23,22 +26,42 @@ def unnamed(path: CameraPath) -> CameraPath:
     return replace(path, name="camera")
 
 
-def preview_stages(request: JobRequest, path: CameraPath) -> list[PlannedStage]:
-    """One camera's stages: the warp with holes, then the filled frames."""
+def preview_stages(request: JobRequest, path: CameraPath, painter: str = "") -> list[PlannedStage]:
+    """One camera's stages: the warp with holes, then the filled frames. painter: see `fill_painter`."""
     camera = path.name
     return [
         PlannedStage(
             spec=WARP,
             camera=camera,
-            params=WarpParams(path=unnamed(path), preview=request.preview),
+            params=WarpParams(path=unnamed(path), preview=warping(request)),
             inputs=clip_inputs(),
             weight=6,
         ),
         PlannedStage(
             spec=FILL,
             camera=camera,
-            params=FillParams(path=unnamed(path)),
+            params=FillParams(
+                path=unnamed(path),
+                **({"painted": True, "prompt": request.reangle.caption, "seed": request.seed} if painter else {}),
+            ),
             inputs={"warp": WARP.id(camera)},
-            weight=3,
+            checkpoint=painter,
+            weight=15 if painter else 3,
         ),
     ]
+
+
+def warping(request: JobRequest) -> PreviewSettings:
+    """The settings that decide how the clip is warped, without the one that says how holes are filled."""
+    return replace(request.preview, fill=PreviewSettings().fill)
+
+
+def fill_painter(request: JobRequest, data: Path) -> str:
+    """The checkpoint of the image model that fills what no frame shows; "" where that is continued from around.
+
+    Raises UserError if chosen weights are missing.
+    """
+    if request.preview.fill != "painted":
+        return ""
+    suite = request.reangle.suite if request.engine == "reangle" else MINI.name
+    return find_painter(request.starting.painter, suite, data)

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from reangle.contract import AnchorImage, CameraPath, JobRequest
-from reangle.engines.preview import clip_inputs, unnamed
+from reangle.engines.preview import clip_inputs, unnamed, warping
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
@@ -120,7 +120,7 @@ def _learn(
         camera=path.name if path else "",
         params=LearnParams(
             path=unnamed(path) if path else None,
-            preview=request.preview,
+            preview=warping(request),
             caption=request.reangle.caption,
             learning=LearningSettings(
                 steps=steps, rank=recipe.rank, alpha=recipe.alpha, rate=recipe.rate, seed=request.seed % 2**32
@@ -146,7 +146,7 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
         camera=path.name,
         params=GenerateParams(
             path=unnamed(path),
-            preview=request.preview,
+            preview=warping(request),
             caption=request.reangle.caption,
             sampling=SamplingSettings(recipe.sampling_steps, recipe.guidance, recipe.dynamic_guidance),
             warp_guidance=recipe.warp_guidance,

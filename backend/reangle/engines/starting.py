@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest
-from reangle.engines.preview import clip_inputs, unnamed
+from reangle.engines.preview import clip_inputs, unnamed, warping
 from reangle.errors import UserError
 from reangle.evaluation.agreement.listing import judging_weights
 from reangle.finishing.spec import FILL
@@ -58,7 +58,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
         camera=path.name,
         params=StartParams(
             path=unnamed(_first_of(path)),
-            preview=request.preview,
+            preview=warping(request),
             paints=paints,
             judge=judge,
             edit=told.edit,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,13 +23,20 @@ MOST_SHIFT = 40
 """Largest difference in grey levels between frame and filled scene that counts as a change of light."""
 
 
-class Filler:
-    """Fills the holes of output frames from views of the static scene. Each view is completed once."""
+Painter = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A picture, H x W x 3 uint8, and its hole, H x W bool, to the picture with the hole painted."""
 
-    def __init__(self, views: Sequence[View]) -> None:
+
+class Filler:
+    """Fills the holes of output frames from views of the static scene. Each view is completed once.
+
+    painter: paints what no view shows; None continues it from around.
+    """
+
+    def __init__(self, views: Sequence[View], painter: Painter | None = None) -> None:
         self.views: list[View] = []
         for view in views:
-            self.views.append(complete(view, self.views))
+            self.views.append(complete(view, self.views, painter))
         self.memory = Memory.of_views(self.views) if self.views else None
 
     def fill(
@@ -61,8 +68,8 @@ class Filler:
         return np.where(known[..., None], rgb, np.rint(filled).clip(0, 255).astype(np.uint8))
 
 
-def complete(view: View, completed: Sequence[View]) -> View:
-    """The view without holes: filled from views completed earlier, else continued from the pixels around.
+def complete(view: View, completed: Sequence[View], painter: Painter | None = None) -> View:
+    """The view without holes: filled from views completed earlier, else painted or continued from the pixels around.
 
     A hole is background that a nearer surface hid, so nothing continues into it from the nearer side of an edge.
     """
@@ -78,8 +85,11 @@ def complete(view: View, completed: Sequence[View]) -> View:
     behind = ~hole & ~near
     broad = masked_blur(rgb, behind, BLUR * depth.shape[1])
     values = diffuse(np.dstack([broad, reciprocal(depth)]), behind, hole)
-    detail = rgb - broad
-    colour = values[..., :3] + fade(detail, behind, hole) + TEXTURE * mirrored(detail, behind, hole)
-    rgb = np.where(hole[..., None], np.rint(colour).clip(0, 255).astype(np.uint8), rgb)
+    if painter is not None and hole.any():
+        rgb = np.where(hole[..., None], painter(np.where(hole[..., None], np.uint8(0), rgb), hole), rgb)
+    else:
+        detail = rgb - broad
+        colour = values[..., :3] + fade(detail, behind, hole) + TEXTURE * mirrored(detail, behind, hole)
+        rgb = np.where(hole[..., None], np.rint(colour).clip(0, 255).astype(np.uint8), rgb)
     depth = np.where(hole, reciprocal(values[..., 3]), depth)
     return View(rgb, depth, near, view.K, view.world_from_camera)

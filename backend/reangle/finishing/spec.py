@@ -23,9 +23,14 @@ from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class FillParams:
-    """path: the new camera."""
+    """path: the new camera. painted: whether the stage's checkpoint, an image model, paints what no frame shows, and
+    does not continue it from around. prompt: what the clip shows, for that model. seed: of its noise.
+    """
 
     path: CameraPath
+    painted: bool = False
+    prompt: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from reangle.contract import CameraPath
 from reangle.finishing.composite import composite
-from reangle.finishing.fill import Filler
+from reangle.finishing.fill import Filler, Painter
 from reangle.finishing.manifest import make_manifest
 from reangle.finishing.spec import DeliverContext, FillContext, FinishContext
 from reangle.folders import (
@@ -36,9 +37,19 @@ CHUNK = 32
 
 def fill(context: FillContext) -> None:
     """Write the warped frames with their holes filled. Known pixels do not change."""
+    if context.params.painted:
+        # torch is imported only where an image model paints.
+        from reangle.finishing.painted import in_painting_tier
+
+        in_painting_tier(context, partial(_fill, context))
+    else:
+        _fill(context, None)
+
+
+def _fill(context: FillContext, painter: Painter | None) -> None:
     path = context.params.path
     warp = context.read("warp", WarpFolder)
-    filler = Filler(load_views(warp))
+    filler = Filler(load_views(warp), painter)
     cameras = list(zip(np.asarray(path.K), np.asarray(path.world_from_camera), strict=True))
 
     def filled(

@@ -15,7 +15,7 @@ from reangle.image_models.base import Conditions
 from reangle.image_models.memory import WHOLE, ImageModelSize, ImageTier, image_model_size
 from reangle.image_models.pictures import from_pixels, to_pixels
 from reangle.image_models.sketches import open_sketcher
-from reangle.weights.pipelines import default_device, open_pipeline
+from reangle.weights.pipelines import default_device, open_pipeline, pipeline_class
 from reangle.weights.quantized import quantize_layers
 
 Words = tuple[torch.Tensor, ...]
@@ -146,9 +146,7 @@ class PipelineModel:
 
     @classmethod
     def _pipeline(cls) -> Any:
-        import diffusers
-
-        return getattr(diffusers, cls.pipeline)
+        return pipeline_class(cls.pipeline)
 
     @classmethod
     @torch.inference_mode()

@@ -23,6 +23,19 @@ def dtype_for(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cuda" else torch.float32
 
 
+def pipeline_class(name: str) -> Any:
+    """A pipeline's class in diffusers. Importing it warns that torchvision is missing, which nothing here needs."""
+    import diffusers
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return getattr(diffusers, name)
+    finally:
+        logging.set_verbosity(before)
+
+
 def open_pipeline(pipeline: Any, folder: Path, device: str, dtype: torch.dtype | None = None, **parts: None) -> Any:
     """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU, or `dtype`.
 

@@ -9,7 +9,7 @@ API's schema and `GET /v1/capabilities` follow.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from .camera_path import MAX_FRAMES, MAX_SIDE, SourceCamera
 from .errors import ContractError
@@ -123,6 +123,15 @@ class PreviewSettings:
         Setting("Confidence Filter", "Depth that is less certain than this is left out, as a hole"),
         Share,
     ] = 0.0
+
+    fill: Annotated[
+        Literal["continued", "painted"],
+        Setting(
+            "Fill",
+            "How what no frame shows is filled: continued from around, or painted by an image model, once for all "
+            "frames of a camera",
+        ),
+    ] = "continued"
 
     def __post_init__(self) -> None:
         check_fields(self)
