@@ -18,12 +18,13 @@ from .. import preferences, state
 from ..core.contract import CameraPath, JobRequest, new_job_id
 from ..core.errors import UserError
 from ..scene import cameras, starting
-from . import connection, ledger, main_thread, removing, sending, start_files, transfer
+from . import connection, ledger, main_thread, presence, removing, sending, start_files, transfer
 from .ledger import Entry
 from .main_thread import Failure
 
 MOVED = "The camera has moved since this image was made. Redo makes it anew."
 CHANGED = "What you asked of this image has changed since it was made. Redo makes it anew."
+PAINTED = "You have painted since. Take that back, or press Revert."
 
 
 def accept(scene: Scene, job: state.ReangleJob, names: Collection[str]) -> None:
@@ -60,6 +61,8 @@ def _review(scene: Scene, entry: Entry) -> None:
         camera = ledger.camera_of(scene, sent)
         if sent.start and camera is not None and starting.wish_of(camera).text() != sent.wish:
             sent.accepted, sent.fallen = False, CHANGED
+        elif sent.start and starting.is_changed(camera, presence.digest_of):
+            sent.accepted, sent.fallen = False, PAINTED
 
     def moved() -> tuple[str, ...]:
         return start_files.merge_paths(_kept(entry).paths, now)[1]

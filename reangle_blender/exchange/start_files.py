@@ -23,7 +23,7 @@ from ..core.files import Progress, disk_errors, file_refs
 SAME_PATH = 1e-5
 """Largest difference between the numbers of a path that did not change, relative to its largest number."""
 
-IMAGE, RECORD = "start.png", "start.json"
+IMAGE, RECORD, DEPTH = "start.png", "start.json", "depth.exr"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,10 @@ def fetch_starts(
     for result in results:
         name = result.name.removeprefix("starts/")
         place = round_folder(folder, job) / name
-        client.download(job, result, place, progress=progress, cancel=cancel)
+        # Its depth serves the backend alone.
+        client.download(
+            job, result, place, wanted=lambda path: path != DEPTH, progress=progress, cancel=cancel,
+        )  # fmt: skip
         is_same = name in before and _content(before[name] / IMAGE) == _content(place / IMAGE) is not None
         found[name] = Start(place, "\n".join(describe(place / RECORD)), is_same)
     return found

@@ -261,6 +261,21 @@ def test_painted_pixels_are_sent_and_survive_a_restart(waiting: SimpleNamespace,
     assert said["frames"] == tiny.FRAMES
 
 
+def test_a_painting_that_was_not_taken_back_holds_the_render(waiting: SimpleNamespace) -> None:
+    job = job_of(waiting).name
+    bpy.ops.reangle.accept_start(camera="Left")
+    bpy.ops.reangle.paint_start(camera="Left")
+    painting = next(item for item in bpy.data.images if item.name == "Left start")
+    painting.pixels[0] = 1 - painting.pixels[0]
+    bpy.ops.reangle.accept_start(camera="In")
+    settle(waiting.reangle)
+    assert (job_of(waiting).name, accepted(waiting)) == (job, {"In"})
+    assert "You have painted since." in " ".join(drawn(waiting, job_of(waiting)))
+    bpy.ops.reangle.revert_start(camera="Left")
+    wait_for_jobs(waiting)
+    assert "painted since" not in " ".join(drawn(waiting, job_of(waiting)))
+
+
 def in_new_blender(blend: Path, data: Path) -> dict[str, Any]:
     """Open the file in another process, accept what waits, and say how it ended."""
     environment = {**os.environ, "REANGLE_BLEND": str(blend), "REANGLE_TEST_DATA": str(data)}
