@@ -17,10 +17,19 @@ CV_UP = moves.LEVEL_UP
 
 @dataclass(frozen=True, eq=False)
 class MovedCamera:
-    """world_from_camera: n x 4 x 4 float64, rigid. lens_factor: n, multiplies the source's lens (and K's fx and fy)."""
+    """world_from_camera: n x 4 x 4 float64, rigid. lens_factor: n, multiplies the source's lens (and K's fx and fy).
+    shift: n, in focal lengths, added to the x of the principal point."""
 
     world_from_camera: np.ndarray
     lens_factor: np.ndarray
+    shift: np.ndarray
+
+    def intrinsics(self, K: np.ndarray) -> np.ndarray:
+        """The moved camera's K, n x 3 x 3, from the source's."""
+        moved = K.copy()
+        moved[:, (0, 1), (0, 1)] *= self.lens_factor[:, None]
+        moved[:, 0, 2] += self.shift * moved[:, 0, 0]
+        return moved
 
 
 def move_camera(
@@ -43,4 +52,5 @@ def move_camera(
         for time, (x, y, z) in zip(times, ups.tolist(), strict=True)
     ]
     steps = np.array([camera.source_from_camera for camera in moved])
-    return MovedCamera(source @ steps, np.array([camera.lens_factor for camera in moved]))
+    factors, shifts = (np.array(values) for values in zip(*(camera[1:] for camera in moved), strict=True))
+    return MovedCamera(source @ steps, factors, shifts)

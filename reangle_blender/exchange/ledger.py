@@ -16,7 +16,7 @@ from pathlib import Path
 import bpy
 
 from .. import state
-from ..core.contract import FINAL_STATES, CameraPath, JobStatus
+from ..core.contract import FINAL_STATES, CameraPath, CameraWarning, JobStatus
 from ..core.files import Progress
 from ..scene import places
 from ..scene.framing import Framing
@@ -88,6 +88,7 @@ class Entry:
     advice: str = ""
     traceback: str = ""
     notes: list[str] = field(default_factory=list)
+    warnings: list[CameraWarning] = field(default_factory=list)
     scene_notes: list[str] = field(default_factory=list)
     loaded: bool = False
     missing: bool = False
@@ -175,6 +176,12 @@ def write(entry: Entry) -> None:
             setattr(job, name, getattr(entry, name))
     job.folder, job.picture = paths.stored(entry.folder), paths.stored(entry.picture)
     job.notes = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
+    if _warnings_of(job) != entry.warnings:
+        job.warnings.clear()
+        for warning in entry.warnings:
+            copy = job.warnings.add()
+            copy.name, copy.message = warning.camera, warning.message
+            copy.first, copy.last, copy.worst = warning.first, warning.last, warning.worst
     for sent in entry.cameras:
         copy = job.cameras.get(sent.name)
         if copy is None:
@@ -186,6 +193,10 @@ def write(entry: Entry) -> None:
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
         copy.folder, copy.start = paths.stored(sent.folder), paths.stored(sent.start)
+
+
+def _warnings_of(job: state.ReangleJob) -> list[CameraWarning]:
+    return [CameraWarning(one.name, one.first, one.last, one.worst, one.message) for one in job.warnings]
 
 
 def follow(moves: Mapping[Path, Path]) -> None:
@@ -216,6 +227,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         # A clip that is shown already was matched, and what the artist changed since then stays.
         match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
+        warnings=_warnings_of(job),
         clip_frame=state.of(scene).first_frame,
         cameras=[
             SentCamera(
@@ -259,7 +271,7 @@ def apply_status(entry: Entry, status: JobStatus) -> None:
         entry.learning = ""
     entry.state, entry.stage, entry.progress = status.state, status.stage, status.progress
     entry.eta_s = -1.0 if status.eta_s is None else status.eta_s
-    entry.notes = list(status.notes)
+    entry.notes, entry.warnings = list(status.notes), list(status.warnings)
     error = status.error
     entry.message, entry.advice, entry.traceback = (
         (error.message, error.advice, error.traceback) if error else ("", "", "")

@@ -9,7 +9,7 @@ from bpy.types import Context, Object, Operator, Scene
 
 from .. import choices, readiness, state
 from ..core.contract import CameraPath
-from ..core.contract.moves import Move
+from ..core.contract.moves import KINDS, Move
 from ..core.errors import UserError
 from ..scene import cameras, moves
 from ._amounts import amount_of, property_of, with_amounts
@@ -84,6 +84,9 @@ class REANGLE_OT_apply_move(Operator):
     seed: IntProperty(name="Seed", description="Selects one of many shakes, for Handheld", min=0)
     new: BoolProperty(name="New Camera", description="Add a camera; else move the active one", default=True)
     follow: BoolProperty(name="Follow Clip Camera", description="Add the move to its motion", default=True)
+    freeze: BoolProperty(
+        name="Bullet Time", description="Freeze the clip at the current frame; the camera moves around that instant"
+    )
     name: StringProperty(
         name="Name", description="Name of the new camera; empty uses the name of the move", options={"SKIP_SAVE"}
     )
@@ -105,9 +108,11 @@ class REANGLE_OT_apply_move(Operator):
         amount = amount_of(self)
         move = Move(self.move, amount, easing=self.easing, held=self.hold, seed=self.seed)
         if self.new:
-            base = moves.source_path(scene, follow=self.follow)
-            label = choices.label_of("move", self.move)
+            # At a frozen instant the clip's camera stands still, too.
+            base = moves.source_path(scene, follow=self.follow and not self.freeze)
+            label = f"{'Bullet ' if self.freeze else ''}{choices.label_of('move', self.move)}"
             camera = _new_camera(scene, self.name or f"{label} {amount:g}", base)
+            camera.reangle.is_frozen, camera.reangle.freeze_frame = self.freeze, moves.shown_frame(scene)
         else:
             camera = self._active(context)
             base = cameras.export_paths(scene, [camera])[0]
@@ -124,9 +129,13 @@ class REANGLE_OT_apply_move(Operator):
         column.use_property_split = True
         column.prop(self, "move")
         column.prop(self, property_of(self.move))
-        column.prop(self, "seed" if self.move == "handheld" else "easing")
-        for name in ("hold", "follow", "name") if self.new else ("hold",):
-            column.prop(self, name)
+        always_held = KINDS[self.move].always_held
+        if not always_held:
+            column.prop(self, "seed" if self.move == "handheld" else "easing")
+        names = ("hold", "freeze", "follow", "name") if self.new else ("hold",)
+        for name in names[1:] if always_held else names:
+            if name != "follow" or not self.freeze:
+                column.prop(self, name)
 
     def _active(self, context: Context) -> Object:
         camera = context.active_object

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
 from .. import compat, state
@@ -178,6 +178,30 @@ class REANGLE_OT_fetch_results(Operator):
         return {"FINISHED"}
 
 
+class REANGLE_OT_show_warning(Operator):
+    bl_idname = "reangle.show_warning"
+    bl_label = "Show Frame"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    job: StringProperty(name="Job", options={"HIDDEN"})
+    index: IntProperty(name="Warning", description="Number of the warning in the job", options={"HIDDEN"}, min=0)
+
+    @classmethod
+    def description(cls, context: Context, properties: bpy.types.OperatorProperties) -> str:
+        job = state.of(context.scene).jobs.get(properties.job)
+        is_there = job is not None and properties.index < len(job.warnings)
+        return job.warnings[properties.index].message if is_there else "Go to the frame of the warning"
+
+    @reports_errors
+    def execute(self, context: Context) -> set[str]:
+        job = _needed_job(context.scene, self.job)
+        frame = job.scene_frame(job.warnings[self.index]) if self.index < len(job.warnings) else None
+        if frame is None:
+            raise UserError("The job has no such warning.", advice="Choose one in the list of step 4.")
+        context.scene.frame_set(frame)
+        return {"FINISHED"}
+
+
 class REANGLE_OT_open_results(Operator):
     bl_idname = "reangle.open_results"
     bl_label = "Open Folder"
@@ -225,5 +249,6 @@ _CLASSES = (
     REANGLE_OT_fetch_results,
     REANGLE_OT_locate_results,
     REANGLE_OT_open_results,
+    REANGLE_OT_show_warning,
 )
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

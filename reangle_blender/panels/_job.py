@@ -73,5 +73,25 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         row.operator("reangle.copy_traceback", text="", icon="COPYDOWN").job = job.name
     for note in job.notes.splitlines():
         paragraph(box, context, note, "DOT")
+    draw_warnings(box, context, job)
     if job.until == "starts" or job.waits:
         _starts.draw(box, context, job)
+
+
+def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
+    """Frames that are likely to come out wrong, each with a button that shows the worst one."""
+    for index, warning in enumerate(job.warnings):
+        paragraph(layout, context, warning.message, "ERROR")
+        frame = job.scene_frame(warning)
+        if frame is not None:
+            action = layout.operator("reangle.show_warning", text=f"Show Frame {frame}", icon="TIME")
+            action.job, action.index = job.name, index
+
+
+def warnings_of(context: Context, camera: bpy.types.Object) -> list[tuple[state.ReangleJob, int]]:
+    """What the latest render of this camera was warned of: the job, and the warning's number in it."""
+    for job in reversed(state.of(context.scene).jobs):
+        for sent in job.cameras if job.kind == "RENDER" else ():
+            if sent.camera == camera:
+                return [(job, index) for index, one in enumerate(job.warnings) if one.name == sent.name]
+    return []

@@ -56,6 +56,9 @@ def _draw_cameras(box: UILayout, context: Context) -> None:
         row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
         if camera.reangle.start.is_own:
             row.operator("reangle.clear_start", text="", icon="FILE_IMAGE")
+        for job, index in _job.warnings_of(context, camera)[:1]:
+            action = row.operator("reangle.show_warning", text="", icon="ERROR")
+            action.job, action.index = job.name, index
         row.operator("reangle.look_through", text="", icon="VIEW_CAMERA").camera = camera.name
     if not cameras:
         paragraph(box, context, "There is no new camera yet.")

@@ -54,6 +54,8 @@ class REANGLE_PT_results(SidebarPanel, Panel):
         if job is None or job.kind != "RENDER":
             return
         _job.draw_missing(layout, context, job)
+        if job != shot.jobs[-1]:  # step 3 shows all of the latest job
+            _job.draw_warnings(layout, context, job)
         if job.has_results:
             column = layout.column(align=True)
             column.operator("reangle.results_to_sequencer", icon="SEQUENCE")

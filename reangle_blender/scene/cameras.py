@@ -93,6 +93,7 @@ def world_from_geometry(scene: Scene, origin: Object, depsgraph: bpy.types.Depsg
 def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool = False) -> list[CameraPath]:
     """The paths of these cameras over the frames of the imported clip; clip frame 0 is scene frame `first_frame`.
 
+    A frozen camera shows its one frame of the clip all the time.
     use_markers: also the scene's camera as the timeline's markers switch it, named "Scene Camera".
     Raises UserError naming the camera and the frame where the contract does not allow the camera.
     """
@@ -108,6 +109,8 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
         raise UserError(f"A camera is named {MARKER_CAMERA!r}.", advice="Rename it to render with markers.")
     samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
     by_markers: list[lenses.CameraSample] = []
+    shown = [[_clip_frame(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
+    shown_by_markers: list[int] = []
     current, subframe = scene.frame_current, scene.frame_subframe
     needed = [origin, *cameras, *(_marker_cameras(scene) if use_markers else ())]
     with point_cloud.paused(), evaluation.evaluated(scene, needed):
@@ -123,15 +126,29 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
                     if scene.camera is None:
                         raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
                     by_markers.append(sample(scene.camera, placed, depsgraph))
+                    shown_by_markers.append(_clip_frame(scene, scene.camera, index))
         finally:
             scene.frame_set(current, subframe=subframe)
-    named_samples = list(zip(names, samples, strict=True))
+    exported = list(zip(names, shown, samples, strict=True))
     if use_markers:
-        named_samples.append((MARKER_CAMERA, by_markers))
+        exported.append((MARKER_CAMERA, shown_by_markers, by_markers))
     size = render_size(scene)
-    return [
-        lenses.export_path(name, shot.shot_fps, size, range(shot.shot_frames), taken) for name, taken in named_samples
-    ]
+    return [lenses.export_path(name, shot.shot_fps, size, frames, taken) for name, frames, taken in exported]
+
+
+def _clip_frame(scene: Scene, camera: Object, index: int) -> int:
+    """Which of the clip's used frames the camera shows in its frame `index`; both from 0."""
+    if not camera.reangle.is_frozen:
+        return index
+    shot = state.of(scene)
+    frozen, last = camera.reangle.freeze_frame, shot.first_frame + shot.shot_frames - 1
+    if not shot.first_frame <= frozen <= last:
+        raise UserError(
+            f"Camera {camera.name!r} freezes the clip at frame {frozen}, but the clip has frames {shot.first_frame} to "
+            f"{last}.",
+            advice="Choose one of these in step 2, or switch Freeze off.",
+        )
+    return frozen - shot.first_frame
 
 
 def _marker_cameras(scene: Scene) -> list[Object]:
@@ -199,8 +216,17 @@ def key_path(camera: Object, path: CameraPath, first_frame: int, unit: float) ->
     values = channel_values(camera, path, unit)
     make_own(camera)
     set_values(camera, values[0])
+    _key_moving(channels(camera), values, first_frame)
+
+
+def key_shifts(camera: Object, shifts: np.ndarray, first_frame: int) -> None:
+    """Key the shifts of the lens (F x 2, the last columns of `channel_values`), or remove keys of constant ones."""
+    _key_moving(channels(camera)[-2:], shifts, first_frame)
+
+
+def _key_moving(every: Sequence[keyframes.Channel], values: np.ndarray, first_frame: int) -> None:
+    """One key per frame on the channels that change; the others lose theirs."""
     moving = np.ptp(values, axis=0) > 1e-7
-    every = channels(camera)
     for channel in (channel for channel, moves in zip(every, moving, strict=True) if not moves):
         compat.remove_fcurve(*channel)
     animated = [channel for channel, moves in zip(every, moving, strict=True) if moves]

@@ -44,13 +44,15 @@ def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraK
     depth = focus_depth(scene)
     moved = moves.move_camera(move, move_times(len(base.frames)), np.asarray(base.world_from_camera), depth)
     unit = state.of(scene).unit
-    base_values = cameras.channel_values(camera, base, unit)
+    K = moved.intrinsics(np.asarray(base.K, np.float64))
+    values = cameras.channel_values(camera, replace(base, K=K.tolist()), unit)
     placed = moved.world_from_camera.copy()
     placed[:, :3, 3] *= unit
-    keys = fit_keys(placed, base_values[:, 6] * moved.lens_factor, position_tolerance=POSITION_TOLERANCE * depth * unit)
+    keys = fit_keys(placed, values[:, 6], position_tolerance=POSITION_TOLERANCE * depth * unit)
     cameras.make_own(camera)
-    cameras.set_values(camera, base_values[0])
+    cameras.set_values(camera, values[0])
     keyframes.write_keys(camera, keys, state.of(scene).first_frame)
+    cameras.key_shifts(camera, values[:, 7:], state.of(scene).first_frame)
     return keys
 
 
@@ -71,6 +73,11 @@ def source_path(scene: Scene, *, follow: bool) -> CameraPath:
         raise UserError("The clip's camera is not in the scene.", advice="Import the clip first.")
     path = cameras.export_paths(scene, [source])[0]
     return path if follow else still(path, point_cloud.clip_frame(scene))
+
+
+def shown_frame(scene: Scene) -> int:
+    """Scene frame of the clip's frame that is shown now."""
+    return state.of(scene).first_frame + point_cloud.clip_frame(scene)
 
 
 def check_movable(scene: Scene, camera: Object) -> None:

@@ -33,6 +33,8 @@ def follow_first_frame(scene: Scene) -> None:
         for background in getattr(block, "background_images", ()):
             background.image_user.frame_start += after - before
     for item in hung:
+        if item.type == "CAMERA":
+            item.reangle.freeze_frame += after - before
         if item.type == "EMPTY" and item.data is not None:
             item.image_user.frame_start += after - before
     point_cloud.refresh(scene)

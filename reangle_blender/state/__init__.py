@@ -12,7 +12,7 @@ from . import starts
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
-from .jobs import ReangleCamera, ReangleJob
+from .jobs import ReangleCamera, ReangleJob, ReangleWarning
 from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
 from .starting import ReangleAnchor, ReangleStart, ReangleStartImage
@@ -25,6 +25,7 @@ _CLASSES = (
     ReangleStart,
     ReangleClip,
     ReangleCamera,
+    ReangleWarning,
     ReangleJob,
     ReanglePreview,
     ReangleLearning,
@@ -93,6 +94,7 @@ __all__ = [
     "ReangleScene",
     "ReangleStart",
     "ReangleStartImage",
+    "ReangleWarning",
     "alive",
     "check_editable",
     "check_local",

@@ -35,6 +35,15 @@ class ReangleCamera(PropertyGroup):
     moved: BoolProperty(description="Its path changed since its starting image was made")
 
 
+class ReangleWarning(PropertyGroup):
+    """Frames of a camera that are likely to come out wrong. `name` is that of the camera's path."""
+
+    message: StringProperty(description="Names camera and frames, and says what is wrong and what to do")
+    first: IntProperty(description="First of its frames, counted from 1")
+    last: IntProperty(description="Last of its frames")
+    worst: IntProperty(description="The frame where it matters most")
+
+
 class ReangleJob(PropertyGroup):
     """The last known state of a job. `name` is its id in the backend."""
 
@@ -56,6 +65,7 @@ class ReangleJob(PropertyGroup):
     request: StringProperty(description="The clip and geometry that were sent, as JSON")
     clip: StringProperty(description="Digest of the clip's files; empty if an older version sent it")
     cameras: CollectionProperty(type=ReangleCamera)
+    warnings: CollectionProperty(type=ReangleWarning)
     until: StringProperty(default="results", description='"starts" for a job that ends with the starting images')
 
     @property
@@ -72,3 +82,8 @@ class ReangleJob(PropertyGroup):
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
+
+    def scene_frame(self, warning: ReangleWarning) -> int | None:
+        """Scene frame of the warning's worst frame; None if the job has no such camera."""
+        camera = self.cameras.get(warning.name)
+        return camera.first_frame + warning.worst - 1 if camera is not None else None

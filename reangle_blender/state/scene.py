@@ -92,6 +92,10 @@ class ReangleScene(PropertyGroup):
         description="Add the move to the motion of the clip's camera; otherwise start at its current position",
         default=True,
     )
+    bullet_time: BoolProperty(
+        name="Bullet Time",
+        description="Freeze the clip at the current frame while the new camera moves around that instant",
+    )
     focus: FloatProperty(
         name="Focus",
         description="Distance of the point that the move keeps in view, in the units of the clip's origin; 0 measures "
@@ -173,3 +177,14 @@ class ReangleObject(PropertyGroup):
         name="Render", description="Render the clip from this camera", default=False, update=_store_tick
     )
     start: PointerProperty(type=ReangleStart)
+    is_frozen: BoolProperty(
+        name="Freeze",
+        description="Bullet time: this camera shows one frame of the clip all the time, while it moves itself",
+        options=set(),
+    )
+    freeze_frame: IntProperty(
+        name="Freeze at Frame",
+        description="Scene frame at which the clip stands still for this camera",
+        default=1,
+        options=set(),  # one instant for the whole clip
+    )

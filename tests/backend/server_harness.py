@@ -53,9 +53,9 @@ class Stages:
     def order(self, *orders: str) -> None:
         """hold-RUN: wait and report. hang-RUN: wait without a report. raise-RUN: raise. fill-RUN: write 8 MiB.
 
-        learn-RUN: report a loss and a picture. again-RUN: restart once. endless-RUN: restart always. stop-RUN: be
-        stopped, as by the system. end-RUN: end the backend. import-RUN: import a package that is missing.
-        stubborn: ignore SIGTERM. children: start a child process.
+        learn-RUN: report a loss and a picture. warn-RUN: warn of frames 3 to 7. again-RUN: restart once. endless-RUN:
+        restart always. stop-RUN: be stopped, as by the system. end-RUN: end the backend. import-RUN: import a package
+        that is missing. stubborn: ignore SIGTERM. children: start a child process.
         """
         for order in orders:
             (self.folder / order).touch()

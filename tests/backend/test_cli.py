@@ -178,6 +178,32 @@ def test_geometry_and_warp_commands_stop_after_their_stage(place: Path, capsys: 
     assert not (warped / "frames").exists()
 
 
+def test_trouble_and_coverage_are_told_also_from_the_cache(place: Path) -> None:
+    options = (
+        "warp", "--clip", place / "clip.mp4", "--geometry", f"files:{place / 'depth'}", "--fov", "50",
+        "--move", "dolly-out:300", "--bullet-time", "orbit-left:2@3", "--data", place / "data", "--out", place / "out",
+    )  # fmt: skip
+    people = reangle(*options)
+    assert people.returncode == 0, people.stderr
+    (line,) = [line for line in people.stderr.splitlines() if "Warning: " in line]
+    assert "Warning: dolly-out-300, frames " in line
+    assert "of the picture was never seen" in line
+    table = [line.split() for line in people.stderr.splitlines() if line.startswith(("dolly-out", "orbit-left"))]
+    assert [(row[0], row[-1]) for row in table] == [("dolly-out-300", "1"), ("orbit-left-2-at-3", "0")]
+    programs = reangle(*options, "--json")
+    reported = events(programs.stdout)
+    (note,) = [event for event in reported if event["event"] == "note" and "frames" in event]
+    assert note["camera"] == "dolly-out-300"
+    assert note["frames"][1] == COUNT
+    (coverage,) = [event["cameras"] for event in reported if event["event"] == "coverage"]
+    assert coverage[0]["least_seen_frame"] == COUNT
+    assert coverage[0]["least_seen"] < 0.2 < coverage[1]["least_seen"]
+    frozen = read_images(place / "out" / "orbit-left-2-at-3" / "warped")
+    assert np.abs(frozen[0].astype(int) - frames()[3]).mean() < 6, "the camera starts at the clip's"
+    moved = np.abs(frozen[1:].astype(int) - frozen[:-1]).mean(axis=(1, 2, 3))
+    assert (moved > 0).all()
+
+
 @pytest.mark.parametrize("name", ["given", "files"])
 def test_a_camera_may_have_a_file_of_its_own(place: Path, name: str) -> None:
     """The folder of depth maps has a camera, too, which is then left out."""

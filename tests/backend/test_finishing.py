@@ -122,10 +122,10 @@ def run_stages(root: Path, path: CameraPath, times: Sequence[float] | None = Non
                 params=params,
                 out=folders[spec.kind],
                 inputs={role: folders[role] for role in spec.inputs if role in folders},
-                report=lambda fraction, message: notes.append(message),
+                warn=lambda warning: notes.append(warning.about("it")),
             )
         )
-    return root / "deliver", [note for note in notes if note]
+    return root / "deliver", notes
 
 
 def test_the_manifest_matches_the_result(tmp_path: Path) -> None:
@@ -159,9 +159,13 @@ def test_movie_of_a_variable_frame_rate_clip_keeps_its_times(tmp_path: Path) -> 
         assert [frame.time for frame in container.decode(video=0)] == pytest.approx(times, abs=1e-3)
 
 
-def test_camera_without_visible_pixels_is_delivered_with_a_note(tmp_path: Path) -> None:
+def test_camera_without_visible_pixels_is_delivered_with_a_warning(tmp_path: Path) -> None:
     away = np.diag([-1.0, 1.0, -1.0, 1.0])
-    result, notes = run_stages(tmp_path, make_path(np.stack([away] * 2)))
+    result, warnings = run_stages(tmp_path, make_path(np.stack([away] * 2)))
     assert len(read_images(result / "frames")) == 2
     assert not read_images(result / "visibility").any()
-    assert any("shows nothing" in note for note in notes)
+    (warning,) = warnings
+    assert warning.startswith("it, frames 1 to 2: This camera shows nothing of the clip")
+    manifest = json.loads((result / "manifest.json").read_text(encoding="utf-8"))
+    assert [(one["kind"], one["amount"]) for one in manifest["trouble"]] == [("unseen", 1)]
+    assert [frame["hole"] for frame in manifest["trouble_by_frame"]] == [1, 1]

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reangle.contract import CameraPath
 from reangle.contract.moves import KINDS, Move
 from reangle.errors import UserError
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.warping.moves import focus_depth_of, move_name, move_path, parse_move
+from reangle.warping.moves import focus_depth_of, move_name, move_path, parse_bullet_time, parse_move
 
 from reangle_blender.core import moves as addon_moves
 from reangle_blender.core.contract import moves as addon_contract
@@ -85,6 +86,48 @@ def test_the_lens_belongs_to_the_output_size() -> None:
     assert np.allclose(K, [[60, 0, 30], [0, 60, 20], [0, 0, 1]])
 
 
+def place(point: tuple[float, float, float], path: CameraPath, row: int) -> np.ndarray:
+    """Where the path's camera of this row sees a point of the world, in pixels."""
+    seen = np.linalg.inv(np.asarray(path.world_from_camera)[row]) @ [*point, 1]
+    return (np.asarray(path.K)[row] @ seen[:3])[:2] / seen[2]
+
+
+@pytest.mark.parametrize(("kind", "side"), [("stereo-left", -1), ("stereo-right", 1)])
+def test_a_stereo_camera_has_no_parallax_at_the_focus_and_opposite_signs_around_it(kind: str, side: int) -> None:
+    path = move_path(parse_move(f"{kind}:5", held=False), scene(moving=True), 60, 40, 24)
+    source = move_path(Move("dolly-in", 0), scene(moving=True), 60, 40, 24)
+    for row in range(5):
+        beside = np.linalg.inv(np.asarray(source.world_from_camera)[row]) @ np.asarray(path.world_from_camera)[row]
+        assert np.allclose(beside[:3, :3], np.eye(3))
+        assert np.allclose(beside[:3, 3], [side * 0.05 * DEPTH, 0, 0]), "it follows at all times, also at the first"
+        for depth in (DEPTH, DEPTH / 2, 2 * DEPTH):
+            point = (row + 0.2 * depth, 0.1 * depth, depth)
+            parallax = place(point, path, row) - place(point, source, row)
+            assert np.allclose(parallax, [side * 0.05 * 60 * (1 - DEPTH / depth), 0])
+
+
+def test_bullet_time_moves_around_one_instant() -> None:
+    moving = scene(moving=True)
+    path = move_path(parse_bullet_time("orbit-left:20:smooth@3"), moving, 60, 40, 24)
+    assert path.frames == (3, 3, 3, 3, 3)
+    assert path.name == "orbit-left-20-smooth-at-3"
+    poses = np.asarray(path.world_from_camera)
+    assert np.allclose(poses[0], moving.world_from_camera[3])
+    assert np.allclose(np.linalg.norm(poses[:, :3, 3] - [3, 0, DEPTH], axis=1), DEPTH)
+    assert len(np.unique(poses[:, 0, 3].round(6))) == 5
+
+
+@pytest.mark.parametrize("text", ["orbit-left:20", "orbit-left@", "orbit-left@-1", "spin:4@2", "@2"])
+def test_bullet_time_without_a_frame_or_a_move_is_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        parse_bullet_time(text)
+
+
+def test_bullet_time_beyond_the_clip_is_refused() -> None:
+    with pytest.raises(UserError, match="frame 5, but the last one is 4"):
+        move_path(parse_bullet_time("orbit-left@5"), scene(), 60, 40, 24)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -112,7 +155,7 @@ def test_every_move_equals_the_add_ons(name: str) -> None:
         DEPTH,
     )
     assert np.allclose(here.world_from_camera, there.world_from_camera, atol=1e-12)
-    assert np.allclose(np.asarray(here.K)[:, 0, 0], 60 * there.lens_factor)
+    assert np.allclose(here.K, there.intrinsics(scene().K_at(60, 40)))
 
 
 def test_amount_and_easing_may_be_left_out() -> None:

@@ -351,3 +351,11 @@ def test_another_fill_warps_nothing_again() -> None:
     assert Path(fills[0].checkpoint).name == "image"
     learned = starting(NEAR, preview=PreviewSettings(fill="painted"))
     assert not {title for title in changed(starting(NEAR), learned) if title.startswith("Warp")}
+
+
+def test_all_cameras_are_warped_before_anything_learns(video: str) -> None:
+    titles = list(keys(learning(path("a"), path("b"), video=video)))
+    first = min(titles.index(title) for title in titles if title.startswith(("Learn", "Generate")))
+    assert titles[:first] == ["Decode", "Camera", "Geometry", "Warp a", "Fill a", "Warp b", "Fill b"]
+    preview = list(keys(job(path("a"), path("b"))))
+    assert preview.index("Deliver a") < preview.index("Warp b"), "results come as early as they can"

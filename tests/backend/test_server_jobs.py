@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from reangle.runtime.job_reader import JobReader
 
 from tests.backend.server_harness import REPOSITORY, Backend, mounted, serving, wait_for
 
@@ -197,3 +198,38 @@ def test_full_disk_at_the_start_costs_no_job_list(tmp_path: Path) -> None:
         (disk / "filler").unlink()
         backend.start()
         assert backend.state(job) == "done"
+
+
+def test_trouble_with_a_camera_is_told_with_its_frames_and_again_from_the_cache(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        assert backend.stages
+        backend.stages.order("warn-warp", "hold-fill")
+        job = backend.submit("left")
+        warned = {"camera": "left", "first": 3, "last": 7, "worst": 5, "message": "left, frames 3 to 7: It folds."}
+        # While the next stage waits: trouble is told before it takes its time.
+        assert wait_for(lambda: backend.get(f"/v1/jobs/{job}")["warnings"]) == [warned]
+        backend.stages.release("hold-fill")
+        assert backend.finish(job)["notes"] == []
+        # The warp depends on no name, so the second job finds it in the cache.
+        again = backend.submit("right")
+        status = backend.finish(again)
+        assert status["warnings"] == [{**warned, "camera": "right", "message": "right, frames 3 to 7: It folds."}]
+        (event,) = [event for event in backend.events(again) if event["type"] == "note"]
+        assert (event["camera"], event["frames"], event["message"]) == (
+            "right",
+            [3, 7],
+            status["warnings"][0]["message"],
+        )
+        assert len(backend.stages.started("warp")) == 1
+
+
+def test_a_job_list_of_an_older_version_has_no_warnings(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        job = backend.submit("left")
+        backend.finish(job)
+        backend.stop()
+        change_list(backend, "DROP TABLE warnings")
+        with closing(JobReader(backend.data / "jobs.sqlite")) as reader:
+            status = reader.status(job)
+        assert status is not None
+        assert status.warnings == ()

@@ -34,6 +34,9 @@ class RecordingLayout:
     def progress(self, **values: object) -> None:
         self.drawn.append(str(values["text"]))
 
+    def template_list(self, *_: object, **__: object) -> None:
+        self.drawn.append("list")
+
     def context_pointer_set(self, _name: str, data: Any) -> None:
         assert data is not None
 

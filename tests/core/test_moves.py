@@ -23,7 +23,7 @@ FOCUS = SOURCE[:3, 3] + DEPTH * SOURCE[:3, 2]
 K = np.array([[100.0, 0, 50], [0, 100, 50], [0, 0, 1]])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.always_held])
 @pytest.mark.parametrize("easing", EASINGS)
 def test_every_move_starts_at_the_source_and_stays_rigid(kind: str, easing: str) -> None:
     moved = move_camera(Move(kind, KINDS[kind].default, easing=easing), TIMES, SOURCE, DEPTH)
@@ -126,6 +126,17 @@ def test_a_moving_source_is_followed() -> None:
 def test_impossible_moves_are_refused(arguments: tuple, message: str) -> None:
     with pytest.raises(UserError, match=message):
         Move(*arguments)
+
+
+@pytest.mark.parametrize(("kind", "side"), [("stereo-left", -1), ("stereo-right", 1)])
+def test_stereo_shifts_the_picture_so_that_the_focus_plane_stays(kind: str, side: int) -> None:
+    moved = move_camera(Move(kind, 4), TIMES, SOURCE, DEPTH)
+    step = moved.world_from_camera[:, :3, 3] - SOURCE[:3, 3]
+    assert step == pytest.approx(np.tile(side * 0.04 * DEPTH * SOURCE[:3, 0], (49, 1)))
+    lens = moved.intrinsics(np.tile(K, (49, 1, 1)))
+    plane = FOCUS + np.array([[-0.3], [0.2]]) * SOURCE[:3, 0]
+    for row in (0, 48):
+        assert project(plane, lens[row], moved.world_from_camera[row]) == pytest.approx(project(plane, K, SOURCE))
 
 
 def test_an_unknown_easing_is_refused() -> None:

@@ -214,6 +214,13 @@ def _camera_options() -> argparse.ArgumentParser:
     cameras.add_argument(
         "--view", action="append", default=[], metavar=move, help="a static camera at the end of the move"
     )
+    cameras.add_argument(
+        "--bullet-time",
+        action="append",
+        default=[],
+        metavar=f"{move}@FRAME",
+        help="a camera that moves while the clip stands still at a frame, counted from 0, such as orbit-left:20@24",
+    )
     cameras.add_argument("--path", action="append", default=[], metavar="JSON", help="a camera from a file")
     return options
 

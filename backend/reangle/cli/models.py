@@ -64,12 +64,19 @@ def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) 
 def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
     """The registered checkpoints by suite, for people. rows: of `list_checkpoints`."""
     lines = []
-    for name, title in [*((suite.name, suite.title) for suite in SUITES), ("", "Geometry alone")]:
-        lines.append(f"Suite {name}: {title}" if name else title)
-        for row in rows:
-            if row["suite"] == name:
-                lines += [f"    {line}" for line in _paragraph(row)]
+    for title, chosen in [
+        *((f"Suite {one.name}: {one.title}", [row for row in rows if row["suite"] == one.name]) for one in SUITES),
+        ("Geometry alone", _alone(rows, "geometry")),
+        ("Images alone", _alone(rows, "image")),
+    ]:
+        lines.append(title)
+        lines += [f"    {line}" for row in chosen for line in _paragraph(row)]
     return "\n".join(lines)
+
+
+def _alone(rows: Sequence[Mapping[str, Any]], role: str) -> list[Mapping[str, Any]]:
+    """Those of a role that belong to no suite."""
+    return [row for row in rows if not row["suite"] and row["role"] == role]
 
 
 def _paragraph(row: Mapping[str, Any]) -> list[str]:

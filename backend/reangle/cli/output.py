@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     # The doctor prints through this module even where packages are missing.
     from tqdm import tqdm
 
-    from reangle.runtime.execute import PlanReport
+    from reangle.folders import WarpMetadata
     from reangle.runtime.progress import Progress
-    from reangle.runtime.stage import PlannedStage
+    from reangle.runtime.stage import PlannedStage, StageWarning
 
 _JSON_EVERY_S = 0.2
 _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
@@ -29,7 +29,7 @@ _BAR = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 class Output:
     """People read progress, notes and errors on standard error and results on standard output; programs read JSON
-    lines on standard output, whose `event` is stage, progress, note, result, data, error or done."""
+    lines on standard output, whose `event` is stage, progress, note, coverage, result, data, error or done."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
@@ -61,6 +61,13 @@ class Output:
         """The data of a command: values for programs, text for people."""
         self._write({"event": "data", "data": values}, text)
 
+    def coverage(self, cameras: Mapping[str, WarpMetadata]) -> None:
+        """How much of each camera's picture the clip shows. cameras: name -> its warp."""
+        from reangle.cli.coverage import coverage_table, coverage_values
+
+        values = {"event": "coverage", "cameras": coverage_values(cameras)}
+        self._write(values, coverage_table(cameras), to_stderr=True)
+
     def error(self, error: UserError) -> None:
         text = "\n".join(part for part in (f"Error: {error.message}", error.advice) if part)
         self._write({"event": "error", "message": error.message, "advice": error.advice}, text, to_stderr=True)
@@ -70,8 +77,8 @@ class Output:
         self._write({"event": "done", "seconds": seconds}, f"Done in {seconds} s.", to_stderr=True)
 
     @contextmanager
-    def plan(self, title: str, stages: Sequence[PlannedStage]) -> Iterator[PlanReport]:
-        """Yields the report for `run_plan`. title: what the stages make."""
+    def plan(self, title: str, stages: Sequence[PlannedStage]) -> Iterator[_Plan]:
+        """Yields the report for `run_plan`, which also takes its warnings. title: what the stages make."""
         from reangle.runtime.progress import Progress
 
         progress = Progress(stages)
@@ -156,6 +163,13 @@ class _Plan:
         self._stage, self._cached = stage, cached
         return True
 
+    def __call__(self, stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
+        raise NotImplementedError
+
+    def warn(self, stage: PlannedStage, warning: StageWarning) -> None:
+        """Tell which frames of the stage's camera are in trouble."""
+        raise NotImplementedError
+
 
 class _BarPlan(_Plan):
     def __init__(self, bar: tqdm, title: str, progress: Progress) -> None:
@@ -175,12 +189,26 @@ class _BarPlan(_Plan):
         if message:
             self._bar.write(f"  {stage.title}: {message}", file=sys.stderr)
 
+    def warn(self, stage: PlannedStage, warning: StageWarning) -> None:
+        self._bar.write(f"  Warning: {warning.about(stage.camera)}", file=sys.stderr)
+
 
 class _JsonPlan(_Plan):
     def __init__(self, emit: Callable[[dict[str, Any]], None], progress: Progress) -> None:
         super().__init__(progress)
         self._emit = emit
         self._last = 0.0
+
+    def warn(self, stage: PlannedStage, warning: StageWarning) -> None:
+        self._emit(
+            {
+                "event": "note",
+                "stage": stage.title,
+                "camera": stage.camera,
+                "frames": [warning.first, warning.last],
+                "message": warning.about(stage.camera),
+            }
+        )
 
     def __call__(self, stage: PlannedStage, fraction: float, message: str, *, cached: bool) -> None:
         starts = self._starts(stage, cached=cached)

@@ -18,7 +18,7 @@ from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSet
 from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
 from reangle.finishing.spec import DELIVER, FILL
-from reangle.folders import DecodedClip, GeometryFolder
+from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.spec import DECODE
@@ -27,7 +27,7 @@ from reangle.runtime.execute import run_plan
 from reangle.runtime.stage import PlannedStage, StageId, StageSpec
 from reangle.runtime.store import Artifact, Store
 from reangle.starting.spec import START
-from reangle.warping.moves import move_name, move_path
+from reangle.warping.moves import BulletTime, move_name, move_path
 from reangle.warping.spec import WARP
 from reangle.weights.installed import InstalledWeights
 
@@ -86,6 +86,7 @@ def _cameras(
     request = checked("The cameras", lambda: replace(request, paths=tuple(paths), starts=starts, until=until))
     stages = [stage for stage in plan_job(request, store.root) if stage.spec.kind not in skip and stage.id not in done]
     done = run_stages(output, "Cameras", stages, store, done)
+    output.coverage({path.name: WarpFolder(done[WARP.id(path.name)].folder).metadata() for path in paths})
     made = [path.name for path in paths if last.id(path.name) in done]
     if not made:
         output.note("Every camera begins at the source camera, so none has a starting image of its own.")
@@ -142,7 +143,7 @@ def run_stages(
             interruption.check()
             report(stage, fraction, message, cached=cached)
 
-        return run_plan(stages, store, InstalledWeights(store.root), listening, before)
+        return run_plan(stages, store, InstalledWeights(store.root), listening, before, report.warn)
 
 
 def geometry_stages(request: JobRequest, store: Store) -> list[PlannedStage]:
@@ -150,7 +151,7 @@ def geometry_stages(request: JobRequest, store: Store) -> list[PlannedStage]:
     return [stage for stage in plan_job(request, store.root) if stage.spec is not GLANCE]
 
 
-def _moved(moves: list[Move], done: dict[StageId, Artifact]) -> list[CameraPath]:
+def _moved(moves: list[Move | BulletTime], done: dict[StageId, Artifact]) -> list[CameraPath]:
     clip = DecodedClip(done[DECODE.id()].folder).metadata()
     scene = geometry_of(done)
     return [move_path(move, scene, clip.width, clip.height, clip.fps) for move in moves]

@@ -20,7 +20,7 @@ from reangle.geometry.choose import AUTO, camera_weights, choose, depth_weights
 from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.data_folder import user_path
 from reangle.runtime.store import Store
-from reangle.warping.moves import parse_move
+from reangle.warping.moves import BulletTime, parse_bullet_time, parse_move
 
 IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
 
@@ -111,11 +111,12 @@ def _file_refs(paths: Sequence[Path], store: Store) -> tuple[FileRef, ...]:
     return tuple(store.add_file(path, name) for path, name in zip(paths, names_for_upload(paths), strict=True))
 
 
-def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move]]:
+def read_cameras(options: Namespace) -> tuple[list[CameraPath], list[Move | BulletTime]]:
     """The camera files of `--path`, and the moves and views. Raises UserError if there is none at all."""
     paths = [_camera_path(user_path(name)) for name in options.path]
-    moves = [parse_move(text, held=False) for text in options.move]
+    moves: list[Move | BulletTime] = [parse_move(text, held=False) for text in options.move]
     moves += [parse_move(text, held=True) for text in options.view]
+    moves += [parse_bullet_time(text) for text in options.bullet_time]
     if not paths and not moves:
         raise UserError(
             "No camera was given.", advice="Add --move orbit-left:8, --view orbit-left:8 or --path camera.json."

@@ -11,6 +11,7 @@ from .errors import ContractError, UserError
 from .job import (
     FINAL_STATES,
     MAX_CAMERAS,
+    CameraWarning,
     Events,
     Health,
     JobError,
@@ -37,6 +38,7 @@ __all__ = [
     "AnchorImage",
     "CameraPath",
     "CameraStart",
+    "CameraWarning",
     "Capabilities",
     "Clip",
     "ContractError",

@@ -117,8 +117,27 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class CameraWarning:
+    """Frames of a camera that are likely to come out wrong, known before anything is learned or generated.
+
+    camera: name of its path. first, last, worst: output frames, counted from 1. message: names camera and frames, and
+    says what is wrong and what to do.
+    """
+
+    camera: str
+    first: Annotated[int, Range(minimum=1)]
+    last: Annotated[int, Range(minimum=1)]
+    worst: Annotated[int, Range(minimum=1)]
+    message: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class JobStatus:
-    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: None while unknown. created: Unix time."""
+    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: None while unknown. created: Unix time. notes:
+    about the job as a whole. warnings: about frames of its cameras; not among the notes."""
 
     id: JobId
     title: str
@@ -130,6 +149,7 @@ class JobStatus:
     error: JobError | None = None
     last_event: int = 0
     notes: tuple[str, ...] = ()
+    warnings: tuple[CameraWarning, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -146,7 +166,8 @@ class JobEvent:
     state: `state` is set. stage: `stage` starts, with `eta_s`, or, with `cached`, was done before.
     progress: `stage` with `progress` and `eta_s`, or, while a model trains, with `loss`, `message` (step, speed and
     time left) and now and then `picture`: a PNG in base 64 of the current output above its target.
-    note: `message` for the user. result: `name` was published. error: `error` is set.
+    note: `message` for the user; about a `camera`, with the output `frames` that it concerns: the first and the last,
+    counted from 1. result: `name` was published. error: `error` is set.
     """
 
     n: Annotated[int, Range(minimum=1)]
@@ -162,6 +183,8 @@ class JobEvent:
     picture: Annotated[str | None, Length(0, 2**20)] = None
     message: str | None = None
     name: str | None = None
+    camera: str | None = None
+    frames: tuple[int, int] | None = None
     error: JobError | None = None
 
     def __post_init__(self) -> None:

@@ -39,7 +39,8 @@ def make_manifest(context: DeliverContext) -> Manifest:
         generation=finished.record() if finished else None,
         coverage=warp.coverage,
         coverage_by_frame=warp.coverage_by_frame,
-        notes=warp.notes,
+        trouble=warp.trouble,
+        trouble_by_frame=warp.trouble_by_frame,
         seconds={role: seconds_taken(folder.path) for role, folder in context.inputs.items()},
         files=tuple(
             ResultFile(path=file.relative_to(out.path).as_posix(), sha256=hash_file(file), size=file.stat().st_size)

@@ -79,7 +79,7 @@ FinishContext = StageContext[FinishParams, FinishedFolder]
 
 DELIVER = StageSpec(
     kind="deliver",
-    version=3,
+    version=4,
     params=DeliverParams,
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
     may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder},

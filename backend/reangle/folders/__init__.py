@@ -8,7 +8,7 @@ from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, Un
 from reangle.folders.result import Manifest, ResultFolder
 from reangle.folders.start import StartFolder, StartRecord
 from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, GeneratedFolder, GenerationRecord
-from reangle.folders.warp import ClipCoverage, Coverage, ViewCamera, WarpFolder, WarpMetadata
+from reangle.folders.warp import ClipCoverage, Coverage, FrameTrouble, Trouble, ViewCamera, WarpFolder, WarpMetadata
 
 __all__ = [
     "CameraFolder",
@@ -20,6 +20,7 @@ __all__ = [
     "Distortion",
     "FilledFolder",
     "FinishedFolder",
+    "FrameTrouble",
     "FramesFolder",
     "GeneratedFolder",
     "GenerationRecord",
@@ -32,6 +33,7 @@ __all__ = [
     "ResultFolder",
     "StartFolder",
     "StartRecord",
+    "Trouble",
     "UnfinishedLearning",
     "ViewCamera",
     "WarpFolder",

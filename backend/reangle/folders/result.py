@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from reangle.contract import ResultFile
 from reangle.folders.records import Matrices, read_record, write_record
 from reangle.folders.video import GenerationRecord
-from reangle.folders.warp import ClipCoverage, Coverage, WarpImages
+from reangle.folders.warp import ClipCoverage, Coverage, FrameTrouble, Trouble, WarpImages
 from reangle.runtime.stage import STRICT
 
 
@@ -43,7 +43,8 @@ class Manifest:
     generation: GenerationRecord | None
     coverage: ClipCoverage
     coverage_by_frame: tuple[Coverage, ...]
-    notes: tuple[str, ...]
+    trouble: tuple[Trouble, ...]
+    trouble_by_frame: tuple[FrameTrouble, ...]
     seconds: dict[str, float | None]
     files: tuple[ResultFile, ...]
 

@@ -29,6 +29,39 @@ class ClipCoverage(Coverage):
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class FrameTrouble:
+    """What is wrong with one output frame; shares of its picture, 0 to 1.
+
+    unseen: known from no frame. hole: the largest connected part of that. folded, stretched, torn: see
+    `warping.bends.Bends`. uncertain, unfilmed: see `warping.bends.Doubts`.
+    """
+
+    unseen: float = 0.0
+    hole: float = 0.0
+    folded: float = 0.0
+    stretched: float = 0.0
+    torn: float = 0.0
+    uncertain: float = 0.0
+    unfilmed: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Trouble:
+    """A run of output frames that is likely to come out wrong.
+
+    kind: a field of FrameTrouble. first_frame, last_frame, worst_frame: counted from 1. amount: of the worst frame.
+    words: what is wrong and what to do, without camera and frames.
+    """
+
+    kind: str
+    first_frame: int
+    last_frame: int
+    worst_frame: int
+    amount: float
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class WarpMetadata:
     """frames, width, height: of the pictures. coverage: how much of it is known."""
 
@@ -37,7 +70,8 @@ class WarpMetadata:
     height: int
     coverage: ClipCoverage
     coverage_by_frame: tuple[Coverage, ...]
-    notes: tuple[str, ...] = ()
+    trouble: tuple[Trouble, ...]
+    trouble_by_frame: tuple[FrameTrouble, ...]
 
 
 @dataclass(frozen=True, config=STRICT)

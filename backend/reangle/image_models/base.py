@@ -65,6 +65,11 @@ class ImageModel(Protocol):
         """The `guidance` of `conditions` that suits it."""
         ...
 
+    @property
+    def edit_guidance(self) -> tuple[float, float]:
+        """The `guidance` of `conditions` that suits an edit by words, for the source's prompt and the target's."""
+        ...
+
     @classmethod
     def open(
         cls,

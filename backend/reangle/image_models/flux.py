@@ -17,6 +17,8 @@ MOST_TOKENS = 512
 class FluxModel(PipelineModel):
     """The base of an `ImageModel` of FLUX.1."""
 
+    edit_guidance = 1.5, 5.5
+    """As in FlowEdit's paper for FLUX.1 [dev]."""
     text_parts = ("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
 
     @staticmethod

@@ -58,6 +58,10 @@ class Flux2Klein(PipelineModel):
     def usual_guidance(self) -> float:
         return 1.0 if self.distilled else 4.0
 
+    @property
+    def edit_guidance(self) -> tuple[float, float]:
+        return (1.0, 1.0) if self.distilled else (1.5, 5.5)
+
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         """One latent for each token."""
         return self.pipe.transformer.config.in_channels, height // self.multiple, width // self.multiple

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.contract import ContractError, ResultFile, from_data
+from reangle.runtime.stage import StageWarning
 
 SCHEMA = 1
 ARTIFACT_FILE = "artifact.json"
@@ -57,7 +58,8 @@ def list_files(folder: Path) -> tuple[ResultFile, ...]:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A published stage output. files lists all but `artifact.json` itself; about: kind, camera, version, seconds."""
+    """A published stage output. files lists all but `artifact.json` itself; about: kind, camera, version, seconds,
+    warnings."""
 
     key: str
     folder: Path
@@ -69,6 +71,11 @@ class Artifact:
         """SHA-256 over the names and hashes of the files: equal for equal content."""
         lines = "\n".join(f"{file.sha256} {file.path}" for file in self.files)
         return hashlib.sha256(lines.encode()).hexdigest()
+
+    @property
+    def warnings(self) -> tuple[StageWarning, ...]:
+        """What the stage warned of when it ran."""
+        return tuple(StageWarning(**warning) for warning in self.about.get("warnings", ()))
 
     @cached_property
     def by_path(self) -> Mapping[str, ResultFile]:

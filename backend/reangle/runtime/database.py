@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reangle.contract import (
+    CameraWarning,
     ContractError,
     JobError,
     JobEvent,
@@ -30,6 +31,7 @@ from reangle.runtime.job_reader import SCHEMA, JobReader, check_schema, connect,
 from reangle.runtime.private_folder import Identity
 
 MAX_NOTES = 50
+MAX_WARNINGS = 200
 BACK_AFTER_DEATHS = 3
 """After so many deaths of the backend in a row, the other jobs come first."""
 MAX_DEATHS = 12
@@ -63,6 +65,10 @@ CREATE TABLE IF NOT EXISTS deaths (
 );
 """
 """How often in a row the backend died while it worked on a job that came no further. Older versions do not see it."""
+_WARNINGS = """
+CREATE TABLE IF NOT EXISTS warnings (job TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (job, body));
+"""
+"""CameraWarning of each job, as JSON. Older versions do not see it."""
 
 Submission = Literal["new", "known", "conflict"]
 
@@ -88,7 +94,7 @@ class JobDatabase(JobReader):
             self._writer.execute("PRAGMA synchronous=FULL")
             if schema == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-            self._writer.executescript(_DEATHS)
+            self._writer.executescript(_DEATHS + _WARNINGS)
             # The log beside it appears with the first transaction, and holds what is not yet in the file.
             self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
             self._identities = [Identity(path)]
@@ -258,6 +264,17 @@ class JobDatabase(JobReader):
                 return
             db.execute("UPDATE jobs SET notes = ? WHERE id = ?", (json.dumps([*notes, message]), job_id))
             self._append(db, job_id, type="note", stage=stage, message=message)
+
+    def add_warning(self, job_id: str, stage: str, warning: CameraWarning) -> None:
+        """Show the artist which frames of a camera are in trouble, once."""
+        with self._write() as db:
+            if db.execute("SELECT count(*) FROM warnings WHERE job = ?", (job_id,)).fetchone()[0] >= MAX_WARNINGS:
+                return
+            if db.execute("INSERT OR IGNORE INTO warnings VALUES (?, ?)", (job_id, to_json(warning))).rowcount:
+                frames = warning.first, warning.last
+                self._append(
+                    db, job_id, type="note", stage=stage, message=warning.message, camera=warning.camera, frames=frames
+                )
 
     def add_result(self, job_id: str, name: str, key: str) -> None:
         """Publish an artifact as a result of the job; one event, also when the job ran again from the start."""

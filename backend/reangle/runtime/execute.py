@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from reangle.errors import DiskFullError, RunAgainError, UserError
 from reangle.runtime.code import check_code, code_hash
@@ -19,6 +19,7 @@ from reangle.runtime.stage import (
     StageContext,
     StageFunction,
     StageId,
+    StageWarning,
     ignore_progress,
     ignore_training,
 )
@@ -57,6 +58,14 @@ def ignore_plan(stage: PlannedStage, fraction: float, message: str, *, cached: b
     """A PlanReport that does nothing."""
 
 
+PlanWarn = Callable[[PlannedStage, StageWarning], None]
+"""Receives each warning of a plan's stages, also of those that the cache holds."""
+
+
+def ignore_plan_warning(stage: PlannedStage, warning: StageWarning) -> None:
+    """A PlanWarn that does nothing."""
+
+
 def stage_key(stage: PlannedStage, inputs: Mapping[str, Artifact], checkpoint_hash: str) -> str:
     """The key under which this stage's output is cached. inputs: role -> artifact."""
     return stage.key({role: artifact.content_hash for role, artifact in inputs.items()}, checkpoint_hash)
@@ -89,6 +98,7 @@ def run_stage(
         module, name = spec.run.split(":")
         function: StageFunction = getattr(importlib.import_module(module), name)
         started = time.monotonic()
+        warnings: list[StageWarning] = []
         with store.scratch() as scratch:
             function(
                 StageContext(
@@ -102,12 +112,20 @@ def run_stage(
                     checkpoint=stage.checkpoint,
                     report=report,
                     report_training=report_training,
+                    warn=warnings.append,
                     unfinished=store.unfinished(key),
                     preparation=stage.preparation,
                 )
             )
             seconds = round(time.monotonic() - started, 3)
-            about = {"kind": spec.kind, "camera": stage.camera, "version": spec.version, "seconds": seconds}
+            about: dict[str, Any] = {
+                "kind": spec.kind,
+                "camera": stage.camera,
+                "version": spec.version,
+                "seconds": seconds,
+            }
+            if warnings:
+                about["warnings"] = [vars(warning) for warning in warnings]
             check()
             artifact = store.publish(key, scratch, about)
             store.finished(key)
@@ -133,6 +151,7 @@ def run_plan(
     weights: Weights,
     report: PlanReport = ignore_plan,
     before: Mapping[StageId, Artifact] | None = None,
+    warn: PlanWarn = ignore_plan_warning,
 ) -> dict[StageId, Artifact]:
     """Run a plan in order in this process, skipping what the cache holds. Returns the artifact of each stage.
 
@@ -146,7 +165,10 @@ def run_plan(
         key = stage_key(stage, inputs, weights.checkpoint_hash(stage.checkpoint, reading))
         artifact = store.sound_artifact(key)
         report(stage, 1.0 if artifact else 0.0, stage.note, cached=artifact is not None)
-        done[stage.id] = artifact or _run_until_done(stage, key, inputs, store, weights, report, check)
+        artifact = artifact or _run_until_done(stage, key, inputs, store, weights, report, check)
+        for warning in artifact.warnings:
+            warn(stage, warning)
+        done[stage.id] = artifact
     return done
 
 

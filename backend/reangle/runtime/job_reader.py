@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reangle.contract import ContractError, JobError, JobEvent, JobStatus, from_json
+from reangle.contract import CameraWarning, ContractError, JobError, JobEvent, JobStatus, from_json
 from reangle.errors import UserError
 from reangle.runtime.data_folder import disk_is_full
 
@@ -42,10 +42,20 @@ class JobReader:
 
     def status(self, job_id: str) -> JobStatus | None:
         rows = self._read(f"SELECT {_STATUS} FROM jobs WHERE id = ?", job_id)
-        return _status(rows[0]) if rows else None
+        return _status(rows[0], self._warnings(job_id)) if rows else None
 
     def newest(self, limit: int) -> list[JobStatus]:
-        return [_status(row) for row in self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)]
+        rows = self._read(f"SELECT {_STATUS} FROM jobs ORDER BY seq DESC LIMIT ?", limit)
+        return [_status(row, self._warnings(row["id"])) for row in rows]
+
+    def _warnings(self, job_id: str) -> list[str]:
+        """JSON of each warning; none in a list that only an older version has written."""
+        try:
+            return [row["body"] for row in self._read("SELECT body FROM warnings WHERE job = ? ORDER BY rowid", job_id)]
+        except sqlite3.OperationalError:
+            if self._read("SELECT name FROM sqlite_master WHERE name = 'warnings'"):
+                raise
+            return []
 
     def events(self, job_id: str, since: int, limit: int) -> list[JobEvent]:
         """The first `limit` events with n > since."""
@@ -73,11 +83,12 @@ class JobReader:
         return {row["job"]: row["run"] for row in self._read("SELECT job, run FROM stage_runs")}
 
 
-def _status(row: sqlite3.Row) -> JobStatus:
+def _status(row: sqlite3.Row, warnings: Sequence[str]) -> JobStatus:
     values: dict[str, Any] = dict(row)
     error = values.pop("error")
     try:
         values["notes"] = tuple(json.loads(values["notes"]))
+        values["warnings"] = tuple(from_json(CameraWarning, text, ignore_unknown=True) for text in warnings)
         return JobStatus(**values, error=from_json(JobError, error, ignore_unknown=True) if error else None)
     except (ValueError, TypeError, ContractError) as reason:  # as of another version; the others are still listed
         unreadable = JobError(f"The job cannot be read: {reason}.", "Send the job again.")

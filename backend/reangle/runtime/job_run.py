@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from reangle.contract import JobError, JobRequest, from_data
+from reangle.contract import CameraWarning, JobError, JobRequest, from_data
 from reangle.errors import (
     DiskFullError,
     RunAgainError,
@@ -109,6 +109,9 @@ class JobRun:
             else:
                 logger.info("In the cache as %s", key)
         progress.finish(stage, cached=cached)
+        for one in artifact.warnings:
+            warning = CameraWarning(stage.camera, one.first, one.last, one.worst, one.about(stage.camera))
+            self._database.add_warning(self._request.id, stage.title, warning)
         if stage.publishes is not None:
             self._database.add_result(self._request.id, stage.publishes, key)
         return artifact

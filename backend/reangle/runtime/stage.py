@@ -154,6 +154,29 @@ def ignore_training(loss: float, message: str, picture: bytes) -> None:
 
 
 @dataclass(frozen=True)
+class StageWarning:
+    """Trouble in a run of a camera's output frames.
+
+    first, last, worst: output frames as people count, from 1. words: what is wrong and what to do, without camera and
+    frames.
+    """
+
+    first: int
+    last: int
+    worst: int
+    words: str
+
+    def about(self, camera: str) -> str:
+        """The warning as one line for people."""
+        frames = f"frames {self.first} to {self.last}" if self.last > self.first else f"frame {self.first}"
+        return f"{camera}, {frames}: {self.words}"
+
+
+def ignore_warning(warning: StageWarning) -> None:
+    """A `StageContext.warn` that does nothing."""
+
+
+@dataclass(frozen=True)
 class StageContext(Generic[Params, Output]):
     """Argument of a stage function, which reads `params`, its inputs and `files`, and writes only to `out`.
 
@@ -161,6 +184,8 @@ class StageContext(Generic[Params, Output]):
     report(fraction, message): progress of this stage, 0 to 1; message is "" or one line for the artist's log.
     report_training(loss, message, picture): message gives step, speed and time left; picture is a preview
     image as PNG, or b"".
+    warn(warning): trouble with the camera that the artist should know before later stages take their time. It is kept
+    with the output, and told again when that comes from the cache.
     unfinished: a folder that survives a kill, for the next run of the same stage; None if there is none.
     preparation: of the planned stage.
     """
@@ -172,6 +197,7 @@ class StageContext(Generic[Params, Output]):
     checkpoint: str = ""
     report: Callable[[float, str], None] = ignore_progress
     report_training: Callable[[float, str, bytes], None] = ignore_training
+    warn: Callable[[StageWarning], None] = ignore_warning
     unfinished: Path | None = None
     preparation: float = 0.0
 

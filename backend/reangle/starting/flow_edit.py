@@ -27,17 +27,16 @@ def flow_edit(
     seed: int = 0,
     *,
     averages: int = 1,
-    source_guidance: float | None = None,
-    target_guidance: float | None = None,
+    guidance: tuple[float, float] | None = None,
     may_fill: bool = False,
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """The picture, H x W x 3 uint8 of any size, as the target prompt says; the picture itself if the prompts are equal.
 
     source_prompt: what it shows. strength: share of the denoising that is walked, 0 to 1; more changes more. steps: of
-    the whole denoising, None for what suits the model. averages: how many noises each step averages over. *_guidance:
-    as for `ImageModel.conditions`, None for what suits the model. may_fill: lets a fill model paint the whole picture.
-    Raises UserError for a model that makes no pictures of a prompt alone.
+    the whole denoising, None for what suits the model. averages: how many noises each step averages over. guidance: as
+    for `ImageModel.conditions`, for both prompts; None for what suits the model. may_fill: lets a fill model paint the
+    whole picture. Raises UserError for a model that makes no pictures of a prompt alone.
     """
     if not (model.reads_plain_text or may_fill):
         raise UserError(
@@ -50,10 +49,8 @@ def flow_edit(
     everywhere = np.ones(picture.shape[:2], bool)
     random = torch.Generator().manual_seed(seed)
     told = [
-        model.conditions(
-            view.canvas(picture, everywhere, prompt), model.usual_guidance if asked is None else asked, random
-        )
-        for prompt, asked in ((source_prompt, source_guidance), (target_prompt, target_guidance))
+        model.conditions(view.canvas(picture, everywhere, prompt), asked, random)
+        for prompt, asked in zip((source_prompt, target_prompt), guidance or model.edit_guidance, strict=True)
     ]
     start = model.encode(view.canvas(picture, everywhere, source_prompt).picture[None])
     levels = model.noise_levels(steps or model.usual_steps, *view.size)

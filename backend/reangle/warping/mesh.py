@@ -67,10 +67,16 @@ def mesh_depth(
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
     out = np.empty((height * scale, width * scale), np.float32)
     A, b = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
-    cells = _find_cells(depth, valid, *(np.float32(step) for step in cut))
+    cells = find_cells(depth, valid, cut)
     draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, out)
     _invert(out)
     return out
+
+
+def find_cells(depth: np.ndarray, valid: np.ndarray, cut: Cut) -> np.ndarray:
+    """Which neighbours are linked: (h + 1) x (w + 1) uint8, flags of `raster` around the corner above and left of each
+    pixel. depth: h x w float32; valid: h x w bool; both writable."""
+    return _find_cells(depth, valid, *(np.float32(step) for step in cut))
 
 
 @numba.njit(**KERNEL)

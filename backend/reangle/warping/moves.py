@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from reangle.contract import CameraPath
@@ -37,35 +39,71 @@ def parse_move(text: str, *, held: bool) -> Move:
     return Move(name, number, easing=easing or COMMAND_LINE_EASING, held=held)
 
 
-def move_name(move: Move) -> str:
-    """A name for the move's camera, such as orbit-left-8 or view-orbit-left-8."""
+@dataclass(frozen=True)
+class BulletTime:
+    """A move around one instant of the clip. frame: of the used frames, from 0."""
+
+    move: Move
+    frame: int
+
+
+def parse_bullet_time(text: str) -> BulletTime:
+    """A BulletTime from MOVE@FRAME, such as "orbit-left:20@24". Raises UserError for anything else."""
+    move, at, frame = text.rpartition("@")
+    if not at or not (frame.isascii() and frame.isdecimal()):
+        raise UserError(
+            f"{text!r} does not say which frame of the clip stands still.",
+            advice="Write the move, @ and the frame, counted from 0, such as orbit-left:20@24.",
+        )
+    return BulletTime(parse_move(move, held=False), int(frame))
+
+
+def move_name(move: Move | BulletTime) -> str:
+    """A name for the move's camera, such as orbit-left-8, view-orbit-left-8 or orbit-left-8-at-24."""
+    if isinstance(move, BulletTime):
+        return f"{move_name(move.move)}-at-{move.frame}"
     easing = "" if move.held or move.easing == COMMAND_LINE_EASING else f"-{move.easing}"
     return f"{'view-' if move.held else ''}{move.kind}-{move.amount:g}{easing}"
 
 
 def move_path(
-    move: Move, geometry: VideoGeometry, width: int, height: int, fps: float, focus_depth: float | None = None
+    move: Move | BulletTime,
+    geometry: VideoGeometry,
+    width: int,
+    height: int,
+    fps: float,
+    focus_depth: float | None = None,
 ) -> CameraPath:
     """The move as a camera over all frames of the geometry, seen at width x height pixels.
 
-    focus_depth: in the geometry's unit, along the source camera's axis; None takes `focus_depth_of`.
+    focus_depth: in the geometry's unit, along the source camera's axis; None takes `focus_depth_of`. Raises UserError
+    for a bullet time at a frame that the geometry does not have.
     """
     depth = focus_depth or focus_depth_of(geometry)
-    world_from_source = geometry.world_from_camera
+    name, frames = move_name(move), list(range(geometry.frame_count))
+    if isinstance(move, BulletTime):
+        if move.frame >= geometry.frame_count:
+            raise UserError(
+                f"Camera {name!r} needs the clip's frame {move.frame}, but the last one is {geometry.frame_count - 1}.",
+                advice="Choose an earlier frame, or use more frames of the clip.",
+            )
+        move, frames = move.move, [move.frame] * geometry.frame_count
+    world_from_source = geometry.world_from_camera[frames]
     # The geometry's world is the first source camera; its vertical is that camera's own.
     ups = -world_from_source[:, 1, :3]
     moved = [
         move_camera(move, time, depth, (x, y, z))
         for time, (x, y, z) in zip(move_times(geometry.frame_count), ups.tolist(), strict=True)
     ]
-    K = geometry.K_at(width, height)
+    K = geometry.K_at(width, height)[frames]
     K[:, (0, 1), (0, 1)] *= np.array([[camera.lens_factor] for camera in moved])
+    K[:, 0, 2] += [camera.shift for camera in moved] * K[:, 0, 0]
     return CameraPath(
-        name=move_name(move),
+        name=name,
         fps=fps,
         width=width,
         height=height,
-        frames=tuple(range(geometry.frame_count)),
+        frames=tuple(frames),
         world_from_camera=(world_from_source @ np.array([camera.source_from_camera for camera in moved])).tolist(),
         K=K.tolist(),
     )

@@ -20,7 +20,7 @@ class WarpParams:
 
 WARP = StageSpec(
     kind="warp",
-    version=3,
+    version=4,
     params=WarpParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=WarpFolder,

@@ -10,6 +10,7 @@ import numpy as np
 from reangle.folders import (
     ClipCoverage,
     Coverage,
+    FrameTrouble,
     GeometryFolder,
     ViewCamera,
     WarpFolder,
@@ -19,10 +20,12 @@ from reangle.folders import (
 from reangle.folders.warp import VIEW_IMAGES
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images
+from reangle.runtime.stage import StageWarning
 from reangle.warping.background import background_views
 from reangle.warping.spec import WarpContext
+from reangle.warping.trouble import find_trouble
 from reangle.warping.types import View
-from reangle.warping.video import Warper, warp_frames
+from reangle.warping.video import Warper, measured_frames
 
 
 def warp(context: WarpContext) -> None:
@@ -32,19 +35,21 @@ def warp(context: WarpContext) -> None:
     geometry = VideoGeometry.load(context.read("geometry", GeometryFolder))
     warper = Warper.of_clip(read_images(source_clip(context).frames), geometry, params.preview)
     coverage: list[Coverage] = []
+    trouble: list[FrameTrouble] = []
     with ExitStack() as stack:
         writers = [stack.enter_context(ImageWriter(folder)) for folder in out.images]
-        for warped in warp_frames(warper, path):
+        for warped, measured in measured_frames(warper, path):
             masks = [np.where(mask, np.uint8(255), np.uint8(0)) for mask in (warped.visible, warped.remembered)]
             for writer, image in zip(writers, (warped.rgb, *masks, warped.depth), strict=True):
                 writer.add(image)
+            trouble.append(measured)
             coverage.append(Coverage(float(warped.visible.mean()), float(warped.remembered.mean())))
             context.report(0.95 * len(coverage) / len(path.frames), "")
     unknown = [1 - frame.visible - frame.remembered for frame in coverage]
     save_views(out, background_views(warper, path, unknown))
     shares = [(frame.visible, frame.remembered) for frame in coverage]
     visible, remembered = (float(share) for share in np.mean(shares, axis=0))
-    notes = _notes(visible, remembered, unknown)
+    found = find_trouble(trouble)
     out.write_metadata(
         WarpMetadata(
             frames=len(path.frames),
@@ -52,22 +57,13 @@ def warp(context: WarpContext) -> None:
             height=path.height,
             coverage=ClipCoverage(visible, remembered, 1 - visible - remembered),
             coverage_by_frame=tuple(coverage),
-            notes=tuple(notes),
+            trouble=found,
+            trouble_by_frame=tuple(trouble),
         )
     )
-    for note in notes:
-        context.report(1.0, note)
+    for one in found:
+        context.warn(StageWarning(one.first_frame, one.last_frame, one.worst_frame, one.words))
     context.report(1.0, "")
-
-
-def _notes(visible: float, remembered: float, unknown: list[float]) -> list[str]:
-    if visible + remembered == 0:
-        return ["This camera shows nothing of the clip: its picture is all invented. Turn it towards the point cloud."]
-    worst = int(np.argmax(unknown))
-    if unknown[worst] > 0.5:
-        share = round(100 * unknown[worst])
-        return [f"The clip does not show {share} % of this camera's frame {worst + 1}; that part is invented."]
-    return []
 
 
 def save_views(folder: WarpFolder, views: list[View]) -> None:

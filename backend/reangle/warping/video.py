@@ -10,8 +10,10 @@ import numpy as np
 
 from reangle.contract import CameraPath, PreviewSettings
 from reangle.errors import UserError
+from reangle.folders import FrameTrouble
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.parallel import in_order
+from reangle.warping.bends import bends, doubts
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.filters import left_out
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
@@ -19,6 +21,7 @@ from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
+from reangle.warping.trouble import largest_hole
 from reangle.warping.types import WarpedFrame
 
 SEEN = 0.3
@@ -68,9 +71,17 @@ class Warper:
         memory = Memory.of_clip(frames, kept, edge_filter=settings.edge_filter) if settings.memory else None
         return cls(frames, kept, memory, settings.edge_filter)
 
-    def warp(self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> WarpedFrame:
-        """Frame `frame` of the clip from a camera of width x height pixels."""
-        surface = self.surface(frame)
+    def warp(
+        self,
+        frame: int,
+        K: np.ndarray,
+        world_from_camera: np.ndarray,
+        width: int,
+        height: int,
+        surface: Surface | None = None,
+    ) -> WarpedFrame:
+        """Frame `frame` of the clip from a camera of width x height pixels. surface: of the frame, if it is at hand."""
+        surface = surface or self.surface(frame)
         rgb, share, depth = self._look_up(frame, surface, K, world_from_camera, width, height)
         visible = share >= SEEN
         remembered = np.zeros_like(visible)
@@ -90,6 +101,25 @@ class Warper:
         unknown = ~(visible | remembered)
         rgb[unknown] = 0
         return WarpedFrame(rgb, visible, remembered, np.where(unknown, np.float32(0), depth))
+
+    def warp_and_measure(
+        self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
+    ) -> tuple[WarpedFrame, FrameTrouble]:
+        """As `warp`, and what is wrong with the frame."""
+        surface = self.surface(frame)
+        warped = self.warp(frame, K, world_from_camera, width, height, surface)
+        source_K, source = self.K[frame], self.geometry.world_from_camera[frame]
+        forward = target_from_source(world_from_camera, source)
+        bent = bends(self.frames[frame], surface, source_K, forward, K, width, height)
+        maps = self.geometry.confidence[frame], None if self.geometry.dynamic is None else self.geometry.dynamic[frame]
+        seen = warped.visible, warped.depth, (self.width, self.height)
+        known = warped.known
+        return warped, FrameTrouble(
+            unseen=1 - float(known.mean()),
+            hole=largest_hole(known),
+            **bent._asdict(),
+            **doubts(*maps, *seen, source_K, forward, K)._asdict(),
+        )
 
     def surface(self, frame: int) -> Surface:
         """The surface of frame `frame`, at the frames' size."""
@@ -125,9 +155,17 @@ def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
 
     Raises UserError if the path needs frames that the clip does not have.
     """
+    return in_order(lambda camera: warper.warp(*camera, path.width, path.height), _cameras(warper, path))
+
+
+def measured_frames(warper: Warper, path: CameraPath) -> Iterator[tuple[WarpedFrame, FrameTrouble]]:
+    """As `warp_frames`, each frame with what is wrong with it."""
+    return in_order(lambda camera: warper.warp_and_measure(*camera, path.width, path.height), _cameras(warper, path))
+
+
+def _cameras(warper: Warper, path: CameraPath) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     check_path(path, len(warper.frames))
-    cameras = zip(path.frames, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
-    return in_order(lambda camera: warper.warp(*camera, path.width, path.height), cameras)
+    return zip(path.frames, np.asarray(path.K), np.asarray(path.world_from_camera), strict=True)
 
 
 def check_clip(frames: np.ndarray, geometry: VideoGeometry) -> None:

@@ -12,6 +12,7 @@ from .errors import ContractError, UserError
 from .job import (
     FINAL_STATES,
     MAX_CAMERAS,
+    CameraWarning,
     Events,
     Health,
     JobError,
@@ -38,6 +39,7 @@ __all__ = [
     "AnchorImage",
     "CameraPath",
     "CameraStart",
+    "CameraWarning",
     "Capabilities",
     "Clip",
     "ContractError",

@@ -4,7 +4,8 @@
 
 A move is added to the source camera's own pose at each frame, so a moving source is followed and moves add up when
 the result of one is the source of the next. The focus point lies on the camera's axis at the focus depth; left, right,
-up and down say where the camera goes. A static view is a move that is held at its end.
+up and down say where the camera goes. A static view is a move that is held at its end; the second camera of a stereo
+pair is always held.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class MoveKind:
 
     number: of its item in Blender's menus; never changed or reused.
     unit: of the amount: degrees, or percent of the focus depth. default: the amount offered. maximum: the largest one.
+    always_held: it has no start and no easing: the camera is at the whole amount all the time.
     """
 
     number: int
@@ -41,12 +43,17 @@ class MoveKind:
     default: float
     maximum: float
     help: str
+    always_held: bool = False
 
 
 _ORBIT = "Around the focus point, about the camera's own {} axis, always looking at it"
 _ARC = "Around the focus point at constant height, about the vertical"
 _CRANE = "Straight {}, tilting to keep the focus point in place"
 _TRUCK = "Sideways to the {} without turning"
+_STEREO = (
+    "The second camera of a stereo pair, to the {} of the clip's: parallel to it, with a shifted lens that keeps the "
+    "focus point in place. 3.3 % is the common rule of a thirtieth"
+)
 
 KINDS: Mapping[str, MoveKind] = MappingProxyType(
     {
@@ -71,6 +78,8 @@ KINDS: Mapping[str, MoveKind] = MappingProxyType(
         "roll-left": MoveKind(14, "Roll Left", "degrees", 10, 180, "Leans to the left about the viewing axis"),
         "roll-right": MoveKind(15, "Roll Right", "degrees", 10, 180, "Leans to the right about the viewing axis"),
         "handheld": MoveKind(16, "Handheld", "degrees", 1, 15, "Sways like a hand-held camera, within the amount"),
+        "stereo-left": MoveKind(17, "Stereo Left", "percent", 3.3, 50, _STEREO.format("left"), always_held=True),
+        "stereo-right": MoveKind(18, "Stereo Right", "percent", 3.3, 50, _STEREO.format("right"), always_held=True),
     }
 )
 
@@ -135,10 +144,12 @@ class Move:
 
 class MovedCamera(NamedTuple):
     """source_from_camera: 4 x 4, rigid, OpenCV axes; `world_from_source @ source_from_camera` is the camera's pose.
-    lens_factor: multiplies the source's focal length."""
+    lens_factor: multiplies the source's focal length. shift: of the picture to the right, in focal lengths: added to
+    the x of the principal point."""
 
     source_from_camera: Matrix4
     lens_factor: float
+    shift: float = 0.0
 
 
 def move_times(count: int) -> list[float]:
@@ -157,7 +168,7 @@ def move_camera(move: Move, time: float, focus_depth: float, up: Vector = LEVEL_
         raise UserError("The focus depth must be above zero.", advice="Place the focus in front of the camera.")
     if move.kind == "handheld":
         return MovedCamera(_sway(move, 1.0 if move.held else time, focus_depth), 1.0)
-    progress = 1.0 if move.held else EASINGS[move.easing].progress(time)
+    progress = 1.0 if move.held or KINDS[move.kind].always_held else EASINGS[move.easing].progress(time)
     shape, _, direction = move.kind.rpartition("-")
     amount = (-1 if direction in ("left", "up", "out") else 1) * move.amount
     match shape:
@@ -173,6 +184,9 @@ def move_camera(move: Move, time: float, focus_depth: float, up: Vector = LEVEL_
             return MovedCamera(_crane(-amount / 100 * progress * focus_depth, focus_depth, up), 1.0)
         case "roll":
             return MovedCamera(_rigid(_turn((0.0, 0.0, 1.0), radians(amount * progress)), (0.0, 0.0, 0.0)), 1.0)
+        case "stereo":
+            step = amount / 100
+            return MovedCamera(_rigid(_STILL, (step * focus_depth, 0.0, 0.0)), 1.0, step)
         case _:
             travel = amount / 100 * progress
             step = (travel * focus_depth, 0.0, 0.0) if shape == "truck" else (0.0, 0.0, travel * focus_depth)

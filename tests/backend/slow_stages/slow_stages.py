@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from reangle.errors import RunAgainError
-from reangle.runtime.stage import StageContext
+from reangle.runtime.stage import StageContext, StageWarning
 from reangle.stages import STAGES
 
 FOLDER = Path(os.environ["REANGLE_TEST_STAGES"])
@@ -52,6 +52,8 @@ def _stage(kind: str, context: StageContext[Any, Any]) -> None:
     if f"learn-{kind}" in orders:
         context.report_training(0.5, "step 1", b"")
         context.report_training(0.25, "step 2", b"a picture")
+    if f"warn-{kind}" in orders:
+        context.warn(StageWarning(3, 7, 5, "It folds."))
     if f"again-{kind}" in orders:
         (FOLDER / f"again-{kind}").unlink()
         raise RunAgainError(f"{kind} needs a new process")
