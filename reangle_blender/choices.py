@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist can choose by name: engines, sources of camera and depth, weights, camera moves and easings.
+"""What the artist can choose by name: engines, sources of camera and depth, weights, what paints and judges starting
+images, camera moves and easings.
 
-Moves, easings and engines are those of the contract. Sources and suites are those that the backend reports; while it
-is not connected, the ones below replace them. A chosen name that is unknown stays in the list, so that
-no file loses its choice.
+Moves, easings and engines are those of the contract. Sources, suites, painters and judges are those that
+the backend reports; while it is not connected, the ones below replace them. A chosen name that is unknown stays in the
+list, so that no file loses its choice.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from bpy.props import EnumProperty
 from bpy.types import Context, PropertyGroup
 
 from . import preferences
-from .core.contract import Capabilities, moves
+from .core.contract import Capabilities, StartSettings, moves
 from .core.contract.capabilities import PartInfo, ProviderInfo, SuiteInfo, easing_infos, move_infos
 from .core.contract.engines import ENGINES
 from .core.errors import UserError
 from .exchange import connection
 
-Kind = Literal["engine", "camera", "depth", "suite", "move", "easing"]
+Kind = Literal["engine", "camera", "depth", "suite", "painter", "judge", "move", "easing"]
 Item = tuple[str, str, str, str, int]
 """Name, label, description, icon and number of an enum's item."""
 
@@ -35,6 +36,8 @@ DEFAULTS: dict[Kind, str] = {
     "camera": AUTO,
     "depth": AUTO,
     "suite": "mini",
+    "painter": StartSettings.painter,
+    "judge": StartSettings.judge,
     "move": next(iter(moves.KINDS)),
     "easing": moves.DEFAULT_EASING,
 }
@@ -83,8 +86,17 @@ _STAND_INS: dict[Kind, tuple[Choice, ...]] = {
         Choice("files", "Files", 0, settings=("files", "depth_files_scale")),
     ),
     "suite": (Choice("mini", "Mini", 0), Choice("cogvideox-5b", "CogVideoX 5B", 1)),
+    "painter": (
+        Choice("auto", "Auto", 0),
+        Choice("fill", "Fill", 1),
+        Choice("mini", "Mini", 2),
+        Choice("flux-fill", "FLUX.1 Fill", 3),
+        Choice("flux-controlnet", "FLUX.1 with ControlNet", 4),
+        Choice("flux2-klein", "FLUX.2 klein", 5),
+    ),
+    "judge": (Choice("geometry", "Scene Points", 0), Choice("dust3r", "DUSt3R", 1), Choice("none", "None", 2)),
 }
-"""Listed while the backend is not connected. New sources and suites need no entry."""
+"""Listed while the backend is not connected. New sources, suites and painters need no entry."""
 
 _OWN: dict[Kind, tuple[Choice, ...]] = {
     "engine": tuple(Choice(name, engine.label, engine.number, engine.help) for name, engine in ENGINES.items()),
@@ -122,6 +134,8 @@ def _offers(capabilities: Capabilities) -> dict[Kind, dict[str, Choice]]:
         "camera": tuple(_source("camera", info) for info in capabilities.camera_providers),
         "depth": tuple(_source("depth", info) for info in capabilities.depth_providers),
         "suite": tuple(_suite(info, capabilities) for info in capabilities.suites),
+        "painter": tuple(_source("painter", info) for info in capabilities.painters),
+        "judge": tuple(_source("judge", info) for info in capabilities.judges),
     }
     return {kind: {choice.name: choice for choice in offered} for kind, offered in offers.items()}
 

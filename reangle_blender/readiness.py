@@ -13,7 +13,7 @@ from . import choices, state, weights
 from .core.contract import GeometrySettings
 from .core.errors import UserError
 from .exchange import connection, presence, sending, transfer
-from .scene import cameras, given
+from .scene import cameras, given, starting
 from .state.clip import geometry_settings, reads
 from .state.from_contract import values_of
 
@@ -110,3 +110,32 @@ def check_render(scene: Scene) -> None:
     chosen, use_markers = cameras_to_render(scene)
     if not (chosen or use_markers):
         raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
+
+
+def check_own_start(scene: Scene, row: state.ReangleCamera | None) -> None:
+    """Raises UserError if a camera of a job cannot keep an image of the artist's. row: None while none is chosen."""
+    state.check_editable(scene)
+    if row is not None:
+        starting.check_own(row.camera, row.name)
+
+
+def check_start(scene: Scene, row: state.ReangleCamera | None) -> None:
+    """Raises UserError if the starting image of a camera of a job cannot be made again now."""
+    check_own_start(scene, row)
+    check_backend(scene)
+    job = _job_of(row) if row is not None else None
+    if job is not None and not job.is_final:
+        raise UserError(f"{job.title} is being made.", advice="Wait for it, or cancel it.")
+
+
+def check_taken(row: state.ReangleCamera) -> None:
+    """Raises UserError if the artist works on a starting image and has not taken that back."""
+    if row.start and starting.is_changed(row.camera, presence.digest_of):
+        raise UserError(
+            f"What you painted for {row.name!r} is not the image that is shown yet.",
+            advice="Press Take Back beside it, or Revert.",
+        )
+
+
+def _job_of(row: state.ReangleCamera) -> state.ReangleJob:
+    return row.id_data.path_resolve(row.path_from_id().rpartition(".")[0])

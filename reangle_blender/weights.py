@@ -42,7 +42,12 @@ def named(name: str) -> PartInfo | None:
     suite = capabilities.suite(suite_name)
     if suite is not None and (part := suite.part(role or "geometry")):
         return part
-    sources = (*capabilities.camera_providers, *capabilities.depth_providers)
+    sources = (
+        *capabilities.camera_providers,
+        *capabilities.depth_providers,
+        *capabilities.painters,
+        *capabilities.judges,
+    )
     groups = (*(suite.parts for suite in capabilities.suites), *(source.weights for source in sources))
     return next((part for parts in groups for part in parts if part.name.casefold() == _last(name)), None)
 

@@ -13,7 +13,7 @@ from .. import state
 from ..core.client import Client
 from ..core.errors import UserError
 from ..scene import shot as shots
-from . import connection, fetched_shot, homes, ledger, transfer
+from . import connection, fetched_shot, homes, ledger, start_files, transfer
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -43,6 +43,7 @@ def fetch(client: Client, entry: Entry) -> None:
     entry.state, entry.progress, entry.message, entry.advice = "fetching", 0.0, "", ""
     ledger.write(entry)
     progress = ledger.byte_progress(entry)
+    before = {sent.name: Path(sent.start) for sent in entry.cameras if sent.start}
 
     def failed(failure: Failure) -> None:
         # The results are still in the backend, so the job itself is done.
@@ -61,8 +62,11 @@ def fetch(client: Client, entry: Entry) -> None:
     else:
         connection.call(
             client,
-            lambda: transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop),
-            done=lambda folders: _fetched(entry, folders),
+            lambda: (
+                transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop),
+                start_files.fetch_starts(client, entry.id, entry.folder, before, progress, entry.stop),
+            ),
+            done=lambda fetched: _fetched(entry, *fetched),
             failed=failed,
         )
 
@@ -107,14 +111,23 @@ def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterato
     entry.scene_notes += notes
 
 
-def _fetched(entry: Entry, folders: dict[str, Path]) -> None:
+def _fetched(entry: Entry, folders: dict[str, Path], starts: dict[str, start_files.Start]) -> None:
+    # Imported late: approval sends jobs, whose results are fetched here.
+    from . import approval
+
     ledger.active.discard(entry.id)
     for sent in entry.cameras:
         if sent.name in folders:
             sent.folder = str(folders[sent.name])
+        start = starts.get(sent.name)
+        sent.start, sent.about_start = (str(start.folder), start.about) if start is not None else ("", "")
+        sent.accepted = sent.accepted and start is not None and start.is_same
     entry.state, entry.loaded, entry.missing, entry.progress = "done", True, False, 1.0
     ledger.write(entry)
-    homes.bring_home()
+    if entry.until == "starts":
+        approval.review(entry)
+    else:
+        homes.bring_home()
 
 
 def push_undo(message: str) -> None:

@@ -31,7 +31,8 @@ REPORT_EVERY_S = 0.2
 @dataclass
 class SentCamera:
     """A camera of a job. name: of the path. camera: the session's number of the object, 0 without one. object_name: its
-    name, by which it is found after the file was opened again. folder: of its result. opened: the module's `opened`
+    name, by which it is found after the file was opened again. folder: of its result. start, about_start, wish,
+    accepted, fallen, moved: of its starting image, see `state.ReangleCamera`. opened: the module's `opened`
     when `camera` was read, since a later file has other numbers."""
 
     name: str
@@ -43,6 +44,12 @@ class SentCamera:
     first_frame: int
     folder: str = ""
     object_name: str = ""
+    start: str = ""
+    about_start: str = ""
+    wish: str = ""
+    accepted: bool = False
+    fallen: str = ""
+    moved: bool = False
     opened: int = field(default_factory=lambda: opened)
 
 
@@ -50,11 +57,12 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of the file
-    has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip; matched:
-    the scene's settings after that, None before it. clip_frame: scene frame of the clip, which the first frames of the
-    cameras belong to. framing: the views to turn to an import. scene_notes: about the scene's settings. stop: set to
-    end its threads. forgotten: its scene is no longer updated.
+    until: "starts" for a job that ends with the starting images. clip: digest of the clip's files. blend: the file of
+    that scene, "" while it is unsaved; another version of the file has the same scene, and its own jobs. folder: for
+    its files. match: match the scene to an imported clip; matched: the scene's settings after that, None before it.
+    clip_frame: scene frame of the clip, which the first frames of the cameras belong to. framing: the views to turn to
+    an import. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no longer
+    updated.
     """
 
     scene: str
@@ -62,6 +70,7 @@ class Entry:
     kind: str
     title: str
     folder: Path
+    until: str = "results"
     request: str = ""
     clip: str = ""
     match: bool = True
@@ -105,6 +114,7 @@ removed: set[tuple[str, str]] = set()
 _COPIED = (
     "kind",
     "title",
+    "until",
     "request",
     "clip",
     "state",
@@ -118,10 +128,11 @@ _COPIED = (
     "loaded",
     "missing",
 )
-_CAMERA_COPIED = ("width", "height", "fps", "frames")
+_CAMERA_COPIED = ("width", "height", "fps", "frames", "about_start", "wish", "accepted", "fallen", "moved")
 
 
-def _camera_of(scene: bpy.types.Scene, sent: SentCamera) -> bpy.types.Object | None:
+def camera_of(scene: bpy.types.Scene, sent: SentCamera) -> bpy.types.Object | None:
+    """The object of a sent camera; None if the scene has it no more."""
     if sent.opened == opened:
         return state.find_object(sent.camera)
     item = scene.objects.get(sent.object_name)
@@ -178,10 +189,10 @@ def write(entry: Entry) -> None:
             copy.name = sent.name
             # Later changes go with the scene, and undo may have brought back an earlier one.
             copy.first_frame = sent.first_frame + shot.first_frame - entry.clip_frame
-            copy.camera = _camera_of(scene, sent)
+            copy.camera = camera_of(scene, sent)
         for name in _CAMERA_COPIED:
             setattr(copy, name, getattr(sent, name))
-        copy.folder = paths.stored(sent.folder)
+        copy.folder, copy.start = paths.stored(sent.folder), paths.stored(sent.start)
 
 
 def _warnings_of(job: state.ReangleJob) -> list[CameraWarning]:
@@ -195,6 +206,7 @@ def follow(moves: Mapping[Path, Path]) -> None:
         entry.picture = str(places.moved(Path(entry.picture), moves)) if entry.picture else ""
         for sent in entry.cameras:
             sent.folder = str(places.moved(Path(sent.folder), moves)) if sent.folder else ""
+            sent.start = str(places.moved(Path(sent.start), moves)) if sent.start else ""
 
 
 def write_all() -> None:
@@ -224,6 +236,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
                 object_name=camera.camera.name if camera.camera else "",
                 **{name: getattr(camera, name) for name in (*_CAMERA_COPIED, "first_frame")},
                 folder=str(paths.absolute(camera.folder)) if camera.folder else "",
+                start=str(paths.absolute(camera.start)) if camera.start else "",
             )
             for camera in job.cameras
         ],

@@ -33,7 +33,7 @@ def remove(scene: Scene, job: state.ReangleJob, *, delete_files: bool) -> None:
     if job.loaded and job.name == shot.shot:
         raise UserError(f"{job.title} is the clip of this scene.", advice="Import another clip first.")
     if not delete_files:
-        _take_out(shot.uid, job.name)
+        take_out(shot.uid, job.name)
         return
     folder = _own_folder(job)
     uid, name = shot.uid, job.name
@@ -47,7 +47,7 @@ def remove(scene: Scene, job: state.ReangleJob, *, delete_files: bool) -> None:
             item.message = f"Its files could not be deleted: {failure.message}"
             item.advice = f"Delete the folder by hand: {folder}"
 
-    main_thread.in_thread(partial(_delete, folder), done=lambda _: _take_out(uid, name), failed=failed)
+    main_thread.in_thread(partial(_delete, folder), done=lambda _: take_out(uid, name), failed=failed)
 
 
 def take_out_again() -> None:
@@ -55,7 +55,7 @@ def take_out_again() -> None:
     for scene in state.scenes():
         for uid, name in ledger.removed:
             if state.of(scene).uid == uid and name in state.of(scene).jobs:
-                _take_out(uid, name)
+                take_out(uid, name)
 
 
 def _own_folder(job: state.ReangleJob) -> Path:
@@ -69,6 +69,8 @@ def _own_folder(job: state.ReangleJob) -> Path:
         shot = state.of(scene)
         if shot.shot_folder and paths.absolute(shot.shot_folder).is_relative_to(folder):
             raise UserError(f"The clip of scene {scene.name} uses the files of {job.title}.", advice="Keep them.")
+    if user := places.started_from(folder):
+        raise UserError(f"Camera {user} begins with an image of {job.title}.", advice="Revert that first, or keep it.")
     if shown := places.shown_in(folder):
         raise UserError(
             f"Strips or images of this file show the files of {job.title}: {', '.join(shown[:3])}.",
@@ -87,7 +89,8 @@ def _delete(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _take_out(uid: str, name: str) -> None:
+def take_out(uid: str, name: str) -> None:
+    """Take a job out of the list of the scene with this uid."""
     ledger.active.discard(name)
     ledger.removed.add((uid, name))
     entry = ledger.entries.get(name)

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bpy.types import Object, Scene
@@ -14,16 +16,25 @@ from bpy.types import Object, Scene
 from .. import choices, preferences, state, weights
 from ..core.camera import assumed_intrinsics, fill_intrinsics
 from ..core.client import Client
-from ..core.contract import MAX_FRAMES, CameraPath, JobRequest, JobStatus, SourceCamera, new_job_id, to_json
+from ..core.contract import (
+    MAX_FRAMES,
+    CameraPath,
+    JobRequest,
+    JobStatus,
+    SourceCamera,
+    StartSettings,
+    new_job_id,
+    to_json,
+)
 from ..core.contract.errors import printable
 from ..core.errors import UserError
 from ..core.files import CanceledError
-from ..scene import given, timing
+from ..scene import given, starting, timing
 from ..scene import shot as shots
 from ..scene.framing import Framing
 from ..state import engines, footage
 from ..state.paths import absolute
-from . import connection, fetching, ledger, main_thread, transfer, watching
+from . import connection, fetching, ledger, main_thread, start_files, transfer, watching
 from .ledger import Entry
 from .main_thread import Failure
 
@@ -134,37 +145,90 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     client = connection.client()
     material = check_render(scene)
     shot = state.of(scene)
-    shot_job = shot.jobs.get(shot.shot)
-    title = (shot_job.title if shot_job else shot.shot_title) or "Render"
-    entry = _new_entry(scene, "RENDER", f"{title} {_next_number(scene)}")
+    entry = _new_entry(scene, "RENDER", next_title(scene))
     entry.clip = transfer.clip_digest(material.clip)
     entry.cameras, entry.clip_frame = ledger.sent_cameras(paths, cameras, shot.first_frame), shot.first_frame
+    has_starts = "starting" in engines.groups(shot.engine)
+    entry.until = "starts" if has_starts and shot.starting.approve else "results"
     request = JobRequest(
         id=entry.id,
         title=entry.title[:200],
         clip=material.clip,
         geometry=material.geometry,
         paths=tuple(paths),
-        engine=shot.engine,
-        preview=engines.preview_settings(shot.preview),
-        reangle=engines.reangle_settings(shot.learning),
+        until=entry.until,
+        **engine_settings(scene),
     )
+    wishes = wishes_of(scene, entry) if has_starts else {}
+    for path, camera in zip(paths, cameras, strict=True) if has_starts else ():
+        entry.scene_notes += starting.notes(camera, path)
     ledger.write(entry)
+    places, near = clip_places(scene)
+    send_request(client, entry, lambda: request, wishes, places, near)
+    return entry.id
+
+
+def engine_settings(scene: Scene) -> dict[str, Any]:
+    """The engine and its settings in step 3, as fields of a request. Raises UserError as `check_render` does."""
+    check_render(scene)
+    shot = state.of(scene)
+    has_starts = "starting" in engines.groups(shot.engine)
+    return {
+        "engine": shot.engine,
+        "preview": engines.preview_settings(shot.preview),
+        "reangle": engines.reangle_settings(shot.learning),
+        "starting": engines.start_settings(shot.starting) if has_starts else StartSettings(),
+    }
+
+
+def wishes_of(scene: Scene, entry: Entry) -> dict[str, start_files.Wish]:
+    """What the artist asks of the starting image of each camera of a job."""
+    return {sent.name: starting.wish_of(ledger.camera_of(scene, sent)) for sent in entry.cameras}
+
+
+def clip_places(scene: Scene) -> tuple[tuple[transfer.Place, ...], list[Path]]:
+    """The files of the imported clip, and the folders where they may be now."""
+    shot = state.of(scene)
     near = [absolute(shot.clip.path).parent] if shot.clip.path else []
     near += [absolute(shot.clip.geometry_folder)] if shot.clip.geometry_folder else []
+    return imported(scene).places if shot.shot_request else (), near
 
-    def send() -> JobStatus:
+
+def send_request(
+    client: Client,
+    entry: Entry,
+    make: Callable[[], JobRequest],
+    wishes: Mapping[str, start_files.Wish],
+    places: tuple[transfer.Place, ...],
+    near: list[Path],
+    failed: Callable[[Failure], None] | None = None,
+) -> None:
+    """Send a render in a thread, and follow it. make: gives the request in that thread; its `starts` are replaced by
+    the wishes, if there are any. failed: in place of an error at the job."""
+
+    def send() -> tuple[JobStatus, JobRequest, start_files.Wishes]:
+        wished = start_files.gather(wishes, entry.stop)
+        request = make()
+        if wishes:
+            request = replace(request, starts=wished.starts)
+        if request.engine == "reangle":
+            start_files.keep_request(entry.folder, request)
+        own = tuple(transfer.Place.of(sha256, path) for sha256, path in wished.places.items())
         # Those that are nowhere are most likely in the backend already.
-        places = transfer.places_at_hand(material.places, near)
-        return transfer.send(client, request, places, ledger.byte_progress(entry), entry.stop)
+        at_hand = transfer.places_at_hand(places, near) + own
+        status = transfer.send(client, request, at_hand, ledger.byte_progress(entry), entry.stop)
+        return status, request, wished
 
-    connection.call(
-        client,
-        send,
-        done=lambda status: _accepted(client, entry, "", status),
-        failed=partial(_not_sent, entry),
-    )
-    return entry.id
+    def sent(answer: tuple[JobStatus, JobRequest, start_files.Wishes]) -> None:
+        status, request, wished = answer
+        scene = ledger.scene_of(entry)
+        for camera, path in zip(entry.cameras, request.paths, strict=True) if scene is not None else ():
+            if camera.name in wished.as_sent:
+                camera.wish = wished.as_sent[camera.name].text()
+                starting.take_over(ledger.camera_of(scene, camera), wished.as_sent[camera.name], path)
+        _accepted(client, entry, "", status)
+
+    connection.call(client, send, done=sent, failed=failed or partial(_not_sent, entry))
 
 
 def check_render(scene: Scene) -> transfer.Material:
@@ -179,7 +243,10 @@ def check_render(scene: Scene) -> transfer.Material:
     choices.check("engine", shot.engine)
     if "reangle" in engines.groups(shot.engine):
         choices.check("suite", shot.learning.suite)
-    material = _material(shot.shot_request)
+    if "starting" in engines.groups(shot.engine):
+        choices.check("painter", shot.starting.painter)
+        choices.check("judge", shot.starting.judge)
+    material = imported(scene)
     # The clip may have been imported before the artist wanted nothing but weights for commercial work.
     choices.check_licence("camera", material.geometry.camera)
     choices.check_licence("depth", material.geometry.depth)
@@ -187,8 +254,20 @@ def check_render(scene: Scene) -> transfer.Material:
     return material
 
 
+def imported(scene: Scene) -> transfer.Material:
+    """The imported clip of a scene that has one."""
+    return _material(state.of(scene).shot_request)
+
+
 _material = lru_cache(maxsize=8)(transfer.read_material)
 """Read once: a panel asks for it whenever it is drawn."""
+
+
+def next_title(scene: Scene) -> str:
+    """The title of the next render: that of the clip, and a number."""
+    shot = state.of(scene)
+    shot_job = shot.jobs.get(shot.shot)
+    return f"{(shot_job.title if shot_job else shot.shot_title) or 'Render'} {_next_number(scene)}"
 
 
 def _next_number(scene: Scene) -> int:

@@ -42,7 +42,7 @@ class _ResultOperator(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        if any(job.kind == "RENDER" and job.loaded for job in state.of(context.scene).jobs):
+        if any(job.kind == "RENDER" and job.has_results for job in state.of(context.scene).jobs):
             return is_ready(cls, state.check_editable, context.scene)
         cls.poll_message_set("No results have been fetched yet")
         return False
@@ -50,7 +50,7 @@ class _ResultOperator(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         job = chosen_job(context.scene, self.job)
-        if job is None or job.kind != "RENDER" or not job.loaded:
+        if job is None or job.kind != "RENDER" or not job.has_results:
             raise UserError(
                 "The results of this job have not been fetched.",
                 advice="Choose a finished render and fetch its results.",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws one job: its progress, its error, its notes."""
+"""Draws one job: its progress, its error, its notes, and the starting images that wait for approval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, UILayout
 
 from .. import state
-from . import _preview_icons
+from . import _preview_icons, _starts
 from ._layout import duration, paragraph, problem
 
 STATE_ICONS = {
@@ -25,6 +25,8 @@ PREVIEW_SCALE = 9.0
 
 def headline(job: state.ReangleJob) -> str:
     """State, stage and time left in one line."""
+    if waiting := _starts.waiting_line(job):
+        return waiting
     if job.state == "done":
         return "Done" if job.loaded else "Done, not fetched"
     text = job.stage if job.state == "running" and job.stage else job.state.capitalize()
@@ -53,7 +55,7 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     if job.is_final:
         row = box.row(align=True)
         row.label(text=f"{job.title}: {headline(job)}", icon=STATE_ICONS.get(job.state, "NONE"))
-        if job.state != "done":
+        if job.state != "done" or job.waits:
             draw_remove(row, job)
     else:
         row = box.row(align=True)
@@ -72,6 +74,8 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     for note in job.notes.splitlines():
         paragraph(box, context, note, "DOT")
     draw_warnings(box, context, job)
+    if job.until == "starts" or job.waits:
+        _starts.draw(box, context, job)
 
 
 def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> None:

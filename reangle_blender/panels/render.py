@@ -38,7 +38,7 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         layout.operator("reangle.render", icon="RENDER_ANIMATION")
         reason(layout, context, readiness.check_render)
         for job in reversed(shot.jobs):
-            if job.kind == "RENDER" and (not job.is_final or job == shot.jobs[-1]):
+            if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):
                 _job.draw(layout, context, job)
 
 
@@ -54,6 +54,8 @@ def _draw_cameras(box: UILayout, context: Context) -> None:
         else:
             row.prop(camera.reangle, "render", text="")
         row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
+        if camera.reangle.start.is_own:
+            row.operator("reangle.clear_start", text="", icon="FILE_IMAGE")
         for job, index in _job.warnings_of(context, camera)[:1]:
             action = row.operator("reangle.show_warning", text="", icon="ERROR")
             action.job, action.index = job.name, index

@@ -8,7 +8,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 
 from .. import state
 from ..scene import edit_scene
-from . import _job
+from . import _job, _starts
 from ._layout import SidebarPanel, paragraph
 
 
@@ -56,7 +56,7 @@ class REANGLE_PT_results(SidebarPanel, Panel):
         _job.draw_missing(layout, context, job)
         if job != shot.jobs[-1]:  # step 3 shows all of the latest job
             _job.draw_warnings(layout, context, job)
-        if job.loaded:
+        if job.has_results:
             column = layout.column(align=True)
             column.operator("reangle.results_to_sequencer", icon="SEQUENCE")
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
@@ -65,7 +65,8 @@ class REANGLE_PT_results(SidebarPanel, Panel):
                 if item is not None:
                     layout.label(text=item.name, icon=icon)
             layout.operator("reangle.open_results", icon="FILE_FOLDER")
-        elif job.state == "done":
+            _starts.draw(layout, context, job)
+        elif job.state == "done" and not job.waits:
             layout.operator("reangle.fetch_results", icon="IMPORT")
 
 

@@ -13,6 +13,7 @@ import bpy
 
 from .. import compat, state
 from ..state import paths, starts
+from ..state.ticks import is_from_library
 
 Changes = list[tuple[Any, str, str]]
 """Owner, property and former value of each path that was changed."""
@@ -20,16 +21,23 @@ Changes = list[tuple[Any, str, str]]
 
 def own_paths() -> Iterator[tuple[Any, str]]:
     """Owner and property of every path that is Reangle's own."""
+    seen: set[bpy.types.Object] = set()
     for scene in state.scenes():
-        yield from _own_paths_of(scene)
+        yield from _own_paths_of(scene, seen)
 
 
-def _own_paths_of(scene: bpy.types.Scene) -> Iterator[tuple[Any, str]]:
+def _own_paths_of(scene: bpy.types.Scene, seen: set[bpy.types.Object]) -> Iterator[tuple[Any, str]]:
+    """seen: objects whose paths were given already, as they may be in several scenes; new ones are added."""
     shot = state.of(scene)
     yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"))
     for job in shot.jobs:
         yield from ((job, "folder"), (job, "picture"))
-        yield from ((camera, "folder") for camera in job.cameras)
+        for camera in job.cameras:
+            yield from ((camera, "folder"), (camera, "start"))
+    for item in scene.objects:
+        if item.type == "CAMERA" and not is_from_library(item) and item not in seen:
+            seen.add(item)
+            yield from ((file, "path") for file in item.reangle.start.files)
 
 
 def media_paths() -> Iterator[tuple[Any, str]]:
@@ -47,6 +55,16 @@ def shown_in(folder: Path) -> list[str]:
     blocks = {item for item in inside if isinstance(item, bpy.types.ID)}
     used = bpy.data.user_map(subset=blocks) if blocks else {}
     return sorted({item.name for item in inside if item not in blocks or used.get(item)})
+
+
+def started_from(folder: Path) -> str:
+    """Name of a camera whose starting image is the artist's own and lies in this folder; "" if there is none."""
+    for item in bpy.data.objects:
+        if item.type == "CAMERA" and item.library is None:
+            files = [file for file in item.reangle.start.files if file.path]
+            if any(paths.absolute(file.path).is_relative_to(folder) for file in files):
+                return item.name
+    return ""
 
 
 def rewrite(every: Iterator[tuple[Any, str]], change: Callable[[str], str]) -> Changes:
@@ -98,10 +116,11 @@ def undone() -> None:
 
     Blender does this for no path. Of pictures, only those of jobs and clips can be told from new ones of that name.
     """
+    seen: set[bpy.types.Object] = set()
     for scene in state.scenes():
         start = starts.start_of(scene)
         if start is not None:
-            rewrite(_own_paths_of(scene), partial(_restart, start=start))
+            rewrite(_own_paths_of(scene, seen), partial(_restart, start=start))
     starts.mark_all()
 
     def media(before: str) -> str:

@@ -10,21 +10,26 @@ from bpy.types import Object, Scene
 from ..core.errors import UserError
 from . import starts
 from .clip import ReangleClip
-from .engines import ReangleLearning, ReanglePreview
+from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob, ReangleWarning
 from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
+from .starting import ReangleAnchor, ReangleStart, ReangleStartImage
 from .ticks import is_ticked
 
 _CLASSES = (
     ReangleTick,
+    ReangleStartImage,
+    ReangleAnchor,
+    ReangleStart,
     ReangleClip,
     ReangleCamera,
     ReangleWarning,
     ReangleJob,
     ReanglePreview,
     ReangleLearning,
+    ReangleStarting,
     ReangleScene,
     ReangleObject,
 )
@@ -87,6 +92,8 @@ __all__ = [
     "ReangleObject",
     "ReanglePreview",
     "ReangleScene",
+    "ReangleStart",
+    "ReangleStartImage",
     "ReangleWarning",
     "alive",
     "check_editable",

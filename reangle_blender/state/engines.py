@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: the settings of the engines."""
+"""Step 3: the settings of the engines and of starting images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, PropertyGroup
 
 from .. import choices
-from ..core.contract import PreviewSettings, ReangleSettings
+from ..core.contract import PreviewSettings, ReangleSettings, StartSettings
 from ..core.contract.engines import ENGINES
 from .from_contract import settings_of, values_of, with_settings
+
+STARTING = settings_of(StartSettings)
 
 
 def _filters_changed(group: ReanglePreview, _context: Context) -> None:
@@ -33,8 +35,23 @@ class ReangleLearning(PropertyGroup):
     use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
 
 
+@with_settings(StartSettings, leave_out=("painter", "judge"))
+class ReangleStarting(PropertyGroup):
+    """How starting images are made; for engines that begin with one."""
+
+    approve: BoolProperty(
+        name="Approve Starting Images First",
+        description="Show the starting image of every camera, and render on when you have accepted all",
+    )
+    painter_name: StringProperty(default=choices.DEFAULTS["painter"])
+    painter: choices.enum("painter", "painter_name", STARTING["painter"].label, STARTING["painter"].help)
+    judge_name: StringProperty(default=choices.DEFAULTS["judge"])
+    judge: choices.enum("judge", "judge_name", STARTING["judge"].label, STARTING["judge"].help)
+    use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
+
+
 def groups(engine: str) -> tuple[str, ...]:
-    """The groups of settings that an engine reads: "preview", "reangle"."""
+    """The groups of settings that an engine reads: "preview", "reangle", "starting"."""
     return ENGINES[engine].settings if engine in ENGINES else ()
 
 
@@ -46,6 +63,9 @@ ADVANCED = tuple(name for name, setting in settings_of(ReangleSettings).items() 
 """Those that are sent only with `use_own`."""
 
 
+STARTING_ADVANCED = tuple(name for name, setting in STARTING.items() if setting.optional)
+
+
 def preview_settings(group: ReanglePreview) -> PreviewSettings:
     return PreviewSettings(**values_of(group, PreviewSettings, PREVIEW))
 
@@ -54,3 +74,9 @@ def reangle_settings(group: ReangleLearning) -> ReangleSettings:
     """Advanced settings only where the artist uses their own."""
     names = MAIN + ADVANCED if group.use_own else MAIN
     return ReangleSettings(**values_of(group, ReangleSettings, names))
+
+
+def start_settings(group: ReangleStarting) -> StartSettings:
+    """Advanced settings only where the artist uses their own."""
+    values = values_of(group, StartSettings, STARTING_ADVANCED) if group.use_own else {}
+    return StartSettings(painter=group.painter, judge=group.judge, **values)

@@ -27,6 +27,12 @@ class ReangleCamera(PropertyGroup):
     fps: FloatProperty()
     frames: IntProperty()
     first_frame: IntProperty()
+    start: StringProperty(description="Folder of its starting image; empty where it has none")
+    about_start: StringProperty(description="What is known of the starting image, one line each")
+    wish: StringProperty(description="What was asked of the starting image, as `start_files.Wish` writes it")
+    accepted: BoolProperty(description="The artist accepted its starting image")
+    fallen: StringProperty(description="Why it is no longer accepted")
+    moved: BoolProperty(description="Its path changed since its starting image was made")
 
 
 class ReangleWarning(PropertyGroup):
@@ -60,6 +66,18 @@ class ReangleJob(PropertyGroup):
     clip: StringProperty(description="Digest of the clip's files; empty if an older version sent it")
     cameras: CollectionProperty(type=ReangleCamera)
     warnings: CollectionProperty(type=ReangleWarning)
+    until: StringProperty(default="results", description='"starts" for a job that ends with the starting images')
+
+    @property
+    def has_results(self) -> bool:
+        """Whether the clip from its cameras has been fetched."""
+        return self.loaded and self.until == "results"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for the artist to accept its starting images."""
+        is_whole = self.until == "results" and self.state == "done"
+        return self.is_final and not is_whole and any(camera.start for camera in self.cameras)
 
     @property
     def is_final(self) -> bool:

@@ -10,8 +10,9 @@ from .. import choices
 from ..core.contract import moves
 from . import identity, ticks
 from .clip import ReangleClip
-from .engines import ReangleLearning, ReanglePreview
+from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .jobs import ReangleJob
+from .starting import ReangleStart
 
 SCHEMA = 4
 
@@ -65,6 +66,7 @@ class ReangleScene(PropertyGroup):
     engine: choices.enum("engine", "engine_name", "Engine", "How the new views are made")
     preview: PointerProperty(type=ReanglePreview)
     learning: PointerProperty(type=ReangleLearning)
+    starting: PointerProperty(type=ReangleStarting)
     use_markers: BoolProperty(
         name="Scene Camera with Markers",
         description="Also render the scene's camera, switched by the markers of the timeline",
@@ -174,6 +176,7 @@ class ReangleObject(PropertyGroup):
     render: BoolProperty(
         name="Render", description="Render the clip from this camera", default=False, update=_store_tick
     )
+    start: PointerProperty(type=ReangleStart)
     is_frozen: BoolProperty(
         name="Freeze",
         description="Bullet time: this camera shows one frame of the clip all the time, while it moves itself",

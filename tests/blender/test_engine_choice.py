@@ -31,7 +31,12 @@ def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
     from_contract = reangle("state.from_contract")
     shot = reangle("state").of(bpy.context.scene)
     contract = reangle("core.contract")
-    for group, cls in ((shot.clip, contract.GeometrySettings), (shot.learning, contract.ReangleSettings)):
+    groups = (
+        (shot.clip, contract.GeometrySettings),
+        (shot.learning, contract.ReangleSettings),
+        (shot.starting, contract.StartSettings),
+    )
+    for group, cls in groups:
         for name, setting in from_contract.settings_of(cls).items():
             prop = group.bl_rna.properties[name]
             assert prop.name == setting.label

@@ -166,6 +166,9 @@ def test_numbers_of_enums_never_change(reangle: Reangle) -> None:
     assert numbers["depth"] == {name: number for number, name in enumerate(depths)}
     assert numbers["engine"] == {"preview": 0, "reangle": 1}
     assert numbers["suite"] == {"mini": 0, "cogvideox-5b": 1}
+    painters = ("auto", "fill", "mini", "flux-fill", "flux-controlnet", "flux2-klein")
+    assert numbers["painter"] == {name: number for number, name in enumerate(painters)}
+    assert numbers["judge"] == {"geometry": 0, "dust3r": 1, "none": 2}
     assert numbers["easing"] == {"linear": 0, "smooth": 1, "ease-in": 2, "ease-out": 3}
     assert numbers["move"]["handheld"] == 16
     assert choices.number_of("move", "loop") == 1633623534

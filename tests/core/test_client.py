@@ -110,7 +110,9 @@ def test_token_is_sent_and_proxies_are_not_used(
     assert server.seen[0][2]["Authorization"] == "Bearer secret"
 
 
-@pytest.mark.parametrize(("contract", "advice"), [(1, "install_backend"), (4, "Update the Reangle add-on")])
+@pytest.mark.parametrize(
+    ("contract", "advice"), [(1, "install_backend"), (CONTRACT_VERSION + 1, "Update the Reangle add-on")]
+)
 def test_other_contract_version_gives_advice(server: Server, client: Client, contract: int, advice: str) -> None:
     server.answers["GET", "/v1/health"] = health(contract)
     with pytest.raises(VersionMismatchError, match=advice):
