@@ -28,6 +28,8 @@ class REANGLE_PT_starting(SidebarPanel, Panel):
         for kind in ("painter", "judge"):
             column.prop(starting, kind)
             chosen(column, context, kind, getattr(starting, kind), offered=offered)
+        for name in engines.STARTING_MAIN:
+            self.layout.prop(starting, name)
         self.layout.prop(starting, "use_own")
         if starting.use_own:
             advanced = settings_column(self.layout)

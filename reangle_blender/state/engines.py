@@ -12,6 +12,8 @@ from ..core.contract.engines import ENGINES
 from .from_contract import settings_of, values_of, with_settings
 
 STARTING = settings_of(StartSettings)
+NAMED = ("painter", "judge")
+"""Settings of StartSettings whose choices the backend reports."""
 
 
 def _filters_changed(group: ReanglePreview, _context: Context) -> None:
@@ -35,7 +37,7 @@ class ReangleLearning(PropertyGroup):
     use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
 
 
-@with_settings(StartSettings, leave_out=("painter", "judge"))
+@with_settings(StartSettings, leave_out=NAMED)
 class ReangleStarting(PropertyGroup):
     """How starting images are made; for engines that begin with one."""
 
@@ -63,6 +65,7 @@ ADVANCED = tuple(name for name, setting in settings_of(ReangleSettings).items() 
 """Those that are sent only with `use_own`."""
 
 
+STARTING_MAIN = tuple(name for name, setting in STARTING.items() if not (setting.optional or name in NAMED))
 STARTING_ADVANCED = tuple(name for name, setting in STARTING.items() if setting.optional)
 
 
@@ -78,5 +81,6 @@ def reangle_settings(group: ReangleLearning) -> ReangleSettings:
 
 def start_settings(group: ReangleStarting) -> StartSettings:
     """Advanced settings only where the artist uses their own."""
-    values = values_of(group, StartSettings, STARTING_ADVANCED) if group.use_own else {}
+    names = STARTING_MAIN + STARTING_ADVANCED if group.use_own else STARTING_MAIN
+    values = values_of(group, StartSettings, names)
     return StartSettings(painter=group.painter, judge=group.judge, **values)

@@ -90,6 +90,7 @@ ROWS = {
     "colours": Row("colours", 10),
     "carried": Row(carries=True),
     "carried_geometry": Row("geometry", 10, carries=True),
+    "carried_colours": Row("colours", 10, carries=True),
     "fill": Row(control="fill"),
     "telea": Row(control="telea"),
     "blur1": Row(control="blur1"),

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reangle.api.capabilities import capabilities_of
 from reangle.contract import (
+    CONTRACT_VERSION,
     CameraPath,
     ContractError,
     GeometrySettings,
@@ -162,7 +163,7 @@ def test_broken_json_is_refused(text: str) -> None:
         read_request(text)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (4, "install_backend")])
+@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (5, "install_backend")])
 def test_another_version_is_refused_before_its_fields_are_read(version: int, advice: str) -> None:
     with pytest.raises(ContractError, match=f"version {version}") as caught:
         read_request(json.dumps({"contract": version, "unknown": 1}))
@@ -262,3 +263,10 @@ def test_capabilities_before_downloads_are_still_read(tmp_path: Path) -> None:
     assert not any(part.can_be_downloaded for suite in read.suites for part in suite.parts)
     now["depth_providers"][0]["weights"] = [{**now["depth_providers"][1]["weights"][0], "later": 1}]
     assert addon.from_data(addon.Capabilities, {**now, "later": 1}, ignore_unknown=True).depth_providers
+
+
+def test_a_request_of_version_3_has_default_starting_images() -> None:
+    values = {name: value for name, value in request_values().items() if name not in ("starting", "starts", "until")}
+    request = read_request(json.dumps({**values, "contract": 3}))
+    assert request == read_request(json.dumps({**request_values(), "contract": CONTRACT_VERSION}))
+    assert (request.starts, request.until) == ((), "results")

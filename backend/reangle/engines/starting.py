@@ -52,6 +52,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
     judge = request.starting.judge if paints and settings.candidates > 1 else "none"
     asks = paints or told.edit is not None
     checkpoints = [painter if asks else "", judging_weights(judge, data)]
+    is_related = paints and (judge != "none" or request.starting.carry)
     calls = (settings.steps or USUAL_STEPS) * (settings.candidates if judge != "none" else 1) if paints else 0
     return PlannedStage(
         spec=START,
@@ -61,6 +62,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
             preview=warping(request),
             paints=paints,
             judge=judge,
+            carry=paints and request.starting.carry,
             edit=told.edit,
             **({"prompt": request.reangle.caption} if paints else {}),
             **({"paint": settings, "seed": request.seed if told.seed is None else told.seed} if asks else {}),
@@ -69,7 +71,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
             **clip_inputs(),
             "warp": WARP.id(path.name),
             "fill": FILL.id(path.name),
-            **({"start": START.id(parent)} if parent is not None and judge != "none" else {}),
+            **({"start": START.id(parent)} if parent is not None and is_related else {}),
         },
         files={"image": (told.image,)} if told.image is not None else {},
         checkpoint=CHECKPOINT_SEPARATOR.join(one for one in checkpoints if one),

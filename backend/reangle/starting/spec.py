@@ -26,7 +26,7 @@ class PaintSettings:
 class StartParams:
     """path: the new camera, its first frame alone. preview: how the clip is warped. prompt: what the clip shows.
     paints: whether an image model paints what the warp hides, or the preview's own fill stays. judge: of candidates.
-    edit: a change by words.
+    carry: whether what was painted into the parent's starting image is shown. edit: a change by words.
     """
 
     path: CameraPath
@@ -34,6 +34,7 @@ class StartParams:
     prompt: str = ""
     paints: bool = False
     judge: Judge = "none"
+    carry: bool = True
     paint: PaintSettings = PaintSettings()
     edit: PromptEdit | None = None
     seed: int = 42

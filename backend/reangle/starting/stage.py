@@ -12,18 +12,18 @@ import numpy as np
 
 from reangle.contract.starts import PromptEdit
 from reangle.evaluation.agreement.judges import open_judge_of
-from reangle.folders import FilledFolder, WarpFolder
+from reangle.folders import FilledFolder, StartFolder, WarpFolder
 from reangle.folders.start import LOOK_CHANGED, StartRecord
 from reangle.image_models.base import ImageModel
 from reangle.image_models.device_memory import in_image_tier
 from reangle.image_models.memory import WHOLE, ImageTier
 from reangle.image_models.registry import open_image_model
-from reangle.media.write import ImageWriter, write_image
+from reangle.media.write import ImageWriter, read_image, write_image
 from reangle.starting.flow_edit import flow_edit
 from reangle.starting.given import read_given
 from reangle.starting.painted import paint_start
 from reangle.starting.sampling import Trace
-from reangle.starting.scene import Begun, fixed_views
+from reangle.starting.scene import Begun, fixed_views, view_of
 from reangle.starting.spec import StartContext
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
 from reangle.weights.registry import kind_of, licence_of, name_of
@@ -152,16 +152,22 @@ def _painted(context: StartContext, begun: Begun, models: _Models) -> _Made:
         return _Made(begun.filled, "clip")
     if not params.paints:
         return _Made(begun.filled, "fill")
-    model = models.open()
-    settings = params.paint
+    parent = context.find("start", StartFolder)
     made = _Made(begun.filled, name_of(models.folder), licence_of(models.folder))
+    if params.carry and parent is not None:
+        begun = begun.carrying(view_of(parent), read_image(parent.painted) > 0)
+        if begun.known.all():
+            made.picture = begun.warped
+            return made
     judge = None
     if params.judge != "none":
         views = fixed_views(context)
-        judge, made.backbone = open_judge_of(params.judge, models.judging, begun.view, hole, views)
+        judge, made.backbone = open_judge_of(params.judge, models.judging, begun.view, ~begun.known, views)
         made.judge, made.judged_against = params.judge, len(views)
     report = context.part(0.2, 0.7)
-    painted = paint_start(begun, model, judge, params.prompt, settings, params.seed, lambda share: report(share, ""))
+    painted = paint_start(
+        begun, models.open(), judge, params.prompt, params.paint, params.seed, lambda share: report(share, "")
+    )
     made.picture, made.trace, made.thumbnails = painted.picture, painted.trace, painted.thumbnails
     return made
 

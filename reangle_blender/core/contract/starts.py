@@ -36,6 +36,15 @@ class StartSettings:
             "nothing",
         ),
     ] = "geometry"
+    carry: Annotated[
+        bool,
+        Setting(
+            "Share What Is Painted",
+            "Show in each view what was painted into the nearest view before it, where both show it",
+            option="paint-apart",
+            option_help="paint each view by itself, without what was painted into the one before it",
+        ),
+    ] = True
     candidates: Annotated[
         int | None,
         Setting("Candidates", "How many candidates each guided step draws; 1 guides nothing", suggested=10),
