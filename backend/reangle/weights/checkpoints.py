@@ -151,7 +151,7 @@ MINI_VIDEO = Checkpoint(
     "Reangle mini video",
     APACHE_2,
     shipped="mini/video",
-    limits="This is a small network of 6 million weights, trained on generated scenes for three hours: it keeps "
+    limits="This is a small network of 6 million weights, trained on generated scenes: it keeps "
     "the first frame and follows a moving camera roughly, and blurs what moves; where the camera stands still it "
     "is no better than the first frame repeated.",
 )
@@ -162,8 +162,8 @@ MINI_IMAGE = Checkpoint(
     "Reangle mini image",
     APACHE_2,
     shipped="mini/image",
-    limits="This is a small network, trained on generated scenes for 47 minutes: it fills holes with about the "
-    "right colours, less well than OpenCV's inpainting.",
+    limits="This is a small network, trained on generated scenes: it fills holes with about the right colours and "
+    "texture on scenes like those, and less well than a blur on others. It does not read words.",
 )
 
 DUST3R_LARGE = Checkpoint(
