@@ -38,7 +38,7 @@ if __name__ == "__main__":
     enter("backend")
 
 import cv2
-from reangle.contract import ReangleSettings
+from reangle.contract import PreviewSettings, ReangleSettings
 from reangle.engines.plan import plan_job
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene
@@ -80,13 +80,15 @@ SHARED, OWN = "shared_steps", "path_steps"
 @dataclass(frozen=True)
 class Row:
     """learns: phases with the bench's number of steps, the others have none; None: as the recipe has it. settings: of
-    ReangleSettings. change: applied to each stage of the plan. control: replaces pixels that no frame saw.
+    ReangleSettings. painted: whether an image model fills holes. change: applied to each stage of the plan. control:
+    replaces pixels that no frame saw.
     """
 
     words: str
     engine: str = "reangle"
     learns: tuple[str, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    painted: bool = False
     change: Callable[[PlannedStage], PlannedStage] = lambda stage: stage
     control: Control | None = None
 
@@ -106,6 +108,7 @@ ROWS = {
     "preview": Row("engine preview", "preview"),
     "blur1": Row("control: the preview's fill blurred", "preview", control=blurred),
     "mean_telea": Row("control: the fill averaged with Telea's", "preview", control=averaged_with_telea),
+    "painted": Row("engine preview, holes painted once", "preview", painted=True),
     "base": Row("video model, nothing learned", learns=(), settings=FREE),
     "lora_original": Row("learned from the clip only", learns=(SHARED,), settings=FREE, change=_learning(warps=False)),
     "lora_nomask": Row("learned from warps, no mask", learns=BOTH, settings=FREE, change=_learning(masked=False)),
@@ -222,6 +225,7 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, options: Options) -
         source,
         lambda job: VideoGeometry.load(GeometryFolder(run(plan_job(job, store.root))[GEOMETRY.id()].folder)),
         engine=row.engine,
+        preview=PreviewSettings(fill="painted" if row.painted else "continued"),
         reangle=settings,
         seed=seed,
     )
