@@ -128,11 +128,17 @@ def main() -> int:
         for number in range(args.first, args.first + args.scenes):
             shown = read_scene(number, Path(folder))
             sheets: dict[str, dict[str, np.ndarray]] = {}
+            plain: dict[int, dict[str, np.ndarray]] = {}
             for row, seed in ((row, seed) for row in args.rows for seed in range(args.seeds)):
                 if seed and ROWS[row].control in ("fill", "telea"):
                     continue
                 started = time.perf_counter()
-                made, calls = paint_views(shown, ROWS[row], models, settings, seed)
+                if ROWS[row].control:
+                    made, calls = controls(ROWS[row].control, shown, plain.get(seed)), 0.0
+                else:
+                    made, calls = paint_views(shown, ROWS[row], models, settings, seed)
+                if row == "none":
+                    plain[seed] = made
                 seconds = time.perf_counter() - started
                 sheets.setdefault(row, made)
                 rows[row].append({**figures(shown, made, models), "seconds": seconds / len(made), "calls": calls})
@@ -196,11 +202,6 @@ def paint_views(
     calls = 0
     guided = replace(settings, candidates=row.candidates)
     for number, (name, begun) in enumerate(shown.begun.items()):
-        if row.control:
-            made[name] = control(row.control, begun, lambda b=begun, n=number: paint_start(
-                b, models.painter, None, shown.caption, guided, 100 * seed + n
-            ).picture)  # fmt: skip
-            continue
         parent = shown.parent[name]
         fixed = [shown.source]
         if parent is not None:
@@ -208,26 +209,33 @@ def paint_views(
             fixed.append(replace(of, picture=made[parent]))
         if row.carries and parent is not None:
             begun = begun.carrying(fixed[1], ~shown.begun[parent].known)
-        judge: Judge | None = models.judge(row.judge, begun, fixed) if row.judge != "none" else None
+        # As in the product: the source frame does not show what the first view hides.
+        judges = row.judge != "none" and parent is not None
+        judge: Judge | None = models.judge(row.judge, begun, fixed) if judges else None
         painted = paint_start(begun, models.painter, judge, shown.caption, guided, 100 * seed + number)
         made[name] = painted.picture
         calls += painted.trace.calls
     return made, calls / len(made)
 
 
-def control(name: str, begun: Begun, painted) -> np.ndarray:
-    if name == "fill":
-        return begun.filled
-    hole = ~begun.known
-    telea = cv2.inpaint(begun.warped, hole.astype(np.uint8), TELEA_PX, cv2.INPAINT_TELEA)
-    if name == "telea":
-        return telea
-    picture = painted()
-    if name == "blur1":
-        soft = cv2.GaussianBlur(picture, (0, 0), BLUR_PX)
-    else:
-        soft = np.rint((picture.astype(np.float32) + telea) / 2).astype(np.uint8)
-    return np.where(hole[..., None], soft, begun.warped)
+def controls(kind: str, shown: Shown, plain: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
+    """Each view without an image model, or made softer. plain: of the row `none`, for the controls that soften it."""
+    made = {}
+    for name, begun in shown.begun.items():
+        hole = ~begun.known
+        telea = cv2.inpaint(begun.warped, hole.astype(np.uint8), TELEA_PX, cv2.INPAINT_TELEA)
+        if kind in ("fill", "telea"):
+            made[name] = begun.filled if kind == "fill" else telea
+            continue
+        if plain is None:
+            raise SystemExit(f"The row {kind} softens the row none, which must come before it.")
+        picture = plain[name]
+        if kind == "blur1":
+            soft = cv2.GaussianBlur(picture, (0, 0), BLUR_PX)
+        else:
+            soft = np.rint((picture.astype(np.float32) + telea) / 2).astype(np.uint8)
+        made[name] = np.where(hole[..., None], soft, begun.warped)
+    return made
 
 
 def figures(shown: Shown, made: dict[str, np.ndarray], models: Models) -> dict[str, float]:

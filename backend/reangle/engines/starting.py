@@ -49,7 +49,9 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
     told, settings = request.start_of(path.name), paint_settings(request)
     # The artist's own image needs no painter, and only a painter's candidates are judged.
     paints = told.image is None and bool(painter)
-    judge = request.starting.judge if paints and settings.candidates > 1 else "none"
+    # The source frame does not show what the first view hides, so that has nothing to agree with.
+    judges = paints and parent is not None and settings.candidates > 1
+    judge = request.starting.judge if judges else "none"
     asks = paints or told.edit is not None
     checkpoints = [painter if asks else "", judging_weights(judge, data)]
     is_related = paints and (judge != "none" or request.starting.carry)
