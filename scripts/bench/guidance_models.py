@@ -41,6 +41,6 @@ class Models:
         return f"the two-view network {MINI.geometry.beside[0].name} with features of {self.features.name}"
 
     def judge(self, name: str, begun: Begun, fixed: Sequence[SceneView]) -> Judge | None:
-        if name == "colours":
-            return GeometryJudge(self.features, begun.view, ~begun.known, fixed, colour_share=1.0)
+        if name == "features":
+            return GeometryJudge(self.features, begun.view, ~begun.known, fixed)
         return open_judge(name, begun.view, ~begun.known, fixed, self.features, self.network)

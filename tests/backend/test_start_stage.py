@@ -96,7 +96,7 @@ def test_the_record_says_who_painted_and_who_judged(begun: Mapping[StageId, Arti
     assert (near.made_by, far.made_by) == ("mini-image", "mini-image")
     # The first view has nothing to agree with: the source frame does not show what it hides.
     assert (near.judge, near.judged_against, near.scores) == ("", 0, ())
-    assert (far.judge, far.backbone, far.judged_against) == ("geometry", "mini-depth", 2)
+    assert (far.judge, far.backbone, far.judged_against) == ("geometry", "", 2)
     assert near.changed == 0
     assert 0 < near.hidden < far.hidden
     assert [len(step) for step in far.scores] == [2] * len(far.chosen)

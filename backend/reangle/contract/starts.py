@@ -51,17 +51,17 @@ class StartSettings:
     ] = None
     fresh_noise: Annotated[
         float | None,
-        Setting("Fresh Noise", "How far apart the candidates of a step are drawn", suggested=0.5),
+        Setting("Fresh Noise", "How far apart the candidates of a step are drawn", suggested=0.8),
         Share,
     ] = None
     guided_from: Annotated[
         float | None,
-        Setting("Guided from", "Share of the denoising that is done when guidance begins", suggested=0.2),
+        Setting("Guided from", "Share of the denoising that is done when guidance begins", suggested=0.0),
         Share,
     ] = None
     guided_to: Annotated[
         float | None,
-        Setting("Guided to", "Share of the denoising that is done when guidance ends", suggested=0.8),
+        Setting("Guided to", "Share of the denoising that is done when guidance ends", suggested=0.15),
         Share,
     ] = None
     painting_steps: Annotated[

@@ -29,11 +29,11 @@ class Sampling:
     guided_to: shares of the denoising between which steps are guided.
     """
 
-    steps: int = 20
-    candidates: int = 10
-    fresh_noise: float = 0.5
-    guided_from: float = 0.2
-    guided_to: float = 0.8
+    steps: int
+    candidates: int
+    fresh_noise: float
+    guided_from: float = 0.0
+    guided_to: float = 1.0
 
     @classmethod
     def plain(cls, steps: int) -> Sampling:

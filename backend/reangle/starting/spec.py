@@ -17,9 +17,9 @@ class PaintSettings:
 
     steps: int | None = None
     candidates: int = 10
-    fresh_noise: float = 0.5
-    guided_from: float = 0.2
-    guided_to: float = 0.8
+    fresh_noise: float = 0.8
+    guided_from: float = 0.0
+    guided_to: float = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -2,7 +2,7 @@
 """The judge that knows where the scene's points are: free for commercial use, and fast.
 
 Depth carries each pixel of the painted view into the fixed views that see it, once. A candidate then agrees as well as
-its features, and its colours, are the fixed views' there.
+its colours, and its features if asked, are the fixed views' there.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.lookup import SAME_SURFACE
 
 COLOUR_SHARE = 0.9
-"""How much colours count beside features, 0 to 1.
+"""How much colours count beside features, 0 to 1, for a judge that is given features.
 
 On 12 scenes with true depth and altered truths, features alone ranked candidates like their PSNR at 0.70, this share at
-0.92 and colours alone at 0.96. Colours depend on light and exposure, so features stay.
+0.92 and colours alone at 0.96; so starting images are judged by colours alone, which need no network. Features would
+help where light or exposure changes from view to view.
 """
 
 
@@ -47,20 +48,20 @@ class GeometryJudge:
     """See `views.Judge`.
 
     view: the painted view; its picture is not read, its depth is completed inside the hole, 0 where unknown. hole: H x
-    W bool, what is painted. fixed: the views before it.
+    W bool, what is painted. fixed: the views before it. features: None compares colours alone.
     """
 
     def __init__(
         self,
-        features: Features,
+        features: Features | None,
         view: SceneView,
         hole: np.ndarray,
         fixed: Sequence[SceneView],
         colour_share: float = COLOUR_SHARE,
     ) -> None:
-        self._features = features
-        self._colour_share = colour_share
-        self._seen = [seen for one in fixed if (seen := _see(features, view, hole, one)) is not None]
+        self._features = features if colour_share < 1 else None
+        self._colour_share = colour_share if self._features is not None else 1.0
+        self._seen = [seen for one in fixed if (seen := _see(self._features, view, hole, one)) is not None]
 
     @property
     def overlap(self) -> float:
@@ -73,7 +74,7 @@ class GeometryJudge:
         if not self._seen:
             return scores
         share, colours = self._colour_share, _colours(pictures)
-        features = self._features.of(pictures) if share < 1 else None
+        features = self._features.of(pictures) if self._features is not None else None
         for index in range(len(pictures)):
             agreed = 0.0
             for seen in self._seen:
@@ -87,7 +88,7 @@ class GeometryJudge:
         return scores
 
 
-def _see(features: Features, view: SceneView, hole: np.ndarray, fixed: SceneView) -> _Seen | None:
+def _see(features: Features | None, view: SceneView, hole: np.ndarray, fixed: SceneView) -> _Seen | None:
     """None where the fixed view sees nothing of the painted one."""
     height, width = hole.shape
     shrink = min(1.0, LONGEST_SIDE / max(height, width))
@@ -111,7 +112,7 @@ def _see(features: Features, view: SceneView, hole: np.ndarray, fixed: SceneView
     return _Seen(
         torch.from_numpy((np.stack([x, y], axis=1)[use] / (width, height)).astype(np.float32)),
         torch.from_numpy(weights[use].astype(np.float32)),
-        sample_features(features.of(fixed.picture[None]), places)[0],
+        sample_features(features.of(fixed.picture[None]), places)[0] if features is not None else torch.zeros(0, 0),
         _sample(_colours(shown), places),
     )
 

@@ -22,18 +22,18 @@ def open_judge(
     view: SceneView,
     hole: np.ndarray,
     fixed: Sequence[SceneView],
-    features: Features,
+    features: Features | None = None,
     network: Dust3rNetwork | None = None,
 ) -> Judge | None:
-    """None for "none". view, hole, fixed: see `GeometryJudge`. network: of `open_network`, for "dust3r".
+    """None for "none". view, hole, fixed: see `GeometryJudge`. features, and network of `open_network`: for "dust3r".
 
     Open features and network once for all views. Raises UserError for another name, and for "dust3r" without a network.
     """
     if name == "none":
         return None
     if name == "geometry":
-        return GeometryJudge(features, view, hole, fixed)
-    if name == "dust3r" and network is not None:
+        return GeometryJudge(None, view, hole, fixed)
+    if name == "dust3r" and network is not None and features is not None:
         return Dust3rJudge(network, features, hole, [one.picture for one in fixed])
     reason = "DUSt3R's weights are not open" if name == "dust3r" else f"there is no judge {name!r}"
     raise UserError(f"Starting images cannot be judged: {reason}.", advice="Choose the judge geometry.")
@@ -51,9 +51,9 @@ def open_network(checkpoint: str | Path) -> Dust3rNetwork:
 def open_judge_of(
     name: str, folders: Sequence[str], view: SceneView, hole: np.ndarray, fixed: Sequence[SceneView]
 ) -> tuple[Judge | None, str]:
-    """As `open_judge`, with weights from the folders that `listing.judging_weights` names; and the features' name."""
-    if name == "none":
-        return None, ""
+    """As `open_judge`, with weights from the folders that `listing.judging_weights` names, and the features' name."""
+    if not folders:
+        return open_judge(name, view, hole, fixed), ""
     *networks, features_folder = folders
     features = open_features_in(Path(features_folder))
     network = open_network(networks[0]) if networks else None

@@ -18,19 +18,17 @@ from reangle.weights.registry import find_installed, is_installed
 
 def judge_infos(data: Path) -> tuple[ProviderInfo, ...]:
     """The default first. data: the data folder."""
-    used = features_used(data)
     geometry = ProviderInfo(
         name="geometry",
         number=0,
         label="Scene Points",
-        help="Compares candidates with the views before them at the scene's own points",
-        licence=used.licence.terms,
-        commercial_ok=used.licence.commercial_ok,
+        help="Compares candidates with the view before them at the scene's own points",
+        licence=APACHE_2.terms,
+        commercial_ok=True,
         available=True,
-        message=f"The scene's own points, and features of {used.title} ({used.licence.terms}).",
+        message="The scene's own points; no network.",
         advice="",
         settings=(),
-        weights=(part_info(checkpoints.DINOV2_SMALL, data), part_info(checkpoints.MINI_DEPTH, data)),
     )
     spec = depth_named("dust3r")
     status = status_of(spec, data)
@@ -64,13 +62,11 @@ def features_used(data: Path) -> Checkpoint:
 
 
 def judging_weights(judge: str, data: Path) -> str:
-    """The folders of the weights that a judge runs, as a stage's `checkpoint`; "" for "none".
+    """The folders of the weights that a judge runs, as a stage's `checkpoint`; "" where it runs none.
 
     Raises UserError for "dust3r" where its weights or its code are missing.
     """
-    if judge == "none":
+    if judge != "dust3r":
         return ""
-    folders = [str(find_installed(features_used(data), data))]
-    if judge == "dust3r":
-        folders.insert(0, weights_of(depth_named("dust3r"), None, data))
-    return CHECKPOINT_SEPARATOR.join(folders)
+    network, features = weights_of(depth_named("dust3r"), None, data), find_installed(features_used(data), data)
+    return CHECKPOINT_SEPARATOR.join((network, str(features)))
