@@ -14,6 +14,7 @@ import pytest
 from reangle.contract import JobRequest, from_data
 from reangle.contract.moves import Move, move_camera
 from reangle.engines.plan import plan_job
+from reangle.errors import UserError
 from reangle.evaluation.request import true_depth_request
 from reangle.evaluation.truth import TrueScene
 from reangle.finishing.spec import DELIVER
@@ -28,6 +29,7 @@ from reangle.weights.installed import InstalledWeights
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 from scripts.train.scenes.types import Camera, Scene
+from tests.backend.twins import flux2_klein_4b
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 3
 QUICK = {"candidates": 2, "painting_steps": 3, "guided_to": 0.7}
@@ -168,4 +170,20 @@ def test_what_an_artist_paints_comes_through_to_the_result(
     red = read_images(results["tinted"].frames).astype(int)
     assert (red[..., 0] - red[..., 2])[seen].mean() > (warped[..., 0] - warped[..., 2])[seen].mean() + 20
     manifest = json.loads(results["tinted"].manifest_file.read_text(encoding="utf-8"))
-    assert any("generated as a whole" in note for note in manifest["notes"])
+    assert any("generated as a whole" in note for note in manifest["start"]["notes"])
+
+
+def test_words_edit_the_whole_picture_or_are_refused_at_once(
+    desk: Desk, begun: Mapping[StageId, Artifact], tmp_path: Path
+) -> None:
+    edit = {"camera": "near", "edit": {"source": "a wall", "target": "a wall of ice"}}
+    with pytest.raises(UserError, match="mini-image only paints holes"):
+        plan_job(desk.request(starts=[edit]), desk.store.root)
+    folder = flux2_klein_4b(tmp_path / "FLUX.2-klein-4B")
+    starting = {**QUICK, "painter": str(folder), "candidates": 1}
+    done = desk.run(desk.request(starts=[edit], starting=starting))
+    plain = desk.run(desk.request(starting=starting))
+    record = start_of(done, "near").record()
+    assert record.edit == "a wall -> a wall of ice"
+    assert record.made_by == "FLUX.2-klein-4B"
+    assert not np.array_equal(read_image(start_of(done, "near").image), read_image(start_of(plain, "near").image))

@@ -17,7 +17,7 @@ import bpy
 import numpy as np
 import pytest
 import tiny
-from conftest import MODULE, wait_for_jobs
+from conftest import MODULE, REPOSITORY, wait_for_jobs
 from saving import all_there, save, settle
 from test_panels import RecordingLayout
 
@@ -48,6 +48,16 @@ def choose(desk: SimpleNamespace, *, painter: str, approve: bool = True) -> None
     shot.learning.shared_steps = shot.learning.path_steps = 0
     shot.starting.approve, shot.starting.painter, shot.starting.judge = approve, painter, "none"
     shot.starting.use_own, shot.starting.painting_steps, shot.starting.candidates = True, 1, 1
+
+
+def tiny_flux(desk: SimpleNamespace) -> None:
+    """Put a tiny checkpoint into the backend's models, laid out like FLUX.2 klein's."""
+    data = Path(bpy.context.preferences.addons[MODULE].preferences.data_folder)
+    folder = data / "models" / "FLUX.2-klein-4B"
+    write = f"import pathlib; from tests.backend import twins; twins.flux2_klein_4b(pathlib.Path({str(folder)!r}))"
+    python = json.loads((data / "backend.json").read_text(encoding="utf-8"))["command"][0]
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "backend")])
+    subprocess.run([python, "-c", write], env={**os.environ, "PYTHONPATH": paths}, check=True)
 
 
 def job_of(desk: SimpleNamespace) -> Any:
@@ -376,7 +386,8 @@ def test_an_image_for_a_later_frame_is_sent_for_that_frame(waiting: SimpleNamesp
     # The fill cannot edit; the render waits on, and with another model it can.
     assert (job_of(waiting).name, job_of(waiting).waits) == (job, True)
     assert "no image model is chosen" in job_of(waiting).message
-    waiting.state.of(scene).starting.painter = "mini"
+    tiny_flux(waiting)
+    waiting.state.of(scene).starting.painter = "flux2-klein"
     bpy.ops.reangle.edit_start(**edit_left)
     wait_for_jobs(waiting)
     assert "edited by words" in " ".join(drawn(waiting, job_of(waiting)))

@@ -16,6 +16,7 @@ from reangle.geometry.choose import camera_weights, choose, depth_weights
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE, CameraParams, GeometryParams, GlanceParams
 from reangle.media.spec import DECODE, DecodeParams
 from reangle.runtime.stage import PlannedStage
+from reangle.starting.spec import START
 from reangle.warping.spec import WARP
 
 TYPICAL_FRAMES, TYPICAL_SIZE = 100, (1280, 720)
@@ -50,7 +51,7 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     stages += shared_learning(request, video)
     for path in request.paths:
         stages += reangle_stages(request, path, video, has_start=path.name in begun)
-        stages.append(_deliver(request, path, stages[-1]))
+        stages.append(_deliver(request, path, stages[-1], has_start=path.name in begun))
     return stages
 
 
@@ -122,11 +123,13 @@ def _known_fov(settings: GeometrySettings) -> float | None:
     return settings.horizontal_fov_deg
 
 
-def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
-    """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
+def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage, *, has_start: bool = False) -> PlannedStage:
+    """frames: the stage that writes the finished frames. has_start: whether the camera has a starting image. Only here
+    the camera's name matters to the output.
+    """
     settings = to_data(request.preview)
     if request.engine == "reangle":
-        settings |= to_data(request.reangle)
+        settings |= to_data(request.reangle) | {"starting": to_data(request.starting)}
     return PlannedStage(
         spec=DELIVER,
         camera=path.name,
@@ -138,6 +141,7 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> Pla
             "geometry": GEOMETRY.id(),
             "warp": WARP.id(path.name),
             frames.spec.kind: frames.id,
+            **({"start": START.id(path.name)} if has_start else {}),
         },
         weight=1,
         publishes=f"cameras/{path.name}",

@@ -18,8 +18,7 @@ from reangle.starting.tree import begins_at_source, parents
 from reangle.warping.spec import WARP
 from reangle.weights.checkpoints import FLUX_FILL
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
-from reangle.weights.registry import kind_of
-from reangle.weights.shipped import shipped_at
+from reangle.weights.registry import kind_of, name_of
 
 READING_S, OPENING_S, CALL_S, USUAL_STEPS = 3.0, 5.0, 0.1, 30
 """About what it takes to read the scene, to open an image model, and to call it for one candidate; and how often."""
@@ -83,18 +82,15 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
 
 
 def _check_editor(painter: str) -> None:
-    """Raise UserError unless the image model makes pictures of words alone; the small one that ships may try."""
+    """Raise UserError unless the image model makes pictures of words alone."""
     folders = split_checkpoints(painter)
-    if not folders:
-        raise UserError(
-            "A starting image is to be edited by words, but no image model is chosen.",
-            advice="Choose the image model flux2-klein, flux-controlnet or mini.",
-        )
-    if kind_of(Path(folders[0])) is FLUX_FILL and shipped_at(Path(folders[0])) is None:
-        raise UserError(
-            "FLUX.1 Fill paints holes only, so it cannot edit a starting image by words.",
-            advice="Choose the image model flux2-klein or flux-controlnet.",
-        )
+    if folders and kind_of(Path(folders[0])) is not FLUX_FILL:
+        return
+    reason = f"{name_of(folders[0])} only paints holes" if folders else "no image model is chosen"
+    raise UserError(
+        f"A starting image is to be edited by words, but {reason}.",
+        advice="Choose the image model flux2-klein or flux-controlnet, or paint the image.",
+    )
 
 
 def paint_settings(request: JobRequest) -> PaintSettings:

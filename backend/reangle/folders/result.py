@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from reangle.contract import ResultFile
 from reangle.folders.records import Matrices, read_record, write_record
+from reangle.folders.start import StartRecord
 from reangle.folders.video import GenerationRecord
 from reangle.folders.warp import ClipCoverage, Coverage, FrameTrouble, Trouble, WarpImages
 from reangle.runtime.stage import STRICT
@@ -21,7 +22,7 @@ class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
     K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
-    generation: how the video model made the frames, None where none did. seconds: input -> how long its stage ran, None
+    generation: how the video model made the frames, start: how its starting image was made; None where there is none. seconds: input -> how long its stage ran, None
     where that is unknown.
     """
 
@@ -41,6 +42,7 @@ class Manifest:
     clip: dict[str, Any]
     geometry: dict[str, Any]
     generation: GenerationRecord | None
+    start: StartRecord | None
     coverage: ClipCoverage
     coverage_by_frame: tuple[Coverage, ...]
     trouble: tuple[Trouble, ...]

@@ -28,17 +28,16 @@ def flow_edit(
     *,
     averages: int = 1,
     guidance: tuple[float, float] | None = None,
-    may_fill: bool = False,
     report: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
     """The picture, H x W x 3 uint8 of any size, as the target prompt says; the picture itself if the prompts are equal.
 
     source_prompt: what it shows. strength: share of the denoising that is walked, 0 to 1; more changes more. steps: of
     the whole denoising, None for what suits the model. averages: how many noises each step averages over. guidance: as
-    for `ImageModel.conditions`, for both prompts; None for what suits the model. may_fill: lets a fill model paint the
-    whole picture. Raises UserError for a model that makes no pictures of a prompt alone.
+    for `ImageModel.conditions`, for both prompts; None for what suits the model. Raises UserError for a model that makes
+    no pictures of a prompt alone.
     """
-    if not (model.reads_plain_text or may_fill):
+    if not model.reads_plain_text:
         raise UserError(
             "This image model fills holes only, so it cannot edit a picture by words.",
             advice="Choose the painter flux2-klein or flux-controlnet.",

@@ -27,7 +27,6 @@ from reangle.starting.scene import Begun, fixed_views, view_of
 from reangle.starting.spec import StartContext
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
 from reangle.weights.registry import kind_of, licence_of, name_of
-from reangle.weights.shipped import shipped_at
 
 CHANGED = 8
 """Grey levels, of the channel that differs most, from which a seen pixel counts as changed by the artist."""
@@ -182,7 +181,6 @@ def _edited(context: StartContext, picture: np.ndarray, edit: PromptEdit, models
         edit.strength,
         context.params.paint.steps,
         context.params.seed,
-        may_fill=shipped_at(Path(models.folder)) is not None,
         report=lambda share: report(share, ""),
     )
 
