@@ -22,8 +22,8 @@ class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
     K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
-    generation: how the video model made the frames, start: how its starting image was made; None where there is none. seconds: input -> how long its stage ran, None
-    where that is unknown.
+    generation: how the video model made the frames. start: how the starting image was made. Both are None where there
+    is none. seconds: input -> how long its stage ran, None where that is unknown.
     """
 
     contract: int

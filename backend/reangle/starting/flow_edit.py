@@ -34,8 +34,8 @@ def flow_edit(
 
     source_prompt: what it shows. strength: share of the denoising that is walked, 0 to 1; more changes more. steps: of
     the whole denoising, None for what suits the model. averages: how many noises each step averages over. guidance: as
-    for `ImageModel.conditions`, for both prompts; None for what suits the model. Raises UserError for a model that makes
-    no pictures of a prompt alone.
+    for `ImageModel.conditions`, for both prompts; None for what suits the model. Raises UserError for a model that
+    makes no pictures of a prompt alone.
     """
     if not model.reads_plain_text:
         raise UserError(
