@@ -16,6 +16,7 @@ from reangle.geometry.choose import camera_weights, choose, depth_weights
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE, CameraParams, GeometryParams, GlanceParams
 from reangle.media.spec import DECODE, DecodeParams
 from reangle.runtime.stage import PlannedStage
+from reangle.starting.spec import START
 from reangle.warping.spec import WARP
 
 TYPICAL_FRAMES, TYPICAL_SIZE = 100, (1280, 720)
@@ -138,6 +139,7 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> Pla
             "geometry": GEOMETRY.id(),
             "warp": WARP.id(path.name),
             frames.spec.kind: frames.id,
+            **{role: stage for role, stage in frames.inputs.items() if role == START.kind},
         },
         weight=1,
         publishes=f"cameras/{path.name}",

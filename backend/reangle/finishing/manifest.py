@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from reangle.contract import CONTRACT_VERSION, ResultFile
 from reangle.finishing.spec import DeliverContext
-from reangle.folders import DecodedClip, FinishedFolder, GeometryFolder, Manifest, WarpFolder
+from reangle.folders import DecodedClip, FinishedFolder, GeometryFolder, Manifest, StartFolder, WarpFolder
 from reangle.folders.records import record_values
 from reangle.runtime.artifact import hash_file, seconds_taken
 
@@ -19,7 +19,7 @@ def make_manifest(context: DeliverContext) -> Manifest:
     clip = record_values(context.read("decode", DecodedClip).metadata())
     geometry = record_values(context.read("geometry", GeometryFolder).metadata())
     warp = context.read("warp", WarpFolder).metadata()
-    finished = context.find("finish", FinishedFolder)
+    start, finished = context.find("start", StartFolder), context.find("finish", FinishedFolder)
     return Manifest(
         contract=CONTRACT_VERSION,
         camera=path.name,
@@ -36,6 +36,7 @@ def make_manifest(context: DeliverContext) -> Manifest:
         world_from_camera=path.world_from_camera,
         clip={key: clip[key] for key in CLIP_KEYS},
         geometry={key: geometry[key] for key in GEOMETRY_KEYS},
+        start=start.record() if start else None,
         generation=finished.record() if finished else None,
         coverage=warp.coverage,
         coverage_by_frame=warp.coverage_by_frame,

@@ -79,7 +79,7 @@ FinishContext = StageContext[FinishParams, FinishedFolder]
 
 DELIVER = StageSpec(
     kind="deliver",
-    version=4,
+    version=5,
     params=DeliverParams,
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
     may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder},

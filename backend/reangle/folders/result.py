@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from reangle.contract import ResultFile
 from reangle.folders.records import Matrices, read_record, write_record
+from reangle.folders.start import StartRecord
 from reangle.folders.video import GenerationRecord
 from reangle.folders.warp import ClipCoverage, Coverage, FrameTrouble, Trouble, WarpImages
 from reangle.runtime.stage import STRICT
@@ -21,8 +22,8 @@ class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
     K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
-    generation: how the video model made the frames, None where none did. seconds: input -> how long its stage ran, None
-    where that is unknown.
+    start: how the camera's starting image was made, None where it has none of its own. generation: how the video model
+    made the frames, None where none did. seconds: input -> how long its stage ran, None where that is unknown.
     """
 
     contract: int
@@ -40,6 +41,7 @@ class Manifest:
     world_from_camera: Matrices
     clip: dict[str, Any]
     geometry: dict[str, Any]
+    start: StartRecord | None
     generation: GenerationRecord | None
     coverage: ClipCoverage
     coverage_by_frame: tuple[Coverage, ...]
