@@ -5,10 +5,10 @@
 `tests/backend/test_stage_versions.py` fails when the code has changed. If the change alters the stage's output, raise
 its version in `spec.py`, so that cached outputs are computed again. In either case, run this script.
 
-The code of a stage is its function and every function, class and constant of the ROOMS that it refers to, directly or
-indirectly, by name or as "module:function". Other packages do not affect a stage's output. Params are part of the
-stage's key, so `spec.py` modules are left out. The digest ignores annotations, docstrings, comments, layout, error
-messages and the order of statements: moving code to another module does not change it.
+The code of a stage is its function and every function, class and constant of the ROOMS and MODULES that it refers to,
+directly or indirectly, by name or as "module:function". Other packages do not affect a stage's output. Params are part
+of the stage's key, so `spec.py` modules are left out. The digest ignores annotations, docstrings, comments, layout,
+error messages and the order of statements: moving code to another module does not change it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import json
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,8 @@ ROOMS = (
     "evaluation",
     "generation",
 )
+MODULES = ("weights.pipelines", "weights.quantized", "weights.sizes", "weights.tiers")
+"""Of other rooms, which open networks and decide their precision."""
 RUN = re.compile(r"(reangle(?:\.\w+)+):\w+")
 
 
@@ -110,17 +113,28 @@ def _module(name: str) -> _Module:
                 parsed.defined[node.name].append(node)
             case ast.Assign(targets=[ast.Name(id=target)]) | ast.AnnAssign(target=ast.Name(id=target)):
                 parsed.defined[target].append(node)
-            case ast.ImportFrom(module=str(module)):
-                for alias in node.names:
-                    inner = f"{module}.{alias.name}"
-                    parsed.imported[alias.asname or alias.name] = (inner, "") if _file(inner) else (module, alias.name)
-            case ast.Import() | ast.Expr(value=ast.Constant(value=str())):
+            case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
                 pass  # Modules of the package are imported by `from`.
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 pass
             case _:
                 parsed.loose.append(node)
+        for source, alias in _imports(node):
+            inner = f"{source}.{alias.name}"
+            parsed.imported[alias.asname or alias.name] = (inner, "") if _file(inner) else (source, alias.name)
     return parsed
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, ast.alias]]:
+    """Module and name of what a statement imports by `from`, also when it is in a function."""
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return
+        case ast.ImportFrom(module=str(module)):
+            yield from ((module, alias) for alias in node.names)
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _imports(child)
 
 
 def _references(module: str, statements: list[ast.stmt], name: str = "") -> list[tuple[str, str]]:
@@ -145,7 +159,9 @@ def _split(run: str) -> tuple[str, str]:
 
 def _is_covered(module: str) -> bool:
     parts = module.split(".")
-    return len(parts) > 1 and parts[0] == "reangle" and parts[1] in ROOMS and parts[-1] != "spec"
+    if parts[0] != "reangle" or parts[-1] == "spec":
+        return False
+    return ".".join(parts[1:]) in MODULES or (len(parts) > 1 and parts[1] in ROOMS)
 
 
 def _file(module: str) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,14 @@ from reangle.folders import (
     GeometryFolder,
     LearnedClip,
     LoraFolder,
+    StartFolder,
     UnfinishedLearning,
 )
+from reangle.folders.start import StartRecord
 from reangle.generation.spec import GenerateParams
-from reangle.generation.stage import generate
+from reangle.generation.stage import first_of, generate
 from reangle.geometry.video_geometry import VideoGeometry
-from reangle.media.write import ImageWriter, read_images
+from reangle.media.write import ImageWriter, read_images, write_image
 from reangle.motion.dataset import MOVES
 from reangle.motion.preview_image import fit_colours
 from reangle.motion.settings import LearningSettings
@@ -40,6 +42,8 @@ from reangle.motion.stage import learn_motion
 from reangle.runtime.stage import StageContext, StageFolder, ignore_progress, ignore_training
 from reangle.video_models.memory import tier_named
 from reangle.video_models.settings import SamplingSettings
+from reangle.video_models.windows import plan_windows
+from reangle.warping.video import Warper, warp_frames
 from safetensors.torch import load_file
 
 from tests.backend.tiny_checkpoints import decoded_clip, textured_frames
@@ -61,9 +65,27 @@ class Desk:
         learn_motion(self._context(params, folder, learn=earlier, **more))
         return folder
 
-    def generate(self, out: str, params: GenerateParams, lora: LoraFolder) -> GeneratedFolder:
+    def generate(
+        self,
+        out: str,
+        params: GenerateParams,
+        lora: LoraFolder | None,
+        anchors: Sequence[Path] = (),
+        **more: StageFolder | None,
+    ) -> GeneratedFolder:
         folder = GeneratedFolder(self.folder / out)
-        generate(self._context(params, folder, learn=lora, fill=FilledFolder(self.folder / "fill")))
+        context = self._context(params, folder, learn=lora, **{"fill": FilledFolder(self.folder / "fill"), **more})
+        generate(replace(context, files={"anchors": tuple((path.name, path) for path in anchors)}))
+        return folder
+
+    def start(self, out: str, path: CameraPath, picture: np.ndarray, *, changed: float = 0.0) -> StartFolder:
+        """A starting image. changed: share of its seen pixels, as it says."""
+        folder = StartFolder(self.folder / out)
+        folder.path.mkdir()
+        write_image(folder.image.with_suffix(""), picture)
+        view = {"width": path.width, "height": path.height}
+        matrices = {"K": path.K[0], "world_from_camera": path.world_from_camera[0]}
+        folder.write_record(StartRecord(made_by="mini", seed=1, hidden=0.1, changed=changed, **view, **matrices))
         return folder
 
     def unfinished(self, out: str) -> UnfinishedLearning:
@@ -285,6 +307,81 @@ def test_generated_frames_have_the_requested_count_and_size(
     assert made.losses == own.record().losses
     assert made.prompt == own.record().clips[-1].prompt
     assert made.memory.startswith(tier)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Starting images of a held camera: as the fill is, with another hole, and with another seen patch."""
+
+    path: CameraPath
+    plain: np.ndarray
+    hole: np.ndarray
+    patch: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def starts(desk: Desk) -> Starts:
+    path = make_path(np.stack([camera(0.8)] * COUNT))
+    frames, geometry = film((WALL, BOX, MOVER), COUNT)
+    (warped,) = warp_frames(Warper.of_clip(frames, geometry, PreviewSettings()), first_of(path))
+    plain = read_images(FilledFolder(desk.folder / "fill").frames, 0, 1)[0]
+    far_from_hole = cv2.erode(warped.known.astype(np.uint8), np.ones((21, 21))) > 0
+    assert (~warped.known).mean() > 0.02
+    assert far_from_hole.mean() > 0.02
+    hole, patch = plain.copy(), plain.copy()
+    hole[~warped.known] = (0, 255, 0)
+    patch[far_from_hole] = (0, 255, 0)
+    return Starts(path, plain, hole, patch)
+
+
+def test_learning_begins_from_the_starting_image_in_holes_alone(desk: Desk, starts: Starts) -> None:
+    """As generating does, but what an artist changed in the clip's own pixels is not in the clip that is learned."""
+    params = replace(SHARED, path=starts.path, learning=replace(LEARNING, steps=1))
+    fill = FilledFolder(desk.folder / "fill")
+
+    def losses(name: str, picture: np.ndarray | None, changed: float = 0.0) -> tuple[float, ...]:
+        start = None if picture is None else desk.start(f"{name} start", starts.path, picture, changed=changed)
+        return desk.learn(f"learned {name}", params, fill=fill, start=start).record().losses
+
+    without = losses("without", None)
+    assert losses("plain", starts.plain) == without
+    assert losses("hole", starts.hole) != without
+    assert losses("patch", starts.patch, changed=0.5) == without
+
+
+def test_generating_begins_from_the_starting_image(desk: Desk, starts: Starts) -> None:
+    """In holes, and as a whole if the artist changed what the clip shows."""
+    params = GenerateParams(path=starts.path, sampling=SamplingSettings(steps=1, guidance=1.0), seed=3)
+
+    def frames(name: str, picture: np.ndarray | None, changed: float = 0.0) -> np.ndarray:
+        start = None if picture is None else desk.start(f"{name} begun", starts.path, picture, changed=changed)
+        return read_images(desk.generate(f"generated {name}", params, None, start=start).frames)
+
+    without = frames("without", None)
+    assert np.array_equal(frames("plain", starts.plain), without)
+    assert not np.array_equal(frames("hole", starts.hole), without)
+    assert np.array_equal(frames("patch", starts.patch), without)
+    assert not np.array_equal(frames("changed patch", starts.patch, changed=0.5), without)
+
+
+def test_an_artists_later_image_lies_over_the_fill_of_its_own_frame(desk: Desk, tmp_path: Path) -> None:
+    fill = FilledFolder(tmp_path / "fill")
+    fill.path.mkdir()
+    with ImageWriter(fill.frames) as writer:
+        for grey in range(COUNT):
+            writer.add(np.full((64, 96, 3), 20 * grey, np.uint8))
+    place = plan_windows(COUNT, 9, 4).starts[1]
+    picture = np.zeros((64, 96, 4), np.uint8)
+    picture[:, :40] = (0, 0, 255, 255)  # OpenCV writes blue first
+    cv2.imwrite(str(tmp_path / "later.png"), picture)
+    sampling = SamplingSettings(steps=1, guidance=1.0)
+    params = GenerateParams(path=aside(), sampling=sampling, anchors=(place,))
+    out = desk.generate("anchored", params, None, [tmp_path / "later.png"], fill=fill)
+    frame = read_images(out.frames)[place].astype(int)
+    assert np.abs(frame[:, :32] - (255, 0, 0)).max() <= 2
+    assert np.abs(frame[:, 48:] - 20 * place).max() <= 2
+    with pytest.raises(UserError, match="no image for frame 3"):
+        desk.generate("anchored elsewhere", replace(params, anchors=(2,)), None, [tmp_path / "later.png"])
 
 
 def test_visible_pixels_cover_generated_ones_without_a_seam() -> None:

@@ -326,6 +326,28 @@ def test_a_job_until_the_starts_is_the_beginning_of_the_whole_one() -> None:
     assert list(keys(whole))[: len(titles)] == titles
 
 
+def test_the_preview_engine_ends_no_job_with_starts() -> None:
+    with pytest.raises(UserError, match="engine preview makes no starting images"):
+        job(NEAR, until="starts")
+
+
+def test_what_begins_at_the_source_has_a_start_only_if_the_artist_gives_one() -> None:
+    image = {"name": "mine.png", "sha256": "5" * 64, "size": 9}
+    given = starting(path("source"), NEAR, starts=[{"camera": "source", "image": image}])
+    stages = {stage.title: stage for stage in plan_job(given, Path("unused"))}
+    for step in ("Learn", "Generate", "Finish", "Deliver"):
+        assert stages[f"{step} source"].inputs["start"] == StageId("start", "source")
+    assert "start" not in stages["Start near"].inputs
+    assert "Start source" not in keys(starting(path("source"), starts=[{"camera": "source", "seed": 3}]))
+
+
+def test_an_edit_needs_an_image_model_that_reads_words() -> None:
+    told = [{"camera": "near", "edit": {"source": "a red box", "target": "a blue box"}}]
+    with pytest.raises(UserError, match="no image model is chosen"):
+        plan_job(starting(NEAR, starts=told, starting={"painter": "fill"}), Path("unused"))
+    assert "Start near" in keys(starting(NEAR, starts=told))
+
+
 def test_all_that_the_clip_shows_is_known_before_anything_learns() -> None:
     titles = list(keys(starting(path("source"), NEAR)))
     assert titles.index("Start near") < min(number for number, title in enumerate(titles) if title.startswith("Learn"))
@@ -338,6 +360,9 @@ def test_a_start_of_an_unknown_camera_or_a_frame_that_is_not_there_is_refused() 
     anchor = {"frame": 2, "image": {"name": "later.png", "sha256": "5" * 64, "size": 9}}
     with pytest.raises(UserError, match="2 frames"):
         starting(NEAR, starts=[{"camera": "near", "anchors": [anchor]}])
+    twice = [{"frame": 1, "image": {"name": f"{letter}.png", "sha256": letter * 64, "size": 9}} for letter in "ab"]
+    with pytest.raises(UserError, match="two images for a frame"):
+        starting(NEAR, starts=[{"camera": "near", "anchors": twice}])
     long = path("long", 0.2, frames=49)
     with pytest.raises(UserError, match="no image for frame 3") as caught:
         plan_job(starting(long, starts=[{"camera": "long", "anchors": [anchor]}], frames=49), Path("unused"))

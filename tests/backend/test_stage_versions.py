@@ -29,6 +29,15 @@ def test_covered_code_of_a_stage() -> None:
     assert "look_up" in codes["warp"]["reangle.warping.lookup"]
     assert "look_up" in codes["learn"]["reangle.warping.lookup"]
     assert "WarpFolder" in codes["fill"]["reangle.folders.warp"]
+    assert "in_painting_tier" in codes["fill"]["reangle.finishing.painted"], "a function imports it when it is called"
+    assert "InpaintingControlNet" in codes["start"]["reangle.image_models.inpainting_controlnet"]
+    assert "GeometryJudge" in codes["start"]["reangle.evaluation.agreement.geometry_judge"]
+    assert "flow_edit" in codes["start"]["reangle.starting.flow_edit"]
+    assert "with_painting" in codes["finish"]["reangle.starting.scene"]
+    assert "whole" in codes["generate"]["reangle.motion.dataset"]
+    for kind in ("start", "fill", "learn", "generate"):
+        assert "quantize_layers" in codes[kind]["reangle.weights.quantized"]
+        assert "in_tiers" in codes[kind]["reangle.weights.tiers"]
     assert "finish" not in codes["fill"]["reangle.finishing.stage"]
     assert "warp" not in codes["fill"]["reangle.warping.stage"]
     assert not {"reangle.warping.lookup", "reangle.finishing.fill"} & codes["deliver"].keys()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,17 @@ def test_an_artists_image_is_taken_as_it_is(desk: Desk, begun: Mapping[StageId, 
         assert bool(start.record().notes) == (name == "changed")
 
 
+def test_an_edit_is_licensed_as_the_weights_that_made_it(
+    desk: Desk, begun: Mapping[StageId, Artifact], tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.png"
+    shutil.copy(start_of(begun, "near").image, file)
+    told = {"image": vars(desk.store.add_file(file, file.name)), "edit": {"source": "a room", "target": "a garden"}}
+    record = start_of(desk.run(desk.request(starts=[{"camera": "near", **told}])), "near").record()
+    assert (record.made_by, record.edit) == ("artist", "a room -> a garden")
+    assert record.licence == start_of(begun, "near").record().licence != ""
+
+
 def test_what_an_artist_paints_comes_through_to_the_result(
     desk: Desk, begun: Mapping[StageId, Artifact], tmp_path: Path
 ) -> None:
@@ -170,6 +182,7 @@ def test_what_an_artist_paints_comes_through_to_the_result(
     red = read_images(results["tinted"].frames).astype(int)
     assert (red[..., 0] - red[..., 2])[seen].mean() > (warped[..., 0] - warped[..., 2])[seen].mean() + 20
     manifest = json.loads(results["tinted"].manifest_file.read_text(encoding="utf-8"))
+    assert manifest["start"]["made_by"] == "artist"
     assert any("generated as a whole" in note for note in manifest["start"]["notes"])
 
 

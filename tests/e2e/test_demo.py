@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -74,10 +75,10 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in ("depth", "truth"):
         (small / folder).mkdir()
 
-    def thin(movie: str) -> None:
+    def thin(movie: str, rows: Sequence[int] = PICKS) -> None:
         info = probe_clip([(movie, whole / movie)])
         frames = [frame.rgb for frame in decode_frames(info, select(info))]
-        write_mp4(small / movie, [frames[n] for n in PICKS], info.fps, quality=8)
+        write_mp4(small / movie, [frames[n] for n in rows], info.fps, quality=8)
 
     thin("clip.mp4")
     camera = json.loads((whole / "depth" / "camera.json").read_text(encoding="utf-8"))
@@ -87,11 +88,12 @@ def small_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(whole / "depth" / f"{pick + 1:06d}.png", small / "depth" / f"{number:06d}.png")
     for about in sorted((whole / "truth").glob("*.json")):
         path = json.loads(about.read_text(encoding="utf-8"))
+        rows = [path["frames"].index(n) for n in PICKS]
         for key in ("world_from_camera", "K"):
-            path[key] = [path[key][n] for n in PICKS]
+            path[key] = [path[key][n] for n in rows]
         path["frames"] = list(range(len(PICKS)))
         (small / "truth" / about.name).write_text(json.dumps(path), encoding="utf-8")
-        thin(f"truth/{about.stem}.mp4")
+        thin(f"truth/{about.stem}.mp4", rows)
     return small
 
 
@@ -194,6 +196,31 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
     assert all(camera["psnr"]["all"] and camera["camera_error_px"] for camera in report["cameras"].values())
     assert "include the geometry's own error" in report["notes"][0]
     assert report["notes"][0] in done.stdout
+
+
+@pytest.mark.slow
+def test_static_views_begin_with_pictures_that_are_compared(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    done = run(
+        "demo.py", "--mode", "static", "--sample", small_sample, "--geometry", "files", "--size", "96x64", "--out", out,
+        checkout=checkout,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert (report["mode"], report["notes"]) == ("static", [])
+    assert sorted(report["cameras"]) == sorted(name for name, _, _ in cameras.STATIC_VIEWS)
+    assert report["agreement"]["guided"] is not None
+    for name, camera in report["cameras"].items():
+        assert 0.01 < camera["hidden"] < 0.3
+        # The cameras stand where the true ones stood.
+        assert camera["psnr"]["seen"] > 22
+        assert set(camera["start_psnr"]) == {"unguided", "guided"}
+        made = json.loads((out / camera["folder"] / "manifest.json").read_text(encoding="utf-8"))
+        assert made["start"]["made_by"] == MINI.image.name
+        assert len({json.dumps(pose) for pose in made["world_from_camera"]}) == 1, name
+    sheet = cv2.imread(str(out / "contact_sheet.png"))
+    assert sheet is not None
+    assert np.std(sheet) > 20
 
 
 def test_a_broken_suite_ends_the_demo_at_once(checkout: Path, small_sample: Path, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     stages += shared_learning(request, video)
     for path in request.paths:
         stages += reangle_stages(request, path, video, has_start=path.name in begun)
-        stages.append(_deliver(request, path, stages[-1], has_start=path.name in begun))
+        stages.append(_deliver(request, path, stages[-1]))
     return stages
 
 
@@ -123,10 +123,8 @@ def _known_fov(settings: GeometrySettings) -> float | None:
     return settings.horizontal_fov_deg
 
 
-def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage, *, has_start: bool = False) -> PlannedStage:
-    """frames: the stage that writes the finished frames. has_start: whether the camera has a starting image. Only here
-    the camera's name matters to the output.
-    """
+def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
+    """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
     settings = to_data(request.preview)
     if request.engine == "reangle":
         settings |= to_data(request.reangle) | {"starting": to_data(request.starting)}
@@ -141,7 +139,7 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage, *, has
             "geometry": GEOMETRY.id(),
             "warp": WARP.id(path.name),
             frames.spec.kind: frames.id,
-            **({"start": START.id(path.name)} if has_start else {}),
+            **{role: stage for role, stage in frames.inputs.items() if role == START.kind},
         },
         weight=1,
         publishes=f"cameras/{path.name}",

@@ -19,7 +19,7 @@ def make_manifest(context: DeliverContext) -> Manifest:
     clip = record_values(context.read("decode", DecodedClip).metadata())
     geometry = record_values(context.read("geometry", GeometryFolder).metadata())
     warp = context.read("warp", WarpFolder).metadata()
-    finished, start = context.find("finish", FinishedFolder), context.find("start", StartFolder)
+    start, finished = context.find("start", StartFolder), context.find("finish", FinishedFolder)
     return Manifest(
         contract=CONTRACT_VERSION,
         camera=path.name,
@@ -36,8 +36,8 @@ def make_manifest(context: DeliverContext) -> Manifest:
         world_from_camera=path.world_from_camera,
         clip={key: clip[key] for key in CLIP_KEYS},
         geometry={key: geometry[key] for key in GEOMETRY_KEYS},
-        generation=finished.record() if finished else None,
         start=start.record() if start else None,
+        generation=finished.record() if finished else None,
         coverage=warp.coverage,
         coverage_by_frame=warp.coverage_by_frame,
         trouble=warp.trouble,

@@ -22,8 +22,8 @@ class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
     K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
-    generation: how the video model made the frames. start: how the starting image was made. Both are None where there
-    is none. seconds: input -> how long its stage ran, None where that is unknown.
+    start: how the camera's starting image was made, None where it has none of its own. generation: how the video model
+    made the frames, None where none did. seconds: input -> how long its stage ran, None where that is unknown.
     """
 
     contract: int
@@ -41,8 +41,8 @@ class Manifest:
     world_from_camera: Matrices
     clip: dict[str, Any]
     geometry: dict[str, Any]
-    generation: GenerationRecord | None
     start: StartRecord | None
+    generation: GenerationRecord | None
     coverage: ClipCoverage
     coverage_by_frame: tuple[Coverage, ...]
     trouble: tuple[Trouble, ...]

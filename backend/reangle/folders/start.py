@@ -18,11 +18,12 @@ LOOK_CHANGED = 0.002
 class StartRecord:
     """How a starting image was made.
 
-    made_by: "clip" where nothing was hidden, "fill", a painter's name, or "artist". licence: of the painter's weights.
-    judge, backbone: what judged the candidates, "" if nothing did; judged_against: how many views, the source frame
-    among them. scores: of the candidates, for each guided step; chosen: the best of each. calls: of the image model,
-    for one candidate each. hidden: share of the picture that the warp did not show. changed: share of the pixels that
-    it did show which differ from it. edit: from which words to which, or "". K, world_from_camera: of the picture.
+    made_by: "clip" where nothing was hidden, "fill", a painter's name, or "artist". licence: of the weights that
+    painted or edited it, "" if none did. judge, backbone: what judged the candidates, "" if nothing did;
+    judged_against: how many views, the source frame among them. scores: of the candidates, for each guided step;
+    chosen: the best of each. calls: of the image model, for one candidate each. hidden: share of the picture that the
+    warp did not show. changed: share of the pixels that it did show which differ from it. edit: from which words to
+    which, or "". K, world_from_camera: of the picture.
     """
 
     made_by: str

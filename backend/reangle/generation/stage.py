@@ -67,7 +67,7 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
         windows=windows,
         guides=_guides(model, windows, warped, filled, params.warp_guidance) if guided else [],
         seed=params.seed,
-        anchors=_anchors(context, windows, view, fill[0]),
+        anchors=_anchors(context, windows, view),
     )
     ready = context.preparation
     context.report(ready, truncation.note if truncation else "")
@@ -87,12 +87,13 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
     )
 
 
-def _anchors(context: GenerateContext, windows: Windows, view: ModelView, below: np.ndarray) -> dict[int, np.ndarray]:
-    """The artist's images of later frames, at the model's size, by frame.
+def _anchors(context: GenerateContext, windows: Windows, view: ModelView) -> dict[int, np.ndarray]:
+    """The artist's images of later frames, at the model's size, by frame; where transparent, that frame's fill is seen.
 
-    below: H x W x 3 uint8, seen where an image is transparent. Raises UserError where the model takes none.
+    Raises UserError where the model takes none.
     """
     files = context.files.get("anchors", ())
+    fill = context.read("fill", FilledFolder).frames
     anchors = {}
     for frame, (name, path) in zip(context.params.anchors, files, strict=True):
         if frame not in windows.starts[1:]:
@@ -102,7 +103,7 @@ def _anchors(context: GenerateContext, windows: Windows, view: ModelView, below:
                 f"{windows.length} frames meet.",
                 advice=f"Give images for these frames: {places}." if places else "Leave the image out.",
             )
-        anchors[frame] = whole(read_given(name, path, below), view)
+        anchors[frame] = whole(read_given(name, path, read_images(fill, frame, 1)[0]), view)
     return anchors
 
 

@@ -30,8 +30,8 @@ class WorkingView:
     @classmethod
     def of(cls, width: int, height: int, model: ImageModel) -> WorkingView:
         factor = min(1.0, sqrt(model.pixels / (width * height)))
-        inner = (max(model.multiple, round(side * factor)) for side in (width, height))
-        return cls(width, height, *inner, model.multiple)
+        inner_width, inner_height = (max(model.multiple, round(side * factor)) for side in (width, height))
+        return cls(width, height, inner_width, inner_height, model.multiple)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class StartParams:
 
 START = StageSpec(
     kind="start",
-    version=1,
+    version=2,
     params=StartParams,
     reads={
         "decode": DecodedClip,

@@ -26,6 +26,7 @@ from reangle.starting.sampling import Trace
 from reangle.starting.scene import Begun, fixed_views, view_of
 from reangle.starting.spec import StartContext
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
+from reangle.weights.licences import NOT_COMMERCIAL
 from reangle.weights.registry import kind_of, licence_of, name_of
 
 CHANGED = 8
@@ -64,6 +65,7 @@ def _start(context: StartContext, models: _Models, tier: ImageTier) -> None:
     made = _given(context, begun) or _painted(context, begun, models)
     if params.edit is not None:
         made.picture = _edited(context, made.picture, params.edit, models)
+        made.licence = licence_of(models.folder)
     apart = np.abs(made.picture.astype(np.int16) - begun.warped).max(-1)
     changed = begun.known & (apart > CHANGED)
     if params.edit is None and made.made_by != "artist":
@@ -192,6 +194,6 @@ def _notes(changed: float, made: _Made) -> tuple[str, ...]:
             f"The starting image differs from the clip in {changed:.0%} of what the clip shows, so this camera is "
             "generated as a whole: the clip's pixels are not kept."
         )
-    if made.licence and "not for commercial" in made.licence:
-        notes.append(f"Licence of the painted parts: {made.licence}.")
+    if NOT_COMMERCIAL in made.licence:
+        notes.append(f"Licence of what was painted or edited: {made.licence}.")
     return tuple(notes)

@@ -30,7 +30,7 @@ def parents(paths: Sequence[CameraPath]) -> Mapping[str, str | None]:
     Names play no part, so renaming a camera changes nothing.
     """
     begun = [path for path in paths if not begins_at_source(path)]
-    reach = max((np.linalg.norm(_place(path)) for path in begun), default=0.0) or 1.0
+    reach = max((float(np.linalg.norm(_place(path))) for path in begun), default=0.0) or 1.0
     order = sorted(begun, key=lambda path: (_apart(np.eye(4), _pose(path), reach), _pose(path).ravel().tolist()))
     found: dict[str, str | None] = {}
     for index, path in enumerate(order):

@@ -31,16 +31,21 @@ def quantize_layers(layers: Iterable[nn.Module], base: Base) -> None:
 
 
 def _quantized(layer: nn.Linear, base: Base) -> nn.Module:
-    import bitsandbytes as bnb  # slow to import: it searches for GPU libraries
+    from bitsandbytes.nn.modules import (  # slow to import: it searches for GPU libraries
+        Int8Params,
+        Linear4bit,
+        Linear8bitLt,
+        Params4bit,
+    )
 
     # Their stubs lack the arguments of their __new__.
-    weights_of: dict[str, Any] = {"nf4": bnb.nn.Params4bit, "int8": bnb.nn.Int8Params}
+    weights_of: dict[str, Any] = {"nf4": Params4bit, "int8": Int8Params}
     shape = (layer.in_features, layer.out_features, layer.bias is not None)
     if base == "nf4":
-        quantized = bnb.nn.Linear4bit(*shape, quant_type="nf4", compute_dtype=layer.weight.dtype, device="meta")
+        quantized = Linear4bit(*shape, quant_type="nf4", compute_dtype=layer.weight.dtype, device="meta")
         quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, quant_type="nf4")
     else:
-        quantized = bnb.nn.Linear8bitLt(*shape, has_fp16_weights=False, device="meta")
+        quantized = Linear8bitLt(*shape, has_fp16_weights=False, device="meta")
         quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, has_fp16_weights=False)
     quantized.bias = layer.bias
     return quantized.requires_grad_(False)

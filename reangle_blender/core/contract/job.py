@@ -62,6 +62,12 @@ class JobRequest:
         self._check_starts()
 
     def _check_starts(self) -> None:
+        if self.until == "starts" and self.engine != "reangle":
+            raise ContractError(
+                f"the engine {self.engine} makes no starting images, so no job ends with them",
+                field="until",
+                advice="Choose the engine reangle.",
+            )
         lengths = {path.name: len(path.frames) for path in self.paths}
         seen: set[str] = set()
         for index, start in enumerate(self.starts):
@@ -71,7 +77,10 @@ class JobRequest:
             if start.camera in seen:
                 raise ContractError(f"camera {start.camera!r} has two starting images", field=f"{where}.camera")
             seen.add(start.camera)
-            late = [anchor.frame for anchor in start.anchors if anchor.frame >= lengths[start.camera]]
+            frames = [anchor.frame for anchor in start.anchors]
+            if len(set(frames)) < len(frames):
+                raise ContractError(f"camera {start.camera!r} has two images for a frame", field=f"{where}.anchors")
+            late = [frame for frame in frames if frame >= lengths[start.camera]]
             if late:
                 raise ContractError(
                     f"camera {start.camera!r} has {lengths[start.camera]} frames, so none of number {late[0]}",

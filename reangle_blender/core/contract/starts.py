@@ -29,7 +29,7 @@ class StartSettings:
         Length(1, 1024),
     ] = "auto"
     judge: Annotated[
-        Literal["geometry", "dust3r", "none"],
+        Judge,
         Setting(
             "Judge",
             "What decides which candidate agrees best with the views before it: the scene's own points, DUSt3R, or "
@@ -104,9 +104,9 @@ class AnchorImage:
 class CameraStart:
     """What the artist says of one camera's starting image.
 
-    camera: the path's name. seed: for another one than the job's seed gives. image: the artist's own, a PNG, taken as
-    it is. edit: changes the image, whichever it is, by words. anchors: images of later frames, where the video model
-    allows them.
+    camera: the path's name. seed: for another one than the job's seed gives. image: the artist's own, a PNG, JPEG or
+    EXR file of the camera's aspect, taken as it is. edit: changes the image, whichever it is, by words. anchors: images
+    of later frames, where the video model allows them.
     """
 
     camera: FileName
