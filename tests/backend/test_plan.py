@@ -345,7 +345,8 @@ def test_an_edit_needs_an_image_model_that_reads_words() -> None:
     told = [{"camera": "near", "edit": {"source": "a red box", "target": "a blue box"}}]
     with pytest.raises(UserError, match="no image model is chosen"):
         plan_job(starting(NEAR, starts=told, starting={"painter": "fill"}), Path("unused"))
-    assert "Start near" in keys(starting(NEAR, starts=told))
+    with pytest.raises(UserError, match="mini-image only paints holes"):
+        plan_job(starting(NEAR, starts=told), Path("unused"))
 
 
 def test_all_that_the_clip_shows_is_known_before_anything_learns() -> None:
