@@ -58,6 +58,10 @@ def tiny_flux(desk: SimpleNamespace) -> None:
     python = json.loads((data / "backend.json").read_text(encoding="utf-8"))["command"][0]
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "backend")])
     subprocess.run([python, "-c", write], env={**os.environ, "PYTHONPATH": paths}, check=True)
+    connection = desk.reangle("exchange.connection")
+    before = connection.now.capabilities
+    connection.refresh()
+    desk.main_thread.pump_until(lambda: connection.now.capabilities is not before, timeout_s=60)
 
 
 def job_of(desk: SimpleNamespace) -> Any:
