@@ -31,7 +31,7 @@ from reangle.folders import (
 )
 from reangle.folders.start import StartRecord
 from reangle.generation.spec import GenerateParams
-from reangle.generation.stage import first_of, generate
+from reangle.generation.stage import generate
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import ImageWriter, read_images, write_image
 from reangle.motion.dataset import MOVES
@@ -40,6 +40,7 @@ from reangle.motion.settings import LearningSettings
 from reangle.motion.spec import LearnParams
 from reangle.motion.stage import learn_motion
 from reangle.runtime.stage import StageContext, StageFolder, ignore_progress, ignore_training
+from reangle.starting.tree import first_of
 from reangle.video_models.memory import tier_named
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.windows import plan_windows

@@ -141,6 +141,18 @@ def test_an_artists_image_is_taken_as_it_is(desk: Desk, begun: Mapping[StageId, 
         assert bool(start.record().notes) == (name == "changed")
 
 
+def test_a_camera_that_shows_nothing_of_the_clip_is_painted_as_a_whole(desk: Desk) -> None:
+    away = (tuple(map(tuple, np.diag([-1.0, 1.0, -1.0, 1.0]).tolist())),) * FRAMES
+    aside = desk.request().paths[0]
+    paths = replace(aside, world_from_camera=away), replace(aside, name="beside it", world_from_camera=away)
+    done = desk.run(replace(desk.request(), paths=paths))
+    for path in paths:
+        start = start_of(done, path.name)
+        assert (read_image(start.painted) == 255).all()
+        assert read_image(start.image).std() > 0
+        assert (start.record().hidden, start.record().changed, start.record().made_by) == (1, 0, "mini-image")
+
+
 def test_an_edit_is_licensed_as_the_weights_that_made_it(
     desk: Desk, begun: Mapping[StageId, Artifact], tmp_path: Path
 ) -> None:

@@ -13,9 +13,11 @@ import pytest
 import torch
 from reangle.contract import CameraPath, from_data
 from reangle.errors import UserError
+from reangle.folders.start import LOOK_CHANGED
 from reangle.image_models.base import Conditions, Held
-from reangle.starting.given import read_given
+from reangle.starting.given import changed_by_hand, read_given
 from reangle.starting.sampling import Sampling, sample
+from reangle.starting.scene import Begun
 from reangle.starting.tree import begins_at_source, parents
 from scipy.spatial.transform import Rotation
 
@@ -172,3 +174,63 @@ def test_an_artists_image_of_another_aspect_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.png").write_text("no image")
     with pytest.raises(UserError):
         read_given("notes.png", tmp_path / "notes.png", np.zeros((40, 60, 3), np.uint8))
+
+
+WALL = 4.0
+
+
+def of_wall(width: int, height: int, known: np.ndarray, depth: float = WALL) -> Begun:
+    """The picture of a grey wall from the source camera's place, black where it is unknown."""
+    grey = np.full((height, width, 3), 90, np.uint8)
+    K = np.array([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]])
+    depths = np.full((height, width), depth, np.float32)
+    return Begun(np.where(known[..., None], grey, 0).astype(np.uint8), known, grey, depths, K, np.eye(4))
+
+
+def test_what_was_painted_is_carried_into_a_camera_of_another_size_and_aspect() -> None:
+    """A parent of 64 x 48 whose right half was painted red, and a child of 40 x 40 that hides all but its rim."""
+    parent = of_wall(64, 48, np.ones((48, 64), bool))
+    red = parent.filled.copy()
+    painted = np.zeros((48, 64), bool)
+    painted[:, 32:] = True
+    red[painted] = (255, 0, 0)
+    known = np.ones((40, 40), bool)
+    known[4:-4, 4:-4] = False
+    child = of_wall(40, 40, known)
+    carried = child.carrying(replace(parent.view, picture=red), painted)
+    added = carried.known & ~known
+    assert np.array_equal(carried.warped[known], child.warped[known])
+    assert added[8:-8, 22:-5].all()
+    assert not added[:, :19].any()
+    assert (carried.warped[added] == (255, 0, 0)).all()
+    assert np.allclose(carried.depth[added], WALL, rtol=1e-3)
+
+
+def test_nothing_is_carried_where_the_scene_has_no_depth_or_all_is_known() -> None:
+    everywhere = np.ones((48, 64), bool)
+    nothing_seen, all_seen = of_wall(64, 48, ~everywhere, depth=0.0), of_wall(64, 48, everywhere)
+    assert nothing_seen.carrying(nothing_seen.view, everywhere) is nothing_seen
+    assert all_seen.carrying(all_seen.view, everywhere) is all_seen
+
+
+def test_of_two_cameras_in_one_place_one_is_the_others_parent() -> None:
+    assert parents([view("a", 10), view("b", 10)]) == {"a": None, "b": "a"}
+
+
+def test_a_stroke_is_a_change_by_hand_and_compression_is_none() -> None:
+    texture = np.random.default_rng(1).integers(0, 255, (30, 45, 3), np.uint8)
+    warped = cv2.resize(texture, (360, 240), interpolation=cv2.INTER_CUBIC)
+    known = np.ones(warped.shape[:2], bool)
+    known[:, :20] = False
+
+    def changed(picture: np.ndarray) -> np.ndarray:
+        return changed_by_hand(np.abs(picture.astype(int) - warped).max(-1), known)
+
+    _, data = cv2.imencode(".jpg", warped, (cv2.IMWRITE_JPEG_QUALITY, 90))
+    compressed = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert (np.abs(compressed.astype(int) - warped).max(-1) > 8).any()
+    assert changed(compressed).mean() < LOOK_CHANGED
+    stroked = warped.copy()
+    stroked[100:114, 10:50] = (0, 0, 255)
+    assert np.array_equal(np.argwhere(changed(stroked))[[0, -1]], [[100, 20], [113, 49]])
+    assert changed(stroked).mean() > LOOK_CHANGED

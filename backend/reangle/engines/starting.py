@@ -14,7 +14,7 @@ from reangle.finishing.spec import FILL
 from reangle.runtime.stage import PlannedStage
 from reangle.starting.painters import find_painter
 from reangle.starting.spec import START, PaintSettings, StartParams
-from reangle.starting.tree import begins_at_source, parents
+from reangle.starting.tree import begins_at_source, first_of, parents
 from reangle.warping.spec import WARP
 from reangle.weights.checkpoints import FLUX_FILL
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
@@ -59,7 +59,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
         spec=START,
         camera=path.name,
         params=StartParams(
-            path=unnamed(_first_of(path)),
+            path=unnamed(first_of(path)),
             preview=warping(request),
             paints=paints,
             judge=judge,
@@ -99,7 +99,3 @@ def paint_settings(request: JobRequest) -> PaintSettings:
     given = {field.name: getattr(asked, field.name, None) for field in fields(PaintSettings)}
     given["steps"] = asked.painting_steps
     return replace(PaintSettings(), **{name: value for name, value in given.items() if value is not None})
-
-
-def _first_of(path: CameraPath) -> CameraPath:
-    return replace(path, frames=path.frames[:1], K=path.K[:1], world_from_camera=path.world_from_camera[:1])

@@ -62,6 +62,7 @@ FILL = StageSpec(
     params=FillParams,
     reads={"warp": WarpFolder},
     writes=FilledFolder,
+    silence_s=900.0,  # an image model's weights load and paint without a report
     run="reangle.finishing.stage:fill",
 )
 FillContext = StageContext[FillParams, FilledFolder]

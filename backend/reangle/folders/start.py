@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from reangle.folders.records import Matrix, read_record, write_record
 from reangle.runtime.stage import STRICT, StageFolder
 
-LOOK_CHANGED = 0.002
+LOOK_CHANGED = 0.0005
 """Share of seen pixels from which a starting image changes what the clip shows, instead of adding what it does not."""
 
 

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from reangle.contract import CameraPath
 from reangle.errors import UserError
 from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.generation.guide import Guide
@@ -21,6 +20,7 @@ from reangle.motion.dataset import path_prompt, whole, with_fill
 from reangle.motion.examples import latents_seen
 from reangle.motion.stage import model_record, warper_of
 from reangle.starting.given import read_given
+from reangle.starting.tree import first_of
 from reangle.video_models.base import VideoModel
 from reangle.video_models.device_memory import in_tier
 from reangle.video_models.memory import Tier
@@ -105,11 +105,6 @@ def _anchors(context: GenerateContext, windows: Windows, view: ModelView) -> dic
             )
         anchors[frame] = whole(read_given(name, path, read_images(fill, frame, 1)[0]), view)
     return anchors
-
-
-def first_of(path: CameraPath) -> CameraPath:
-    """The path's first frame alone."""
-    return replace(path, frames=path.frames[:1], K=path.K[:1], world_from_camera=path.world_from_camera[:1])
 
 
 def _guides(

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from reangle.errors import UserError
 from reangle.media.framing import plan_framing
 from reangle.media.images import read_image_header, read_working_image
 from reangle.media.sniff import MOVIES, sniff
+
+CHANGED, SPOT = 8, 5
+"""Grey levels from which a pixel counts as changed, and the side in pixels of the smallest spot that does."""
 
 
 def read_given(name: str, path: Path, below: np.ndarray) -> np.ndarray:
@@ -35,3 +39,13 @@ def read_given(name: str, path: Path, below: np.ndarray) -> np.ndarray:
         return picture
     share = alpha[..., None].astype(np.float32) / 255
     return np.rint(picture * share + below * (1 - share)).astype(np.uint8)
+
+
+def changed_by_hand(apart: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """H x W bool: pixels that the warp shows and that an artist changed, in spots of at least SPOT pixels.
+
+    apart: H x W, how much the image differs from the warp, in grey levels of the channel that differs most. known: H x
+    W bool. Compression changes single pixels along edges, too, which is no change by hand.
+    """
+    changed = (known & (apart > CHANGED)).astype(np.uint8)
+    return cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((SPOT, SPOT), np.uint8)) > 0

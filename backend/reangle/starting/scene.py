@@ -53,15 +53,11 @@ class Begun:
 
         painted: H x W bool, pixels of `view` that were painted. They lie where the filled scene has them.
         """
-        depth = np.where(painted, view.depth, np.float32(0))
-        if self.known.all() or not depth.any():
+        memory = None if self.known.all() else _painting(view, painted)
+        if memory is None:
             return self
-        nowhere = np.zeros_like(painted)
-        memory = Memory.of_views([View(view.picture, depth, nowhere, view.K, view.world_from_camera)])
-        rgb, behind, _ = memory.recall(0, self.K, self.world_from_camera, ~self.known)
-        found = ~self.known & (behind > 0)
-        warped = np.where(found[..., None], rgb, self.warped)
-        return replace(self, warped=warped, known=self.known | found, depth=np.where(found, behind, self.depth))
+        warped, depth, found = _showing(memory, self.warped, self.depth, ~self.known, self.K, self.world_from_camera)
+        return replace(self, warped=warped, known=self.known | found, depth=depth)
 
     @property
     def view(self) -> SceneView:
@@ -96,17 +92,29 @@ def view_of(start: StartFolder) -> SceneView:
 
 def with_painting(views: Sequence[View], start: StartFolder) -> list[View]:
     """Views of the static scene whose holes show what was painted into the starting image, where it lies in them."""
-    seen, painted = view_of(start), read_image(start.painted) > 0
-    depth = np.where(painted, seen.depth, np.float32(0))
-    if not depth.any():
+    memory = _painting(view_of(start), read_image(start.painted) > 0)
+    if memory is None:
         return list(views)
-    nowhere_near = np.zeros_like(painted)
-    memory = Memory.of_views([View(seen.picture, depth, nowhere_near, seen.K, seen.world_from_camera)])
     shown = []
     for view in views:
-        hole = view.depth == 0
-        rgb, behind, _ = memory.recall(0, view.K, view.world_from_camera, hole)
-        found = hole & (behind > 0)
-        picture = np.where(found[..., None], rgb, view.rgb)
-        shown.append(replace(view, rgb=picture, depth=np.where(found, behind, view.depth)))
+        rgb, depth, _ = _showing(memory, view.rgb, view.depth, view.depth == 0, view.K, view.world_from_camera)
+        shown.append(replace(view, rgb=rgb, depth=depth))
     return shown
+
+
+def _painting(view: SceneView, painted: np.ndarray) -> Memory | None:
+    """What was painted into a view, where the filled scene has it; None where it has nothing of it."""
+    depth = np.where(painted, view.depth, np.float32(0))
+    if not depth.any():
+        return None
+    nowhere_near = np.zeros_like(painted)
+    return Memory.of_views([View(view.picture, depth, nowhere_near, view.K, view.world_from_camera)])
+
+
+def _showing(
+    memory: Memory, rgb: np.ndarray, depth: np.ndarray, hole: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A camera's picture and depth with what the memory has in the hole, and where that is, H x W bool."""
+    recalled = memory.recall(0, K, world_from_camera, hole)
+    found = hole & (recalled.depth > 0)
+    return np.where(found[..., None], recalled.rgb, rgb), np.where(found, recalled.depth, depth), found

@@ -20,7 +20,7 @@ from reangle.image_models.memory import WHOLE, ImageTier
 from reangle.image_models.registry import open_image_model
 from reangle.media.write import ImageWriter, read_image, write_image
 from reangle.starting.flow_edit import flow_edit
-from reangle.starting.given import read_given
+from reangle.starting.given import changed_by_hand, read_given
 from reangle.starting.painted import paint_start
 from reangle.starting.sampling import Trace
 from reangle.starting.scene import Begun, fixed_views, view_of
@@ -28,9 +28,6 @@ from reangle.starting.spec import StartContext
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
 from reangle.weights.licences import NOT_COMMERCIAL
 from reangle.weights.registry import kind_of, licence_of, name_of
-
-CHANGED = 8
-"""Grey levels, of the channel that differs most, from which a seen pixel counts as changed by the artist."""
 
 
 @dataclass(eq=False)
@@ -67,7 +64,7 @@ def _start(context: StartContext, models: _Models, tier: ImageTier) -> None:
         made.picture = _edited(context, made.picture, params.edit, models)
         made.licence = licence_of(models.folder)
     apart = np.abs(made.picture.astype(np.int16) - begun.warped).max(-1)
-    changed = begun.known & (apart > CHANGED)
+    changed = changed_by_hand(apart, begun.known)
     if params.edit is None and made.made_by != "artist":
         assert not (apart[begun.known] > 0).any()
     write_image(out.image.with_suffix(""), made.picture)

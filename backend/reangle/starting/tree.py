@@ -7,6 +7,7 @@ Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -21,6 +22,11 @@ def begins_at_source(path: CameraPath) -> bool:
     """Whether a path begins at the clip's first frame where its camera stood, which is the geometry's world."""
     first = np.asarray(path.world_from_camera[0])
     return path.frames[0] == 0 and bool(np.abs(first - np.eye(4)).max() < SAME_PLACE)
+
+
+def first_of(path: CameraPath) -> CameraPath:
+    """The path's first frame alone."""
+    return replace(path, frames=path.frames[:1], K=path.K[:1], world_from_camera=path.world_from_camera[:1])
 
 
 def parents(paths: Sequence[CameraPath]) -> Mapping[str, str | None]:
