@@ -15,7 +15,7 @@ from demo import HERE, Demo, DemoError
 
 
 class StaticDemo(Demo):
-    """Paints the starting images without guidance and with it, then renders from the guided ones."""
+    """Paints the starting images each by itself, then so that they agree, and renders from the latter."""
 
     def add_cameras(self) -> None:
         import bpy
@@ -35,13 +35,14 @@ class StaticDemo(Demo):
         self.shot.engine = "reangle"
         self.shot.learning.caption = self.caption
         starting = self.shot.starting
-        judge, starting.judge, starting.approve = starting.judge, "none", True
+        judge = starting.judge
+        starting.judge, starting.carry, starting.approve = "none", False, True
         self.press("render")
         self.wait()
         self.unguided = self.starts()
         self.steps.done("starts_unguided", f"painted {len(self.unguided)} starting images, each by itself")
         self.press("remove_job", job=self.job.name)
-        starting.judge, starting.approve = judge, False
+        starting.judge, starting.carry, starting.approve = judge, True, False
         self.render_with("reangle")
 
     def starts(self) -> dict[str, str]:
@@ -85,7 +86,7 @@ def print_static_figures(report: dict[str, Any], out: Path) -> None:
     agreement = report["agreement"]
     print(
         f"          starting images, MEt3R between views by {agreement['by']}: "
-        f"{agreement['unguided']:.3f} without guidance, {agreement['guided']:.3f} with it"
+        f"{agreement['unguided']:.3f} each by itself, {agreement['guided']:.3f} judged and carried on"
     )
     for name, camera in report["cameras"].items():
         print(f"          {name}: {camera['hidden']:.1%} of its first frame is hidden")

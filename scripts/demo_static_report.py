@@ -43,6 +43,7 @@ from reangle.weights.shipped import check_shipped
 from reangle.weights.suites import MINI
 
 UNGUIDED, GUIDED = "unguided", "guided"
+"""Painted each by itself; judged against the view before, and with what was painted into that one."""
 
 
 def main() -> None:
