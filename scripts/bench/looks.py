@@ -7,7 +7,7 @@ Whole jobs of the engine `reangle` on generated scenes with true depth, with the
 with two edits of it: `hue` turns and tints all colours, `thing` repaints one thing. Share: how much of the edit is
 there, the change of a region's mean colour along the start's own change, beside the job without an edit; 1 is all of
 it. Beside: the same where the `thing` is not, 0 is right. Motion: correlation of the changes of luminance from frame
-to frame with the truth's.
+to frame with the truth's. Moved: the same from the first frame to the last.
 
 Controls that need no video model: `repeated` shows the edited start in all frames, `carried` shows it where its own
 depth puts it. `whole` has no edit but is generated as a whole, as edited starts are, so it shows what the model loses
@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=FRAMES, metavar="N", help="of each clip")
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 40], metavar="N", help="of learning a camera")
     parser.add_argument("--cameras", nargs="+", choices=ORBITS, default=list(ORBITS), metavar="NAME")
-    parser.add_argument("--sheets", type=Path, metavar="DIR", help="write a sheet of pictures of each camera here")
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="write a PNG of each camera here")
     args = parser.parse_args()
     measured: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +99,7 @@ def main() -> int:
                         flush=True,
                     )
                     if args.sheets is not None:
-                        write_sheet(shot, made, args.sheets / f"{number:03d}_{shot.name}_{steps}.jpg")
+                        write_sheet(shot, made, args.sheets / f"{number:03d}_{shot.name}_{steps}.png")
     means = {row: mean_of(some) for row, some in measured.items()}
     print_table(means, args)
     table = {f"{name}_{row}": round(value, 4) for row, some in means.items() for name, value in some.items()}
@@ -198,7 +198,7 @@ def figures(
     places = dict(zip(PLACES, (0, len(shot.truth) // 2, len(shot.truth) - 1), strict=True))
     found: dict[str, dict[str, float]] = {}
     for row, frames in made.items():
-        found[row] = {"motion": motion(frames, shot.truth)}
+        found[row] = {"motion": motion(frames, shot.truth), "moved": motion(frames, shot.truth, places["last"])}
         edit = row.split("_")[0]
         if edit not in edits:
             continue
@@ -219,9 +219,10 @@ def along(change: np.ndarray, edit: np.ndarray, here: np.ndarray, there: np.ndar
     return float(change[here].mean(axis=0) @ wanted / (wanted @ wanted))
 
 
-def motion(frames: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation of changes of luminance from frame to frame; 0 where nothing changes."""
-    mine, true = (np.diff(one.astype(float).mean(axis=-1), axis=0).ravel() for one in (frames, truth))
+def motion(frames: np.ndarray, truth: np.ndarray, apart: int = 1) -> float:
+    """Correlation of changes of luminance between frames so far apart; 0 where nothing changes."""
+    light = [one.astype(float).mean(axis=-1) for one in (frames, truth)]
+    mine, true = ((one[apart:] - one[:-apart]).ravel() for one in light)
     return float(np.corrcoef(mine, true)[0, 1]) if mine.std() > 0 and true.std() > 0 else 0.0
 
 
@@ -231,13 +232,12 @@ def mean_of(some: list[dict[str, float]]) -> dict[str, float]:
 
 def print_table(means: Mapping[str, Mapping[str, float]], args: argparse.Namespace) -> None:
     print(f"\n{args.scenes} scenes of {args.frames} frames, {WIDTH} x {HEIGHT}; share of the edit beside kept / whole")
-    print(f"{'':28}{'first':>15}{'middle':>15}{'last':>15}{'beside':>15}{'motion':>8}")
+    print(f"{'':28}{'first':>15}{'middle':>15}{'last':>15}{'beside':>15}{'motion':>8}{'moved':>8}")
     for row, some in means.items():
         names = [*(f"share_{place}" for place in PLACES), "beside"]
-        cells = [
-            f"{some[name]:.2f} / {some[f'{name}_of_whole']:.2f}" if name in some else "" for name in names
-        ]
-        print(f"{row:28}" + "".join(f"{cell:>15}" for cell in cells) + f"{some['motion']:8.2f}")
+        cells = [f"{some[name]:.2f} / {some[f'{name}_of_whole']:.2f}" if name in some else "" for name in names]
+        moves = f"{some['motion']:8.2f}{some['moved']:8.2f}"
+        print(f"{row:28}" + "".join(f"{cell:>15}" for cell in cells) + moves)
 
 
 def write_sheet(shot: Shot, made: Mapping[str, np.ndarray], path: Path) -> None:
