@@ -190,9 +190,7 @@ def carried(start: StartFolder, path: CameraPath) -> np.ndarray:
     return np.stack(frames)
 
 
-def figures(
-    shot: Shot, made: Mapping[str, np.ndarray], edits: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
+def figures(shot: Shot, made: Mapping[str, np.ndarray], edits: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Row -> figures. A region's colour is compared with the same region's in the job without an edit."""
     everywhere = np.ones_like(shot.thing)
     places = dict(zip(PLACES, (0, len(shot.truth) // 2, len(shot.truth) - 1), strict=True))

@@ -7,8 +7,8 @@ Guided sampling as in `guidance.py`, which follows the small decoder's choices. 
 shows the same candidates to the same judge. Agree: share of steps in which both choose the same. `halved` is the full
 decoder's picture at half size, so it shows what the size alone costs. Noise: by how much a difference of two
 candidates' scores changes with the decoder, root mean square. Clear: steps whose best two differ by more than that.
-Loss: what the choice scores less than the full decoder's, by what a random choice would. Seconds are of one thread,
-medians over all guided steps.
+Loss: what the choice scores less than the full decoder's, by what a random choice would. Seconds are of processor
+time on one thread, medians over all guided steps.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Watched(FluxFill):
         return self._timed("decode", self.decode)
 
     def _timed(self, name: str, show: Callable[[torch.Tensor], np.ndarray]) -> np.ndarray:
-        started = time.perf_counter()
+        started = time.process_time()
         shown = show(self.last)
-        self.seconds[name].append(time.perf_counter() - started)
+        self.seconds[name].append(time.process_time() - started)
         return shown
 
 
@@ -103,7 +103,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.first, args.first + args.scenes):
             pictures += watch(read_scene(number, Path(folder)), models, watched, args.judge)
-            print(f"scene {number}: {sum(len(one.steps) for one in pictures)} guided steps", flush=True)
+            so_far = figures(pictures, watched)
+            print(
+                f"scene {number}: agree {so_far['agree_sketch']:.1%} of {so_far['steps']:.0f} steps, "
+                f"{so_far['cost']:.1%} of the cost",
+                flush=True,
+            )
     found = figures(pictures, watched)
     print_table(found, models.settings.candidates, args)
     table = {name: round(value, 4) for name, value in found.items()}
