@@ -5,7 +5,7 @@
 
 Guided sampling as in `guidance.py`, which follows the small decoder's choices. In each guided step the full decoder
 shows the same candidates to the same judge. Agree: share of steps in which both choose the same. `halved` is the full
-decoder's picture at half size, so it shows what the size alone costs. Noise: by how much a difference of two
+decoder's picture at half size, so it shows what the size alone costs; `at_half_size` compares the small decoder with it. Noise: by how much a difference of two
 candidates' scores changes with the decoder, root mean square. Clear: steps whose best two differ by more than that.
 Loss: what the choice scores less than the full decoder's, by what a random choice would. Seconds are of processor
 time on one thread, medians over all guided steps.
@@ -111,7 +111,7 @@ def main() -> int:
             )
     found = figures(pictures, watched)
     print_table(found, models.settings.candidates, args)
-    table = {name: round(value, 4) for name, value in found.items()}
+    table = {name: round(value, 7) for name, value in found.items()}
     print(json.dumps({"bench": "sketch", "figures": table}))
     return 0
 
@@ -139,6 +139,8 @@ def figures(pictures: Sequence[Compared], watched: Watched) -> dict[str, float]:
     found: dict[str, float] = {"steps": len(steps)}
     for name in ("sketch", "halved"):
         found |= {f"{figure}_{name}": value for figure, value in agreement(steps, name).items()}
+    of_halved = agreement(steps, "sketch", "halved")
+    found |= {f"{figure}_at_half_size": value for figure, value in of_halved.items()}
     halves = {
         "early": [step for one in pictures for step in one.steps[: len(one.steps) // 2]],
         "late": [step for one in pictures for step in one.steps[len(one.steps) // 2 :]],
@@ -151,9 +153,9 @@ def figures(pictures: Sequence[Compared], watched: Watched) -> dict[str, float]:
     return found
 
 
-def agreement(steps: Sequence[dict[str, np.ndarray]], name: str) -> dict[str, float]:
-    """Of the choices by pictures of one kind with those by the full decoder's."""
-    mine, full = (np.stack([step[kind] for step in steps]) for kind in (name, "decode"))
+def agreement(steps: Sequence[dict[str, np.ndarray]], name: str, reference: str = "decode") -> dict[str, float]:
+    """Of the choices by pictures of one kind with those by another kind."""
+    mine, full = (np.stack([step[kind] for step in steps]) for kind in (name, reference))
     chosen, best = mine.argmax(axis=1), full.argmax(axis=1)
     change = mine - full
     # Of two candidates, of which each changes by itself.
@@ -179,10 +181,10 @@ def print_table(found: dict[str, float], candidates: int, args: argparse.Namespa
         f"\n{args.scenes} scenes, {found['steps']:.0f} guided steps of {candidates} candidates, {WIDTH} x {HEIGHT}, "
         f"judge {args.judge}"
     )
-    print(f"{'':10}{'agree':>8}{'of clear':>10}{'clear':>8}{'noise':>10}{'lead':>10}{'loss':>8}{'where other':>13}")
-    for name in ("sketch", "halved"):
+    print(f"{'':14}{'agree':>8}{'of clear':>10}{'clear':>8}{'noise':>10}{'lead':>10}{'loss':>8}{'where other':>13}")
+    for name in ("sketch", "halved", "at_half_size"):
         print(
-            f"{name:10}{found[f'agree_{name}']:8.1%}{found[f'agree_clear_{name}']:10.1%}{found[f'clear_{name}']:8.1%}"
+            f"{name:14}{found[f'agree_{name}']:8.1%}{found[f'agree_clear_{name}']:10.1%}{found[f'clear_{name}']:8.1%}"
             f"{found[f'noise_{name}']:10.6f}{found[f'lead_{name}']:10.6f}{found[f'loss_{name}']:8.1%}"
             f"{found[f'loss_where_other_{name}']:13.1%}"
         )
