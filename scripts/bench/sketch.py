@@ -5,10 +5,10 @@
 
 Guided sampling as in `guidance.py`, which follows the small decoder's choices. In each guided step the full decoder
 shows the same candidates to the same judge. Agree: share of steps in which both choose the same. `halved` is the full
-decoder's picture at half size, so it shows what the size alone costs; `at_half_size` compares the small decoder with it. Noise: by how much a difference of two
-candidates' scores changes with the decoder, root mean square. Clear: steps whose best two differ by more than that.
-Loss: what the choice scores less than the full decoder's, by what a random choice would. Seconds are of processor
-time on one thread, medians over all guided steps.
+decoder's picture at half size, so it shows what the size alone costs; `at_half_size` compares the small decoder with
+it. Noise: by how much a difference of two candidates' scores changes with the decoder, root mean square. Clear: steps
+whose best two differ by more than that. Loss: what the choice scores less than the full decoder's, by what a random
+choice would. Seconds are of processor time on one thread, medians over all guided steps.
 """
 
 from __future__ import annotations
