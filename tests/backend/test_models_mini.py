@@ -126,3 +126,15 @@ def test_hole_is_filled_and_known_pixels_are_unchanged(first_frame: Image.Image)
     assert np.array_equal(filled[~hole], picture[~hole])
     around = np.asarray(first_frame)[:100, :150].astype(float)
     assert np.abs(filled[hole] - around[hole]).mean() < 0.5 * np.abs(picture[hole] - around[hole]).mean()
+
+
+def test_the_small_decoder_shows_what_the_full_one_does_at_half_size(first_frame: Image.Image) -> None:
+    model = image_model_class(MINI.image.kind).open(shipped.check_shipped(MINI.image), "cpu")
+    frame = np.asarray(first_frame)
+    latents = model.encode(np.stack([frame, frame[:, ::-1], 255 - frame]))
+    sketched, full = model.sketch(latents), model.decode(latents)
+    assert sketched.shape == (3, HEIGHT // 2, WIDTH // 2, 3)
+    for small, large in zip(sketched, full, strict=True):
+        halved = cv2.resize(large, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_AREA)
+        error = ((small.astype(float) - halved) ** 2).mean()
+        assert 10 * np.log10(255**2 / error) > 28

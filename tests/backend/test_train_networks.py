@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from reangle.image_models.sketches import open_sketcher
 from reangle.weights.checkpoints import MINI_IMAGE
 from reangle.weights.shipped import shipped_folder
 
-from scripts.train import disocclusion, geometry, harness, scene_samples, ship
+from scripts.train import disocclusion, geometry, harness, image_tiny_decoder, scene_samples, ship
 
 
 def options(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
@@ -153,6 +154,27 @@ def test_shipped_files_are_listed_with_their_hash(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(ship, "LIMIT", 10)
     with pytest.raises(SystemExit, match="more than"):
         ship.write_list()
+
+
+@pytest.mark.slow
+def test_a_small_decoder_is_trained_and_ships_beside_the_image_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--steps", "3", "--pictures", "4", "--batch", "2", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr("sys.argv", ["image_tiny_decoder.py", *options])
+    image_tiny_decoder.main()
+    monkeypatch.setattr(image_tiny_decoder, "OUT", tmp_path / "run")
+    monkeypatch.setattr(ship, "SUITE", tmp_path)
+    ship.ship_tiny_decoder()
+    trained = harness.load_average(image_tiny_decoder.network(), tmp_path / "run", "model")
+    shipped = open_sketcher(tmp_path / "image", "cpu")
+    latents = torch.randn(1, image_tiny_decoder.CHANNELS, 8, 12, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        made, wanted = (one.decode(latents).sample.float() for one in (shipped, trained))
+    assert made.shape == (1, 3, 16, 24)
+    torch.testing.assert_close(made, wanted, rtol=0, atol=0.01)
+    known = open_sketcher(shipped_folder(MINI_IMAGE), "cpu")
+    assert set(shipped.config) == set(known.config)
 
 
 def test_averages_alone_are_enough_to_go_on_elsewhere(tmp_path: Path) -> None:
