@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
 from reangle.engines.preview import fill_painter, preview_stages
-from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
+from reangle.engines.reangle import check_anchors, reangle_stages, shared_learning, video_checkpoint
 from reangle.engines.starting import start_stages
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
@@ -43,6 +43,7 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
         stages += preview_stages(request, path, painter)
+    check_anchors(request)
     starts = start_stages(request, data)
     stages += starts
     if request.until == "starts":

@@ -136,7 +136,6 @@ def _learn(
 def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: StageId | None) -> PlannedStage:
     recipe, pace, frames = recipe_of(request), _pace(request), len(path.frames)
     anchors = request.start_of(path.name).anchors
-    _check_anchors(request, path, anchors)
     passes = recipe.sampling_steps * (2 if recipe.guidance > 1 else 1)
     # Frames are encoded before sampling, and decoded after it.
     preparation_s = OPENING_S + pace.frame * frames
@@ -161,8 +160,13 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
     )
 
 
-def _check_anchors(request: JobRequest, path: CameraPath, anchors: Sequence[AnchorImage]) -> None:
+def check_anchors(request: JobRequest) -> None:
     """Raise UserError for an image where a known video model takes none; other models are asked when they are open."""
+    for path in request.paths:
+        _check_anchors(request, path, request.start_of(path.name).anchors)
+
+
+def _check_anchors(request: JobRequest, path: CameraPath, anchors: Sequence[AnchorImage]) -> None:
     pace = PACES.get(request.reangle.suite.casefold())
     if pace is None:
         return

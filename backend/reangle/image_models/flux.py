@@ -78,11 +78,11 @@ def arguments(network: Any, told: dict[str, Any], level: float, tokens: torch.Te
 
 def flux_noise_levels(scheduler: Any, steps: int, tokens: int) -> list[float]:
     """The levels of FLUX.1's pipelines, shifted by the count of tokens where the scheduler's configuration says so."""
-    from diffusers.pipelines.flux.pipeline_flux import calculate_shift
-
     about = scheduler.config
     shift = {}
     if about.get("use_dynamic_shifting"):
+        from diffusers.pipelines.flux.pipeline_flux import calculate_shift
+
         names = "base_image_seq_len", "max_image_seq_len", "base_shift", "max_shift"
         shift["mu"] = calculate_shift(tokens, *(about[name] for name in names))
     scheduler.set_timesteps(sigmas=np.linspace(1.0, 1 / steps, steps), **shift)
