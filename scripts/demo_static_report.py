@@ -18,6 +18,7 @@ HERE = Path(__file__).resolve().parent
 # Before this folder, whose `reangle.py` would hide the package.
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "backend")]
 
+import cv2
 import numpy as np
 from demo_report import (
     BRIGHT,
@@ -88,8 +89,10 @@ def measure(
     column |= {"result": frames[0], "result, last": frames[-1]}
     figures: dict[str, Any] = {"frames": len(frames), "hidden": round(float(hole.mean()), 4), "psnr": None}
     truth = load_truth(truth_stem)
-    if truth is not None and truth[1].shape[1:] == frames.shape[1:]:
+    if truth is not None and max(truth[0].frames) < len(frames):
         path, images = truth
+        height, width = hole.shape
+        images = np.stack([cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in images])
         chosen = list(path.frames)
         parts = {"seen": seen[chosen], "remembered": remembered[chosen], "filled": ~(seen | remembered)[chosen]}
         figures["psnr"] = psnr_of_parts(frames[chosen], images, parts)

@@ -199,12 +199,11 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
 
 
 @pytest.mark.slow
-def test_static_views_begin_with_pictures_that_are_compared(checkout: Path, small_sample: Path, tmp_path: Path) -> None:
+def test_static_views_begin_with_pictures_that_are_compared(small_sample: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run(
-        "demo.py", "--mode", "static", "--sample", small_sample, "--geometry", "files", "--size", "96x64", "--out", out,
-        checkout=checkout,
-    )  # fmt: skip
+        "demo.py", "--mode", "static", "--sample", small_sample, "--geometry", "files", "--size", "96x64", "--out", out
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (report["mode"], report["notes"]) == ("static", [])
