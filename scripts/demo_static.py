@@ -36,6 +36,8 @@ class StaticDemo(Demo):
         self.shot.learning.caption = self.caption
         starting = self.shot.starting
         judge = starting.judge
+        if starting.painter == "auto":
+            starting.painter = "mini"
         starting.judge, starting.carry, starting.approve = "none", False, True
         self.press("render")
         self.wait()

@@ -271,7 +271,7 @@ def test_training_is_estimated_for_the_windows_that_are_made(count: int) -> None
 
 
 def starting(*paths: CameraPath, **changes: Any) -> JobRequest:
-    return job(*paths, engine="reangle", **changes)
+    return job(*paths, engine="reangle", **{"starting": {"painter": "mini"}, **changes})
 
 
 OWN = ("Warp", "Fill", "Start", "Learn", "Generate", "Finish", "Deliver")

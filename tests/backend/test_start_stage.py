@@ -33,7 +33,7 @@ from scripts.train.scenes.types import Camera, Scene
 from tests.backend.twins import flux2_klein_4b
 
 WIDTH, HEIGHT, FRAMES = 96, 64, 3
-QUICK = {"candidates": 2, "painting_steps": 3, "guided_to": 0.7}
+QUICK = {"painter": "mini", "candidates": 2, "painting_steps": 3, "guided_to": 0.7}
 
 
 class Desk:

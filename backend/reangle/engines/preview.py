@@ -11,7 +11,8 @@ from reangle.finishing.spec import FILL, FillParams
 from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
 from reangle.runtime.stage import PlannedStage, StageId
-from reangle.starting.painters import find_painter
+from reangle.starting.painters import AUTO, find_painter, suite_painter
+from reangle.starting.painters import FILL as NO_PAINTER
 from reangle.warping.spec import WARP, WarpParams
 from reangle.weights.suites import MINI
 
@@ -64,4 +65,6 @@ def fill_painter(request: JobRequest, data: Path) -> str:
     if request.preview.fill != "painted":
         return ""
     suite = request.reangle.suite if request.engine == "reangle" else MINI.name
+    if request.starting.painter in (AUTO, NO_PAINTER):
+        return suite_painter(suite, data)
     return find_painter(request.starting.painter, suite, data)

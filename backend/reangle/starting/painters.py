@@ -74,21 +74,30 @@ _BY_NAME = {spec.name: spec for spec in PAINTERS}
 
 def painter_infos(data: Path) -> tuple[ProviderInfo, ...]:
     """`auto` first, for the suite that ships. data: the data folder."""
-    chosen = _BY_NAME["mini" if is_installed(MINI.image, data) else FILL]
-    help_ = "The suite's own image model where its weights are installed, else the preview's fill"
-    return provider_infos(PAINTERS, data, 0, help_, chosen, "")
+    help_ = (
+        "The suite's published image model where it is installed, else the preview's fill, which agrees better from "
+        "view to view than what the small image model paints"
+    )
+    return provider_infos(PAINTERS, data, 0, help_, _BY_NAME[FILL], "")
+
+
+def suite_painter(suite: str, data: Path) -> str:
+    """The checkpoint of a suite's own image model, of the small one where that is not installed."""
+    chosen = suite_named(suite) or MINI
+    return _with_beside(chosen.image if _all_installed(chosen.image, data) else MINI.image, data)
 
 
 def find_painter(name: str, suite: str, data: Path) -> str:
     """The checkpoint of a stage that paints, one folder or several; "" for the preview's fill.
 
-    name: of a painter or a registered checkpoint, or a folder. suite: of the request; `auto` takes its image model and
-    no other weights. data: the data folder. Raises UserError, with what to do, for weights that are missing, wrong or
-    changed, and for an unknown name.
+    name: of a painter or a registered checkpoint, or a folder. suite: of the request; `auto` takes its image model if
+    that is a published one, and no other weights (docs/lab/starting.md). data: the data folder. Raises UserError, with
+    what to do, for weights that are missing, wrong or changed, and for an unknown name.
     """
     if name == AUTO:
         chosen = suite_named(suite)
-        return _with_beside(chosen.image, data) if chosen and _all_installed(chosen.image, data) else ""
+        published = chosen is not None and not chosen.image.shipped and _all_installed(chosen.image, data)
+        return _with_beside(chosen.image, data) if chosen and published else ""
     if name == FILL:
         return ""
     if name in _BY_NAME:
