@@ -185,9 +185,10 @@ def _content(file: Path) -> bytes | None:
 
 
 _JUDGES = {"geometry": "the scene's points", "dust3r": "DUSt3R"}
+FILLED = "Filled from around, as the preview does"
 _MADE_BY = {
     "clip": "The clip shows all of it",
-    "fill": "Filled from around, as the preview does",
+    "fill": FILLED,
     "artist": "Yours",
 }
 

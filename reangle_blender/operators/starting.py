@@ -120,6 +120,8 @@ class REANGLE_OT_redo_start(_StartOperator):
         camera.reangle.start.forget_image()
         if not has_moved:
             starting.new_seed(camera)
+            if row.about_start.startswith(start_files.FILLED):
+                self.report({"INFO"}, "The preview's fill is the same each time; choose an image model for others.")
         approval.make_again(context.scene, job)
         return {"FINISHED"}
 
