@@ -228,6 +228,7 @@ def test_a_stroke_is_a_change_by_hand_and_compression_is_none() -> None:
 
     _, data = cv2.imencode(".jpg", warped, (cv2.IMWRITE_JPEG_QUALITY, 90))
     compressed = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert compressed is not None
     assert (np.abs(compressed.astype(int) - warped).max(-1) > 8).any()
     assert changed(compressed).mean() < LOOK_CHANGED
     stroked = warped.copy()

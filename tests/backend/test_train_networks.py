@@ -7,6 +7,7 @@ import argparse
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,8 +170,9 @@ def test_a_small_decoder_is_trained_and_ships_beside_the_image_model(
     trained = harness.load_average(image_tiny_decoder.network(), tmp_path / "run", "model")
     shipped = open_sketcher(tmp_path / "image", "cpu")
     latents = torch.randn(1, image_tiny_decoder.CHANNELS, 8, 12, generator=torch.Generator().manual_seed(0))
+    decoders: tuple[Any, Any] = shipped, trained
     with torch.no_grad():
-        made, wanted = (one.decode(latents).sample.float() for one in (shipped, trained))
+        made, wanted = (one.decode(latents).sample.float() for one in decoders)
     assert made.shape == (1, 3, 16, 24)
     torch.testing.assert_close(made, wanted, rtol=0, atol=0.01)
     known = open_sketcher(shipped_folder(MINI_IMAGE), "cpu")

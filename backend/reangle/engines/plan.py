@@ -43,11 +43,11 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
         stages += preview_stages(request, path, painter)
-    check_anchors(request)
     starts = start_stages(request, data)
     stages += starts
     if request.until == "starts":
         return stages
+    check_anchors(request)
     begun = {stage.camera for stage in starts}
     stages += shared_learning(request, video)
     for path in request.paths:
