@@ -159,7 +159,7 @@ def test_job_of_version_2_runs_and_is_known_when_it_is_sent_again(tmp_path: Path
     plain = request()
     old = replace(plain, geometry=replace(plain.geometry, camera="still"))
     database.submit(old)
-    new = '"contract":3', '"camera":"still","depth":"files",', '"given":null,'
+    new = '"contract":4', '"camera":"still","depth":"files",', '"given":null,'
     text = to_json(old)
     assert all(part in text for part in new)
     for part, before in zip(new, ('"contract":2', '"provider":"files","use_dust3r":true,', ""), strict=True):
@@ -175,7 +175,7 @@ def test_job_of_an_older_version_fails_and_the_next_one_runs(tmp_path: Path) -> 
     old, new = request(), request()
     database.submit(old)
     database.submit(new)
-    text = to_json(old).replace('"contract":3', '"contract":1')
+    text = to_json(old).replace('"contract":4', '"contract":1')
     database._writer.execute("UPDATE jobs SET request = ? WHERE id = ?", (text, old.id))
     assert database.claim() == new
     status = database.status(old.id)

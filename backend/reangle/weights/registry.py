@@ -22,7 +22,7 @@ from reangle.weights.suites import SUITES, known_checkpoint, suite_of
 WITHOUT: dict[Role, str] = {
     "geometry": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
     "video": "Without it, the engine `preview` works, which needs no weights",
-    "image": "Without it, the image models `mini` and `fill` work",
+    "image": "Without it, the image models `mini` and `fill` work, and the engine `preview`, which needs no weights",
     "features": "Without it, starting images are judged by the features of the mini depth network",
 }
 """What works without a checkpoint of each role."""

@@ -16,9 +16,6 @@ from reangle.evaluation.agreement.overlap import PairFinder, middle, similaritie
 from reangle.evaluation.agreement.weights import pixel_weights
 from reangle.geometry.depth.dust3r_network import Dust3rNetwork
 
-LONGEST_SIDE = 128
-"""Of the pictures that the network judges, in pixels; the metric sees them larger."""
-
 HIDDEN = 0.1
 """Points this share behind a picture's surface are hidden by it."""
 
@@ -36,7 +33,7 @@ class Dust3rJudge:
         height, width = hole.shape
         self._weights = pixel_weights(hole)
         self._features = features
-        self._finder = PairFinder(network, width, height, LONGEST_SIDE)
+        self._finder = PairFinder(network, width, height)
         cut = [middle(one, width, height) for one in fixed]
         self._fixed = list(zip(self._finder.encode(cut), [features.of(one[None]) for one in cut], strict=True))
 
