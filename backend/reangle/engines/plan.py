@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
 from reangle.engines.preview import fill_painter, preview_stages
-from reangle.engines.reangle import check_anchors, reangle_stages, shared_learning, video_checkpoint
+from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.engines.starting import start_stages
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
@@ -35,19 +35,17 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request, data) if request.engine == "reangle" else ""
     painter = fill_painter(request, data) if request.paths else ""
-    if not (video and request.paths):
-        for path in request.paths:
-            stages += preview_stages(request, path, painter)
-            stages.append(_deliver(request, path, stages[-1]))
-        return stages
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
         stages += preview_stages(request, path, painter)
+        if not video:
+            stages.append(_deliver(request, path, stages[-1]))
+    if not (video and request.paths):
+        return stages
     starts = start_stages(request, data)
     stages += starts
     if request.until == "starts":
         return stages
-    check_anchors(request)
     begun = {stage.camera for stage in starts}
     stages += shared_learning(request, video)
     for path in request.paths:

@@ -43,7 +43,9 @@ def preview_stages(request: JobRequest, path: CameraPath, painter: str = "") -> 
             camera=camera,
             params=FillParams(
                 path=unnamed(path),
-                **({"painted": True, "prompt": request.reangle.caption, "seed": request.seed} if painter else {}),
+                painted=bool(painter),
+                prompt=request.reangle.caption if painter else "",
+                seed=request.seed if painter else 0,
             ),
             inputs={"warp": WARP.id(camera)},
             checkpoint=painter,

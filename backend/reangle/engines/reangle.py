@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
-from reangle.contract import AnchorImage, CameraPath, JobRequest
+from reangle.contract import CameraPath, JobRequest
 from reangle.engines.preview import clip_inputs, unnamed, warping
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
@@ -18,7 +17,7 @@ from reangle.runtime.graphics_card import nvidia_cards, why_no_card
 from reangle.runtime.stage import PlannedStage, StageId
 from reangle.starting.spec import START
 from reangle.video_models.memory import weights_in
-from reangle.video_models.window_starts import window_starts
+from reangle.video_models.window_starts import check_anchors, window_starts
 from reangle.warping.spec import WARP
 from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
 from reangle.weights.registry import find_checkpoint, kind_of, pipeline_of
@@ -136,6 +135,10 @@ def _learn(
 def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: StageId | None) -> PlannedStage:
     recipe, pace, frames = recipe_of(request), _pace(request), len(path.frames)
     anchors = request.start_of(path.name).anchors
+    if (known := PACES.get(request.reangle.suite.casefold())) is not None:
+        # Of other models the windows are known when they are open.
+        starts = window_starts(frames, known.window, known.group)
+        check_anchors((anchor.frame for anchor in anchors), starts, path.name)
     passes = recipe.sampling_steps * (2 if recipe.guidance > 1 else 1)
     # Frames are encoded before sampling, and decoded after it.
     preparation_s = OPENING_S + pace.frame * frames
@@ -158,28 +161,6 @@ def _generate(request: JobRequest, path: CameraPath, checkpoint: str, lora: Stag
         weight=preparation_s + sampling_s,
         preparation=preparation_s / (preparation_s + sampling_s),
     )
-
-
-def check_anchors(request: JobRequest) -> None:
-    """Raise UserError for an image where a known video model takes none; other models are asked when they are open."""
-    for path in request.paths:
-        _check_anchors(request, path, request.start_of(path.name).anchors)
-
-
-def _check_anchors(request: JobRequest, path: CameraPath, anchors: Sequence[AnchorImage]) -> None:
-    pace = PACES.get(request.reangle.suite.casefold())
-    if pace is None:
-        return
-    places = window_starts(len(path.frames), pace.window, pace.group)[1:]
-    for anchor in anchors:
-        if anchor.frame not in places:
-            frames = ", ".join(str(place + 1) for place in places)
-            raise UserError(
-                f"The video model takes no image for frame {anchor.frame + 1} of camera {path.name!r}.",
-                advice=f"Give images for these frames: {frames}."
-                if places
-                else "Leave it out: the model makes this camera's frames in one go, from the first.",
-            )
 
 
 def _finish(request: JobRequest, path: CameraPath) -> PlannedStage:

@@ -52,6 +52,7 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
     judges = paints and parent is not None and settings.candidates > 1
     judge = request.starting.judge if judges else "none"
     asks = paints or told.edit is not None
+    seed = request.seed if told.seed is None else told.seed
     checkpoints = [painter if asks else "", judging_weights(judge, data)]
     is_related = paints and (judge != "none" or request.starting.carry)
     calls = (settings.steps or USUAL_STEPS) * (settings.candidates if judge != "none" else 1) if paints else 0
@@ -65,8 +66,9 @@ def _start(request: JobRequest, path: CameraPath, parent: str | None, painter: s
             judge=judge,
             carry=paints and request.starting.carry,
             edit=told.edit,
-            **({"prompt": request.reangle.caption} if paints else {}),
-            **({"paint": settings, "seed": request.seed if told.seed is None else told.seed} if asks else {}),
+            prompt=request.reangle.caption if paints else "",
+            paint=settings if asks else PaintSettings(),
+            seed=seed if asks else 0,
         ),
         inputs={
             **clip_inputs(),

@@ -71,7 +71,9 @@ class StartFolder(StageFolder):
 
     @property
     def depth(self) -> Path:
-        """Planar z of every pixel, in painted ones that of the filled scene; 0 where even that has none."""
+        """Planar z of every pixel, in painted ones that of the filled scene; 0 where even that has none, and in all
+        that the warp hides where the preview's fill stays.
+        """
         return self.path / "depth.exr"
 
     @property

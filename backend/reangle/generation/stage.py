@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from reangle.errors import UserError
 from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
@@ -27,6 +26,7 @@ from reangle.video_models.memory import Tier
 from reangle.video_models.model_view import ModelView
 from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
+from reangle.video_models.window_starts import check_anchors
 from reangle.video_models.windows import Windows, plan_windows
 from reangle.warping.types import WarpedFrame
 from reangle.warping.video import warp_frames
@@ -94,15 +94,9 @@ def _anchors(context: GenerateContext, windows: Windows, view: ModelView) -> dic
     """
     files = context.files.get("anchors", ())
     fill = context.read("fill", FilledFolder).frames
+    check_anchors(context.params.anchors, windows.starts)
     anchors = {}
     for frame, (name, path) in zip(context.params.anchors, files, strict=True):
-        if frame not in windows.starts[1:]:
-            places = ", ".join(str(start + 1) for start in windows.starts[1:])
-            raise UserError(
-                f"This video model takes no image for frame {frame + 1}: it starts anew only where its clips of "
-                f"{windows.length} frames meet.",
-                advice=f"Give images for these frames: {places}." if places else "Leave the image out.",
-            )
         anchors[frame] = whole(read_given(name, path, read_images(fill, frame, 1)[0]), view)
     return anchors
 

@@ -96,8 +96,9 @@ def find_painter(name: str, suite: str, data: Path) -> str:
     """
     if name == AUTO:
         chosen = suite_named(suite)
-        published = chosen is not None and not chosen.image.shipped and _all_installed(chosen.image, data)
-        return _with_beside(chosen.image, data) if chosen and published else ""
+        if chosen is None or chosen.image.shipped or not _all_installed(chosen.image, data):
+            return ""
+        return _with_beside(chosen.image, data)
     if name == FILL:
         return ""
     if name in _BY_NAME:

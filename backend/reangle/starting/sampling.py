@@ -86,10 +86,8 @@ def sample(
             trace.calls += 1
         clean, noisy = latents - level * velocity, latents + (1 - level) * velocity
         if not sampling.is_guided(step):
-            latents, velocity = (
-                hold((1 - following) * clean + following * noisy, following, conditions.held, noise),
-                None,
-            )
+            latents = hold((1 - following) * clean + following * noisy, following, conditions.held, noise)
+            velocity = None
         else:
             count = sampling.candidates if scores is not None else 1
             kept = (1 - sampling.fresh_noise**2) ** 0.5

@@ -25,7 +25,8 @@ from reangle.warping.video import Warper
 @dataclass(frozen=True, eq=False)
 class Begun:
     """The first frame of a camera. warped: H x W x 3 uint8, black where unknown. known: H x W bool. filled: the same
-    frame without holes. depth: H x W float32, in the hole that of the filled scene, 0 where that has none.
+    frame without holes. depth: H x W float32, in the hole that of the filled scene, 0 where that has none or was not
+    asked for.
     """
 
     warped: np.ndarray
@@ -36,15 +37,16 @@ class Begun:
     world_from_camera: np.ndarray
 
     @classmethod
-    def read(cls, warp: WarpFolder, fill: FilledFolder, path: CameraPath) -> Begun:
-        """path: the camera, of which the first frame counts."""
+    def read(cls, warp: WarpFolder, fill: FilledFolder, path: CameraPath, *, behind: bool = True) -> Begun:
+        """path: the camera, of which the first frame counts. behind: whether the hole's depth is asked for, which takes
+        as long as filling the scene.
+        """
         warped, visible, remembered, depth = (read_images(folder, 0, 1)[0] for folder in warp.images)
         known = (visible | remembered) > 0
         K, world_from_camera = np.asarray(path.K[0]), np.asarray(path.world_from_camera[0])
-        filler = Filler(load_views(warp) if not known.all() else [])
-        if filler.memory is not None:
-            behind = filler.memory.recall(0, K, world_from_camera, ~known).depth
-            depth = np.where(known, depth, behind)
+        memory = Filler(load_views(warp)).memory if behind and not known.all() else None
+        if memory is not None:
+            depth = np.where(known, depth, memory.recall(0, K, world_from_camera, ~known).depth)
         filled = read_images(fill.frames, 0, 1)[0]
         return cls(warped, known, filled, depth, K, world_from_camera)
 

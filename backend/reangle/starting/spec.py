@@ -42,7 +42,7 @@ class StartParams:
 
 START = StageSpec(
     kind="start",
-    version=2,
+    version=3,
     params=StartParams,
     reads={
         "decode": DecodedClip,

@@ -57,7 +57,9 @@ def start(context: StartContext) -> None:
 def _start(context: StartContext, models: _Models, tier: ImageTier) -> None:
     params, out = context.params, context.out
     models.tier = tier
-    begun = Begun.read(context.read("warp", WarpFolder), context.read("fill", FilledFolder), params.path)
+    # Only what is painted is carried on to other views.
+    behind = params.paints or bool(context.files.get("image"))
+    begun = Begun.read(context.read("warp", WarpFolder), context.read("fill", FilledFolder), params.path, behind=behind)
     context.report(0.1, "")
     made = _given(context, begun) or _painted(context, begun, models)
     if params.edit is not None:
@@ -188,7 +190,7 @@ def _notes(changed: float, made: _Made) -> tuple[str, ...]:
     notes = []
     if changed > LOOK_CHANGED:
         notes.append(
-            f"The starting image differs from the clip in {changed:.0%} of what the clip shows, so this camera is "
+            f"The starting image differs from the clip in {changed:.1%} of what the clip shows, so this camera is "
             "generated as a whole: the clip's pixels are not kept."
         )
     if NOT_COMMERCIAL in made.licence:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from reangle.errors import UserError
+
 OVERLAP = 2
 """Latents that a window takes from the one before, besides its first frame; fewer in very short windows."""
 
@@ -17,3 +21,19 @@ def window_starts(count: int, length: int, group: int) -> tuple[int, ...]:
     while starts[-1] + length < count:
         starts.append(starts[-1] + stride)
     return tuple(starts)
+
+
+def check_anchors(anchors: Iterable[int], starts: Sequence[int], camera: str = "") -> None:
+    """Raise UserError for an artist's image of a frame at which no later window starts.
+
+    anchors: frames. starts: of the windows. camera: its name, for the message.
+    """
+    places = ", ".join(str(start + 1) for start in starts[1:])
+    for frame in anchors:
+        if frame not in starts[1:]:
+            raise UserError(
+                f"The video model takes no image for frame {frame + 1}{f' of camera {camera!r}' if camera else ''}.",
+                advice=f"Give images for these frames: {places}."
+                if places
+                else "Leave it out: the model makes this camera's frames in one go, from the first.",
+            )
