@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from bpy.types import Scene
 
@@ -109,8 +110,11 @@ def make_again(scene: Scene, job: state.ReangleJob) -> str:
     not allowed, or Blender cannot read the cameras.
     """
     client = connection.client()
-    settings = sending.engine_settings(scene) if _is_of_clip(scene, ledger.entry_of(scene, job)) else {}
     before = ledger.entry_of(scene, job)
+    settings: dict[str, Any] = {}
+    if _is_of_clip(scene, before):
+        sending.check_render(scene)
+        settings = sending.engine_settings(scene)
     now, wishes = _paths_now(scene, before), sending.wishes_of(scene, before)
     places, near = _places(scene, before)
     entry = _successor(scene, before, "starts")
