@@ -20,9 +20,9 @@ SCALE = 5.0
 def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     """The starting images of a job; nothing for a job that has none. Accept and its kind only while it waits."""
     rows = [row for row in job.cameras if row.start]
-    asks = job.waits or (job.until == "starts" and rows)
+    asks = job.waits or job.until == "starts"
     for row in rows:
-        _draw_row(layout.box().column(), context, job, row, asks=bool(asks))
+        _draw_row(layout.box().column(), context, job, row, asks=asks)
     if job.waits:
         done = sum(row.accepted for row in rows)
         text = f"Accept All ({done} of {len(rows)} are)" if done else "Accept All"
