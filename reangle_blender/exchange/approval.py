@@ -23,9 +23,9 @@ from . import connection, ledger, main_thread, presence, removing, sending, star
 from .ledger import Entry
 from .main_thread import Failure
 
-MOVED = "The camera has moved since this image was made. Redo makes it anew."
-CHANGED = "What you asked of this image has changed since it was made. Redo makes it anew."
-PAINTED = "You have painted since. Take that back, or press Revert."
+MOVED = "The camera has moved since this image was made. Press Redo to make it again."
+CHANGED = "What you ask of this image has changed since it was made. Press Redo to make it again."
+PAINTED = "You have painted since. Press Take Back to use it, or Revert to drop it."
 
 
 def accept(scene: Scene, job: state.ReangleJob, names: Collection[str]) -> None:
@@ -56,7 +56,7 @@ def review(entry: Entry) -> None:
 
 
 def _review(scene: Scene, entry: Entry) -> None:
-    """Let approvals fall whose camera has changed since; go on with the job once all are accepted."""
+    """Withdraw approvals whose camera, request or painting has changed; go on with the job once all are accepted."""
     now = _paths_now(scene, entry)
     for sent in entry.cameras:
         camera = ledger.camera_of(scene, sent)
