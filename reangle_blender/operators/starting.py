@@ -282,8 +282,7 @@ class REANGLE_OT_revert_start(_StartOperator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         job, _, camera = self.chosen(context.scene)
-        camera.reangle.start.forget_image()
-        camera.reangle.start.anchors.clear()
+        camera.reangle.start.forget_own()
         approval.make_again(context.scene, job)
         return {"FINISHED"}
 
@@ -299,9 +298,7 @@ class REANGLE_OT_clear_start(Operator):
         camera = getattr(context, "reangle_camera", None)
         if camera is None:
             raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
-        start = starting.check_own(camera, camera.name).reangle.start
-        start.forget_image()
-        start.anchors.clear()
+        starting.check_own(camera, camera.name).reangle.start.forget_own()
         return {"FINISHED"}
 
 
