@@ -132,8 +132,8 @@ def check_taken(row: state.ReangleCamera) -> None:
     """Raises UserError if the artist works on a starting image and has not taken that back."""
     if row.start and starting.is_changed(row.camera, presence.digest_of):
         raise UserError(
-            f"What you painted for {row.name!r} is not the image that is shown yet.",
-            advice="Press Take Back beside it, or Revert.",
+            f"What you painted for {row.name!r} is not its starting image yet.",
+            advice="Press Take Back to use it, or Revert to drop it.",
         )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from bpy.types import Scene
 
@@ -22,9 +23,9 @@ from . import connection, ledger, main_thread, presence, removing, sending, star
 from .ledger import Entry
 from .main_thread import Failure
 
-MOVED = "The camera has moved since this image was made. Redo makes it anew."
-CHANGED = "What you asked of this image has changed since it was made. Redo makes it anew."
-PAINTED = "You have painted since. Take that back, or press Revert."
+MOVED = "The camera has moved since this image was made. Press Redo to make it again."
+CHANGED = "What you ask of this image has changed since it was made. Press Redo to make it again."
+PAINTED = "You have painted since. Press Take Back to use it, or Revert to drop it."
 
 
 def accept(scene: Scene, job: state.ReangleJob, names: Collection[str]) -> None:
@@ -55,7 +56,7 @@ def review(entry: Entry) -> None:
 
 
 def _review(scene: Scene, entry: Entry) -> None:
-    """Let approvals fall whose camera has changed since; go on with the job once all are accepted."""
+    """Withdraw approvals whose camera, request or painting has changed; go on with the job once all are accepted."""
     now = _paths_now(scene, entry)
     for sent in entry.cameras:
         camera = ledger.camera_of(scene, sent)
@@ -109,8 +110,11 @@ def make_again(scene: Scene, job: state.ReangleJob) -> str:
     not allowed, or Blender cannot read the cameras.
     """
     client = connection.client()
-    settings = sending.engine_settings(scene) if _is_of_clip(scene, ledger.entry_of(scene, job)) else {}
     before = ledger.entry_of(scene, job)
+    settings: dict[str, Any] = {}
+    if _is_of_clip(scene, before):
+        sending.check_render(scene)
+        settings = sending.engine_settings(scene)
     now, wishes = _paths_now(scene, before), sending.wishes_of(scene, before)
     places, near = _places(scene, before)
     entry = _successor(scene, before, "starts")

@@ -201,18 +201,25 @@ def _warnings_of(job: state.ReangleJob) -> list[CameraWarning]:
 
 def follow(moves: Mapping[Path, Path]) -> None:
     """Let the entries below moved folders name the new ones."""
+
+    def moved(path: str) -> str:
+        return str(places.moved(Path(path), moves)) if path else ""
+
     for entry in entries.values():
         entry.folder = places.moved(entry.folder, moves)
-        entry.picture = str(places.moved(Path(entry.picture), moves)) if entry.picture else ""
+        entry.picture = moved(entry.picture)
         for sent in entry.cameras:
-            sent.folder = str(places.moved(Path(sent.folder), moves)) if sent.folder else ""
-            sent.start = str(places.moved(Path(sent.start), moves)) if sent.start else ""
+            sent.folder, sent.start = moved(sent.folder), moved(sent.start)
 
 
 def write_all() -> None:
     """Copy all entries into their scenes, after undo or a reload."""
     for entry in list(entries.values()):
         write(entry)
+
+
+def _absolute(stored: str) -> str:
+    return str(paths.absolute(stored)) if stored else ""
 
 
 def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
@@ -223,7 +230,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
         kind=job.kind,
         title=job.title,
         folder=paths.absolute(job.folder),
-        picture=str(paths.absolute(job.picture)) if job.picture else "",
+        picture=_absolute(job.picture),
         # A clip that is shown already was matched, and what the artist changed since then stays.
         match=state.of(scene).clip.match_scene and not state.of(scene).shot_frames,
         notes=job.notes.splitlines(),
@@ -235,8 +242,8 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
                 camera.camera.session_uid if camera.camera else 0,
                 object_name=camera.camera.name if camera.camera else "",
                 **{name: getattr(camera, name) for name in (*_CAMERA_COPIED, "first_frame")},
-                folder=str(paths.absolute(camera.folder)) if camera.folder else "",
-                start=str(paths.absolute(camera.start)) if camera.start else "",
+                folder=_absolute(camera.folder),
+                start=_absolute(camera.start),
             )
             for camera in job.cameras
         ],

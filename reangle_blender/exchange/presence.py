@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import bpy
 
@@ -16,62 +18,71 @@ from . import main_thread
 FRESH_S = 2.0
 """For how long an answer holds."""
 
-_answers: dict[Path, tuple[bool, float]] = {}
-"""Whether each path was there, and when that was seen."""
-_looking: set[Path] = set()
-_contents: dict[Path, tuple[tuple[int, int], str]] = {}
-"""Time and size of each file, and the hash of what it held then."""
-_asked: dict[Path, float] = {}
+T = TypeVar("T")
+
+
+class _Watched(Generic[T]):
+    """What a look at each path found. Threads look again when a path is asked for; `unknown` is the answer until then.
+
+    Scripts without a window get the answer of this moment.
+    """
+
+    def __init__(self, look: Callable[[Path], T], unknown: T) -> None:
+        self._look, self._unknown = look, unknown
+        self._answers: dict[Path, tuple[T, float]] = {}
+        self._looking: set[Path] = set()
+
+    def latest(self, path: Path) -> T:
+        if bpy.app.background:
+            return self._look(path)
+        answer, seen = self._answers.get(path, (self._unknown, 0.0))
+        if time.monotonic() - seen > FRESH_S and path not in self._looking:
+            self._looking.add(path)
+            # Not in `main_thread.in_thread`: that redraws after each answer, and what is drawn asks again.
+            threading.Thread(target=self._update, args=(path, answer), name="reangle presence", daemon=True).start()
+        return answer
+
+    def _update(self, path: Path, before: T) -> None:
+        answer = self._look(path)
+        self._answers[path] = (answer, time.monotonic())
+        self._looking.discard(path)
+        if answer != before:
+            main_thread.post(lambda: None)  # redraws
 
 
 def is_missing(path: Path) -> bool:
-    """Whether the file or folder is known not to be there. Scripts without a window get the answer of this moment."""
-    if bpy.app.background:
-        return not path.exists()
-    there, seen = _answers.get(path, (True, 0.0))
-    if time.monotonic() - seen > FRESH_S and path not in _looking:
-        _looking.add(path)
-        # Not in `main_thread.in_thread`: that redraws after each answer, and what is drawn asks again.
-        threading.Thread(target=_look, args=(path,), name="reangle presence", daemon=True).start()
-    return not there
-
-
-def _look(path: Path) -> None:
-    before, _ = _answers.get(path, (True, 0.0))
-    try:
-        there = path.exists()
-    except OSError:
-        there = False
-    _answers[path] = (there, time.monotonic())
-    _looking.discard(path)
-    if there != before:
-        main_thread.post(lambda: None)  # redraws
+    """Whether the file or folder is known not to be there."""
+    return not _there.latest(path)
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file; "" while it is unknown. Scripts without a window get the answer of this moment."""
-    if bpy.app.background:
-        return _read(path)
-    if time.monotonic() - _asked.get(path, 0.0) > FRESH_S:
-        _asked[path] = time.monotonic()
-        threading.Thread(target=_compare, args=(path,), name="reangle digest", daemon=True).start()
-    return _contents[path][1] if path in _contents else ""
+    """SHA-256 of a file; "" while it is unknown."""
+    return _digests.latest(path)
 
 
-def _compare(path: Path) -> None:
-    before = _contents.get(path)
-    _read(path)
-    if _contents.get(path) != before:
-        main_thread.post(lambda: None)  # redraws
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
-def _read(path: Path) -> str:
+_hashed: dict[Path, tuple[tuple[int, int], str]] = {}
+"""Time and size of each file, and the hash of what it held then."""
+
+
+def _digest(path: Path) -> str:
     try:
         about = path.stat()
         key = (about.st_mtime_ns, about.st_size)
-        if path not in _contents or _contents[path][0] != key:
-            _contents[path] = (key, hash_file(path))
-        return _contents[path][1]
+        before, digest = _hashed.get(path, (None, ""))
+        if before != key:
+            digest = hash_file(path)
+            _hashed[path] = (key, digest)
+        return digest
     except OSError:
-        _contents.pop(path, None)
         return ""
+
+
+_there = _Watched(_is_there, True)
+_digests = _Watched(_digest, "")

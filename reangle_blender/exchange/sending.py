@@ -169,8 +169,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
 
 
 def engine_settings(scene: Scene) -> dict[str, Any]:
-    """The engine and its settings in step 3, as fields of a request. Raises UserError as `check_render` does."""
-    check_render(scene)
+    """The engine and its settings in step 3, as fields of a request; `check_render` first."""
     shot = state.of(scene)
     has_starts = "starting" in engines.groups(shot.engine)
     return {
@@ -211,7 +210,7 @@ def send_request(
         request = make()
         if wishes:
             request = replace(request, starts=wished.starts)
-        if request.engine == "reangle":
+        if "starting" in engines.groups(request.engine):
             start_files.keep_request(entry.folder, request)
         own = tuple(transfer.Place.of(sha256, path) for sha256, path in wished.places.items())
         # Those that are nowhere are most likely in the backend already.

@@ -19,6 +19,7 @@ from ..core.client import Client
 from ..core.contract import AnchorImage, CameraPath, CameraStart, JobRequest, PromptEdit, read_request, to_json
 from ..core.errors import UserError
 from ..core.files import Progress, disk_errors, file_refs
+from . import transfer
 
 SAME_PATH = 1e-5
 """Largest difference between the numbers of a path that did not change, relative to its largest number."""
@@ -163,15 +164,12 @@ def fetch_starts(
     """Download the starting images of a job, by camera. before: the folders of former ones. Raises UserError,
     CanceledError.
     """
-    results = [result for result in client.results(job) if result.name.startswith("starts/")]
+    places = transfer.fetch_results(
+        client, job, "starts/", round_folder(folder, job), progress, cancel,
+        wanted=lambda path: path != DEPTH,  # which serves the backend alone
+    )  # fmt: skip
     found: dict[str, Start] = {}
-    for result in results:
-        name = result.name.removeprefix("starts/")
-        place = round_folder(folder, job) / name
-        # Its depth serves the backend alone.
-        client.download(
-            job, result, place, wanted=lambda path: path != DEPTH, progress=progress, cancel=cancel,
-        )  # fmt: skip
+    for name, place in places.items():
         is_same = name in before and _content(before[name] / IMAGE) == _content(place / IMAGE) is not None
         found[name] = Start(place, "\n".join(describe(place / RECORD)), is_same)
     return found

@@ -7,7 +7,7 @@ import base64
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -183,19 +183,33 @@ def fetch_cameras(
     client: Client, job: str, folder: Path, progress: Progress, cancel: threading.Event
 ) -> dict[str, Path]:
     """Download the results of all cameras of a job; returns their folders by name. Raises UserError, CanceledError."""
-    results = [result for result in client.results(job) if result.name.startswith("cameras/")]
-    total = sum(file.size for result in results for file in result.files)
+    return fetch_results(client, job, "cameras/", folder, progress, cancel)
+
+
+def fetch_results(
+    client: Client,
+    job: str,
+    kind: str,
+    folder: Path,
+    progress: Progress,
+    cancel: threading.Event,
+    *,
+    wanted: Callable[[str], bool] = lambda path: True,
+) -> dict[str, Path]:
+    """Download the results whose names begin with `kind`, such as "cameras/"; returns their folders by the rest of the
+    name. wanted(path) chooses files. Raises UserError, CanceledError."""
+    results = [result for result in client.results(job) if result.name.startswith(kind)]
+    sizes = [sum(file.size for file in result.files if wanted(file.path)) for result in results]
     done = 0
     places = {}
-    for result in results:
-        before = done
-        name = result.name.removeprefix("cameras/")
+    for result, size in zip(results, sizes, strict=True):
+        name = result.name.removeprefix(kind)
         places[name] = folder / name
         client.download(
-            job, result, places[name], progress=lambda size, _, before=before: progress(before + size, total),
-            cancel=cancel,
+            job, result, places[name], wanted=wanted, cancel=cancel,
+            progress=lambda count, _, before=done: progress(before + count, sum(sizes)),
         )  # fmt: skip
-        done += sum(file.size for file in result.files)
+        done += size
     return places
 
 

@@ -40,8 +40,8 @@ def reports_errors(execute: Callable[[AnyOperator, Context], set[str]]) -> Calla
 def is_ready(cls: type[Operator], check: readiness.Check, scene: Scene) -> bool:
     """For `poll`: whether a check finds nothing missing; if it does, the button says what.
 
-    `execute` makes the same check. Without a window, a reason that Blender would cut is therefore left to it: a script
-    gets all of that.
+    `execute` makes the same check. Blender cuts a long reason short for scripts, so without a window the button stays
+    usable, and `execute` gives the whole reason.
     """
     error = readiness.missing(check, scene)
     if error is None or (bpy.app.background and len(str(error).encode()) > TOLD_BYTES):

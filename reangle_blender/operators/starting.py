@@ -110,7 +110,7 @@ class REANGLE_OT_accept_starts(Operator):
 class REANGLE_OT_redo_start(_StartOperator):
     bl_idname = "reangle.redo_start"
     bl_label = "Redo"
-    bl_description = "Make this starting image anew: with another seed, or along the new path if the camera has moved"
+    bl_description = "Make this starting image again: with another seed, or along the new path if the camera has moved"
     bl_options = {"UNDO"}
 
     @reports_errors
@@ -129,7 +129,7 @@ class REANGLE_OT_redo_start(_StartOperator):
 class REANGLE_OT_paint_start(_StartOperator):
     bl_idname = "reangle.paint_start"
     bl_label = "Paint"
-    bl_description = "Open a copy of this image in Blender's image editor, to paint on it; any other program may, too"
+    bl_description = "Open a copy of this image in Blender's image editor to paint on. Other programs can edit it, too"
     bl_options = {"UNDO"}
 
     @classmethod
@@ -199,11 +199,14 @@ class REANGLE_OT_replace_start(_ChooseImage):
 class REANGLE_OT_anchor_start(_ChooseImage):
     bl_idname = "reangle.anchor_start"
     bl_label = "Anchor"
-    bl_description = "Give an image for the frame that the scene shows, where the video model allows it"
+    bl_description = "Give an image for the current frame of the scene, where the video model allows it"
     bl_options = {"UNDO"}
 
     frame: IntProperty(
-        name="Frame", description="Of the clip, from 0; below it, the one that the scene shows", default=-1, min=-1
+        name="Frame",
+        description="Frame of the clip, counted from 0; -1 is the current frame of the scene",
+        default=-1,
+        min=-1,
     )
 
     @reports_errors
@@ -229,10 +232,10 @@ class REANGLE_OT_edit_start(_StartOperator):
     bl_options = {"UNDO"}
 
     source: StringProperty(name="It Shows", description="What the image shows, in a few words", maxlen=2000)
-    target: StringProperty(name="It Shall Show", description="What it shall show instead", maxlen=2000)
+    target: StringProperty(name="It Should Show", description="What it should show instead", maxlen=2000)
     strength: FloatProperty(
         name="Strength",
-        description="How much of the image's making is walked again; more changes more",
+        description="How much of the making of the image is repeated; more changes more",
         default=PromptEdit.strength,
         min=0.01,
         max=1,
@@ -256,7 +259,7 @@ class REANGLE_OT_edit_start(_StartOperator):
     def execute(self, context: Context) -> set[str]:
         job, _, camera = self.chosen(context.scene)
         if not (self.source.strip() and self.target.strip()):
-            raise UserError("An edit needs both texts.", advice="Say what the image shows, and what it shall show.")
+            raise UserError("An edit needs both texts.", advice="Say what the image shows, and what it should show.")
         start = camera.reangle.start
         start.edit_source, start.edit_target = self.source.strip(), self.target.strip()
         start.edit_strength = self.strength
@@ -267,7 +270,7 @@ class REANGLE_OT_edit_start(_StartOperator):
 class REANGLE_OT_revert_start(_StartOperator):
     bl_idname = "reangle.revert_start"
     bl_label = "Revert"
-    bl_description = "Leave your image, words and anchors, and begin with the image that the backend paints"
+    bl_description = "Drop your image, words and anchors, and begin with the image that the backend paints"
     bl_options = {"UNDO"}
 
     @classmethod
@@ -279,8 +282,7 @@ class REANGLE_OT_revert_start(_StartOperator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         job, _, camera = self.chosen(context.scene)
-        camera.reangle.start.forget_image()
-        camera.reangle.start.anchors.clear()
+        camera.reangle.start.forget_own()
         approval.make_again(context.scene, job)
         return {"FINISHED"}
 
@@ -288,7 +290,7 @@ class REANGLE_OT_revert_start(_StartOperator):
 class REANGLE_OT_clear_start(Operator):
     bl_idname = "reangle.clear_start"
     bl_label = "Clear Start"
-    bl_description = "This camera begins with an image of yours, or is changed by words or anchors. Leave them"
+    bl_description = "This camera begins with your own image, words or anchors. Drop them"
     bl_options = {"UNDO", "INTERNAL"}
 
     @reports_errors
@@ -296,9 +298,7 @@ class REANGLE_OT_clear_start(Operator):
         camera = getattr(context, "reangle_camera", None)
         if camera is None:
             raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
-        start = starting.check_own(camera, camera.name).reangle.start
-        start.forget_image()
-        start.anchors.clear()
+        starting.check_own(camera, camera.name).reangle.start.forget_own()
         return {"FINISHED"}
 
 

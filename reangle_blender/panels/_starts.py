@@ -20,12 +20,12 @@ SCALE = 5.0
 def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
     """The starting images of a job; nothing for a job that has none. Accept and its kind only while it waits."""
     rows = [row for row in job.cameras if row.start]
-    asks = job.waits or (job.until == "starts" and rows)
+    asks = job.waits or job.until == "starts"
     for row in rows:
-        _draw_row(layout.box().column(), context, job, row, asks=bool(asks))
+        _draw_row(layout.box().column(), context, job, row, asks=asks)
     if job.waits:
         done = sum(row.accepted for row in rows)
-        text = f"Accept All ({done} of {len(rows)} are)" if done else "Accept All"
+        text = f"Accept All ({done} of {len(rows)} accepted)" if done else "Accept All"
         layout.operator("reangle.accept_starts", text=text, icon="CHECKMARK").job = job.name
 
 
@@ -76,10 +76,10 @@ def _draw_own(box: UILayout, context: Context, job: state.ReangleJob, row: state
     start = row.camera.reangle.start
     if start.source.path:
         file = paths.absolute(start.source.path).name
-        paragraph(box, context, f"Your image {file}" if start.image.path else f"{file} is there to paint", "FILE_IMAGE")
+        paragraph(box, context, f"Your image {file}" if start.image.path else f"{file} is ready to paint", "FILE_IMAGE")
         _button(box, job, row, "take_start", "Take Back", "IMPORT")
         if starting.is_changed(row.camera, presence.digest_of):
-            paragraph(box, context, f"{file} holds something new. Take it back to begin with it.", "INFO")
+            paragraph(box, context, f"{file} holds something new. Press Take Back to use it.", "INFO")
     if start.edit_target:
         paragraph(box, context, f"Edited: {start.edit_target}", "GREASEPENCIL")
     if len(start.anchors):

@@ -87,8 +87,8 @@ def notes(camera: Object | None, path: CameraPath) -> list[str]:
     if all(start_files.is_close(before, now) for before, now in pairs):
         return []
     return [
-        f"Camera {camera.name!r} begins elsewhere than where your starting image was made for. Revert or replace the "
-        "image if it does not fit."
+        f"Camera {camera.name!r} begins elsewhere than when your starting image was made. Revert or replace the image "
+        "if it does not fit."
     ]
 
 

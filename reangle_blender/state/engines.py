@@ -43,7 +43,7 @@ class ReangleStarting(PropertyGroup):
 
     approve: BoolProperty(
         name="Approve Starting Images First",
-        description="Show the starting image of every camera, and render on when you have accepted all",
+        description="Show the starting image of every camera, and go on with the render when you have accepted all",
     )
     painter_name: StringProperty(default=choices.DEFAULTS["painter"])
     painter: choices.enum("painter", "painter_name", STARTING["painter"].label, STARTING["painter"].help)

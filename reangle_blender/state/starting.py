@@ -33,7 +33,9 @@ class ReangleStart(PropertyGroup):
     for, as JSON.
     """
 
-    seed: IntProperty(description="Selects one of many starting images; -1 is the job's own", default=-1, min=-1)
+    seed: IntProperty(
+        description="Selects one of many starting images; -1 is the job's own", default=JOB_SEED, min=JOB_SEED
+    )
     image: PointerProperty(type=ReangleStartImage)
     source: PointerProperty(type=ReangleStartImage)
     is_painting: BoolProperty()
@@ -59,3 +61,8 @@ class ReangleStart(PropertyGroup):
             file.path = file.sha256 = ""
         self.is_painting, self.made_for = False, ""
         self.edit_source = self.edit_target = ""
+
+    def forget_own(self) -> None:
+        """Take back all that `is_own` asks for; the seed stays."""
+        self.forget_image()
+        self.anchors.clear()
