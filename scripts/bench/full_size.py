@@ -39,10 +39,11 @@ from reangle.motion.examples import Example, encode_example
 from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import Progress, learn
 from reangle.video_models.adapter import add_adapter
-from reangle.video_models.base import Prompt
-from reangle.video_models.cogvideox import LAYER_ARRAYS, VAE_ARRAYS, VAE_FRAMES, CogVideoX
+from reangle.video_models.base import Prompt, Shown
+from reangle.video_models.cogvideox import CogVideoX
 from reangle.video_models.cogvideox_text import CogVideoXText
 from reangle.video_models.memory import TIERS, DeviceMemory, Tier, VideoModelSize, learning_bytes, tier_named
+from reangle.video_models.published_sizes import COGVIDEOX_LAYER_ARRAYS, COGVIDEOX_VAE_ARRAYS, COGVIDEOX_VAE_FRAMES
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
 
@@ -158,7 +159,7 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
             seen = np.ones(frames.shape[:3], bool)
             clip = TrainingClip("clip", frames, seen, frames[0], 1.0)
             text = CogVideoXText(pipe, size.text_tokens)
-            examples: Any = _Encoded(lambda: encode_example(model, clip, text.encode(PROMPT), 0, first_frames=1))
+            examples: Any = _Encoded(lambda: encode_example(model, clip, text.encode(PROMPT), 0, variants=1))
         else:
             pipe.register_modules(text_encoder=None)
             transformer.to(device)
@@ -191,7 +192,7 @@ def measure(size: Size, tier: Tier, steps: int, device: torch.device, *, publish
 
     words = torch.randn(size.text_tokens, size.text_width)
     sampling = SamplingSettings(steps=steps + 1)
-    generate_latents(model, picture, Prompt(words, torch.zeros_like(words)), sampling, 0, report=mark)
+    generate_latents(model, Shown(picture), Prompt(words, torch.zeros_like(words)), sampling, 0, report=mark)
     measured |= {"denoise_s": float(np.median(np.diff(marks))), "generate_gb": _peak_gb(device)}
     return measured
 
@@ -267,9 +268,9 @@ def _measured(size: Size, device: torch.device) -> VideoModelSize:
         tokens=frames * patches + size.text_tokens,
         widest=size.channels[0] * size.height * size.width,
         lora_matrices=len(CogVideoX.lora_targets),
-        layer_arrays=LAYER_ARRAYS,
-        vae_frames=VAE_FRAMES,
-        vae_arrays=VAE_ARRAYS,
+        layer_arrays=COGVIDEOX_LAYER_ARRAYS,
+        vae_frames=COGVIDEOX_VAE_FRAMES,
+        vae_arrays=COGVIDEOX_VAE_ARRAYS,
     )
 
 

@@ -41,6 +41,7 @@ from reangle.generation.window import generate_latents
 from reangle.image_models.registry import image_model_class
 from reangle.starting.painting import paint
 from reangle.starting.sampling import Sampling
+from reangle.video_models.base import Shown
 from reangle.video_models.memory import TIERS
 from reangle.video_models.prompts import read_prompts
 from reangle.video_models.registry import video_model_class
@@ -169,7 +170,7 @@ def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[st
     seconds = []
     for shot, prompt in zip((*shots, sample), prompts, strict=True):
         started = time.perf_counter()
-        frames = model.decode(generate_latents(model, shot.rgb[0], prompt, settings, seed=0))
+        frames = model.decode(generate_latents(model, Shown(shot.rgb[0]), prompt, settings, seed=0))
         seconds.append(time.perf_counter() - started)
         rest, blurred = shot.rgb[1:], cv2.GaussianBlur(shot.rgb[0], (0, 0), BLUR)
         row = {

@@ -18,6 +18,7 @@ from reangle.cli.main import main
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
 from reangle.media.write import read_images, write_images, write_mp4
+from reangle.weights.suites import SUITES
 
 from tests.backend.clips import probe
 from tests.backend.tiny_checkpoints import save_depth_anything, textured_frames
@@ -330,7 +331,7 @@ def test_doctor_reports_what_is_missing_without_failing(tmp_path: Path) -> None:
     assert [row["name"] for row in report["cameras"]] == ["auto", *(spec.name for spec in CAMERAS)]
     assert [row["name"] for row in report["depths"]] == ["auto", *(spec.name for spec in DEPTHS)]
     assert {suite["name"]: set(suite["installed"]) for suite in report["suites"]} == {
-        name: {"geometry", "video", "image"} for name in ("mini", "cogvideox-5b")
+        suite.name: set(suite.checkpoints) for suite in SUITES
     }
     assert all(row["licence"] and row["path"] for row in report["checkpoints"])
     for package in ("av", "pydantic", "psutil", "torch", "tqdm"):

@@ -12,7 +12,7 @@ from reangle.generation.guide import Guide
 from reangle.generation.video import Task, decode_frames, generate_video
 from reangle.generation.window import generate_latents
 from reangle.motion.examples import encode_example
-from reangle.video_models.base import VideoModel
+from reangle.video_models.base import Shown, VideoModel
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.windows import plan_windows
 
@@ -41,7 +41,7 @@ def guide(model: VideoModel, frames: np.ndarray) -> Guide:
 
 
 def latents(model: VideoModel, frames: np.ndarray, guide: Guide | None, seed: int = 7) -> torch.Tensor:
-    return generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, seed, [guide] if guide else [])
+    return generate_latents(model, Shown(frames[0]), read(PROMPTS[0]), SETTINGS, seed, [guide] if guide else [])
 
 
 def test_full_guidance_reproduces_the_warp_only_where_visible(
@@ -85,7 +85,7 @@ def test_a_later_window_keeps_what_the_one_before_made(model: VideoModel, frames
     before = latents(model, frames, None)
     made = before[:, -1:]
     keep = Guide.to_keep(made[0], before.shape[1])
-    window = generate_latents(model, frames[0], read(PROMPTS[0]), SETTINGS, 8, [keep])
+    window = generate_latents(model, Shown(frames[0]), read(PROMPTS[0]), SETTINGS, 8, [keep])
     assert torch.equal(window[:, 1:2], made.to(window.dtype))
     # What follows is made to go with it: it is not what this window would be on its own.
     assert not torch.equal(window[:, 2:], latents(model, frames, None, 8)[:, 2:])

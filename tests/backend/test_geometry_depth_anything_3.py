@@ -16,7 +16,7 @@ from reangle.folders import DecodedClip
 from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.depth.depth_anything_3 import load_network, normalised_poses, provide
 from reangle.geometry.footage import Footage
-from reangle.weights.checkpoints import DEPTH_ANYTHING_3
+from reangle.weights.kinds import DEPTH_ANYTHING_3
 from reangle.weights.registry import kind_of
 from safetensors.torch import load_file, save_file
 

@@ -33,9 +33,9 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 @pytest.mark.parametrize(
     ("line", "index"),
     [
-        ("NVIDIA GeForce RTX 4090, 580.95.05, 8.9", CUDA_13_0),
-        ("NVIDIA GeForce RTX 4090, 535.183.01, 8.9", CUDA_12_6),
-        ("NVIDIA GeForce GTX 1080 Ti, 581.29, 6.1", CUDA_12_6),
+        ("NVIDIA GeForce RTX 4090, 580.95.05, 8.9, 24564", CUDA_13_0),
+        ("NVIDIA GeForce RTX 4090, 535.183.01, 8.9, 24564", CUDA_12_6),
+        ("NVIDIA GeForce GTX 1080 Ti, 581.29, 6.1, 11264", CUDA_12_6),
     ],
 )
 @pytest.mark.parametrize("system", ["linux", "win32"])
@@ -58,7 +58,7 @@ def test_a_driver_that_lists_nothing_is_no_card(lines: str, driver: Callable[[st
 def test_why_no_card_can_be_used(driver: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     driver("")
     assert why_no_card() == "there is none here"
-    driver("NVIDIA RTX A6000, 580.95.05, 8.6")
+    driver("NVIDIA RTX A6000, 580.95.05, 8.6, 49140")
     for built_for_cards, reason in ((False, "the torch that is installed cannot use the NVIDIA RTX A6000"), (True, "")):
         monkeypatch.setattr(graphics_card, "torch_uses_cards", lambda answer=built_for_cards: answer)
         assert why_no_card() == reason

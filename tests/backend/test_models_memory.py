@@ -15,7 +15,7 @@ from reangle.folders import LoraFolder, UnfinishedLearning
 from reangle.motion.spec import LearnContext, LearnParams
 from reangle.runtime.stage import StageContext
 from reangle.video_models import device_memory as device_memory_module
-from reangle.video_models.cogvideox import PUBLISHED_5B, CogVideoX
+from reangle.video_models.cogvideox import CogVideoX
 from reangle.video_models.device_memory import in_tier
 from reangle.video_models.memory import (
     TIERS,
@@ -27,12 +27,15 @@ from reangle.video_models.memory import (
     tier_named,
     weights_in,
 )
+from reangle.video_models.published_sizes import PUBLISHED_SIZES
+from reangle.weights.checkpoints import COGVIDEOX_5B
 from reangle.weights.memory_errors import is_out_of_memory
 from reangle.weights.shipped import shipped_folder
 from reangle.weights.suites import MINI
 
 from tests.backend.tiny_checkpoints import textured_frames
 
+PUBLISHED_5B = PUBLISHED_SIZES[COGVIDEOX_5B.name]
 NAMED = {"80 GB": 80, "24 GB": 24, "16 GB": 16, "12 GB": 12}
 
 

@@ -17,8 +17,9 @@ from reangle.errors import UserError
 from reangle.geometry.availability import status_of, weights_of
 from reangle.geometry.camera.providers import CAMERAS, camera_named
 from reangle.geometry.depth.providers import DEPTHS, depth_named
-from reangle.weights.checkpoints import CHECKPOINTS, COGVIDEOX_I2V
+from reangle.weights.checkpoints import CHECKPOINTS
 from reangle.weights.identity import checkpoint_hash
+from reangle.weights.kinds import COGVIDEOX_I2V
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints, what_to_copy
 from reangle.weights.suites import SUITES, known_checkpoint
 

@@ -23,8 +23,8 @@ from reangle.geometry.spec import GEOMETRY
 from reangle.runtime.execute import run_stage
 from reangle.runtime.store import Store
 from reangle.weights import shipped
-from reangle.weights.checkpoints import COGVIDEOX_I2V, FLUX_FILL, MINI_MONOCULAR
 from reangle.weights.installed import InstalledWeights
+from reangle.weights.kinds import COGVIDEOX_I2V, FLUX_FILL, MINI_MONOCULAR
 from reangle.weights.registry import find_checkpoint, kind_of, licence_of, list_checkpoints
 
 from tests.backend.tiny_checkpoints import decoded_clip, run_geometry, ship_mini, textured_frames
@@ -146,7 +146,7 @@ def test_list_shows_suites_licences_sizes_and_folders(mini: Path, tmp_path: Path
     assert f"installed: {mini / 'video'}" in text[first:second]
     assert "commercial work only after registering" in text[second:]
     (row,) = (row for row in list_checkpoints(tmp_path) if row["name"] == "mini-video")
-    assert (row["suite"], row["role"], row["shipped"], row["installed"]) == ("mini", "video", True, True)
+    assert (row["suites"], row["role"], row["shipped"], row["installed"]) == (("mini",), "video", True, True)
     assert row["size"] == sum(path.stat().st_size for path in (mini / "video").rglob("*") if path.is_file())
 
 

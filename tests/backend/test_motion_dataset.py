@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from preview_scene import BOX, HEIGHT, MOVER, WALL, WIDTH, film
-from reangle.engines.reangle import SHARED_CLIPS
+from reangle.engines.video import SHARED_CLIPS
 from reangle.motion.dataset import MOVES, TrainingClip, infilled, path_prompt, preset_paths, training_clips
 from reangle.video_models.model_view import ModelView
 from reangle.video_models.windows import plan_windows

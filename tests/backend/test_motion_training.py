@@ -178,7 +178,7 @@ def test_saved_examples_read_back(tmp_path: Path) -> None:
     save_examples(examples, tmp_path / "examples.safetensors")
     for before, after in zip(examples, load_examples(tmp_path / "examples.safetensors"), strict=True):
         assert torch.equal(before.mask, after.mask)
-        for name in ("latents", "first_frames", "prompt"):
+        for name in ("latents", "conditions", "prompt"):
             torch.testing.assert_close(
                 getattr(after, name).float(), getattr(before, name).float(), rtol=1e-2, atol=1e-2
             )
@@ -192,7 +192,7 @@ def test_first_frame_condition_equals_the_pipelines() -> None:
     image = torch.from_numpy(frame).permute(2, 0, 1)[None].float() / 127.5 - 1
     _, shown = pipe.prepare_latents(image, 1, 4, FRAMES, HEIGHT, WIDTH, torch.float32, torch.device("cpu"), None)
     assert shown.shape[1:] == example.latents.shape
-    slope = (example.first_frames.mean(dim=0) * shown[0, 0]).sum() / shown[0, 0].square().sum()
+    slope = (example.conditions.mean(dim=0) * shown[0, 0]).sum() / shown[0, 0].square().sum()
     assert slope.item() == pytest.approx(1, abs=0.1)
 
 
@@ -218,7 +218,7 @@ def test_mixed_precision_loss_is_close_to_float32(tmp_path: Path) -> None:
         times = torch.tensor([chosen.time])
         clean, noise = example.latents[None], chosen.noise[None]
         shown = torch.zeros_like(clean)
-        shown[0, 0] = example.first_frames[chosen.first_frame] * float(chosen.shows_first_frame)
+        shown[0, 0] = example.conditions[chosen.variant] * float(chosen.shows_condition)
         with torch.no_grad():
             prediction = pipe.transformer(
                 torch.cat([pipe.scheduler.add_noise(clean, noise, times), shown], dim=2),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from reangle.contract import CameraPath, Clip, FileRef, GeometrySettings, JobRequest, PreviewSettings, from_data
 from reangle.engines.plan import plan_job
-from reangle.engines.reangle import video_checkpoint
+from reangle.engines.video import video_checkpoint
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FillParams
 from reangle.media.spec import DECODE, DecodeParams
@@ -250,13 +250,13 @@ def test_a_large_video_model_wants_a_graphics_card(video: str, monkeypatch: pyte
     weights = Path(video) / "transformer" / "model.safetensors"
     weights.write_bytes(len(header).to_bytes(8, "little") + header)
     request = learning(path("left"), video=video)
-    monkeypatch.setattr("reangle.engines.reangle.why_no_card", lambda: "there is none here")
+    monkeypatch.setattr("reangle.engines.video.why_no_card", lambda: "there is none here")
     with pytest.raises(
         UserError, match=r"5\.0 billion weights and needs a graphics card, but there is none here"
     ) as caught:
         plan_job(request, Path("unused"))
     assert "mini" in caught.value.advice
-    monkeypatch.setattr("reangle.engines.reangle.why_no_card", lambda: "")
+    monkeypatch.setattr("reangle.engines.video.why_no_card", lambda: "")
     assert plan_job(request, Path("unused"))
 
 

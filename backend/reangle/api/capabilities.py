@@ -9,12 +9,15 @@ from reangle.contract import CONTRACT_VERSION
 from reangle.contract.capabilities import (
     Capabilities,
     Limits,
+    PartInfo,
     SuiteInfo,
     easing_infos,
     engine_infos,
     move_infos,
     settings_groups,
 )
+from reangle.contract.engines import ENGINES
+from reangle.engines.suite_choice import AUTO, auto_suite, recommended_suite, why_not_here
 from reangle.evaluation.agreement.listing import judge_infos
 from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.starting.painters import painter_infos
@@ -31,7 +34,7 @@ def capabilities_of(data: Path) -> Capabilities:
         engines=engine_infos(),
         camera_providers=camera_infos(data),
         depth_providers=depth_infos(data),
-        suites=tuple(_suite(suite, data) for suite in SUITES),
+        suites=(_auto(data), *(_suite(suite, data) for suite in SUITES)),
         settings=settings_groups(),
         moves=move_infos(),
         easings=easing_infos(),
@@ -43,12 +46,26 @@ def capabilities_of(data: Path) -> Capabilities:
 
 def _suite(suite: Suite, data: Path) -> SuiteInfo:
     own = tuple(part_info(known, data) for known in suite.parts)
+    return _suite_info(suite.name, suite.label, suite.title, own, why_not_here(suite))
+
+
+def _auto(data: Path) -> SuiteInfo:
+    """What "auto" would take for each engine that runs a video model, or what to install for it."""
+    chosen = {name: auto_suite(name, data) or recommended_suite(name) for name, kind in ENGINES.items() if kind.needs}
+    words = "; ".join(f"{ENGINES[name].label}: {suite.label}" for name, suite in chosen.items())
+    help_ = f"The largest that runs on the backend's machine and is free for commercial work. {words}"
+    parts = tuple(part_info(suite.main, data) for suite in chosen.values())
+    return _suite_info(AUTO, "Auto", help_, parts, "")
+
+
+def _suite_info(name: str, label: str, help_: str, own: tuple[PartInfo, ...], problem: str) -> SuiteInfo:
     return SuiteInfo(
-        name=suite.name,
-        label=suite.name,
-        help=suite.title,
+        name=name,
+        label=label,
+        help=help_,
         licence="; ".join(dict.fromkeys(part.licence for part in own)),
         commercial_ok=all(part.commercial_ok for part in own),
         size=sum(part.size for part in own),
         parts=own,
+        problem=problem,
     )

@@ -215,18 +215,19 @@ def _learning(data: Path) -> list[dict[str, Any]]:
     """For each suite: how its video model would learn and generate in the memory that is free now."""
     from reangle.video_models.device_memory import device_memory
     from reangle.video_models.memory import choose_tier, needed_bytes
+    from reangle.video_models.published_sizes import PUBLISHED_SIZES
     from reangle.video_models.registry import video_model_class
-    from reangle.weights.recipes import RECIPES, Recipe
+    from reangle.weights.recipes import recipe_named
     from reangle.weights.registry import locate
     from reangle.weights.suites import SUITES
 
     device = device_memory()
     rows = []
     for suite in SUITES:
-        folder = locate(suite.video, data)
-        model = video_model_class(suite.video.kind)
-        size = model.size_of(folder, bytes_each=device.bytes_each) if folder else model.published_size
-        rank = RECIPES.get(suite.name, Recipe()).rank
+        folder = locate(suite.main, data)
+        model = video_model_class(suite.main.kind)
+        size = model.size_of(folder, bytes_each=device.bytes_each) if folder else PUBLISHED_SIZES[suite.main.name]
+        rank = recipe_named(suite.name).rank
         tier = choose_tier(size, rank, device)
         rows.append(
             {

@@ -63,24 +63,28 @@ def _download(known: Checkpoint, data: Path, output: Output, *, accepted: bool) 
 
 def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
     """The registered checkpoints by suite, for people. rows: of `list_checkpoints`."""
-    lines = []
+    lines: list[str] = []
+    shown: set[str] = set()
     for title, chosen in [
-        *((f"Suite {one.name}: {one.title}", [row for row in rows if row["suite"] == one.name]) for one in SUITES),
+        *((f"Suite {one.name}: {one.title}", [row for row in rows if one.name in row["suites"]]) for one in SUITES),
         ("Geometry alone", _alone(rows, "geometry")),
         ("Images alone", _alone(rows, "image")),
     ]:
         lines.append(title)
-        lines += [f"    {line}" for row in chosen for line in _paragraph(row)]
+        for row in chosen:
+            again = [f"{row['role']}: {row['name']}  (as above)"]
+            lines += [f"    {line}" for line in (again if row["name"] in shown else _paragraph(row))]
+            shown.add(row["name"])
     return "\n".join(lines)
 
 
 def _alone(rows: Sequence[Mapping[str, Any]], role: str) -> list[Mapping[str, Any]]:
     """Those of a role that belong to no suite."""
-    return [row for row in rows if not row["suite"] and row["role"] == role]
+    return [row for row in rows if not row["suites"] and row["role"] == role]
 
 
 def _paragraph(row: Mapping[str, Any]) -> list[str]:
-    role = f"{row['role']}: " if row["suite"] else ""
+    role = f"{row['role']}: " if row["suites"] else ""
     lines = [f"{role}{row['name']}  ({row['kind']}; {row['licence']}; {size_in_words(row['size'])})"]
     if row["installed"]:
         lines.append(f"    installed: {row['path']}")

@@ -84,8 +84,8 @@ class EngineInfo:
 class PartInfo:
     """Weights: one checkpoint of a suite, or one that a provider can run with.
 
-    role: geometry, video or image. size: bytes, 0 if unknown. page: where they are published, with the licence's text;
-    "" if they come with Reangle. problem: why they are not installed, or "".
+    role: geometry, video, inpainting or image. size: bytes, 0 if unknown. page: where they are published, with the
+    licence's text; "" if they come with Reangle. problem: why they are not installed, or "".
     """
 
     role: str
@@ -144,7 +144,12 @@ class ProviderInfo:
 
 @dataclass(frozen=True)
 class SuiteInfo:
-    """Weights that belong together. licence: of all parts. commercial_ok: of all parts. size: bytes of all parts."""
+    """Weights that belong together. licence: of all parts. commercial_ok: of all parts. size: bytes of all parts.
+
+    parts: an engine runs those of the roles that it `needs`, and a suite without such a part is for other engines. The
+    suite "auto" has what it would take now for each engine, or what to install for it. problem: why its video model
+    cannot run on the backend's machine, installed or not, or "".
+    """
 
     name: str
     label: str
@@ -153,6 +158,7 @@ class SuiteInfo:
     commercial_ok: bool
     size: int
     parts: tuple[PartInfo, ...]
+    problem: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)

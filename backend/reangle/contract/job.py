@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from . import migration, wire
 from .camera_path import CameraPath
+from .engines import ENGINES
 from .errors import ContractError
 from .fields import Length, Range, check_fields
 from .names import JobId, Sha256, check_file_name
@@ -37,7 +38,7 @@ class JobRequest:
     geometry: GeometrySettings
     paths: Annotated[tuple[CameraPath, ...], Length(0, MAX_CAMERAS)] = ()
     title: Annotated[str, Length(0, 200)] = ""
-    engine: Literal["preview", "reangle"] = "preview"
+    engine: Literal["preview", "reangle", "inpaint"] = "preview"
     preview: PreviewSettings = field(default_factory=PreviewSettings)
     reangle: ReangleSettings = field(default_factory=ReangleSettings)
     starting: StartSettings = field(default_factory=StartSettings)
@@ -61,11 +62,11 @@ class JobRequest:
         self._check_starts()
 
     def _check_starts(self) -> None:
-        if self.until == "starts" and self.engine != "reangle":
+        if self.until == "starts" and "starting" not in ENGINES[self.engine].settings:
             raise ContractError(
                 f"the engine {self.engine} makes no starting images, so no job ends with them",
                 field="until",
-                advice="Choose the engine reangle.",
+                advice="Choose the engine reangle or inpaint.",
             )
         lengths = {path.name: len(path.frames) for path in self.paths}
         seen: set[str] = set()

@@ -101,7 +101,7 @@ class GeometrySettings:
 
 @dataclass(frozen=True)
 class PreviewSettings:
-    """Settings of the engine `preview`. The engine `reangle` warps with them, too."""
+    """Settings of the engine `preview`. The other engines warp with them, too."""
 
     memory: Annotated[
         bool,
@@ -138,11 +138,16 @@ class PreviewSettings:
 
 @dataclass(frozen=True)
 class ReangleSettings:
-    """Settings of the engine `reangle`. None takes what suits the weights."""
+    """Settings of the engines that run a video model, `reangle` and `inpaint`. None takes what suits the weights.
 
-    suite: Annotated[str, Setting("Weights", "A suite's name, or a folder with a video model"), Length(1, 1024)] = (
-        "mini"
-    )
+    suite: "auto" takes the largest suite on the backend's machine that runs there and is free for commercial work.
+    """
+
+    suite: Annotated[
+        str,
+        Setting("Weights", "A suite's name, auto for the best that runs here, or a folder with a video model"),
+        Length(1, 1024),
+    ] = "auto"
     caption: Annotated[
         str, Setting("Caption", "What the clip shows, in a few words, for the video model"), Length(0, 2000)
     ] = ""

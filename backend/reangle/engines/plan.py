@@ -7,9 +7,11 @@ import math
 from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
+from reangle.contract.engines import ENGINES
 from reangle.engines.preview import fill_painter, preview_stages
-from reangle.engines.reangle import reangle_stages, shared_learning, video_checkpoint
 from reangle.engines.starting import start_stages
+from reangle.engines.suite_choice import with_suite
+from reangle.engines.video import shared_learning, video_checkpoint, video_stages
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
 from reangle.geometry.choose import camera_weights, choose, depth_weights
@@ -29,11 +31,12 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     Raises UserError for what is known to fail before any work: missing weights, a camera that asks for frames that the
     clip's selection cannot have.
     """
+    request = with_suite(request, data)
     for path in request.paths:
         _check_frames(path, request.clip.frames)
     _check_given(request)
     stages = [_decode(request), *_geometry(request, data)]
-    video = video_checkpoint(request, data) if request.engine == "reangle" else ""
+    video = video_checkpoint(request, data) if ENGINES[request.engine].needs else ""
     painter = fill_painter(request, data) if request.paths else ""
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
@@ -49,7 +52,7 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     begun = {stage.camera for stage in starts}
     stages += shared_learning(request, video)
     for path in request.paths:
-        stages += reangle_stages(request, path, video, has_start=path.name in begun)
+        stages += video_stages(request, path, video, has_start=path.name in begun)
         stages.append(_deliver(request, path, stages[-1]))
     return stages
 
@@ -125,7 +128,7 @@ def _known_fov(settings: GeometrySettings) -> float | None:
 def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
     """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
     settings = to_data(request.preview)
-    if request.engine == "reangle":
+    if ENGINES[request.engine].needs:
         settings |= to_data(request.reangle) | {"starting": to_data(request.starting)}
     return PlannedStage(
         spec=DELIVER,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest, PreviewSettings
+from reangle.contract.engines import ENGINES
 from reangle.finishing.spec import FILL, FillParams
 from reangle.geometry.spec import CAMERA, GEOMETRY
 from reangle.media.spec import DECODE
@@ -66,7 +67,7 @@ def fill_painter(request: JobRequest, data: Path) -> str:
     """
     if request.preview.fill != "painted":
         return ""
-    suite = request.reangle.suite if request.engine == "reangle" else MINI.name
+    suite = request.reangle.suite if ENGINES[request.engine].needs else MINI.name
     if request.starting.painter in (AUTO, NO_PAINTER):
         return suite_painter(suite, data)
     return find_painter(request.starting.painter, suite, data)

@@ -16,8 +16,8 @@ from reangle.starting.painters import find_painter
 from reangle.starting.spec import START, PaintSettings, StartParams
 from reangle.starting.tree import begins_at_source, first_of, parents
 from reangle.warping.spec import WARP
-from reangle.weights.checkpoints import FLUX_FILL
 from reangle.weights.identity import CHECKPOINT_SEPARATOR, split_checkpoints
+from reangle.weights.kinds import FLUX_FILL
 from reangle.weights.registry import kind_of, name_of
 
 READING_S, OPENING_S, CALL_S, USUAL_STEPS = 3.0, 5.0, 0.1, 30
@@ -39,6 +39,10 @@ def start_stages(request: JobRequest, data: Path) -> list[PlannedStage]:
     if not tree:
         return []
     painter = find_painter(request.starting.painter, request.reangle.suite, data)
+    if request.engine == "inpaint" and not painter:
+        # It fills its first frame as it fills the others, and better than from around.
+        given = (name for name in tree if request.start_of(name).image is not None or request.start_of(name).edit)
+        tree = dict.fromkeys(given)
     if any(request.start_of(name).edit is not None for name in tree):
         _check_editor(painter)
     return [_start(request, by_name[name], parent, painter, data) for name, parent in tree.items()]

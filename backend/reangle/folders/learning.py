@@ -70,11 +70,11 @@ class UnfinishedLearning:
     @property
     def examples(self) -> Path:
         """Encoded clips."""
-        return self.path / "examples.safetensors"
+        return self.path / "encoded.safetensors"
 
     @property
     def examples_metadata_file(self) -> Path:
-        return self.path / "examples.json"
+        return self.path / "encoded.json"
 
     @property
     def training(self) -> Path:

@@ -21,15 +21,15 @@ class Guide:
     strength: float
 
     @classmethod
-    def to_keep(cls, made: torch.Tensor, latents: int) -> Guide:
-        """A guide that keeps what the window before made, in all steps.
+    def to_keep(cls, made: torch.Tensor, latents: int, first: int = 1) -> Guide:
+        """A guide that keeps what is made already, in all steps, such as what the window before made.
 
-        made: n x c x h x w, in the place of the window's second latent and on. latents: how many the window has.
+        made: n x c x h x w, in the place of the window's latents from `first` on. latents: how many the window has.
         """
         known = made.new_zeros((latents, *made.shape[1:]))
-        known[1 : 1 + len(made)] = made
+        known[first : first + len(made)] = made
         mask = torch.zeros((latents, *made.shape[2:]), dtype=torch.bool)
-        mask[1 : 1 + len(made)] = True
+        mask[first : first + len(made)] = True
         return cls(known, mask, strength=1.0)
 
     def acts_after(self, done: int, steps: int) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from reangle.folders import FilledFolder, GenerationRecord, GeometryFolder, LoraFolder, StartFolder, source_clip
 from reangle.generation.guide import Guide
 from reangle.generation.spec import GenerateContext
-from reangle.generation.video import Task, generate_video
+from reangle.generation.video import Task, Warp, generate_video
 from reangle.media.write import ImageWriter, read_image, read_images
 from reangle.motion.dataset import path_prompt, whole, with_fill
 from reangle.motion.examples import latents_seen
@@ -54,20 +54,21 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
     changed = start is not None and start.record().changes_the_look
     # The warp would undo what the artist changed.
     guided = params.warp_guidance > 0 and not changed
-    # Without guidance the model sees the first frame alone.
-    needed = path if guided else first_of(path)
+    needed = path if guided or model.sees_warp else first_of(path)
     fill = read_images(context.read("fill", FilledFolder).frames, 0, len(needed.frames))
     if start is not None:
         fill[0] = read_image(start.image)
     warped = list(warp_frames(warper, view.path(needed)))
     filled = [with_fill(one, picture, view) for one, picture in zip(warped, fill, strict=True)]
+    first_frame = whole(fill[0], view) if changed else filled[0]
     task = Task(
-        first_frame=whole(fill[0], view) if changed else filled[0],
+        first_frame=first_frame,
         prompt=prompt,
         windows=windows,
         guides=_guides(model, windows, warped, filled, params.warp_guidance) if guided else [],
         seed=params.seed,
         anchors=_anchors(context, windows, view),
+        warp=_warp(warped, filled, first_frame if start else None, hidden=changed) if model.sees_warp else None,
     )
     ready = context.preparation
     context.report(ready, truncation.note if truncation else "")
@@ -99,6 +100,18 @@ def _anchors(context: GenerateContext, windows: Windows, view: ModelView) -> dic
     for frame, (name, path) in zip(context.params.anchors, files, strict=True):
         anchors[frame] = whole(read_given(name, path, read_images(fill, frame, 1)[0]), view)
     return anchors
+
+
+def _warp(
+    warped: Sequence[WarpedFrame], filled: Sequence[np.ndarray], start: np.ndarray | None, *, hidden: bool
+) -> Warp:
+    """What a model sees of the warped clip. start: of which the first frame is known as a whole. hidden: whether the
+    clip's own pixels would undo what the artist changed.
+    """
+    frames, known = np.stack(filled), np.stack([np.zeros_like(one.known) if hidden else one.known for one in warped])
+    if start is not None:
+        frames[0], known[0] = start, True
+    return Warp(frames, known)
 
 
 def _guides(

@@ -11,15 +11,26 @@ import torch
 
 from reangle.generation.guide import Guide
 from reangle.generation.window import generate_latents
-from reangle.video_models.base import Prompt, VideoModel
+from reangle.video_models.base import Prompt, Shown, VideoModel
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
+class Warp:
+    """The warped clip at the model's size, for models that see it. frames: T x H x W x 3 uint8, without holes. known:
+    T x H x W bool, where they are the clip's.
+    """
+
+    frames: np.ndarray
+    known: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
     """What to generate. first_frame: H x W x 3 uint8 at the model's size. guides: by the warp, one for each window, or
-    none. anchors: first frame of a later window -> the image that it starts from, of the model's size.
+    none. anchors: first frame of a later window -> the image that it starts from, of the model's size. warp: only for a
+    model that `sees_warp`.
     """
 
     first_frame: np.ndarray
@@ -28,6 +39,20 @@ class Task:
     guides: Sequence[Guide]
     seed: int
     anchors: Mapping[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
+    warp: Warp | None = None
+
+    def shown(self, index: int, made: np.ndarray) -> Shown:
+        """What the model is shown of a window. made: n x H x W x 3 uint8, the frames that it begins with, n > 0."""
+        if self.warp is None:
+            return Shown(made[0])
+        frames = self.windows.frames(index)
+        pictures, known = (
+            self.warp.frames[frames],
+            self.warp.known[frames] & ~self.windows.is_held(index)[:, None, None],
+        )
+        if index:
+            pictures[: len(made)], known[: len(made)] = made, True
+        return Shown(made[0], pictures, known)
 
 
 def generate_video(
@@ -44,15 +69,20 @@ def generate_video(
     before: torch.Tensor | None = None
     for index, start in enumerate(windows.starts):
         guides = [task.guides[index]] if task.guides else []
-        first_frame, shared = task.anchors.get(start, task.first_frame), 0
+        made, shared = task.anchors.get(start, task.first_frame)[None], 0
         if before is not None and start not in task.anchors:
-            place = start - windows.starts[index - 1]
-            first_frame = decode_frames(model, before, place + 1, windows.group)[place]
-            if shared := windows.shared(index):
+            place, shared = start - windows.starts[index - 1], windows.shared(index)
+            seen = 1 + shared * windows.group if model.sees_warp else 1
+            made = decode_frames(model, before, place + seen, windows.group)[place:]
+            if shared:
                 guides.append(Guide.to_keep(before[0, -shared:], before.shape[1]))
+        shown = task.shown(index, made)
+        if shown.known is not None and shown.known[0].all():
+            # It need not copy what it is shown, and the first frame is fixed.
+            guides.append(Guide.to_keep(model.encode_frames(made[:1]), windows.latents, first=0))
         before = generate_latents(
             model,
-            first_frame,
+            shown,
             task.prompt,
             settings,
             task.seed + index,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image models: one row for each kind of checkpoint (`weights.checkpoints.KINDS`). Imports no torch."""
+"""The image models: one row for each kind of checkpoint (`weights.kinds.KINDS`). Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reangle.image_models.memory import WHOLE, ImageTier
-from reangle.weights.checkpoints import Kind
 from reangle.weights.identity import split_checkpoints
+from reangle.weights.kinds import Kind
 from reangle.weights.model_class import load_model_class
 from reangle.weights.registry import kind_of
 

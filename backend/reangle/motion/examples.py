@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training clips encoded once: latents, mask, first frame and prompt."""
+"""Training clips encoded once: latents, mask, condition and prompt."""
 
 from __future__ import annotations
 
@@ -14,37 +14,53 @@ from safetensors.torch import load_file, save
 from reangle.motion.dataset import TrainingClip
 from reangle.motion.masks import latent_mask
 from reangle.runtime.data_folder import write_atomically
-from reangle.video_models.base import VideoModel
+from reangle.video_models.base import Shown, VideoModel
 
-FIRST_FRAMES = 4
+VARIANTS = 4
+"""Of a condition, for training to draw from."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
     """One clip to learn from.
 
-    latents: frames x c x h x w. mask: frames x h x w bool, True where the clip was seen. first_frames: random variants
-    of the model's condition on the first frame. prompt: tokens x width.
+    latents: frames x c x h x w. mask: frames x h x w bool, True where the clip was seen. conditions: random variants of
+    what the model is shown. prompt: tokens x width.
     """
 
     latents: torch.Tensor
     mask: torch.Tensor
-    first_frames: torch.Tensor
+    conditions: torch.Tensor
     prompt: torch.Tensor
 
 
 @torch.inference_mode()
 def encode_example(
-    model: VideoModel, clip: TrainingClip, prompt: torch.Tensor, seed: int, first_frames: int = FIRST_FRAMES
+    model: VideoModel, clip: TrainingClip, prompt: torch.Tensor, seed: int, variants: int = VARIANTS
 ) -> Example:
     """prompt: tokens x width, of the clip's camera.
 
-    The first frame is encoded in several variants for training to draw from, which so needs no autoencoder.
+    The condition is encoded in several variants for training to draw from, which so needs no autoencoder.
     """
     latents = model.encode_frames(clip.frames)
-    variants = model.encode_first_frame(clip.first_frame, first_frames, torch.Generator().manual_seed(seed))
-    parts = latents, latents_seen(model, clip.visible, latents), variants, prompt
+    conditions = model.encode_condition(_shown(model, clip), variants, torch.Generator().manual_seed(seed))
+    parts = latents, latents_seen(model, clip.visible, latents), conditions, prompt
     return Example(*(part.cpu().contiguous() for part in parts))
+
+
+def _shown(model: VideoModel, clip: TrainingClip) -> Shown:
+    if not model.sees_warp:
+        return Shown(clip.first_frame)
+    return Shown(clip.first_frame, clip.frames, with_more_holes(clip.visible))
+
+
+def with_more_holes(visible: np.ndarray) -> np.ndarray:
+    """T x H x W bool: also hidden where the mirror image is.
+
+    A model that is shown all that the loss asks for would only learn to copy; holes of the same shapes elsewhere make
+    it paint what the clip does show.
+    """
+    return visible & visible[:, :, ::-1]
 
 
 def latents_seen(model: VideoModel, visible: np.ndarray, latents: torch.Tensor) -> torch.Tensor:

@@ -13,8 +13,8 @@ class LearningSettings:
     """Defaults are the paper's (Reangle-A-Video, section 4 and its published code).
 
     steps: of the optimizer, for each window that a path's frames fill; each takes `accumulation` clips. rank, alpha: of
-    the LoRA. rate: constant. image_dropout: share of draws without the first frame. seed: decides the LoRA's first
-    weights and every draw.
+    the LoRA. rate: constant. image_dropout: share of draws without the first frame, for models that run without one.
+    seed: decides the LoRA's first weights and every draw.
     """
 
     steps: int = 400

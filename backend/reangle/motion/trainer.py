@@ -55,13 +55,13 @@ class Learned:
 class Draw:
     """The random choices for one clip of one step.
 
-    clip, first_frame: indices. shows_first_frame: whether the model gets it. time: as `VideoModel.training_time` takes
-    it. noise: in the shape of the clip's latents.
+    clip, variant: indices. shows_condition: whether the model gets it, if it can run without. time: as
+    `VideoModel.training_time` takes it. noise: in the shape of the clip's latents.
     """
 
     clip: int
-    first_frame: int
-    shows_first_frame: bool
+    variant: int
+    shows_condition: bool
     time: int
     noise: torch.Tensor
 
@@ -77,15 +77,15 @@ def draw(examples: Sequence[Example], settings: LearningSettings, number: int, t
     shape = tuple(examples[clip].latents.shape)
     return Draw(
         clip=clip,
-        first_frame=int(rng.integers(len(examples[clip].first_frames))),
-        shows_first_frame=bool(rng.random() >= settings.image_dropout),
+        variant=int(rng.integers(len(examples[clip].conditions))),
+        shows_condition=bool(rng.random() >= settings.image_dropout),
         time=int(rng.integers(times)),
         noise=torch.from_numpy(rng.standard_normal(shape, np.float32)),
     )
 
 
 def fixed_draws(examples: Sequence[Example], settings: LearningSettings, times: int) -> list[Draw]:
-    """The draws of which the loss is measured: of clips and times spread over all there are, with the first frame."""
+    """The draws of which the loss is measured: of clips and times spread over all there are, with the condition."""
     draws = []
     for index in range(MEASURED_DRAWS):
         clip = index * len(examples) // MEASURED_DRAWS
@@ -204,6 +204,7 @@ class NoisedClip:
 def predict(model: VideoModel, example: Example, chosen: Draw, noised: NoisedClip) -> torch.Tensor:
     """The model's prediction for one clip under one draw, 1 x frames x c x h x w, in mixed precision."""
     device = noised.noisy.device
-    first_frame = example.first_frames[chosen.first_frame].float().to(device) if chosen.shows_first_frame else None
+    is_shown = chosen.shows_condition or model.needs_condition
+    condition = example.conditions[chosen.variant].float().to(device) if is_shown else None
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        return model.predict(noised.noisy, noised.time, first_frame, example.prompt.to(device))
+        return model.predict(noised.noisy, noised.time, condition, example.prompt.to(device))

@@ -14,17 +14,18 @@ CUDA_12_6, CUDA_13_0 = "https://download.pytorch.org/whl/cu126", "https://downlo
 """Package indexes with torch 2.13 for each CUDA (pytorch/pytorch, RELEASE.md, "CUDA Support Matrix")."""
 FIRST_DRIVER_13, FIRST_CARD_13 = 580, 7.5
 """CUDA 13 needs this driver, and this compute capability: Turing."""
-_QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader")
+_QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,compute_cap,memory.total", "--format=csv,noheader,nounits")
 _CUDA_LIBRARIES = ("libtorch_cuda.so", "torch_cuda.dll", "libtorch_hip.so")
 
 
 @dataclass(frozen=True)
 class Card:
-    """driver: its version. capability: what NVIDIA calls the compute capability, 8.9 for example."""
+    """driver: its version. capability: what NVIDIA calls the compute capability, 8.9 for example. memory: bytes."""
 
     name: str
     driver: str
     capability: float
+    memory: float
 
     @property
     def torch_index(self) -> str:
@@ -38,8 +39,11 @@ def nvidia_cards() -> tuple[Card, ...]:
     """The cards that NVIDIA's driver lists; none without a driver."""
     try:
         listed = subprocess.run(_QUERY, capture_output=True, text=True, timeout=20, check=True).stdout
-        rows = [[part.strip() for part in line.rsplit(",", 2)] for line in listed.splitlines() if line.strip()]
-        return tuple(Card(name, driver, float(capability)) for name, driver, capability in rows)
+        rows = [[part.strip() for part in line.rsplit(",", 3)] for line in listed.splitlines() if line.strip()]
+        return tuple(
+            Card(name, driver, float(capability), float(mebibytes) * 2**20)
+            for name, driver, capability, mebibytes in rows
+        )
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
 

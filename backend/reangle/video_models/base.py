@@ -68,19 +68,37 @@ class TextEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What a model is shown of a window, all at its size.
+
+    first_frame: H x W x 3 uint8, without holes. frames: T x H x W x 3 uint8, the warped clip, its holes filled from
+    around; known: T x H x W bool, where it is the clip's. Both only for a model that `sees_warp`.
+    """
+
+    first_frame: np.ndarray
+    frames: np.ndarray | None = None
+    known: np.ndarray | None = None
+
+
 AfterStep = Callable[[torch.Tensor, int, torch.Tensor | None], torch.Tensor]
 """(latents 1 x frames x c x h x w, steps done from 0, time of the next step or None after the last) -> latents."""
 
 
 class VideoModel(Protocol):
-    """An image-to-video diffusion model without its text encoder, opened from a checkpoint's folder."""
+    """A video diffusion model without its text encoder, opened from a checkpoint's folder.
+
+    It continues a first frame, or fills what a warped clip does not show; what it is given of these is its condition.
+    """
 
     text: ClassVar[type[TextEncoder]]
     """What reads the prompts of the same checkpoint."""
+    sees_warp: ClassVar[bool]
+    """Whether it is shown the warped clip with its mask; else the first frame alone."""
+    needs_condition: ClassVar[bool]
+    """Whether it cannot run without its condition; training then never leaves that out."""
     lora_targets: Sequence[str]
     """Names of the matrices that a LoRA changes, as peft matches them."""
-    published_size: VideoModelSize
-    """Size of the published checkpoint in bfloat16, to estimate its memory before the download."""
 
     @classmethod
     def open(cls, folder: Path, tier: Tier, device: str | None = None) -> Self:
@@ -127,8 +145,8 @@ class VideoModel(Protocol):
         """Latents of T x H x W x 3 uint8 frames, T = 1 + group * k."""
         ...
 
-    def encode_first_frame(self, frame: np.ndarray, count: int, random: torch.Generator) -> torch.Tensor:
-        """The condition on a H x W x 3 uint8 first frame, in `count` random variants: count x ..., for `predict`."""
+    def encode_condition(self, shown: Shown, count: int, random: torch.Generator) -> torch.Tensor:
+        """The condition in at most `count` random variants, for `predict`: variants x ..."""
         ...
 
     def decode(self, latents: torch.Tensor) -> np.ndarray:
@@ -174,11 +192,11 @@ class VideoModel(Protocol):
         ...
 
     def predict(
-        self, noisy: torch.Tensor, time: torch.Tensor, first_frame: torch.Tensor | None, prompt: torch.Tensor
+        self, noisy: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None, prompt: torch.Tensor
     ) -> torch.Tensor:
         """One call of the transformer: 1 x frames x c x h x w.
 
-        first_frame: one variant of `encode_first_frame`; None leaves it out, where the model can. prompt: as
+        condition: one variant of `encode_condition`; None leaves it out, unless the model `needs_condition`. prompt: as
         `TextEncoder.encode` gives it.
         """
         ...
@@ -199,7 +217,7 @@ class VideoModel(Protocol):
 
     def sample(
         self,
-        first_frame: np.ndarray,
+        shown: Shown,
         prompt: Prompt,
         settings: SamplingSettings,
         noise: torch.Tensor,
@@ -208,7 +226,7 @@ class VideoModel(Protocol):
     ) -> torch.Tensor:
         """Latents of one window, 1 x frames x c x h x w.
 
-        first_frame: H x W x 3 uint8 at the model's size. noise: in the latents' shape, to start from. after_step: may
-        change the latents before the first step and after each.
+        noise: in the latents' shape, to start from. after_step: may change the latents before the first step and after
+        each.
         """
         ...

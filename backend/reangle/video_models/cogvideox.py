@@ -20,9 +20,11 @@ from torch import nn
 
 from reangle.folders import LoraFolder
 from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Prompt, TextEncoder
+from reangle.video_models.base import AfterStep, Prompt, Shown, TextEncoder
 from reangle.video_models.cogvideox_text import CogVideoXText
+from reangle.video_models.frames import frames_to_video, video_to_frames
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
+from reangle.video_models.published_sizes import COGVIDEOX_LAYER_ARRAYS, COGVIDEOX_VAE_ARRAYS, COGVIDEOX_VAE_FRAMES
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
 from reangle.weights.pipelines import default_device, open_pipeline
@@ -36,33 +38,16 @@ for _name in ("diffusers.pipelines.cogvideo.pipeline_cogvideox_image2video", "tr
 
 CONDITION_NOISE_LOG_MEAN, CONDITION_NOISE_LOG_DEVIATION = -3.0, 0.5
 """CogVideoX trains with noise on the first frame whose strength is log-normal."""
-LAYER_ARRAYS = 24
-"""Fields of `VideoModelSize`; tests/backend/test_models_memory.py counts the arrays of a layer."""
-VAE_FRAMES, VAE_ARRAYS = 9, 5
-
-PUBLISHED_5B = VideoModelSize(
-    weights=5_570_283_072,
-    text_bytes=9_524_621_312,
-    vae_bytes=431_221_142,
-    layers=42,
-    width=3072,
-    tokens=13 * 30 * 45 + 226,
-    widest=128 * 480 * 720,
-    lora_matrices=4,
-    layer_arrays=LAYER_ARRAYS,
-    vae_frames=VAE_FRAMES,
-    vae_arrays=VAE_ARRAYS,
-)
-"""zai-org/CogVideoX-5b-I2V at 49 frames of 720 x 480 in bfloat16, from its configuration and the sizes of its files."""
 
 
 class CogVideoX:
     """A `VideoModel` around diffusers' `CogVideoXImageToVideoPipeline`."""
 
     text: ClassVar[type[TextEncoder]] = CogVideoXText
+    sees_warp: ClassVar[bool] = False
+    needs_condition: ClassVar[bool] = False
     lora_targets: Sequence[str] = ("to_q", "to_k", "to_v", "to_out.0")
     """The matrices of the full attention over text and all frames (Reangle-A-Video, section 4)."""
-    published_size = PUBLISHED_5B
 
     def __init__(self, pipe: CogVideoXImageToVideoPipeline) -> None:
         self.pipe: Any = pipe
@@ -104,9 +89,9 @@ class CogVideoX:
             tokens=frames * (rows // patch) * (columns // patch) + transformer["max_text_seq_length"],
             widest=vae["block_out_channels"][0] * rows * columns * factor**2,
             lora_matrices=len(cls.lora_targets),
-            layer_arrays=LAYER_ARRAYS,
-            vae_frames=VAE_FRAMES,
-            vae_arrays=VAE_ARRAYS,
+            layer_arrays=COGVIDEOX_LAYER_ARRAYS,
+            vae_frames=COGVIDEOX_VAE_FRAMES,
+            vae_arrays=COGVIDEOX_VAE_ARRAYS,
         )
 
     @property
@@ -134,15 +119,15 @@ class CogVideoX:
     @torch.inference_mode()
     def encode_frames(self, frames: np.ndarray) -> torch.Tensor:
         vae = self.pipe.vae
-        video = _video_of(frames).to(self.pipe._execution_device, vae.dtype)
+        video = frames_to_video(frames).to(self.pipe._execution_device, vae.dtype)
         latents = vae.encode(video).latent_dist.mode()[0].transpose(0, 1)
         return latents * self.pipe.vae_scaling_factor_image
 
     @torch.inference_mode()
-    def encode_first_frame(self, frame: np.ndarray, count: int, random: torch.Generator) -> torch.Tensor:
-        """count x c x h x w. Each variant has its own noise, as CogVideoX adds it to conditions."""
+    def encode_condition(self, shown: Shown, count: int, random: torch.Generator) -> torch.Tensor:
+        """The first frame, count x c x h x w. Each variant has its own noise, as CogVideoX adds it to conditions."""
         vae, device = self.pipe.vae, self.pipe._execution_device
-        picture = _video_of(frame[None])[0, :, 0]
+        picture = frames_to_video(shown.first_frame[None])[0, :, 0]
         spread = CONDITION_NOISE_LOG_DEVIATION * torch.randn(count, 1, 1, generator=random)
         strengths = torch.exp(CONDITION_NOISE_LOG_MEAN + spread)
         noise = torch.randn((count, *picture.shape), generator=random)
@@ -159,8 +144,7 @@ class CogVideoX:
     @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         pipe = self.pipe
-        frames = pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype))[0].permute(1, 2, 3, 0)
-        return (frames.float() * 127.5 + 127.5).round().clamp(0, 255).byte().cpu().numpy()
+        return video_to_frames(pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype)))
 
     @property
     def transformer(self) -> Any:
@@ -198,13 +182,13 @@ class CogVideoX:
         return self.pipe.scheduler.get_velocity(clean, noise, time)
 
     def predict(
-        self, noisy: torch.Tensor, time: torch.Tensor, first_frame: torch.Tensor | None, prompt: torch.Tensor
+        self, noisy: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None, prompt: torch.Tensor
     ) -> torch.Tensor:
-        condition = torch.zeros_like(noisy)
-        if first_frame is not None:
-            condition[0, 0] = first_frame
+        first_frame = torch.zeros_like(noisy)
+        if condition is not None:
+            first_frame[0, 0] = condition
         return self.transformer(
-            hidden_states=torch.cat([noisy, condition], dim=2),
+            hidden_states=torch.cat([noisy, first_frame], dim=2),
             encoder_hidden_states=prompt[None],
             timestep=time,
             image_rotary_emb=self._rotary(*noisy.shape[1:]),
@@ -223,7 +207,7 @@ class CogVideoX:
 
     def sample(
         self,
-        first_frame: np.ndarray,
+        shown: Shown,
         prompt: Prompt,
         settings: SamplingSettings,
         noise: torch.Tensor,
@@ -232,14 +216,14 @@ class CogVideoX:
     ) -> torch.Tensor:
         scheduler = self.pipe.scheduler
         scheduler.set_timesteps(settings.steps)
-        height, width = first_frame.shape[:2]
+        height, width = shown.first_frame.shape[:2]
 
         def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             done, times = step + 1, scheduler.timesteps
             return {"latents": after_step(given["latents"], done, times[done] if done < len(times) else None)}
 
         return self.pipe(
-            image=Image.fromarray(first_frame),
+            image=Image.fromarray(shown.first_frame),
             # The pipeline takes the prompt where and as it is, and gives its precision to everything else.
             prompt_embeds=prompt.words[None].to(self.pipe._execution_device, self.transformer.dtype),
             negative_prompt_embeds=prompt.empty[None].to(self.pipe._execution_device, self.transformer.dtype),
@@ -283,8 +267,3 @@ class CogVideoX:
             tile_overlap_factor_height=0.25,
             tile_overlap_factor_width=0.25,
         )
-
-
-def _video_of(frames: np.ndarray) -> torch.Tensor:
-    """1 x 3 x T x H x W in -1 to 1."""
-    return torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 127.5 - 1

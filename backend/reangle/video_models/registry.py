@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The video models: one row for each kind of checkpoint (`weights.checkpoints.KINDS`). Imports no torch."""
+"""The video models: one row for each kind of checkpoint (`weights.kinds.KINDS`). Imports no torch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reangle.weights.checkpoints import Kind
+from reangle.weights.kinds import Kind
 from reangle.weights.model_class import load_model_class
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 VIDEO_MODELS: dict[str, str] = {
     "cogvideox": "reangle.video_models.cogvideox:CogVideoX",
+    "wan2.2-ti2v": "reangle.video_models.wan_first_frame:WanFirstFrame",
+    "wan-vace": "reangle.video_models.wan_vace:WanVace",
 }
 """Name of the kind -> "module:Class" of the VideoModel that opens it."""
 

@@ -23,6 +23,11 @@ class Windows:
     count: int
     group: int
 
+    @property
+    def latents(self) -> int:
+        """Of a window."""
+        return 1 + (self.length - 1) // self.group
+
     def frames(self, index: int) -> np.ndarray:
         """The clip's frame for each of a window's frames; the last one is held past the end."""
         return np.minimum(np.arange(self.starts[index], self.starts[index] + self.length), self.count - 1)

@@ -3,76 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from reangle.weights.licences import APACHE_2, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
-
-Role = Literal["geometry", "video", "image", "features"]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Which code reads a checkpoint, and how its folder is recognised.
-
-    pipeline: the class in a pipeline's model_index.json. config: keys and values of config.json; None stands for any
-    value, "" for a key that must be missing. part: a pipeline's part and a key that its config.json must set. refusal:
-    why no code reads it, as one sentence; "" if some does.
-    """
-
-    name: str
-    role: Role
-    pipeline: str = ""
-    config: tuple[tuple[str, str | None], ...] = ()
-    part: tuple[str, str] | None = None
-    refusal: str = ""
-
-    def matches(self, config: Mapping[str, Any]) -> bool:
-        """Whether a config.json is of this kind."""
-        return bool(self.config) and all(
-            key in config if value is None else config.get(key, "") == value for key, value in self.config
-        )
-
-
-DEPTH_ANYTHING = Kind("depth-anything", "geometry", config=(("model_type", "depth_anything"), ("reangle", "")))
-DEPTH_ANYTHING_3 = Kind(
-    "depth-anything-3", "geometry", config=(("model_name", None), ("config", None), ("model_type", ""))
-)
-MINI_MONOCULAR = Kind("mini-depth", "geometry", config=(("model_type", "depth_anything"), ("reangle", None)))
-DUST3R = Kind("dust3r", "geometry", config=(("model_type", ""), ("enc_embed_dim", None), ("dec_depth", None)))
-COGVIDEOX_15 = Kind(
-    "cogvideox-1.5",
-    "video",
-    pipeline="CogVideoXImageToVideoPipeline",
-    part=("transformer", "patch_size_t"),
-    refusal="It is CogVideoX 1.5, whose frames and sizes mean something else than CogVideoX-5b-I2V's.",
-)
-COGVIDEOX_I2V = Kind("cogvideox", "video", pipeline="CogVideoXImageToVideoPipeline")
-FLUX_FILL = Kind("flux-fill", "image", pipeline="FluxFillPipeline")
-DINOV2 = Kind("dinov2", "features", config=(("model_type", "dinov2"),))
-FLUX = Kind("flux", "image", pipeline="FluxPipeline")
-FLUX_CONTROLNET = Kind(
-    "flux-inpainting-controlnet",
-    "image",
-    config=(("_class_name", "FluxControlNetModel"), ("extra_condition_channels", None)),
-    refusal="It is a ControlNet, which runs beside FLUX.1 [dev].",
-)
-FLUX2_KLEIN = Kind("flux2-klein", "image", pipeline="Flux2KleinPipeline")
-KINDS = (
+from reangle.weights.kinds import (
+    COGVIDEOX_I2V,
     DEPTH_ANYTHING,
     DEPTH_ANYTHING_3,
-    MINI_MONOCULAR,
-    DUST3R,
-    COGVIDEOX_15,
-    COGVIDEOX_I2V,
-    FLUX_FILL,
-    FLUX,
-    FLUX_CONTROLNET,
-    FLUX2_KLEIN,
     DINOV2,
+    DUST3R,
+    FLUX,
+    FLUX2_KLEIN,
+    FLUX_CONTROLNET,
+    FLUX_FILL,
+    MINI_MONOCULAR,
+    WAN_TI2V,
+    WAN_VACE,
+    Kind,
 )
-"""In the order in which a folder is tried: a kind with a `part` before the rest of its pipeline."""
+from reangle.weights.licences import APACHE_2, CC_BY_NC, CC_BY_NC_SA, COGVIDEOX, FLUX_DEV, Licence
 
 
 @dataclass(frozen=True)
@@ -81,7 +29,8 @@ class Checkpoint:
 
     name: the folder under `models`. licence: of the weights, with what their code adds. size: bytes on disk. hub: the
     repository they are published in, "" if nowhere. former_hubs: names that it had before. files: what the folder must
-    hold; the first one identifies a complete copy in the hub's cache. shipped: the folder under `weights` for weights
+    hold, beside the shards that an index among them names; the first one identifies a complete copy in the hub's cache.
+    shipped: the folder under `weights` for weights
     that come with Reangle, else ""; `suite.json` lists their files and sizes, so `files` is empty and `size` 0. beside:
     further weights that run with them. limits: what small weights cannot do.
     """
@@ -250,6 +199,51 @@ COGVIDEOX_5B = Checkpoint(
     ),
 )
 
+_WAN_FILES = (
+    "model_index.json",
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors.index.json",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/spiece.model",
+    "tokenizer/tokenizer.json",
+    "tokenizer/tokenizer_config.json",
+    "transformer/config.json",
+    "transformer/diffusion_pytorch_model.safetensors.index.json",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
+
+WAN_22_5B = Checkpoint(
+    "Wan2.2-TI2V-5B-Diffusers",
+    WAN_TI2V,
+    "Wan 2.2 5B image-to-video",
+    APACHE_2,
+    size=34_200_000_000,
+    hub="Wan-AI/Wan2.2-TI2V-5B-Diffusers",
+    files=_WAN_FILES,
+)
+
+WAN_VACE_1_3B = Checkpoint(
+    "Wan2.1-VACE-1.3B-diffusers",
+    WAN_VACE,
+    "Wan 2.1 VACE 1.3B",
+    APACHE_2,
+    size=19_000_000_000,
+    hub="Wan-AI/Wan2.1-VACE-1.3B-diffusers",
+    files=_WAN_FILES,
+)
+
+WAN_VACE_14B = Checkpoint(
+    "Wan2.1-VACE-14B-diffusers",
+    WAN_VACE,
+    "Wan 2.1 VACE 14B",
+    APACHE_2,
+    size=46_600_000_000,
+    hub="Wan-AI/Wan2.1-VACE-14B-diffusers",
+    files=_WAN_FILES,
+)
+
 _FLUX_FILES = (
     "model_index.json",
     "scheduler/scheduler_config.json",
@@ -349,6 +343,9 @@ CHECKPOINTS = (
     MINI_IMAGE,
     DUST3R_LARGE,
     COGVIDEOX_5B,
+    WAN_22_5B,
+    WAN_VACE_1_3B,
+    WAN_VACE_14B,
     FLUX_FILL_DEV,
     FLUX_1_DEV,
     FLUX_INPAINTING,

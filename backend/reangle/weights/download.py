@@ -12,8 +12,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from reangle.errors import UserError
 from reangle.runtime.data_folder import DISK_FULL, NOT_WRITABLE, write_atomically
 from reangle.runtime.file_hashes import FileHashes
 from reangle.weights.checkpoints import Checkpoint, size_in_words
-from reangle.weights.registry import find_installed, is_installed, models_folder
+from reangle.weights.registry import SHARD_INDEX, find_installed, is_installed, models_folder
 
 RECORD = "downloaded.txt"
 """JSON in a downloaded folder: where it came from, under which licence, and the hash of each file. It does not end in
@@ -77,10 +78,20 @@ def _look_up(known: Checkpoint) -> Revision:
             advice="Update Reangle, or copy the files from elsewhere.",
         )
     files = []
-    for name in known.files:
+    for name in (*known.files, *_shards(known, there)):
         lfs = there[name].lfs
         files.append(HubFile(name, there[name].size or 0, lfs.sha256 if lfs else "", there[name].blob_id or ""))
     return Revision(known.hub, info.sha or "main", tuple(files))
+
+
+def _shards(known: Checkpoint, there: Iterable[str]) -> list[str]:
+    """The files into which weights are split whose index is needed, without those that are named anyway.
+
+    The index says which they are, but has yet to come; their names follow from its own.
+    """
+    stems = [name.removesuffix(SHARD_INDEX) for name in known.files if name.endswith(SHARD_INDEX)]
+    shards = [re.compile(rf"{re.escape(stem)}-\d+-of-\d+\.safetensors") for stem in stems]
+    return sorted(name for name in there if name not in known.files and any(one.fullmatch(name) for one in shards))
 
 
 def download(known: Checkpoint, data: Path, report: Report, *, accepted: str = "") -> Path:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from reangle.errors import UserError
-from reangle.weights.checkpoints import Kind
+from reangle.weights.kinds import Kind
 
 
 def load_model_class(rows: Mapping[str, str], kind: Kind | None, role: str) -> Any:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,27 @@ def pipeline_class(name: str) -> Any:
         logging.set_verbosity(before)
 
 
-def open_pipeline(pipeline: Any, folder: Path, device: str, dtype: torch.dtype | None = None, **parts: None) -> Any:
+def open_pipeline(
+    pipeline: Any,
+    folder: Path,
+    device: str,
+    dtype: torch.dtype | None = None,
+    precise: Sequence[str] = (),
+    **parts: None,
+) -> Any:
     """An instance of a pipeline class in main memory: bfloat16 for a GPU, float32 for a CPU, or `dtype`.
 
-    parts: those to leave out. Raises UserError if the folder does not hold one.
+    precise: parts that are float32 in any case. parts: those to leave out. Raises UserError if the folder does not hold
+    one.
     """
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
     for library in (diffusers_logging, transformers_logging):
         library.disable_progress_bar()
-    opened = _opened(pipeline, folder, dtype or dtype_for(device), "Copy all of its folders again.", parts)
+    chosen = dtype or dtype_for(device)
+    dtypes = {"default": chosen, **dict.fromkeys(precise, torch.float32)} if precise else chosen
+    opened = _opened(pipeline, folder, dtypes, "Copy all of its folders again.", parts)
     opened.set_progress_bar_config(disable=True)
     return opened
 
@@ -59,7 +69,9 @@ def open_network(network: Any, folder: Path, device: str, advice: str) -> Any:
     return _opened(network, folder, dtype_for(device), advice, {}).eval().requires_grad_(False)
 
 
-def _opened(kind: Any, folder: Path, dtype: torch.dtype, advice: str, parts: Mapping[str, None]) -> Any:
+def _opened(
+    kind: Any, folder: Path, dtype: torch.dtype | dict[str, torch.dtype], advice: str, parts: Mapping[str, None]
+) -> Any:
     try:
         return kind.from_pretrained(folder, dtype=dtype, local_files_only=True, **parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:

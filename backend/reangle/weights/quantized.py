@@ -44,6 +44,8 @@ def _quantized(layer: nn.Linear, base: Base) -> nn.Module:
     if base == "nf4":
         quantized = Linear4bit(*shape, quant_type="nf4", compute_dtype=layer.weight.dtype, device="meta")
         quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, quant_type="nf4")
+        # On CPUs with AVX512-BF16 it would pack weights again in evaluation, which fails for fewer than 64 inputs.
+        quantized.support_avx512bf16_for_cpu = False
     else:
         quantized = Linear8bitLt(*shape, has_fp16_weights=False, device="meta")
         quantized.weight = weights_of[base](layer.weight.data, requires_grad=False, has_fp16_weights=False)

@@ -52,8 +52,18 @@ RECIPES = {
         warp_guidance=1.0,
         fill_share=0.7,
     ),
+    # Wan's authors sample with guidance 5.
+    "wan2.2-5b": Recipe(guidance=5.0),
+    # VACE was trained on warped clips, so it learns nothing of this one.
+    **dict.fromkeys(("wan-vace-1.3b", "wan-vace-14b"), Recipe(shared_steps=0, path_steps=0, guidance=5.0)),
 }
 """By suite; other suites use the paper's settings."""
+
+
+def recipe_named(suite: str) -> Recipe:
+    """The default settings of a suite, or of a folder's weights."""
+    return RECIPES.get(suite.casefold(), Recipe())
+
 
 PACES = {"mini": Pace(frame=0.14, step=0.16, sample=0.02, window=25)}
 """By suite, on two cores."""

@@ -13,19 +13,23 @@ from typing import Any
 
 from reangle.errors import UserError
 from reangle.runtime.data_folder import user_path
-from reangle.weights.checkpoints import CHECKPOINTS, DUST3R, DUST3R_LARGE, KINDS, Checkpoint, Kind, Role, size_in_words
+from reangle.weights.checkpoints import CHECKPOINTS, DUST3R_LARGE, Checkpoint, size_in_words
 from reangle.weights.hub_cache import in_hub_cache
 from reangle.weights.identity import PIPELINE_INDEX, files_in, split_checkpoints
+from reangle.weights.kinds import DUST3R, KINDS, Kind, Role
 from reangle.weights.shipped import check_shipped, shipped_at, shipped_files, shipped_folder
-from reangle.weights.suites import SUITES, known_checkpoint, suite_of
+from reangle.weights.suites import SUITES, known_checkpoint, suites_of
 
 WITHOUT: dict[Role, str] = {
     "geometry": "Without it, geometry `mini` works, and depth from files (geometry `files`: EXR Z, 16-bit PNG or npz)",
     "video": "Without it, the engine `preview` works, which needs no weights",
+    "inpainting": "Without it, the engines `preview` and `reangle` work with what comes with Reangle",
     "image": "Without it, the image models `mini` and `fill` work, and the engine `preview`, which needs no weights",
     "features": "Without it, starting images are judged by the features of the mini depth network",
 }
 """What works without a checkpoint of each role."""
+SHARD_INDEX = ".safetensors.index.json"
+"""End of the name of a file that lists the files into which weights are split."""
 UNSAFE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl")
 
 
@@ -125,7 +129,7 @@ def licence_of(folder: str) -> str:
 def list_checkpoints(data: Path) -> list[dict[str, Any]]:
     """All registered checkpoints, ready for JSON.
 
-    Fields as in Checkpoint, with `licence` in words; also role, commercial_ok, suite ("" for none), installed, path
+    Fields as in Checkpoint, with `licence` in words; also role, commercial_ok, suites (names), installed, path
     (where it is or goes) and problem ("" if none). For shipped weights, `suite.json` gives files and size.
     """
     return [describe(known, data) for known in CHECKPOINTS]
@@ -141,7 +145,6 @@ def describe(known: Checkpoint, data: Path) -> dict[str, Any]:
             files, size = tuple(file.path for file in listed), sum(file.size for file in listed)
     except UserError as error:
         path, problem = shipped_folder(known) if known.shipped else models_folder(data) / known.name, str(error)
-    suite = suite_of(known)
     return {
         "name": known.name,
         "kind": known.kind.name,
@@ -153,7 +156,7 @@ def describe(known: Checkpoint, data: Path) -> dict[str, Any]:
         "files": files,
         "size": size,
         "limits": known.limits,
-        "suite": suite.name if suite else "",
+        "suites": tuple(suite.name for suite in suites_of(known)),
         "shipped": bool(known.shipped),
         "installed": not problem,
         "path": str(path),
@@ -167,7 +170,7 @@ def list_suites(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "name": suite.name,
             "title": suite.title,
-            "installed": _all_installed([row for row in rows if row["suite"] == suite.name]),
+            "installed": _all_installed([row for row in rows if suite.name in row["suites"]]),
         }
         for suite in SUITES
     ]
@@ -180,8 +183,8 @@ def _all_installed(rows: list[dict[str, Any]]) -> dict[str, bool]:
 def kind_of(folder: Path) -> Kind | None:
     """The kind of the weights in a folder, by its configuration. Raises UserError if that cannot be read."""
     if pipeline := pipeline_of(folder):
-        kinds = (kind for kind in KINDS if kind.pipeline == pipeline)
-        return next((kind for kind in kinds if kind.part is None or _sets(folder, *kind.part)), None)
+        kinds = (kind for kind in KINDS if kind.pipeline == pipeline and _has_marks(folder, kind))
+        return next(kinds, None)
     config = _config(folder / "config.json")
     return next((kind for kind in KINDS if kind.matches(config)), None)
 
@@ -199,7 +202,19 @@ def what_to_copy(files: tuple[str, ...]) -> str:
     return f"{single} and the folders {', '.join(parts)}" if parts else single
 
 
-def _sets(folder: Path, part: str, key: str) -> bool:
+def shards_of(index: Path) -> set[str]:
+    """The files that a safetensors index names, as paths from the folder above the index's own. Raises UserError."""
+    named = _config(index).get("weight_map")
+    return {f"{index.parent.name}/{name}" for name in named.values()} if isinstance(named, dict) else set()
+
+
+def _has_marks(folder: Path, kind: Kind) -> bool:
+    """Whether a pipeline's folder sets what its kind asks for."""
+    if kind.index and not _config(folder / PIPELINE_INDEX).get(kind.index):
+        return False
+    if kind.part is None:
+        return True
+    part, key = kind.part
     config = folder / part / "config.json"
     return config.is_file() and _config(config).get(key) is not None
 
@@ -219,7 +234,10 @@ def _check_folder(folder: Path, known: Checkpoint | None) -> None:
         if unsafe:
             raise _unsafe(str(folder / unsafe[0]))
     usual = (PIPELINE_INDEX,) if PIPELINE_INDEX in names else ("config.json", "model.safetensors")
-    missing = [name for name in (known.files if known else usual) if name not in names]
+    needed = list(known.files if known else usual)
+    for index in sorted(name for name in names if name.endswith(SHARD_INDEX) and "/" in name):
+        needed += sorted(shards_of(folder / index) - set(needed))
+    missing = [name for name in needed if name not in names]
     if missing:
         where = f" (from {known.page})" if known else ""
         more = f" and {len(missing) - 3} more files" if len(missing) > 3 else ""

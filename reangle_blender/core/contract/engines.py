@@ -36,5 +36,12 @@ ENGINES: Mapping[str, EngineKind] = MappingProxyType(
             ("preview", "reangle", "starting"),
             ("video",),
         ),
+        "inpaint": EngineKind(
+            2,
+            "Inpaint",
+            "Shows the moved pixels to a video model that was trained to fill their holes; learns nothing by default",
+            ("preview", "reangle", "starting"),
+            ("inpainting",),
+        ),
     }
 )

@@ -21,7 +21,8 @@ from torch.nn.functional import grid_sample, normalize
 from reangle.errors import UserError
 from reangle.evaluation.agreement.listing import features_used
 from reangle.geometry.depth.monocular_network import DEVIATION, MEAN, Monocular, input_size
-from reangle.weights.checkpoints import DINOV2, DINOV2_SMALL, MINI_DEPTH, Checkpoint
+from reangle.weights.checkpoints import DINOV2_SMALL, MINI_DEPTH, Checkpoint
+from reangle.weights.kinds import DINOV2
 from reangle.weights.registry import find_installed, kind_of
 
 LONGEST_SIDE = 224

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine `reangle`: a video model learns the clip's motion and generates what the source camera did not see."""
+"""Engines that run a video model. `reangle` learns the clip's motion and generates what the source camera did not see;
+`inpaint` shows the warped clip to a model that fills its holes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from reangle.contract import CameraPath, JobRequest
+from reangle.contract.engines import ENGINES
 from reangle.engines.preview import clip_inputs, unnamed, warping
+from reangle.engines.suite_choice import checkpoint_for, engine_of, suites_for
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
@@ -19,9 +23,10 @@ from reangle.starting.spec import START
 from reangle.video_models.memory import weights_in
 from reangle.video_models.window_starts import check_anchors, window_starts
 from reangle.warping.spec import WARP
-from reangle.weights.recipes import LARGE, PACES, RECIPES, Pace, Recipe
+from reangle.weights.kinds import Kind
+from reangle.weights.recipes import LARGE, PACES, Pace, Recipe, recipe_named
 from reangle.weights.registry import find_checkpoint, kind_of, pipeline_of
-from reangle.weights.suites import SUITES, suite_named
+from reangle.weights.suites import suite_named
 
 SHARED_CLIPS = 13
 """Clips of the shared phase: the clip itself and its preset warps (`motion.dataset.MOVES`)."""
@@ -32,16 +37,22 @@ OPENING_S = 5.0
 
 
 def video_checkpoint(request: JobRequest, data: Path) -> str:
-    """The folder of the video model. Raises UserError if it is not on this machine or is of another kind."""
-    wanted = request.reangle.suite
-    suite = suite_named(wanted)
-    folder = find_checkpoint(suite.video.name if suite else wanted, data)
-    kind = kind_of(folder)
-    if kind is None or kind.role != "video" or kind.refusal:
-        holds = kind.refusal if kind else _holds(folder)
+    """The folder of the video model. Raises UserError if it is not on this machine or is for another engine."""
+    wanted, engine = request.reangle.suite, request.engine
+    suite, choices = suite_named(wanted), " or ".join(suite.name for suite in suites_for(engine))
+    known = checkpoint_for(suite, engine) if suite else None
+    if suite and known is None:
         raise UserError(
-            f"{folder} does not hold a video model that the engine reangle can use.{' ' if holds else ''}{holds}",
-            advice=f"Choose the suite {' or '.join(suite.name for suite in SUITES)}.",
+            f"The suite {suite.name} is for the engine {engine_of(suite)}, not for {engine}.",
+            advice=f"Choose the engine {engine_of(suite)}, or the suite {choices}.",
+        )
+    folder = find_checkpoint(known.name if known else wanted, data)
+    kind = kind_of(folder)
+    if kind is None or kind.role not in ENGINES[engine].needs or kind.refusal:
+        holds = kind.refusal or f"It is for the engine {_engine_for(kind)}." if kind else _holds(folder)
+        raise UserError(
+            f"{folder} does not hold a video model that the engine {engine} can use.{' ' if holds else ''}{holds}",
+            advice=f"Choose the suite {choices}.",
         )
     _check_device(folder)
     return str(folder)
@@ -64,6 +75,10 @@ def _check_device(folder: Path) -> None:
         )
 
 
+def _engine_for(kind: Kind) -> str:
+    return next((name for name, engine in ENGINES.items() if kind.role in engine.needs), "preview")
+
+
 def _holds(folder: Path) -> str:
     pipeline = pipeline_of(folder)
     return f"Its pipeline is {pipeline}." if pipeline else ""
@@ -73,7 +88,7 @@ def recipe_of(request: JobRequest) -> Recipe:
     """The suite's recipe, with the settings that the request gives in their places."""
     given = {field.name: getattr(request.reangle, field.name) for field in fields(Recipe)}
     given = {name: value for name, value in given.items() if value is not None}
-    return replace(RECIPES.get(request.reangle.suite.casefold(), Recipe()), **given)
+    return replace(recipe_named(request.reangle.suite), **given)
 
 
 def shared_learning(request: JobRequest, checkpoint: str) -> list[PlannedStage]:
@@ -83,7 +98,7 @@ def shared_learning(request: JobRequest, checkpoint: str) -> list[PlannedStage]:
     return [_learn(request, checkpoint, steps, frames)] if steps else []
 
 
-def reangle_stages(request: JobRequest, path: CameraPath, checkpoint: str, *, has_start: bool) -> list[PlannedStage]:
+def video_stages(request: JobRequest, path: CameraPath, checkpoint: str, *, has_start: bool) -> list[PlannedStage]:
     """One camera's stages after its warp and fill: learning from its own warp, generating, finishing.
 
     has_start: whether it has a starting image of its own.
