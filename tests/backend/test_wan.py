@@ -19,11 +19,13 @@ from PIL import Image
 from reangle.contract import JobRequest, from_data, new_job_id, to_data
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
-from reangle.folders import FilledFolder, FinishedFolder, GeneratedFolder, LoraFolder, WarpFolder
+from reangle.folders import FilledFolder, FinishedFolder, GeneratedFolder, LoraFolder, StartFolder, WarpFolder
 from reangle.generation.guide import Guide
+from reangle.generation.spec import GenerateParams
 from reangle.generation.video import Task, Warp, generate_video
 from reangle.generation.window import generate_latents
 from reangle.media.write import read_images, write_images
+from reangle.motion.dataset import whole
 from reangle.motion.examples import Example, encode_example
 from reangle.motion.settings import LearningSettings
 from reangle.motion.trainer import NoisedClip, Progress, clip_loss, draw, learn
@@ -32,6 +34,7 @@ from reangle.runtime.store import Store
 from reangle.video_models.adapter import adapter_weights, add_adapter
 from reangle.video_models.base import Prompt, Shown, VideoModel
 from reangle.video_models.memory import TIERS, tier_named
+from reangle.video_models.model_view import ModelView
 from reangle.video_models.published_sizes import PUBLISHED_SIZES
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.wan_first_frame import WanFirstFrame
@@ -43,6 +46,7 @@ from reangle.weights.installed import InstalledWeights
 from reangle.weights.registry import kind_of
 
 from tests.backend.preview_scene import camera, make_path
+from tests.backend.test_motion_stages import Desk, write_clip
 from tests.backend.tiny_checkpoints import textured_frames
 from tests.backend.tiny_video import clip_of
 from tests.backend.twins import CAPTIONS, depth_anything_v2_small
@@ -361,6 +365,27 @@ def test_the_whole_engine_runs(engine: str, suite: str, settings: dict[str, Any]
     assert made.shape == (12, 64, 96, 3)
     assert np.array_equal(made[known], fill[known])
     assert not np.array_equal(made[~known], fill[~known])
+
+
+def test_an_inpainter_begins_with_the_starting_image(folders: Folders, tmp_path: Path) -> None:
+    write_clip(tmp_path)
+    shutil.copytree(folders(VACE), tmp_path / "checkpoint")
+    desk, path = Desk(tmp_path), make_path(np.stack([camera(0.6)] * 12))
+    params = GenerateParams(path=path, caption="a room", sampling=SAMPLING)
+    picture = np.full((path.height, path.width, 3), (200, 40, 90), np.uint8)
+    model = opened(folders(VACE))
+    view = ModelView.of(path.width, path.height, *model.size_for(path.width, path.height))
+    # As the autoencoder gives it back.
+    expected = view.cut(model.decode(model.encode_frames(whole(picture, view)[None])[None])[0]).astype(int)
+
+    def apart(name: str, start: StartFolder | None) -> float:
+        frames = read_images(desk.generate(name, params, None, start=start).frames)
+        return float(np.abs(frames[0] - expected).mean())
+
+    # Where the artist changed what the clip shows, the image is the first frame as a whole; else it fills holes.
+    painted, changed = (desk.start(f"start {share}", path, picture, changed=share) for share in (0.0, 0.5))
+    differences = apart("changed", changed), apart("painted", painted), apart("without", None)
+    assert 10 * differences[0] < differences[1] < differences[2], differences
 
 
 def test_an_engine_refuses_the_other_ones_weights(installed: Path) -> None:

@@ -227,7 +227,7 @@ def _learning(data: Path) -> list[dict[str, Any]]:
         folder = locate(suite.main, data)
         model = video_model_class(suite.main.kind)
         size = model.size_of(folder, bytes_each=device.bytes_each) if folder else PUBLISHED_SIZES[suite.main.name]
-        rank = recipe_named(suite.name).rank
+        rank = recipe_named(suite.name).learned_rank
         tier = choose_tier(size, rank, device)
         rows.append(
             {

@@ -42,11 +42,12 @@ def why_not_here(suite: Suite) -> str:
     """Why a suite's video model cannot run on this machine, installed or not; "" if it can."""
     if suite is MINI:
         return ""
-    needed = _least_needed(suite)
+    size, rank = PUBLISHED_SIZES[suite.main.name], recipe_named(suite.name).learned_rank
+    needed = needed_bytes(size, TIERS[-1], rank, DeviceMemory(0, 2, apart=True)) / (1 - SPARE) + DESKTOP_BYTES
     if reason := why_no_card():
         return f"It needs a graphics card of {needed / 1e9:.0f} GB, but {reason}."
     cards = nvidia_cards()
-    if not cards or choose_tier(PUBLISHED_SIZES[suite.main.name], recipe_named(suite.name).rank, _free()) is not None:
+    if not cards or choose_tier(size, rank, DeviceMemory(cards[0].memory - DESKTOP_BYTES, 2, apart=True)) is not None:
         return ""
     return f"It needs {needed / 1e9:.0f} GB of a graphics card's memory, and the {cards[0].name} has too little."
 
@@ -104,12 +105,3 @@ def _by_size(engine: str) -> list[Suite]:
 
 def _roles(engine: str) -> tuple[str, ...]:
     return ENGINES[engine].needs
-
-
-def _least_needed(suite: Suite) -> float:
-    size, rank = PUBLISHED_SIZES[suite.main.name], recipe_named(suite.name).rank
-    return needed_bytes(size, TIERS[-1], rank, DeviceMemory(0, 2, apart=True)) / (1 - SPARE) + DESKTOP_BYTES
-
-
-def _free() -> DeviceMemory:
-    return DeviceMemory(nvidia_cards()[0].memory - DESKTOP_BYTES, 2, apart=True)

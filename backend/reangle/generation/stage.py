@@ -36,7 +36,8 @@ from reangle.weights.registry import kind_of
 def generate(context: GenerateContext) -> None:
     """Write as many frames as the path has, of its size, and how they were made."""
     model_class = video_model_class(kind_of(Path(context.checkpoint)))
-    in_tier(context, model_class, 0, partial(_generate, context, model_class))
+    rank = None if context.find("learn", LoraFolder) is None else 0
+    in_tier(context, model_class, rank, partial(_generate, context, model_class))
 
 
 def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tier) -> None:
@@ -44,7 +45,7 @@ def _generate(context: GenerateContext, model_class: type[VideoModel], tier: Tie
     learned = context.find("learn", LoraFolder)
     warper, _ = warper_of(source_clip(context), context.read("geometry", GeometryFolder), params.preview)
     words = path_prompt(path, warper, params.caption)
-    (prompt,), truncation = read_prompts(model_class.text, folder, [words])
+    (prompt,), truncation = read_prompts(model_class.text, folder, [words], tier)
     model = model_class.open(folder, tier)
     if learned is not None:
         model.load_lora(learned)

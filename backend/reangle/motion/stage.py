@@ -143,7 +143,7 @@ def _prepare(
     if (encoded := _encoded(unfinished)) is not None:
         return model_class.open(folder, tier), encoded
     sources = _sources(context)
-    prompts, truncation = read_prompts(model_class.text, folder, sources.prompts)
+    prompts, truncation = read_prompts(model_class.text, folder, sources.prompts, tier)
     if truncation:
         context.report(0.0, truncation.note)
     model = model_class.open(folder, tier)

@@ -55,8 +55,8 @@ class TextEncoder(Protocol):
     """The part of a checkpoint that reads prompts. It is as large as the rest, so the two are never open together."""
 
     @classmethod
-    def open(cls, folder: Path, device: str | None = None) -> Self:
-        """As `VideoModel.open`."""
+    def open(cls, folder: Path, device: str | None = None, dtype: torch.dtype | None = None) -> Self:
+        """As `VideoModel.open`. dtype: instead of the device's usual one."""
         ...
 
     def encode(self, prompt: str) -> torch.Tensor:

@@ -24,12 +24,12 @@ class CogVideoXText:
         self._tokens = tokens
 
     @classmethod
-    def open(cls, folder: Path, device: str | None = None) -> Self:
+    def open(cls, folder: Path, device: str | None = None, dtype: torch.dtype | None = None) -> Self:
         from diffusers import CogVideoXImageToVideoPipeline
 
         device = device or default_device()
         others = dict.fromkeys(("transformer", "vae"))
-        pipe = open_pipeline(CogVideoXImageToVideoPipeline, folder, device, **others)
+        pipe = open_pipeline(CogVideoXImageToVideoPipeline, folder, device, dtype, **others)
         pipe.to(device)
         return cls(pipe, config_of(folder / "transformer")["max_text_seq_length"])
 

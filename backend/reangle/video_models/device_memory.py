@@ -16,8 +16,12 @@ from reangle.weights.tiers import check_main_memory, device_memory, in_tiers, re
 WHAT = "video model"
 
 
-def in_tier(context: StageContext[Any, Any], model: type[VideoModel], rank: int, work: Callable[[Tier], None]) -> None:
-    """Do the stage's work in the fastest tier that fits the model. rank: of the LoRA to train, 0 for none.
+def in_tier(
+    context: StageContext[Any, Any], model: type[VideoModel], rank: int | None, work: Callable[[Tier], None]
+) -> None:
+    """Do the stage's work in the fastest tier that fits the model.
+
+    rank: of the LoRA to train, 0 for one that is trained, None for none.
 
     Raises RunAgainError when memory runs out, after noting the next tier and dropping the unfinished training;
     UserError when there is no next tier.
@@ -32,7 +36,7 @@ def in_tier(context: StageContext[Any, Any], model: type[VideoModel], rank: int,
     in_tiers(TIERS, unfinished.tier_file, lambda: _choose(context, model, rank), work, WHAT, drop)
 
 
-def _choose(context: StageContext[Any, Any], model: type[VideoModel], rank: int) -> Tier:
+def _choose(context: StageContext[Any, Any], model: type[VideoModel], rank: int | None) -> Tier:
     device = device_memory()
     size = model.size_of(Path(context.checkpoint), bytes_each=device.bytes_each)
     if device.apart:

@@ -19,7 +19,8 @@ class Tier:
 
     base: the transformer's weights. recomputed: share of the layers whose activations are computed again in the
     backward pass. parked: activations wait in main memory for the backward pass. parts_apart: only the part at work is
-    on the device. tiled: the autoencoder works on tiles. small_moments: the optimizer's moments are in 8 bits.
+    on the device. prompts_apart: the text encoder reads prompts in main memory, which takes a CPU some seconds each.
+    tiled: the autoencoder works on tiles. small_moments: the optimizer's moments are in 8 bits.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Tier:
     recomputed: float = 1.0
     parked: bool = False
     parts_apart: bool = False
+    prompts_apart: bool = False
     tiled: bool = True
     small_moments: bool = False
 
@@ -40,6 +42,7 @@ class Tier:
             "activations recomputed": self.recomputed == 1,
             "activations parked in main memory": self.parked,
             "one part of the model at a time": self.parts_apart,
+            "prompts read in main memory": self.prompts_apart,
             "autoencoder in tiles": self.tiled,
             "8-bit optimizer": self.small_moments,
         }
@@ -52,6 +55,7 @@ TIERS = (
     Tier("24 GB"),
     Tier("16 GB", base="int8", parked=True, parts_apart=True, small_moments=True),
     Tier("12 GB", base="nf4", parked=True, parts_apart=True, small_moments=True),
+    Tier("8 GB", base="nf4", parked=True, parts_apart=True, prompts_apart=True, small_moments=True),
 )
 """The fastest first, named after the graphics card that each suits with CogVideoX 5B at 49 frames of 720 x 480."""
 
@@ -106,8 +110,10 @@ def generating_bytes(size: VideoModelSize, tier: Tier, rank: int, device: Device
     return max(base + others + 2 * layer, _encoding_bytes(size, tier, device))
 
 
-def needed_bytes(size: VideoModelSize, tier: Tier, rank: int, device: DeviceMemory) -> float:
-    """The larger of the two peaks."""
+def needed_bytes(size: VideoModelSize, tier: Tier, rank: int | None, device: DeviceMemory) -> float:
+    """The larger of the two peaks; of generating alone if nothing is learned, which is rank None."""
+    if rank is None:
+        return generating_bytes(size, tier, 0, device)
     return max(learning_bytes(size, tier, rank, device), generating_bytes(size, tier, rank, device))
 
 
@@ -116,8 +122,11 @@ def opening_bytes(size: VideoModelSize, device: DeviceMemory) -> float:
     return max(size.text_bytes, size.weights * device.bytes_each + size.vae_bytes)
 
 
-def choose_tier(size: VideoModelSize, rank: int, device: DeviceMemory) -> Tier | None:
-    """The fastest tier in which learning and generating fit into the free memory; None if none does."""
+def choose_tier(size: VideoModelSize, rank: int | None, device: DeviceMemory) -> Tier | None:
+    """The fastest tier in which learning and generating fit into the free memory; None if none does.
+
+    rank: of the LoRA; None if nothing is learned.
+    """
     return next((tier for tier in TIERS if needed_bytes(size, tier, rank, device) <= device.free * (1 - SPARE)), None)
 
 
@@ -134,4 +143,5 @@ def _encoding_bytes(size: VideoModelSize, tier: Tier, device: DeviceMemory) -> f
     pictures = size.vae_frames * size.widest * device.bytes_each * size.vae_arrays * (TILE_SHARE if tier.tiled else 1)
     others = 0 if tier.parts_apart and device.apart else _base_bytes(size, tier, device)
     # The text encoder is gone before the rest is opened.
-    return max(size.text_bytes, others + size.vae_bytes + pictures)
+    text = 0 if tier.prompts_apart and device.apart else size.text_bytes
+    return max(text, others + size.vae_bytes + pictures)

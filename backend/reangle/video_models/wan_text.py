@@ -26,11 +26,11 @@ class WanText:
         self.pipe = pipe
 
     @classmethod
-    def open(cls, folder: Path, device: str | None = None) -> Self:
+    def open(cls, folder: Path, device: str | None = None, dtype: torch.dtype | None = None) -> Self:
         device = device or default_device()
         # All Wan pipelines read prompts alike; this one does not ask for ftfy, which mends broken letters.
         others = dict.fromkeys(("transformer", "transformer_2", "vae"))
-        pipe = open_pipeline(pipeline_class("WanPipeline"), folder, device, **others)
+        pipe = open_pipeline(pipeline_class("WanPipeline"), folder, device, dtype, **others)
         pipe.to(device)
         return cls(pipe)
 

@@ -24,6 +24,11 @@ class Recipe:
     warp_guidance: float = 0.0
     fill_share: float = 0.0
 
+    @property
+    def learned_rank(self) -> int | None:
+        """Rank of the LoRA; None if nothing is learned."""
+        return self.rank if self.shared_steps or self.path_steps else None
+
 
 @dataclass(frozen=True)
 class Pace:
