@@ -14,9 +14,12 @@ from pathlib import Path
 
 import filelock
 import pytest
+from reangle.errors import UserError
 from reangle.runtime.file_hashes import FileHashes
+from reangle.weights.registry import find_checkpoint
 
 from tests.backend.hub_server import Hub, hub_server
+from tests.backend.wan_twins import VACE, vace
 
 REPO = Path(__file__).resolve().parents[2]
 SMALL, DUST3R = "Depth-Anything-V2-Small-hf", "DUSt3R_ViTLarge_BaseDecoder_512_dpt"
@@ -88,6 +91,26 @@ def test_only_the_files_that_are_needed_come_and_are_verified_later(hub: Hub, tm
     changed = reangle(hub, data, "verify", SMALL)
     assert changed.returncode == 2
     assert "config.json has changed" in changed.stderr
+
+
+def test_weights_come_in_as_many_parts_as_the_hub_has(tmp_path: Path) -> None:
+    """However its makers split them: the index that came is complete, or the weights count as missing."""
+    published = vace(tmp_path / "hub" / VACE)
+    (published / "transformer" / "diffusion_pytorch_model.fp16-00001-of-00002.safetensors").write_bytes(b"never wanted")
+    (published / "README.md").write_text("never wanted")
+    data, folder = tmp_path / "data", tmp_path / "data" / "models" / VACE
+    with hub_server(Hub({f"Wan-AI/{VACE}": published})) as served:
+        done = reangle(served, data, "download", VACE)
+        assert done.returncode == 0, done.stderr + done.stdout
+        shards = sorted(path.name for path in (folder / "transformer").glob("*.safetensors"))
+        assert shards == [f"diffusion_pytorch_model-{number:05d}-of-00003.safetensors" for number in (1, 2, 3)]
+        assert not list(folder.rglob("README.md"))
+        assert find_checkpoint("wan-vace-1.3b/inpainting", data) == folder
+        (folder / "text_encoder" / "model-00002-of-00003.safetensors").unlink()
+        with pytest.raises(UserError, match=r"lacks text_encoder/model-00002-of-00003\.safetensors\."):
+            find_checkpoint(VACE, data)
+        assert reangle(served, data, "download", VACE).returncode == 0
+    assert find_checkpoint(VACE, data) == folder
 
 
 def test_a_cut_download_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:

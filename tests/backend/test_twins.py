@@ -35,14 +35,16 @@ from reangle.video_models.memory import TIERS
 from reangle.video_models.prompts import read_prompts
 from reangle.weights.checkpoints import CHECKPOINTS
 from reangle.weights.installed import InstalledWeights
-from reangle.weights.registry import find_checkpoint
+from reangle.weights.registry import find_checkpoint, shards_of
 from safetensors.torch import load_file, save_file
 
 from tests.backend import twins
 from tests.backend.preview_scene import camera, make_path
 from tests.backend.tiny_checkpoints import textured_frames
 from tests.backend.tiny_video import clip_of
+from tests.backend.wan_twins import WAN_TWINS
 
+TWINS = {**twins.TWINS, **WAN_TWINS}
 COUNT = 12
 
 
@@ -51,17 +53,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder with the twins in `models`."""
     data = tmp_path_factory.mktemp("published")
     with twins.narrow_dpt():
-        for name, write in twins.TWINS.items():
+        for name, write in TWINS.items():
             write(data / "models" / name)
         yield data
 
 
-@pytest.mark.parametrize("name", twins.TWINS)
+@pytest.mark.parametrize("name", TWINS)
 def test_a_twin_has_the_published_files(name: str, published: Path) -> None:
     (known,) = (known for known in CHECKPOINTS if known.name == name)
     folder = find_checkpoint(name, published)
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert there - {"README.md"} == set(known.files)
+    shards = {name for index in folder.glob("*/*.safetensors.index.json") for name in shards_of(index)}
+    assert there - {"README.md"} == {*known.files, *shards}
 
 
 def test_video_weights_open_with_their_tokenizer_and_the_authors_scheduler(published: Path) -> None:
