@@ -49,7 +49,7 @@ ROOMS = (
     "evaluation",
     "generation",
 )
-MODULES = ("weights.pipelines", "weights.quantized", "weights.sizes", "weights.tiers")
+MODULES = ("weights.devices", "weights.pipelines", "weights.quantized", "weights.sizes", "weights.tiers")
 """Of other rooms, which open networks and decide their precision."""
 RUN = re.compile(r"(reangle(?:\.\w+)+):\w+")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from reangle.contract import CameraPath, JobRequest
 from reangle.contract.engines import ENGINES
 from reangle.engines.preview import clip_inputs, unnamed, warping
-from reangle.engines.suite_choice import checkpoint_for, engine_of, suites_for
+from reangle.engines.suite_choice import checkpoint_for, engine_of, suites_for, why_not_here
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
@@ -25,7 +25,7 @@ from reangle.video_models.window_starts import check_anchors, window_starts
 from reangle.warping.spec import WARP
 from reangle.weights.kinds import Kind
 from reangle.weights.recipes import LARGE, PACES, Pace, Recipe, recipe_named
-from reangle.weights.registry import find_checkpoint, kind_of, pipeline_of
+from reangle.weights.registry import find_checkpoint, is_installed, kind_of, pipeline_of
 from reangle.weights.suites import suite_named
 
 SHARED_CLIPS = 13
@@ -45,6 +45,12 @@ def video_checkpoint(request: JobRequest, data: Path) -> str:
         raise UserError(
             f"The suite {suite.name} is for the engine {engine_of(suite)}, not for {engine}.",
             advice=f"Choose the engine {engine_of(suite)}, or the suite {choices}.",
+        )
+    if suite and known and (problem := why_not_here(suite)) and not is_installed(known, data):
+        # Else the weights would be fetched for nothing.
+        raise UserError(
+            f"The suite {suite.name} cannot run on this machine. {problem}",
+            advice="Choose the suite auto, another engine, or a backend on a machine with such a card.",
         )
     folder = find_checkpoint(known.name if known else wanted, data)
     kind = kind_of(folder)

@@ -15,7 +15,8 @@ from reangle.image_models.base import Conditions
 from reangle.image_models.memory import WHOLE, ImageModelSize, ImageTier, image_model_size
 from reangle.image_models.pictures import from_pixels, to_pixels
 from reangle.image_models.sketches import open_sketcher
-from reangle.weights.pipelines import default_device, open_pipeline, pipeline_class
+from reangle.weights.devices import default_device
+from reangle.weights.pipelines import open_pipeline, pipeline_class
 from reangle.weights.quantized import quantize_layers
 
 Words = tuple[torch.Tensor, ...]

@@ -27,7 +27,8 @@ from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights
 from reangle.video_models.published_sizes import COGVIDEOX_LAYER_ARRAYS, COGVIDEOX_VAE_ARRAYS, COGVIDEOX_VAE_FRAMES
 from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
-from reangle.weights.pipelines import default_device, open_pipeline
+from reangle.weights.devices import default_device
+from reangle.weights.pipelines import open_pipeline
 
 if TYPE_CHECKING:
     from diffusers import CogVideoXImageToVideoPipeline

@@ -10,7 +10,8 @@ import torch
 
 from reangle.video_models.base import Truncation
 from reangle.video_models.memory import config_of
-from reangle.weights.pipelines import default_device, open_pipeline
+from reangle.weights.devices import default_device
+from reangle.weights.pipelines import open_pipeline
 
 if TYPE_CHECKING:
     from diffusers import CogVideoXImageToVideoPipeline

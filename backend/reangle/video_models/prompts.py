@@ -11,7 +11,7 @@ import torch
 
 from reangle.video_models.base import Prompt, TextEncoder, Truncation
 from reangle.video_models.memory import TIERS, Tier
-from reangle.weights.pipelines import default_device, dtype_for
+from reangle.weights.devices import default_device, dtype_for
 
 
 def read_prompts(

@@ -25,7 +25,8 @@ from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.wan_text import WanText
 from reangle.video_models.working_size import WorkingSize, working_size
-from reangle.weights.pipelines import default_device, open_pipeline, pipeline_class
+from reangle.weights.devices import default_device
+from reangle.weights.pipelines import open_pipeline, pipeline_class
 
 VAE_BYTES = 4
 """Of a weight or value in the autoencoder, which runs in float32."""

@@ -9,7 +9,8 @@ from typing import Any, Self
 import torch
 
 from reangle.video_models.base import Truncation
-from reangle.weights.pipelines import default_device, open_pipeline, pipeline_class
+from reangle.weights.devices import default_device
+from reangle.weights.pipelines import open_pipeline, pipeline_class
 
 TOKENS = 512
 """That Wan's pipelines let it read of a prompt."""

@@ -10,17 +10,8 @@ from typing import Any
 import torch
 
 from reangle.errors import UserError
+from reangle.weights.devices import dtype_for
 from reangle.weights.memory_errors import is_out_of_memory
-
-
-def default_device() -> str:
-    """The GPU if there is one, else the CPU."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def dtype_for(device: str) -> torch.dtype:
-    """What weights are opened as: bfloat16 for a GPU, float32 for a CPU."""
-    return torch.bfloat16 if device == "cuda" else torch.float32
 
 
 def pipeline_class(name: str) -> Any:
