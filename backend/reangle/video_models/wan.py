@@ -192,7 +192,7 @@ class Wan:
             return {"latents": after_step(latents, done, times[done] if done < len(times) else None).transpose(1, 2)}
 
         return self.pipe(
-            **self._shown(shown),
+            **self._given(shown),
             prompt_embeds=prompt.words[None].to(device, self.transformer.dtype),
             negative_prompt_embeds=prompt.empty[None].to(device, self.transformer.dtype),
             height=height,
@@ -207,7 +207,7 @@ class Wan:
             output_type="latent",
         ).frames.transpose(1, 2)
 
-    def _shown(self, shown: Shown) -> dict[str, Any]:
+    def _given(self, shown: Shown) -> dict[str, Any]:
         """What the pipeline is called with for it."""
         raise NotImplementedError
 

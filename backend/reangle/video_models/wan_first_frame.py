@@ -49,5 +49,5 @@ class WanFirstFrame(Wan):
             return_dict=False,
         )[0].transpose(1, 2)
 
-    def _shown(self, shown: Shown) -> dict[str, Any]:
+    def _given(self, shown: Shown) -> dict[str, Any]:
         return {"image": Image.fromarray(shown.first_frame)}

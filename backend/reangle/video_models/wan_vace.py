@@ -61,7 +61,7 @@ class WanVace(Wan):
             return_dict=False,
         )[0].transpose(1, 2)
 
-    def _shown(self, shown: Shown) -> dict[str, Any]:
+    def _given(self, shown: Shown) -> dict[str, Any]:
         frames, known = _checked(shown)
         return {
             "video": [Image.fromarray(frame) for frame in frames],
