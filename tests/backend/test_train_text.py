@@ -132,7 +132,8 @@ def test_a_saved_image_to_video_pipeline_opens_and_runs(tmp_path: Path, t5: T5To
     first, second = _shoot(pipeline), _shoot(loaded)
     assert first.shape == (9, ROWS, COLUMNS, 3)
     assert np.isfinite(first).all()
-    assert np.array_equal(first, second)
+    # Weights that lie elsewhere in memory may be added in another order.
+    assert np.allclose(first, second, atol=1e-4)
 
 
 @pytest.mark.parametrize("levels", [3, 4])
@@ -145,7 +146,8 @@ def test_a_saved_inpainting_pipeline_opens_and_runs(
     first, second = _fill(pipeline), _fill(loaded)
     assert first.shape == (ROWS, COLUMNS, 3)
     assert np.isfinite(first).all()
-    assert np.array_equal(first, second)
+    # Weights that lie elsewhere in memory may be added in another order.
+    assert np.allclose(first, second, atol=1e-4)
 
 
 def _image_to_video(t5: T5Tokenizer) -> Any:
