@@ -11,14 +11,15 @@ from .core.errors import UserError
 from .exchange import connection
 
 
-def missing(kind: choices.Kind, name: str, wanted: str = "") -> tuple[PartInfo, ...]:
+def missing(kind: choices.Kind, name: str, wanted: str = "", engine: str = "") -> tuple[PartInfo, ...]:
     """The weights to offer with a choice: all that a suite lacks, the best one of a source that has none.
 
-    wanted: the weights that the artist named for the source, a name or a folder, if any. With Commercial Use Only, a
+    wanted: the weights that the artist named for the source, a name or a folder, if any. engine: the one that is to run
+    a suite. With Commercial Use Only, a
     source's weights that are not for commercial work count only where it has no others, so that the panel can say why
     there is nothing to download.
     """
-    choice = choices.find(kind, name)
+    choice = choices.find(kind, name, engine)
     if choice is None:
         return ()
     if kind == "suite":

@@ -21,6 +21,7 @@ from ..core.contract import (
     CameraPath,
     JobRequest,
     JobStatus,
+    ReangleSettings,
     SourceCamera,
     StartSettings,
     new_job_id,
@@ -175,9 +176,19 @@ def engine_settings(scene: Scene) -> dict[str, Any]:
     return {
         "engine": shot.engine,
         "preview": engines.preview_settings(shot.preview),
-        "reangle": engines.reangle_settings(shot.learning),
+        "reangle": _with_suite(engines.reangle_settings(shot.learning, shot.engine), shot.engine),
         "starting": engines.start_settings(shot.starting) if has_starts else StartSettings(),
     }
+
+
+def _with_suite(settings: ReangleSettings, engine: str) -> ReangleSettings:
+    """The settings with the suite that "auto" stands for now, as the sidebar shows it.
+
+    A later job goes on with the same request after the artist has accepted its starting images, and weights that were
+    installed in between would make others.
+    """
+    choice = choices.find("suite", settings.suite, engine)
+    return replace(settings, suite=choice.stands_for) if choice is not None and choice.stands_for else settings
 
 
 def wishes_of(scene: Scene, entry: Entry) -> dict[str, start_files.Wish]:
@@ -241,7 +252,7 @@ def check_render(scene: Scene) -> transfer.Material:
         raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
     choices.check("engine", shot.engine)
     if "reangle" in engines.groups(shot.engine):
-        choices.check("suite", shot.learning.suite)
+        choices.check("suite", shot.learning.suite, shot.engine)
     if "starting" in engines.groups(shot.engine):
         choices.check("painter", shot.starting.painter)
         choices.check("judge", shot.starting.judge)

@@ -25,33 +25,41 @@ def chosen(
     said: Iterable[str] = (),
     named: str = "",
     offered: set[str] | None = None,
-) -> None:
+    engine: str = "",
+    auto: str = "",
+) -> str:
     """What matters of a chosen engine, source or suite: its licence, what "auto" would take, why it cannot run, and the
     weights that it lacks, to download.
 
     The menu's tooltip has the licence of every source. said: sentences that the sidebar shows elsewhere. named: the
-    weights that the artist named. offered: names of weights that are offered already; new ones are added.
+    weights that the artist named. offered: names of weights that are offered already; new ones are added. engine: the
+    one that is to run a suite. auto: what "auto" would take, where it depends on other choices. Returns why the choice
+    cannot run, if that is drawn.
     """
-    choice = choices.find(kind, name)
+    choice = choices.find(kind, name, engine)
     if choice is None:
-        if choices.reported(kind):
+        if choices.reported(kind, engine):
             paragraph(layout, context, f"{choices.NOT_OFFERED}.", "ERROR")
-        return
-    missing = weights.missing(kind, name, named)
+        return ""
+    missing = weights.missing(kind, name, named, engine)
     # Each of the missing weights is drawn with its licence.
-    if choice.licence and not missing and (kind == "suite" or not choice.commercial_ok):
+    if choice.licence and not missing and (not choice.commercial_ok or (kind == "suite" and choice.available)):
         paragraph(layout, context, f"Licence: {choice.licence}", "COPY_ID")
     if name == choices.AUTO and choice.available:
-        reason = choice.message.partition(". ")[0]
+        reason = auto or choice.message.partition(". ")[0]
         if not any(line.startswith(reason.removesuffix(".")) for line in said):
             paragraph(layout, context, reason, "INFO")
-    if not choice.available and not missing:
-        problem(layout, context, choice.message, choice.advice)
+    elif kind == "suite" and choice.available:
+        paragraph(layout, context, choice.message, "ERROR")
+    why = choice.message if not choice.available and not missing else ""
+    if why:
+        problem(layout, context, why, choice.advice)
     for part in missing:
         if offered is None or part.name not in offered:
             _draw_missing(layout, context, part)
     if offered is not None:
         offered |= {part.name for part in missing}
+    return why
 
 
 def _draw_missing(layout: UILayout, context: Context, part: PartInfo) -> None:

@@ -47,10 +47,10 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
         paragraph(layout, context, advice, "LIGHT")
 
 
-def reason(layout: UILayout, context: Context, check: readiness.Check) -> None:
-    """Why the button above is grey; nothing while it is not."""
+def reason(layout: UILayout, context: Context, check: readiness.Check, said: str = "") -> None:
+    """Why the button above is grey; nothing while it is not. said: a message that the panel shows elsewhere."""
     error = readiness.missing(check, context.scene)
-    if error is not None:
+    if error is not None and not (said and error.message == said):
         problem(layout, context, error.message, error.advice, "INFO")
 
 

@@ -26,17 +26,19 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         groups = engines.groups(shot.engine)
         for name in engines.PREVIEW if "preview" in groups else ():
             column.prop(shot.preview, name)
+        said = ""
         if "reangle" in groups:
             for name in engines.MAIN:
                 column.prop(shot.learning, name)
-            chosen(column, context, "suite", shot.learning.suite)
+                if name == "suite":
+                    said = chosen(column, context, name, shot.learning.suite, engine=shot.engine)
         _draw_cameras(layout.box().column(align=True), context)
         render = context.scene.render
         width = render.resolution_x * render.resolution_percentage // 100
         height = render.resolution_y * render.resolution_percentage // 100
         layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
         layout.operator("reangle.render", icon="RENDER_ANIMATION")
-        reason(layout, context, readiness.check_render)
+        reason(layout, context, readiness.check_render, said)
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):
                 _job.draw(layout, context, job)
@@ -79,11 +81,14 @@ class REANGLE_PT_learning(SidebarPanel, Panel):
         self.layout.prop(state.of(context.scene).learning, "use_own")
 
     def draw(self, context: Context) -> None:
-        learning = state.of(context.scene).learning
+        shot = state.of(context.scene)
         column = settings_column(self.layout)
-        column.active = learning.use_own
-        for name in engines.ADVANCED:
-            column.prop(learning, name)
+        column.active = shot.learning.use_own
+        names = (*engines.LEARNING, *engines.GENERATING)
+        if not engines.always_learns(shot.engine):
+            names = (*engines.GENERATING, "use_learning", *(engines.LEARNING if shot.learning.use_learning else ()))
+        for name in names:
+            column.prop(shot.learning, name)
 
 
 register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render, REANGLE_PT_learning))

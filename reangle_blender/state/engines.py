@@ -25,15 +25,26 @@ def _filters_changed(group: ReanglePreview, _context: Context) -> None:
 
 @with_settings(PreviewSettings, update=_filters_changed)
 class ReanglePreview(PropertyGroup):
-    """Settings of the engine `preview`; the engine `reangle` warps with them, too."""
+    """Settings of the engine `preview`; the other engines warp with them, too."""
 
 
 @with_settings(ReangleSettings, leave_out=("suite",))
 class ReangleLearning(PropertyGroup):
-    """Settings of the engine `reangle`."""
+    """Settings of the engines that run a video model, `reangle` and `inpaint`."""
 
     suite_name: StringProperty(default=choices.DEFAULTS["suite"])
-    suite: choices.enum("suite", "suite_name", "Weights", "The models that learn the motion and generate the video")
+    suite: choices.enum(
+        "suite",
+        "suite_name",
+        "Weights",
+        "The models that make the video; each engine has its own",
+        engine_of=lambda group: group.id_data.reangle.engine_name,
+    )
+    use_learning: BoolProperty(
+        name="Learn the Clip First",
+        description="Also train the video model on this clip before it generates. It can fill the holes of any clip "
+        "without, so few clips need this",
+    )
     use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
 
 
@@ -61,21 +72,30 @@ PREVIEW = tuple(settings_of(PreviewSettings))
 MAIN = tuple(name for name, setting in settings_of(ReangleSettings).items() if not setting.optional)
 """The settings of `reangle` that are always sent."""
 
-ADVANCED = tuple(name for name, setting in settings_of(ReangleSettings).items() if setting.optional)
-"""Those that are sent only with `use_own`."""
-
+LEARNING = ("shared_steps", "path_steps", "rank", "alpha", "rate")
+GENERATING = tuple(
+    name for name, setting in settings_of(ReangleSettings).items() if setting.optional and name not in LEARNING
+)
+"""Those that are sent only with `use_own`: of learning the clip, and of generating."""
 
 STARTING_MAIN = tuple(name for name, setting in STARTING.items() if not (setting.optional or name in NAMED))
 STARTING_ADVANCED = tuple(name for name, setting in STARTING.items() if setting.optional)
+
+
+def always_learns(engine: str) -> bool:
+    """Whether an engine learns the clip unless it is told not to; else it learns only what the artist asks for."""
+    return engine in ENGINES and "video" in ENGINES[engine].needs
 
 
 def preview_settings(group: ReanglePreview) -> PreviewSettings:
     return PreviewSettings(**values_of(group, PreviewSettings, PREVIEW))
 
 
-def reangle_settings(group: ReangleLearning) -> ReangleSettings:
-    """Advanced settings only where the artist uses their own."""
-    names = MAIN + ADVANCED if group.use_own else MAIN
+def reangle_settings(group: ReangleLearning, engine: str) -> ReangleSettings:
+    """Advanced settings only where the artist uses their own; those of learning only where the engine learns."""
+    names = MAIN
+    if group.use_own:
+        names += GENERATING + (LEARNING if always_learns(engine) or group.use_learning else ())
     return ReangleSettings(**values_of(group, ReangleSettings, names))
 
 

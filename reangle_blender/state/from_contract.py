@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import PropertyGroup
 
-from .. import choices
+from .. import offers
 from ..core.contract.capabilities import SettingInfo, describe_settings
 
 T = TypeVar("T", bound=type)
@@ -48,7 +48,7 @@ def setting_property(cls: type, name: str, **overrides: Any) -> Any:
             return StringProperty(**{**arguments, **overrides})
         case "choice":
             named = [
-                (choice, choice.replace("-", " ").title(), "", "NONE", choices.number_from(choice))
+                (choice, choice.replace("-", " ").title(), "", "NONE", offers.number_from(choice))
                 for choice in setting.choices
             ]
             return EnumProperty(**{**arguments, "items": named, **overrides})

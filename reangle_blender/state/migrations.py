@@ -76,6 +76,12 @@ def _camera_and_depth(shot: ReangleScene, saved: Saved) -> None:
         shot.clip.camera_name, shot.clip.depth_name = camera_and_depth(provider, use_dust3r=use_dust3r)
 
 
+def _keep_mini(shot: ReangleScene, _saved: Saved) -> None:
+    # The default was mini until schema 4, and defaults are not in the file.
+    if not shot.learning.is_property_set("suite_name"):
+        shot.learning.suite_name = "mini"
+
+
 def _value(saved: Saved, path: str) -> Any:
     value: Any = saved
     for name in path.split("."):
@@ -87,6 +93,7 @@ MIGRATIONS: dict[int, Callable[[ReangleScene, Saved], None]] = {
     1: _keep_depth_files,
     2: _choices_by_name,
     3: _camera_and_depth,
+    4: _keep_mini,
 }
 """From each schema to the next."""
 

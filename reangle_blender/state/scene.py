@@ -14,7 +14,7 @@ from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .jobs import ReangleJob
 from .starting import ReangleStart
 
-SCHEMA = 4
+SCHEMA = 5
 
 
 def _suggest_amount(shot: ReangleScene, _context: Context) -> None:

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 from reangle.cli.main import main
+from reangle.contract.engines import ENGINES
+from reangle.engines import suite_choice
+from reangle.engines.suite_choice import why_not_here
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
 from reangle.media.write import read_images, write_images, write_mp4
+from reangle.runtime.graphics_card import Card
 from reangle.weights.suites import SUITES
 
 from tests.backend.clips import probe
@@ -319,6 +323,11 @@ def test_help_imports_no_large_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert "--move" in done.stdout
+    words = " ".join(done.stdout.split())
+    for engine, kind in ENGINES.items():
+        assert f"{engine}: {kind.help[0].lower()}{kind.help[1:]}" in words
+    assert "engines reangle and inpaint: Without an option" in words
+    assert "starting images, for the engines reangle and inpaint:" in words
     assert not {"torch", "numpy", "cv2", "av", "pydantic"} & set(done.stdout.split())
 
 
@@ -334,6 +343,12 @@ def test_doctor_reports_what_is_missing_without_failing(tmp_path: Path) -> None:
         suite.name: set(suite.checkpoints) for suite in SUITES
     }
     assert all(row["licence"] and row["path"] for row in report["checkpoints"])
+    here = {row["suite"]: not row["problem"] for row in report["learning"]}
+    assert set(here) == {suite.name for suite in SUITES}
+    assert report["auto"]["reangle"].startswith("mini, the largest installed weights")
+    # On a machine with a graphics card they only have to be installed.
+    missing = "reangle models download" if here["wan-vace-1.3b"] else "It needs a graphics card"
+    assert missing in report["auto"]["inpaint"]
     for package in ("av", "pydantic", "psutil", "torch", "tqdm"):
         (tmp_path / f"{package}.py").write_text("raise ImportError('not here')", encoding="utf-8")
     broken = reangle(
@@ -351,6 +366,41 @@ def test_models_list_shows_licences_and_folders(tmp_path: Path, capsys: pytest.C
     text = capsys.readouterr().out
     for part in ("DUSt3R", "CC BY-NC-SA 4.0", "not for commercial work", "Apache-2.0", str(tmp_path / "models")):
         assert part in text
+    for suite in SUITES:
+        line = text.partition(f"Suite {suite.name}, for the engine ")[2].split("Suite ")[0]
+        assert line.startswith("inpaint: " if suite.inpainting else "reangle: ")
+        assert why_not_here(suite) in line
+
+
+def test_an_engine_without_weights_ends_the_run_with_what_to_fetch(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine that can run them their name, licence and size; on any other, what it lacks."""
+    clip = [
+        "run",
+        "--clip",
+        str(place / "clip.mp4"),
+        "--move",
+        "orbit-left:8",
+        "--geometry",
+        f"files:{place / 'depth'}",
+    ]
+    clip += ["--engine", "inpaint", "--fov", "50", "--data", str(place / "data"), "--out", str(place / "out")]
+    monkeypatch.setenv("HF_HOME", str(place / "empty"))
+    card, large = (Card("NVIDIA Test", "580.95", 8.9, gigabytes * 2**30) for gigabytes in (8, 80))
+    for cards, words in (
+        ((), "It needs a graphics card of"),
+        ((card,), "models download Wan2.1-VACE-1.3B-diffusers` (Wan 2.1 VACE 1.3B, licence Apache-2.0, 19.0 GB)"),
+        ((large,), "models download Wan2.1-VACE-14B-diffusers` (Wan 2.1 VACE 14B, licence Apache-2.0, 46.6 GB)"),
+    ):
+        reason = "" if cards else "there is none here"
+        monkeypatch.setattr(suite_choice, "nvidia_cards", lambda cards=cards: cards)
+        monkeypatch.setattr(suite_choice, "why_no_card", lambda reason=reason: reason)
+        assert main(clip) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert ("models download" in said) == bool(cards)
+    assert not (place / "out").exists()
 
 
 def test_files_of_any_name_and_any_rate_are_rendered(place: Path) -> None:

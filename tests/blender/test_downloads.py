@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from tests.backend.hub_server import Hub, hub_server
 Reangle = Callable[[str], ModuleType]
 
 SMALL, DUST3R, VIDEO = "Depth-Anything-V2-Small-hf", "DUSt3R_ViTLarge_BaseDecoder_512_dpt", "CogVideoX-5b-I2V"
+VACE = "Wan2.1-VACE-1.3B-diffusers"
 CHUNK = 10 * 2**20
 DOWNLOAD, CANCEL = "reangle.download_weights", "reangle.cancel_download"
 
@@ -77,6 +79,30 @@ def choose(desk: SimpleNamespace, depth: str) -> Any:
     clip = desk.reangle("state").of(bpy.context.scene).clip
     clip.depth, clip.path = depth, "/clip.mp4"
     return clip
+
+
+def give_card(desk: SimpleNamespace) -> None:
+    """What the backend reports of itself, as on a machine with a large graphics card."""
+    reported = desk.connection.now.capabilities
+    suites = tuple(replace(suite, problem="") for suite in reported.suites)
+    desk.connection.now.capabilities = replace(reported, suites=suites)
+
+
+def check_every_offered_suite(desk: SimpleNamespace) -> None:
+    """With Commercial Use Only: of each engine's suites, exactly those are refused for their licence of which a part
+    is restricted."""
+    choices, error = desk.reangle("choices"), desk.reangle("core.errors").UserError
+    capabilities = desk.connection.now.capabilities
+    for engine in (engine.name for engine in capabilities.engines if engine.needs):
+        names = [item[0] for item in choices.items("suite", engine=engine)]
+        assert len(names) > 1
+        for name in names:
+            try:
+                choices.check_licence("suite", name, engine)
+            except error:
+                assert not all(part.commercial_ok for part in capabilities.suite(name).parts), name
+            else:
+                assert all(part.commercial_ok for part in capabilities.suite(name).parts), name
 
 
 def dialog(desk: SimpleNamespace, name: str) -> list[str]:
@@ -187,13 +213,17 @@ def test_commercial_use_only_holds_for_every_part_and_every_download(
             bpy.ops.reangle.download_weights(weights=name, accept_licence=True)
     shot = desk.reangle("state").of(bpy.context.scene)
     shot.engine, shot.learning.suite = "reangle", "cogvideox-5b"
+    give_card(desk)
     drawn, text = shown(desk, "render")
     assert DOWNLOAD not in drawn
     assert "Commercial Use Only is on: CogVideoX License" in text
     check, error = desk.reangle("choices").check, desk.reangle("core.errors").UserError
     with pytest.raises(error, match=r"not for commercial work: DUSt3R"):
-        check("suite", "cogvideox-5b")
-    check("suite", "mini")
+        check("suite", "cogvideox-5b", "reangle")
+    check("suite", "mini", "reangle")
+    shot.engine, shot.learning.suite = "inpaint", "auto"
+    assert DOWNLOAD in shown(desk, "render")[0], "Wan VACE is for any work"
+    check_every_offered_suite(desk)
     contract, transfer = desk.reangle("core.contract"), desk.reangle("exchange.transfer")
     files = (contract.FileRef("clip.mp4", "0" * 64, 1),)
     imported = transfer.Material(contract.Clip(files), contract.GeometrySettings(depth="dust3r"))
@@ -204,3 +234,24 @@ def test_commercial_use_only_holds_for_every_part_and_every_download(
     clip.camera, clip.depth = "auto", "depth-anything"
     assert DOWNLOAD in shown(desk)[0], "Depth Anything V2 Small is for any work"
     assert not desk.hub.requests
+
+
+def test_an_engine_without_weights_says_what_to_fetch_and_offers_it(desk: SimpleNamespace) -> None:
+    shot = desk.reangle("state").of(bpy.context.scene)
+    shot.engine = "inpaint"
+    assert shot.learning.suite == "auto"
+    give_card(desk)
+    drawn, text = shown(desk, "render")
+    assert "Wan 2.1 VACE 1.3B is not on this machine: 19.0 GB, Apache-2.0" in text
+    assert drawn.count(DOWNLOAD) == 1, "the video model alone: smaller weights take the place of the rest"
+    said = " ".join(dialog(desk, VACE))
+    for words in ("19.0 GB", "Apache-2.0", "allows commercial work"):
+        assert words in said
+    assert bpy.ops.reangle.download_weights(weights=VACE) == {"FINISHED"}
+    wait(desk, lambda: status(desk, VACE).is_final)
+    # The hub on loopback does not have it.
+    assert [place for _, place, _ in desk.hub.requests if f"Wan-AI/{VACE}" in place]
+    assert status(desk, VACE).error is not None
+    drawn, text = shown(desk, "render")
+    assert status(desk, VACE).error.message.split()[0] in text
+    assert DOWNLOAD in drawn

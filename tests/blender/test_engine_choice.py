@@ -10,8 +10,10 @@ from types import ModuleType
 
 import bpy
 import pytest
+from test_panels import drawn_by
 
 from reangle_blender.core.contract import ReangleSettings
+from reangle_blender.core.contract.engines import ENGINES
 
 Reangle = Callable[[str], ModuleType]
 
@@ -20,10 +22,32 @@ def test_advanced_settings_are_sent_only_where_they_are_switched_on(reangle: Rea
     learning = reangle("state").of(bpy.context.scene).learning
     settings_of = reangle("state.engines").reangle_settings
     learning.caption, learning.rank = "a dog runs", 16
-    assert vars(settings_of(learning)) == vars(ReangleSettings(caption="a dog runs"))
+    assert vars(settings_of(learning, "reangle")) == vars(ReangleSettings(caption="a dog runs"))
     learning.use_own, learning.exact_where_seen, learning.suite = True, False, "cogvideox-5b"
-    sent = settings_of(learning)
+    sent = settings_of(learning, "reangle")
     assert (sent.suite, sent.rank, sent.exact_where_seen) == ("cogvideox-5b", 16, False)
+
+
+def test_the_engine_inpaint_learns_only_what_the_artist_asks_for(reangle: Reangle) -> None:
+    """The contract's suggestions for learning are hours of training, which these weights do without."""
+    shot, panel = reangle("state").of(bpy.context.scene), reangle("panels.render").REANGLE_PT_learning
+    settings_of = reangle("state.engines").reangle_settings
+    shot.engine, shot.learning.use_own, shot.learning.guidance = "inpaint", True, 4
+    steps = [name for name in vars(ReangleSettings()) if name.endswith("_steps")]
+    drawn = drawn_by(panel)
+    assert [name for name in steps if name in drawn] == ["sampling_steps"]
+    sent = settings_of(shot.learning, shot.engine)
+    assert (sent.guidance, sent.sampling_steps) == (4, 50)
+    assert (sent.shared_steps, sent.path_steps, sent.rank, sent.alpha, sent.rate) == (None,) * 5
+    shot.learning.use_learning = True
+    assert set(steps) < set(drawn_by(panel))
+    sent = settings_of(shot.learning, shot.engine)
+    assert (sent.shared_steps, sent.path_steps, sent.rank) == (400, 100, 128)
+    shot.learning.use_learning, shot.engine = False, "reangle"
+    assert settings_of(shot.learning, shot.engine).shared_steps == 400
+    assert "use_learning" not in drawn_by(panel)
+    every = reangle("state.from_contract").settings_of(reangle("core.contract").ReangleSettings)
+    assert {*drawn_by(panel), *reangle("state.engines").MAIN} == set(every), "each is in one of the panels"
 
 
 def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
@@ -48,10 +72,10 @@ def test_every_setting_of_the_contract_has_a_property(reangle: Reangle) -> None:
                     cls(**{name: getattr(group, name)})
 
 
-@pytest.mark.parametrize("engine", ["preview", "reangle"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_advanced_settings_are_shown_for_the_engine_that_has_them(reangle: Reangle, engine: str) -> None:
     reangle("state").of(bpy.context.scene).engine = engine
-    assert reangle("panels.render").REANGLE_PT_learning.poll(bpy.context) == (engine == "reangle")
+    assert reangle("panels.render").REANGLE_PT_learning.poll(bpy.context) == (engine != "preview")
 
 
 def test_panel_shows_training(reangle: Reangle, tmp_path: Path) -> None:

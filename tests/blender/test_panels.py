@@ -10,6 +10,8 @@ from typing import Any
 import bpy
 import pytest
 
+from reangle_blender.core.contract.engines import ENGINES
+
 Reangle = Callable[[str], ModuleType]
 
 
@@ -98,7 +100,7 @@ def test_a_reason_that_stands_in_the_notes_is_drawn_once(reangle: Reangle, monke
     reason = "Camera: solved from the clip, since none was given"
     choices = reangle("choices")
     auto = choices.Choice("auto", "Auto", 0, message=f"{reason}.")
-    monkeypatch.setattr(choices, "find", lambda kind, name: auto if kind == "camera" else None)
+    monkeypatch.setattr(choices, "find", lambda kind, name, engine="": auto if kind == "camera" else None)
     panel = reangle("panels.clip").REANGLE_PT_clip
     assert reason in " ".join(drawn_by(panel))
     shot = reangle("state").prepare(bpy.context.scene)
@@ -106,9 +108,9 @@ def test_a_reason_that_stands_in_the_notes_is_drawn_once(reangle: Reangle, monke
     assert reason not in " ".join(drawn_by(panel))
 
 
-def test_filters_of_depth_are_drawn_for_both_engines(reangle: Reangle) -> None:
+def test_filters_of_depth_are_drawn_for_every_engine(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
-    for engine in ("preview", "reangle"):
+    for engine in ENGINES:
         shot.engine = engine
         drawn = drawn_by(reangle("panels.render").REANGLE_PT_render)
         assert drawn[: drawn.index("confidence_filter") + 1][-3:] == ["memory", "edge_filter", "confidence_filter"]

@@ -14,6 +14,7 @@ import pytest
 Reangle = Callable[[str], ModuleType]
 SAVED = Path(__file__).parent / "files" / "saved_by_0.1.0.blend"
 SAVED_BY_SCHEMA_3 = SAVED.with_name("saved_by_schema_3.blend")
+SAVED_BY_SCHEMA_4 = SAVED.with_name("saved_by_schema_4.blend")
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_file_of_0_1_0_keeps_its_choices(opened: Reangle) -> None:
         "fill_share": 0.75,
     }
     assert shown(shot.learning, *learning) == learning
-    request = opened("state.engines").reangle_settings(shot.learning)
+    request = opened("state.engines").reangle_settings(shot.learning, shot.engine)
     assert (request.suite, request.rank, request.exact_where_seen) == ("cogvideox-5b", 64, False)
     geometry = opened("exchange.transfer").read_material(shot.shot_request).geometry
     assert (geometry.camera, geometry.depth) == ("auto", "depth-anything")
@@ -135,7 +136,7 @@ def test_a_provider_of_schema_3_becomes_camera_and_depth(
 ) -> None:
     bpy.ops.wm.open_mainfile(filepath=str(SAVED_BY_SCHEMA_3))
     shot = reangle("state").of(bpy.data.scenes[provider])
-    assert (shot.schema, shot.clip.camera, shot.clip.depth) == (4, camera, depth)
+    assert (shot.schema, shot.clip.camera, shot.clip.depth) == (5, camera, depth)
     if provider != "defaults":
         expected = {"path": "//clip/shot_0001.png", "depth_files_scale": 0.5, "horizontal_fov_deg": 40.0}
         assert shown(shot.clip, *expected) == expected
@@ -143,6 +144,26 @@ def test_a_provider_of_schema_3_becomes_camera_and_depth(
         # The files of that request hold no camera, which schema 3 took for one that stands still.
         requested = "still" if provider == "files" else camera
         assert (geometry.camera, geometry.depth, geometry.horizontal_fov_deg) == (requested, depth, 40.0)
+
+
+def test_a_file_of_schema_4_keeps_the_weights_that_were_its_default(reangle: Reangle, tmp_path: Path) -> None:
+    """The default is `auto` since schema 5, which on another machine may stand for weights that need hours."""
+    bpy.ops.wm.open_mainfile(filepath=str(SAVED_BY_SCHEMA_4))
+    path = str(tmp_path / "again.blend")
+    for _ in range(2):
+        suites = {
+            name: (shot.schema, shot.engine, shot.learning.suite)
+            for name in ("untouched", "chosen")
+            if (shot := reangle("state").of(bpy.data.scenes[name]))
+        }
+        assert suites == {"untouched": (5, "reangle", "mini"), "chosen": (5, "reangle", "cogvideox-5b")}
+        bpy.ops.wm.save_as_mainfile(filepath=path)
+        bpy.ops.wm.open_mainfile(filepath=path)
+    new = reangle("state").prepare(bpy.data.scenes.new("new"))
+    assert new.learning.suite == "auto"
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert reangle("state").of(bpy.data.scenes["new"]).learning.suite == "auto"
 
 
 def test_an_unknown_name_stays_chosen(reangle: Reangle, tmp_path: Path) -> None:
@@ -164,8 +185,9 @@ def test_numbers_of_enums_never_change(reangle: Reangle) -> None:
     assert numbers["camera"] == {"auto": 0, "solve": 1, "still": 2, "dust3r": 3, "files": 4, "given": 5}
     depths = ("files", "dust3r", "depth-anything", "mini", "depth-anything-3", "auto")
     assert numbers["depth"] == {name: number for number, name in enumerate(depths)}
-    assert numbers["engine"] == {"preview": 0, "reangle": 1}
-    assert numbers["suite"] == {"mini": 0, "cogvideox-5b": 1}
+    assert numbers["engine"] == {"preview": 0, "reangle": 1, "inpaint": 2}
+    suites = ("mini", "cogvideox-5b", "wan2.2-5b", "wan-vace-1.3b", "wan-vace-14b", "auto")
+    assert numbers["suite"] == {name: number for number, name in enumerate(suites)}
     painters = ("auto", "fill", "mini", "flux-fill", "flux-controlnet", "flux2-klein")
     assert numbers["painter"] == {name: number for number, name in enumerate(painters)}
     assert numbers["judge"] == {"geometry": 0, "dust3r": 1, "none": 2}

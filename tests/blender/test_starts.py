@@ -152,9 +152,9 @@ def test_settings_of_starting_images_are_those_of_the_contract(reangle: Reangle)
         3, "fill", "dust3r",
     )  # fmt: skip
     panel = reangle("panels.starting").REANGLE_PT_starting
-    for engine in ("preview", "reangle"):
+    for engine in ("preview", "reangle", "inpaint"):
         shot.engine = engine
-        assert panel.poll(bpy.context) == (engine == "reangle")
+        assert panel.poll(bpy.context) == (engine != "preview")
 
 
 def test_a_render_waits_for_every_starting_image_and_goes_on_by_itself(waiting: SimpleNamespace) -> None:

@@ -51,10 +51,11 @@ def _suite(suite: Suite, data: Path) -> SuiteInfo:
 
 def _auto(data: Path) -> SuiteInfo:
     """What "auto" would take for each engine that runs a video model, or what to install for it."""
-    chosen = {name: auto_suite(name, data) or recommended_suite(name) for name, kind in ENGINES.items() if kind.needs}
-    words = "; ".join(f"{ENGINES[name].label}: {suite.label}" for name, suite in chosen.items())
+    found = {name: auto_suite(name, data) for name, kind in ENGINES.items() if kind.needs}
+    none = "none that runs here is installed"
+    words = "; ".join(f"{ENGINES[name].label}: {suite.label if suite else none}" for name, suite in found.items())
     help_ = f"The largest that runs on the backend's machine and is free for commercial work. {words}"
-    parts = tuple(part_info(suite.main, data) for suite in chosen.values())
+    parts = tuple(part_info((suite or recommended_suite(name)).main, data) for name, suite in found.items())
     return _suite_info(AUTO, "Auto", help_, parts, "")
 
 

@@ -65,7 +65,7 @@ def doctor(options: Namespace, output: Output) -> int:
     data = _data_folder(options.data, problems)
     parts: dict[str, Callable[[], Any]] = {
         "packages": lambda: _packages(ESSENTIAL, problems, "the preview engine"),
-        "networks": lambda: _packages(NETWORKS, problems, "estimated geometry or the engine reangle"),
+        "networks": lambda: _packages(NETWORKS, problems, "estimated geometry or an engine with a video model"),
         "memory": _memory,
         "devices": lambda: _devices(problems),
         "numba": _numba,
@@ -77,6 +77,7 @@ def doctor(options: Namespace, output: Output) -> int:
         "checkpoints": lambda: _checkpoints(data),
         "learning": lambda: _learning(data),
         "suites": lambda: _suites(report["checkpoints"]),
+        "auto": lambda: _auto(data),
     }
     for name, check in parts.items():
         try:
@@ -212,7 +213,8 @@ def _checkpoints(data: Path) -> list[dict[str, Any]]:
 
 
 def _learning(data: Path) -> list[dict[str, Any]]:
-    """For each suite: how its video model would learn and generate in the memory that is free now."""
+    """For each suite: how its video model would learn and generate in the memory that is free now, or why it cannot."""
+    from reangle.engines.suite_choice import why_not_here
     from reangle.video_models.device_memory import device_memory
     from reangle.video_models.memory import choose_tier, needed_bytes
     from reangle.video_models.published_sizes import PUBLISHED_SIZES
@@ -228,14 +230,16 @@ def _learning(data: Path) -> list[dict[str, Any]]:
         model = video_model_class(suite.main.kind)
         size = model.size_of(folder, bytes_each=device.bytes_each) if folder else PUBLISHED_SIZES[suite.main.name]
         rank = recipe_named(suite.name).learned_rank
-        tier = choose_tier(size, rank, device)
+        reason = why_not_here(suite)
+        tier = None if reason else choose_tier(size, rank, device)
         rows.append(
             {
                 "suite": suite.name,
                 "free_gb": round(device.free / 1e9, 1),
                 "needs_gb": round(needed_bytes(size, tier, rank, device) / 1e9, 1) if tier else None,
                 "tier": tier.name if tier else None,
-                "words": tier.words if tier else "not enough memory is free",
+                "words": tier.words if tier else reason or "not enough memory is free",
+                "problem": reason,
             }
         )
     return rows
@@ -245,6 +249,14 @@ def _suites(checkpoints: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     from reangle.weights.registry import list_suites
 
     return list_suites(checkpoints) if checkpoints else []
+
+
+def _auto(data: Path) -> dict[str, str]:
+    """Engine -> what the suite `auto` stands for here, in words."""
+    from reangle.contract.engines import ENGINES
+    from reangle.engines.suite_choice import auto_in_words
+
+    return {name: auto_in_words(name, data) for name, kind in ENGINES.items() if kind.needs}
 
 
 def _describe(report: dict[str, Any]) -> str:
@@ -284,7 +296,9 @@ def _describe(report: dict[str, Any]) -> str:
         lines.append(f"Suite      {suite['name']}: {parts}")
     for row in report["learning"] or []:
         needs = f"{row['needs_gb']} of " if row["needs_gb"] is not None else ""
-        lines.append(f"Learning   {row['suite']}: {needs}{row['free_gb']} GB free: {row['words']}")
+        memory = "" if row["problem"] else f"{needs}{row['free_gb']} GB free: "
+        lines.append(f"Video      {row['suite']}: {memory}{row['words']}")
+    lines += [f"Auto       {engine}: {words}" for engine, words in (report["auto"] or {}).items()]
     if report["checkpoints"]:
         from reangle.cli.models import describe_checkpoints
 

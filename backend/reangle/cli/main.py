@@ -230,12 +230,26 @@ def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview"
         "--engine",
         choices=list(ENGINES),
         default=engine,
-        help="how unseen areas are filled: from around, or by a video model trained on the clip's motion",
+        help=". ".join(
+            [
+                f"how the new views are made (default: {engine})",
+                *(f"{name}: {kind.help[:1].lower()}{kind.help[1:]}" for name, kind in ENGINES.items()),
+            ]
+        ),
     )
-    reangle = parser.add_argument_group("engine reangle", "Without an option, a value that suits the weights is used.")
+    about = (
+        "Without an option, a value that suits the weights is used.\n"
+        "The engine inpaint learns nothing unless --shared-steps or --path-steps is given."
+    )
+    reangle = parser.add_argument_group(_engines_with("reangle"), about)
     add_settings(reangle, ReangleSettings)
-    starting = parser.add_argument_group("starting images of the engine reangle")
+    starting = parser.add_argument_group(f"starting images, for the {_engines_with('starting')}")
     add_settings(starting, StartSettings)
+
+
+def _engines_with(settings: str) -> str:
+    """The engines that read a group of settings, in words."""
+    return f"engines {' and '.join(name for name, kind in ENGINES.items() if settings in kind.settings)}"
 
 
 def _moves_text() -> str:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from reangle.cli.output import Output
+from reangle.engines.suite_choice import engine_of, why_not_here
 from reangle.errors import UserError
 from reangle.runtime.data_folder import data_folder
 from reangle.runtime.folder_format import check_format
 from reangle.weights.checkpoints import Checkpoint, size_in_words
 from reangle.weights.download import download
 from reangle.weights.registry import find_installed, list_checkpoints, what_to_copy
-from reangle.weights.suites import SUITES, published_parts
+from reangle.weights.suites import SUITES, Suite, published_parts
 from reangle.weights.verify import Verdict, verify
 
 
@@ -31,6 +32,9 @@ def models(options: Namespace, output: Output) -> int:
         wanted = published_parts(options.name)
         if not wanted:
             output.note(f"{options.name} comes with Reangle: there is nothing to download.")
+        for reason in dict.fromkeys(_why_not_here(known) for known in wanted):
+            if reason:
+                output.note(reason)
         for known in wanted:
             _download(known, data, output, accepted=options.accept_licence)
         return 0
@@ -66,7 +70,7 @@ def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
     lines: list[str] = []
     shown: set[str] = set()
     for title, chosen in [
-        *((f"Suite {one.name}: {one.title}", [row for row in rows if one.name in row["suites"]]) for one in SUITES),
+        *((_headline(one), [row for row in rows if one.name in row["suites"]]) for one in SUITES),
         ("Geometry alone", _alone(rows, "geometry")),
         ("Images alone", _alone(rows, "image")),
     ]:
@@ -76,6 +80,20 @@ def describe_checkpoints(rows: Sequence[Mapping[str, Any]]) -> str:
             lines += [f"    {line}" for line in (again if row["name"] in shown else _paragraph(row))]
             shown.add(row["name"])
     return "\n".join(lines)
+
+
+def _headline(suite: Suite) -> str:
+    """A suite's name, what it is for, and why this machine cannot run it."""
+    reason = why_not_here(suite)
+    line = f"Suite {suite.name}, for the engine {engine_of(suite)}: {suite.title}"
+    return f"{line}\n    cannot run here: {reason}" if reason else line
+
+
+def _why_not_here(known: Checkpoint) -> str:
+    """Why this machine cannot run a video model, with its title; "" for other weights."""
+    suite = next((suite for suite in SUITES if suite.main is known), None)
+    reason = why_not_here(suite) if suite else ""
+    return f"{known.title} cannot run on this machine. {reason}" if reason else ""
 
 
 def _alone(rows: Sequence[Mapping[str, Any]], role: str) -> list[Mapping[str, Any]]:

@@ -120,7 +120,7 @@ def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
 
 
 def reangle_settings(options: Namespace) -> ReangleSettings:
-    """The options of the engine reangle."""
+    """The options of the engines that run a video model."""
     return checked("The engine's options", lambda: ReangleSettings(**settings_of(options, ReangleSettings)))
 
 

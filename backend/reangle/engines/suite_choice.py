@@ -44,9 +44,10 @@ def why_not_here(suite: Suite) -> str:
         return ""
     size, rank = PUBLISHED_SIZES[suite.main.name], recipe_named(suite.name).learned_rank
     needed = needed_bytes(size, TIERS[-1], rank, DeviceMemory(0, 2, apart=True)) / (1 - SPARE) + DESKTOP_BYTES
-    if reason := why_no_card():
-        return f"It needs a graphics card of {needed / 1e9:.0f} GB, but {reason}."
     cards = nvidia_cards()
+    if reason := why_no_card():
+        advice = f" Run scripts/install_backend.py --torch-index {cards[0].torch_index}." if cards else ""
+        return f"It needs a graphics card of {needed / 1e9:.0f} GB, but {reason}.{advice}"
     if not cards or choose_tier(size, rank, DeviceMemory(cards[0].memory - DESKTOP_BYTES, 2, apart=True)) is not None:
         return ""
     return f"It needs {needed / 1e9:.0f} GB of a graphics card's memory, and the {cards[0].name} has too little."
@@ -70,6 +71,20 @@ def recommended_suite(engine: str) -> Suite:
     return next((suite for suite in suites if not why_not_here(suite)), suites[-1])
 
 
+def auto_in_words(engine: str, data: Path) -> str:
+    """What "auto" takes for an engine, and what it would take if that were installed; else what is missing."""
+    suite, best = auto_suite(engine, data), recommended_suite(engine)
+    if suite is None:
+        return str(missing_weights(engine))
+    words = f"{suite.name}, the largest installed weights that run here and are free for commercial work."
+    if best is suite:
+        return words
+    return (
+        f"{words} {best.name} would run here, too: run `reangle models download {best.main.name}` "
+        f"({best.main.title}, licence {best.main.terms}, {size_in_words(best.main.size)})."
+    )
+
+
 def with_suite(request: JobRequest, data: Path) -> JobRequest:
     """The request with the suite that "auto" stands for. Raises UserError if the engine has no weights here."""
     if request.reangle.suite.casefold() != AUTO or not _roles(request.engine):
@@ -87,7 +102,7 @@ def missing_weights(engine: str) -> UserError:
     label = ENGINES[engine].label
     if reason:
         return UserError(
-            f"The engine {label} has no weights that run here. Its smallest are {known.title}. {reason}",
+            f"The engine {label} has no weights that run here, not even its smallest, {known.title}. {reason}",
             advice="Choose the engine reangle or preview, or a backend on a machine with such a card.",
         )
     return UserError(
