@@ -140,7 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     evaluate = commands.add_parser(
-        "evaluate", parents=[shared, talk], help="render ground-truth scenes and measure the results"
+        "evaluate",
+        parents=[shared, talk],
+        help="render ground-truth scenes and measure the results",
+        description="Render ground-truth scenes and measure the results. Several engines are compared in one table, "
+        "with two controls that only blur the preview's fill; other options hold for all of them.",
     )
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
     for name, specs in (("camera", CAMERAS), ("depth", DEPTHS)):
@@ -152,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--geometry", metavar="FROM", help="both at once, as in version 0.1")
     evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
     evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
-    _add_engine_options(evaluate)
+    _add_engine_options(evaluate, several=True)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
     serve.add_argument("--port", type=_port, default=0, metavar="N", help="preferred port; another one if it is in use")
@@ -225,13 +229,28 @@ def _camera_options() -> argparse.ArgumentParser:
     return options
 
 
-def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview") -> None:
-    parser.add_argument(
-        "--engine",
-        choices=list(ENGINES),
-        default=engine,
-        help="how unseen areas are filled: from around, or by a video model trained on the clip's motion",
-    )
+def _engine_and_suite(text: str) -> str:
+    if text.partition(":")[0] not in ENGINES:
+        names = ", ".join(ENGINES)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {names}; SCENES_DIR goes before --engine")
+    return text
+
+
+def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview", *, several: bool = False) -> None:
+    """several: engines may be named side by side, each with its own weights."""
+    how = "how unseen areas are filled: from around, or by a video model trained on the clip's motion"
+    if several:
+        names = ", ".join(ENGINES)
+        parser.add_argument(
+            "--engine",
+            nargs="+",
+            type=_engine_and_suite,
+            default=[engine],
+            metavar="ENGINE[:SUITE]",
+            help=f"{names} (default: {engine}): {how}; SUITE names its weights, else --suite does",
+        )
+    else:
+        parser.add_argument("--engine", choices=list(ENGINES), default=engine, help=how)
     reangle = parser.add_argument_group("engine reangle", "Without an option, a value that suits the weights is used.")
     add_settings(reangle, ReangleSettings)
     starting = parser.add_argument_group("starting images of the engine reangle")
