@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate",
         parents=[shared, talk],
         help="render ground-truth scenes and measure the results",
+        usage="%(prog)s SCENES_DIR --out DIR [--engine ENGINE[:SUITE] ...] [options]",
         description="Render ground-truth scenes and measure the results. Several engines are compared in one table, "
         "with two controls that only blur the preview's fill; other options hold for all of them.",
     )
