@@ -40,8 +40,11 @@ if __name__ == "__main__":
 import cv2
 from reangle.contract import PreviewSettings, ReangleSettings
 from reangle.engines.plan import plan_job
+from reangle.evaluation.controls import CONTROLS, Control, controlled, unknown_in
 from reangle.evaluation.request import scene_request
 from reangle.evaluation.truth import TrueScene
+from reangle.evaluation.verdict import HIDDEN, Results
+from reangle.evaluation.view import view_figures
 from reangle.finishing.spec import DELIVER
 from reangle.folders import FramesFolder, GeometryFolder, ResultFolder
 from reangle.generation.spec import GENERATE
@@ -58,17 +61,8 @@ from reangle.weights.installed import InstalledWeights
 from reangle.weights.registry import find_checkpoint
 from reangle.weights.suites import suite_named
 
-from scripts.bench.ablation_figures import (
-    Control,
-    averaged_with_telea,
-    blurred,
-    by_camera,
-    controlled,
-    kind_of_camera,
-    unknown_in,
-    view_figures,
-)
-from scripts.bench.ablation_tables import HIDDEN, Results, print_tables
+from scripts.bench.ablation_figures import by_camera, kind_of_camera, overlap_figures
+from scripts.bench.ablation_tables import print_tables
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 
@@ -106,8 +100,8 @@ BOTH = (SHARED, OWN)
 FREE = {"exact_where_seen": False, "warp_guidance": 0.0}
 ROWS = {
     "preview": Row("engine preview", "preview"),
-    "blur1": Row("control: the preview's fill blurred", "preview", control=blurred),
-    "mean_telea": Row("control: the fill averaged with Telea's", "preview", control=averaged_with_telea),
+    "blur1": Row("control: the preview's fill blurred", "preview", control=CONTROLS["blur1"]),
+    "mean_telea": Row("control: the fill averaged with Telea's", "preview", control=CONTROLS["mean_telea"]),
     "painted": Row("engine preview, holes painted once", "preview", painted=True),
     "base": Row("video model, nothing learned", learns=(), settings=FREE),
     "lora_original": Row("learned from the clip only", learns=(SHARED,), settings=FREE, change=_learning(warps=False)),
@@ -234,10 +228,13 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, options: Options) -
     for view in scene.views:
         camera = view.path.name
         result = ResultFolder(done[DELIVER.id(camera)].folder)
-        frames = controlled(result, row.control)
-        made = done.get(GENERATE.id(camera))
-        generated = read_images(FramesFolder(made.folder).frames) if made else None
-        views.append((kind_of_camera(view.path), view_figures(frames, unknown_in(result), view, windows, generated)))
+        frames, unknown = read_images(result.frames), unknown_in(result)
+        if row.control is not None:
+            frames = controlled(frames, read_images(result.warped), unknown, row.control)
+        measured = view_figures(frames, unknown, view)
+        if windows is not None and (made := done.get(GENERATE.id(camera))):
+            measured |= overlap_figures(read_images(FramesFolder(made.folder).frames), view, windows)
+        views.append((kind_of_camera(view.path), measured))
     figures = by_camera(views)
     seconds = time.perf_counter() - started
     print(
@@ -251,7 +248,7 @@ def _run(name: str, scene: TrueScene, depth: str, seed: int, options: Options) -
 def _windows(options: Options, data: Path) -> Windows | None:
     """The video model's windows. None: the clip needs only one, or the model's configuration does not tell."""
     suite = suite_named(options.suite)
-    about = config_of(find_checkpoint(suite.video.name if suite else options.suite, data) / "transformer")
+    about = config_of(find_checkpoint(suite.main.name if suite else options.suite, data) / "transformer")
     if options.frames <= about.get("sample_frames", options.frames):
         return None
     return plan_windows(options.frames, about["sample_frames"], about["temporal_compression_ratio"])

@@ -9,21 +9,16 @@ import cv2
 import numpy as np
 import pytest
 from preview_scene import camera, make_path
+from reangle.evaluation.controls import averaged_with_telea, blurred, controlled, unknown_in
 from reangle.evaluation.truth import TrueView
+from reangle.evaluation.verdict import HIDDEN, best_control, difference, verdict
+from reangle.evaluation.view import view_figures
 from reangle.folders import ResultFolder
 from reangle.media.write import write_images
 from reangle.video_models.windows import plan_windows
 
-from scripts.bench.ablation_figures import (
-    averaged_with_telea,
-    blurred,
-    by_camera,
-    controlled,
-    kind_of_camera,
-    overlap_of,
-    view_figures,
-)
-from scripts.bench.ablation_tables import HIDDEN, best_control, difference, print_tables, verdict
+from scripts.bench.ablation_figures import by_camera, kind_of_camera, overlap_of
+from scripts.bench.ablation_tables import print_tables
 from scripts.bench.ablations import OWN, ROWS, SHARED
 
 
@@ -49,8 +44,8 @@ def test_controls_replace_only_what_no_frame_saw(tmp_path: Path) -> None:
     frames = images["frames"]
     unknown = np.zeros(frames.shape[:3], bool)
     unknown[:, 5:15, 12:20] = True
-    assert (controlled(result, None) == frames).all()
-    soft, averaged = controlled(result, blurred), controlled(result, averaged_with_telea)
+    assert (unknown_in(result) == unknown).all()
+    soft, averaged = (controlled(frames, images["warped"], unknown, one) for one in (blurred, averaged_with_telea))
     for one in (soft, averaged):
         assert (one[~unknown] == frames[~unknown]).all()
         assert (one[unknown] != frames[unknown]).mean() > 0.9

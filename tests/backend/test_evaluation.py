@@ -14,16 +14,22 @@ from reangle.cli.main import main
 from reangle.contract import JobRequest
 from reangle.errors import UserError
 from reangle.evaluation.camera import camera_error
+from reangle.evaluation.controls import unknown_in
+from reangle.evaluation.flicker import flicker
 from reangle.evaluation.judge import judge, mean_of
 from reangle.evaluation.metrics import gradient_difference, psnr_of, squared_error, ssim_map
 from reangle.evaluation.request import in_estimated_world, scene_request
-from reangle.evaluation.truth import TrueScene, open_scenes
+from reangle.evaluation.truth import TrueScene, TrueView, open_scenes
+from reangle.evaluation.view import view_figures
+from reangle.folders import ResultFolder
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.media.write import read_images
 from reangle.runtime.store import Store
 
 from scripts.train.scenes.draw import draw_scene
 from scripts.train.scenes.folders import write_scene
 from scripts.train.scenes.raycast import render
+from tests.backend.wan_twins import VACE, write_small
 
 
 def noise(seed: int = 0, shape: tuple[int, ...] = (40, 60, 3)) -> np.ndarray:
@@ -93,6 +99,71 @@ def test_evaluate_renders_and_measures_a_scene(tmp_path: Path, capsys: pytest.Ca
     assert {"psnr_moving", "psnr_static", "camera_px"} <= set(mean)
     assert mean["camera_px"] < 1
     assert "psnr_visible" in capsys.readouterr().out
+
+
+def test_engines_are_compared_over_the_same_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The weights of the engine `inpaint` are random; what counts is that each row has figures of its own result."""
+    write_small(VACE, tmp_path / "data" / "models" / VACE)
+    write_scene(draw_scene(1, frames=5, width=96, height=64), tmp_path / "scenes" / "000001")
+    command = ["evaluate", str(tmp_path / "scenes"), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "o")]
+    command += ["--engine", "preview", "inpaint:wan-vace-1.3b", "--sampling-steps", "2"]
+    assert main(command) == 0, capsys.readouterr().err
+    rows = {row["name"]: row for row in json.loads((tmp_path / "o" / "figures.json").read_text())["rows"]}
+    assert list(rows) == ["preview", "blur1", "mean_telea", "inpaint:wan-vace-1.3b"]
+    preview, blurred, _, inpainted = rows.values()
+    assert inpainted["suite"] == "wan-vace-1.3b"
+    assert {"engine", "views", "mean"} <= preview.keys()
+    assert inpainted["seconds"] > preview["seconds"] > 0 == blurred["seconds"]
+    assert len({row["mean"]["psnr_invented"] for row in rows.values()}) == 4
+    assert blurred["mean"]["texture"] < preview["mean"]["texture"]
+    for view in preview["views"]:
+        folders = [tmp_path / "o" / name / "000001" / view["camera"] for name in ("preview", "inpaint-wan-vace-1.3b")]
+        kept, painted = (read_images(ResultFolder(folder).frames) for folder in folders)
+        assert not np.array_equal(kept, painted)
+        result = ResultFolder(folders[0])
+        again = view_figures(kept, unknown_in(result), scene_view(tmp_path / "scenes" / "000001", view["camera"]))
+        assert again == {name: value for name, value in view.items() if name not in ("scene", "camera")}
+    table = capsys.readouterr().out
+    assert "inpaint (wan-vace-1.3b)" in table
+    assert "one scene" in table
+
+
+def scene_view(folder: Path, camera: str) -> TrueView:
+    return next(view for view in TrueScene.open(folder).views if view.path.name == camera)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--engine", "reangle", "inpaint:wan-vace-1.3b", "--suite", "mini"], "--engine reangle:NAME inpaint:wan-vace"),
+        (["--engine", "reangle:mini", "reangle:mini"], "twice"),
+        (
+            ["--engine", "preview", "sideways"],
+            "'sideways' is none of preview, reangle, inpaint; SCENES_DIR goes",
+        ),
+    ],
+)
+def test_engines_that_cannot_be_compared_are_refused(
+    options: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(tmp_path), "--data", str(tmp_path / "data"), "--out", str(tmp_path / "o"), *options]
+    try:
+        status = main(command)
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2
+    assert words in capsys.readouterr().err
+
+
+def test_flicker_is_what_changes_where_the_truth_stands_still() -> None:
+    truth = np.full((4, 8, 8, 3), 100, np.uint8)
+    truth[:, :, :4] = noise(4, (4, 8, 4, 3))
+    result = truth.copy()
+    result[1::2, :, 4:] += 6
+    where = np.ones(truth.shape[:3], bool)
+    assert flicker(truth, truth, where) < 0.1
+    assert flicker(result, truth, where & (np.arange(8) >= 4)) == pytest.approx(6)
+    assert np.isnan(flicker(result, truth, ~where))
 
 
 def test_cameras_follow_the_scale_and_lens_of_estimated_geometry() -> None:

@@ -140,7 +140,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     evaluate = commands.add_parser(
-        "evaluate", parents=[shared, talk], help="render ground-truth scenes and measure the results"
+        "evaluate",
+        parents=[shared, talk],
+        help="render ground-truth scenes and measure the results",
+        usage="%(prog)s SCENES_DIR --out DIR [--engine ENGINE[:SUITE] ...] [options]",
+        description="Render ground-truth scenes and measure the results. Several engines are compared in one table, "
+        "with two controls that only blur the preview's fill; other options hold for all of them.",
     )
     evaluate.add_argument("scenes", metavar="SCENES_DIR", help="a folder of ground-truth scenes, or one of them")
     for name, specs in (("camera", CAMERAS), ("depth", DEPTHS)):
@@ -152,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--geometry", metavar="FROM", help="both at once, as in version 0.1")
     evaluate.add_argument("--out", required=True, metavar="DIR", help="where results and figures.json go")
     evaluate.add_argument("--seed", type=_natural, default=42, metavar="N")
-    _add_engine_options(evaluate)
+    _add_engine_options(evaluate, several=True)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
     serve.add_argument("--port", type=_port, default=0, metavar="N", help="preferred port; another one if it is in use")
@@ -225,18 +230,28 @@ def _camera_options() -> argparse.ArgumentParser:
     return options
 
 
-def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview") -> None:
-    parser.add_argument(
-        "--engine",
-        choices=list(ENGINES),
-        default=engine,
-        help=". ".join(
-            [
-                f"how the new views are made (default: {engine})",
-                *(f"{name}: {kind.help[:1].lower()}{kind.help[1:]}" for name, kind in ENGINES.items()),
-            ]
-        ),
-    )
+def _engine_and_suite(text: str) -> str:
+    if text.partition(":")[0] not in ENGINES:
+        names = ", ".join(ENGINES)
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {names}; SCENES_DIR goes before --engine")
+    return text
+
+
+def _add_engine_options(parser: argparse.ArgumentParser, engine: str = "preview", *, several: bool = False) -> None:
+    """several: engines may be named side by side, each with its own weights."""
+    engines = [f"{name}: {kind.help[:1].lower()}{kind.help[1:]}" for name, kind in ENGINES.items()]
+    if several:
+        parser.add_argument(
+            "--engine",
+            nargs="+",
+            type=_engine_and_suite,
+            default=[engine],
+            metavar="ENGINE[:SUITE]",
+            help=". ".join([f"default: {engine}; SUITE names its weights, else --suite does", *engines]),
+        )
+    else:
+        text = ". ".join([f"how the new views are made (default: {engine})", *engines])
+        parser.add_argument("--engine", choices=list(ENGINES), default=engine, help=text)
     about = (
         "Without an option, a value that suits the weights is used.\n"
         "The engine inpaint learns nothing unless --shared-steps or --path-steps is given."
