@@ -17,7 +17,6 @@ from reangle.video_models.cogvideox import CogVideoX
 from reangle.video_models.memory import (
     TIERS,
     DeviceMemory,
-    Tier,
     VideoModelSize,
     choose_tier,
     generating_bytes,
@@ -26,13 +25,12 @@ from reangle.video_models.memory import (
 from reangle.video_models.published_sizes import PUBLISHED_SIZES
 from reangle.video_models.wan_first_frame import WanFirstFrame
 from reangle.weights.recipes import recipe_named
-from reangle.weights.sizes import SPARE
 from reangle.weights.suites import Suite, suite_named
 from torch.utils.flop_counter import FlopCounterMode
 
 from scripts.bench.full_size_models import ARCHITECTURES, Architecture, build_model, random_example
 
-CARDS = (12, 16, 24, 32, 48, 80, 96)
+CARDS = (8, 12, 16, 24, 32, 48, 80, 96)
 """GB of memory, of graphics cards that are sold."""
 DESKTOP_BYTES = 0.5e9
 """Of a card's memory, for the driver and the desktop."""
@@ -49,8 +47,8 @@ _MEMORY = """
 Memory of a graphics card in GB, estimated by video_models/memory.py: learning a LoRA / generating.
 """
 _CARDS = """
-Tier that a card gets, chosen by video_models/memory.py for learning and generating; in brackets the one that generating
-alone would allow, where that is another. none: the card is too small.
+Tier that a card gets, chosen by video_models/memory.py: the fastest in which what the recipe does fits, learning and
+generating or generating alone. none: the card is too small.
 """
 
 
@@ -172,21 +170,14 @@ def _print_memory(sizes: Mapping[str, VideoModelSize]) -> None:
 
 def _print_cards(sizes: Mapping[str, VideoModelSize]) -> None:
     print(_CARDS)
-    print(f"{'card':10}" + "".join(f"{name:>20}" for name in sizes))
+    print(f"{'card':10}" + "".join(f"{name:>16}" for name in sizes))
     for gigabytes in CARDS:
         card = _card(gigabytes * 2**30 - DESKTOP_BYTES)
         cells = ""
         for name, size in sizes.items():
-            rank = recipe_named(name).rank
-            chosen, alone = choose_tier(size, rank, card), _to_generate(size, rank, card)
-            words = [tier.name if tier else "none" for tier in (chosen, alone)]
-            cells += f"{words[0] if words[0] == words[1] else f'{words[0]} ({words[1]})':>20}"
+            chosen = choose_tier(size, recipe_named(name).learned_rank, card)
+            cells += f"{chosen.name if chosen else 'none':>16}"
         print(f"{f'{gigabytes} GB':10}{cells}")
-
-
-def _to_generate(size: VideoModelSize, rank: int, card: DeviceMemory) -> Tier | None:
-    most = card.free * (1 - SPARE)
-    return next((tier for tier in TIERS if generating_bytes(size, tier, rank, card) <= most), None)
 
 
 def _print_disk(suites: Mapping[str, Suite]) -> None:

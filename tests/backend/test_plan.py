@@ -265,7 +265,8 @@ def test_training_is_estimated_for_the_windows_that_are_made(count: int) -> None
     request = job(path("a", frames=count), frames=count, engine="reangle", reangle={"suite": "mini"})
     stage = next(one for one in plan_job(request, Path("unused")) if one.spec is LEARN)
     steps_s = PACES["mini"].step * RECIPES["mini"].path_steps
-    model = json.loads((Path(video_checkpoint(request, Path("unused"))) / "transformer" / "config.json").read_text())
+    folder = Path(video_checkpoint(request.engine, request.reangle.suite, Path("unused")))
+    model = json.loads((folder / "transformer" / "config.json").read_text())
     windows = plan_windows(count, model["sample_frames"], model["temporal_compression_ratio"]).starts
     assert stage.weight * (1 - stage.preparation) == pytest.approx(steps_s * len(windows))
 

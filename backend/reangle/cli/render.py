@@ -17,6 +17,7 @@ from reangle.cli.starts import read_starts
 from reangle.contract import CameraPath, JobRequest, PreviewSettings, ReangleSettings, StartSettings, new_job_id
 from reangle.contract.moves import Move
 from reangle.engines.plan import plan_job
+from reangle.engines.video import check_engine
 from reangle.finishing.spec import DELIVER, FILL
 from reangle.folders import DecodedClip, GeometryFolder, WarpFolder
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE
@@ -98,7 +99,9 @@ def _cameras(
 
 
 def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
-    # Geometry first: missing weights end the command before a large clip is copied.
+    # Weights and geometry first: what is missing ends the command before a large clip is copied.
+    engine, reangle = getattr(options, "engine", "preview"), reangle_settings(options)
+    check_engine(engine, reangle.suite, store.root)
     settings = read_geometry(options, store)
     clip = read_clip(options, store)
     if others := rest_of_sequence(options):
@@ -110,9 +113,9 @@ def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
             title=clip.files[0].name,
             clip=clip,
             geometry=settings,
-            engine=getattr(options, "engine", "preview"),
+            engine=engine,
             preview=PreviewSettings(**settings_of(options, PreviewSettings)),
-            reangle=reangle_settings(options),
+            reangle=reangle,
             starting=start_settings(options),
             seed=options.seed,
         ),

@@ -36,7 +36,7 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
         _check_frames(path, request.clip.frames)
     _check_given(request)
     stages = [_decode(request), *_geometry(request, data)]
-    video = video_checkpoint(request, data) if ENGINES[request.engine].needs else ""
+    video = video_checkpoint(request.engine, request.reangle.suite, data) if ENGINES[request.engine].needs else ""
     painter = fill_painter(request, data) if request.paths else ""
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:

@@ -87,12 +87,18 @@ def auto_in_words(engine: str, data: Path) -> str:
 
 def with_suite(request: JobRequest, data: Path) -> JobRequest:
     """The request with the suite that "auto" stands for. Raises UserError if the engine has no weights here."""
-    if request.reangle.suite.casefold() != AUTO or not _roles(request.engine):
-        return request
-    suite = auto_suite(request.engine, data)
+    suite = named_suite(request.engine, request.reangle.suite, data)
+    return replace(request, reangle=replace(request.reangle, suite=suite))
+
+
+def named_suite(engine: str, wanted: str, data: Path) -> str:
+    """What `wanted` names, or the suite that "auto" stands for. Raises UserError if the engine has no weights here."""
+    if wanted.casefold() != AUTO or not _roles(engine):
+        return wanted
+    suite = auto_suite(engine, data)
     if suite is None:
-        raise missing_weights(request.engine)
-    return replace(request, reangle=replace(request.reangle, suite=suite.name))
+        raise missing_weights(engine)
+    return suite.name
 
 
 def missing_weights(engine: str) -> UserError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from reangle.contract import CameraPath, JobRequest
 from reangle.contract.engines import ENGINES
 from reangle.engines.preview import clip_inputs, unnamed, warping
-from reangle.engines.suite_choice import checkpoint_for, engine_of, suites_for, why_not_here
+from reangle.engines.suite_choice import checkpoint_for, engine_of, named_suite, suites_for, why_not_here
 from reangle.errors import UserError
 from reangle.finishing.spec import FILL, FINISH, FinishParams
 from reangle.generation.spec import GENERATE, GenerateParams, SamplingSettings
@@ -36,9 +36,17 @@ OPENING_S = 5.0
 """Time to open a video model."""
 
 
-def video_checkpoint(request: JobRequest, data: Path) -> str:
-    """The folder of the video model. Raises UserError if it is not on this machine or is for another engine."""
-    wanted, engine = request.reangle.suite, request.engine
+def check_engine(engine: str, wanted: str, data: Path) -> None:
+    """Raise UserError if the engine has no weights here. wanted: a suite or a folder. data: the data folder."""
+    if ENGINES[engine].needs:
+        video_checkpoint(engine, named_suite(engine, wanted, data), data)
+
+
+def video_checkpoint(engine: str, wanted: str, data: Path) -> str:
+    """The folder of the video model. wanted: a suite, but not "auto", or a folder. data: the data folder.
+
+    Raises UserError if it is not on this machine, cannot run there, or is for another engine.
+    """
     suite, choices = suite_named(wanted), " or ".join(suite.name for suite in suites_for(engine))
     known = checkpoint_for(suite, engine) if suite else None
     if suite and known is None:
