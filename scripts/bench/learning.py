@@ -90,7 +90,7 @@ def main() -> int:
 def _scene(seed: int, suite: str, recipe: Recipe, own: int, work: Path) -> dict[str, list[tuple[float, float]]]:
     """Steps so far -> (loss where seen, where hidden) of each camera."""
     known, store = suite_named(suite), Store(work / "data")
-    folder = find_checkpoint(known.video.name if known else suite, store.root)
+    folder = find_checkpoint(known.main.name if known else suite, store.root)
     model_class = video_model_class(kind_of(folder))
     model = model_class.open(folder, TIERS[0])
     (width, height), frames = model.size_for(16, 9), model.frames

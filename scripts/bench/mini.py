@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def autoencoder(shots: Sequence[Shot], sample: Shot) -> dict[str, float]:
-    model = video_model_class(MINI.video.kind).open(check_shipped(MINI.video), TIERS[0], "cpu")
+    model = video_model_class(MINI.main.kind).open(check_shipped(MINI.main), TIERS[0], "cpu")
     decibels, seconds = [], []
     for shot in (*shots, sample):
         started = time.perf_counter()
@@ -161,7 +161,7 @@ def fill(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str
 def video(shots: Sequence[Shot], sample: Shot, pictures: Path | None) -> dict[str, float]:
     from PIL import Image
 
-    kind, folder = video_model_class(MINI.video.kind), check_shipped(MINI.video)
+    kind, folder = video_model_class(MINI.main.kind), check_shipped(MINI.main)
     words = [SAMPLE_PROMPT if shot is sample else shot.prompt for shot in (*shots, sample)]
     prompts, _ = read_prompts(kind.text, folder, words)
     model = kind.open(folder, TIERS[0], "cpu")

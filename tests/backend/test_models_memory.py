@@ -70,7 +70,7 @@ def test_offloaded_weights_count_as_main_memory() -> None:
 
 
 def test_a_model_on_disk_is_measured() -> None:
-    folder = shipped_folder(MINI.video)
+    folder = shipped_folder(MINI.main)
     pipe = CogVideoX.open(folder, TIERS[0], "cpu").pipe
     size = CogVideoX.size_of(folder, bytes_each=4)
     assert size.weights == sum(weights.numel() for weights in pipe.transformer.parameters())
@@ -80,7 +80,7 @@ def test_a_model_on_disk_is_measured() -> None:
 
 
 def test_tiled_decoding_differs_only_at_the_seams() -> None:
-    whole, tiled = (CogVideoX.open(shipped_folder(MINI.video), tier, "cpu").pipe.vae for tier in (TIERS[0], TIERS[2]))
+    whole, tiled = (CogVideoX.open(shipped_folder(MINI.main), tier, "cpu").pipe.vae for tier in (TIERS[0], TIERS[2]))
     clip = torch.from_numpy(np.stack(textured_frames(9, 128, 224))).permute(3, 0, 1, 2)[None] / 127.5 - 1
     with torch.no_grad():
         latents, from_tiles = (vae.encode(clip).latent_dist.mode() for vae in (whole, tiled))
@@ -96,7 +96,7 @@ def test_memory_estimate_of_training_is_close_to_the_measurement(tier: Tier) -> 
     """Memory that torch keeps for the backward pass, counted by autograd's hook, compared with the estimate."""
     from reangle.motion.trainer import recompute
 
-    folder = shipped_folder(MINI.video)
+    folder = shipped_folder(MINI.main)
     model = CogVideoX.open(folder, TIERS[0], "cpu")
     transformer: Any = model.transformer
     size = CogVideoX.size_of(folder, bytes_each=2)
@@ -128,7 +128,7 @@ def context(folder: Path, notes: list[str]) -> LearnContext:
     return StageContext(
         params=LearnParams(),
         out=LoraFolder(folder),
-        checkpoint=str(shipped_folder(MINI.video)),
+        checkpoint=str(shipped_folder(MINI.main)),
         report=lambda share, note: notes.append(note),
         unfinished=folder,
     )

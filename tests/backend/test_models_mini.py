@@ -74,7 +74,7 @@ def first_frame() -> Image.Image:
 
 def test_the_video_pipeline_opens_unchanged_and_keeps_its_first_frame(first_frame: Image.Image) -> None:
     pipe = libraries.CogVideoXImageToVideoPipeline.from_pretrained(
-        shipped.check_shipped(MINI.video), dtype=torch.float32
+        shipped.check_shipped(MINI.main), dtype=torch.float32
     )
     pipe.set_progress_bar_config(disable=True)
     made = pipe(

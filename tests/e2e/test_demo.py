@@ -186,7 +186,7 @@ def test_default_demo_uses_the_shipped_weights(checkout: Path, small_sample: Pat
     assert report["engine"] == "reangle"
     for camera in report["cameras"].values():
         made = json.loads((out / camera["folder"] / "manifest.json").read_text(encoding="utf-8"))["generation"]
-        assert made["checkpoint"] == MINI.video.name
+        assert made["checkpoint"] == MINI.main.name
         assert len(made["losses"]) == RECIPES["mini"].shared_steps + RECIPES["mini"].path_steps
         assert camera["preview_psnr"]["all"]
     curves = cv2.imread(str(out / "losses.png"))
