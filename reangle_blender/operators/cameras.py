@@ -27,7 +27,21 @@ def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
     return camera
 
 
-def _make_active(context: Context, camera: Object) -> None:
+CAMERA_NAME = "Its name, if the button names no object"
+
+
+def named_camera(context: Context, name: str) -> Object:
+    """The camera that a button names as `reangle_camera`, else the scene's of this name. Raises UserError if it has
+    none."""
+    camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(name)
+    if camera is None or camera.type != "CAMERA":
+        about = f"There is no camera {name!r} in this scene." if name else "No camera is named."
+        raise UserError(about, advice="Name a camera of this scene.")
+    return camera
+
+
+def make_active(context: Context, camera: Object) -> None:
+    """Select the camera alone, if its collection is in the view layer."""
     before = context.selected_objects
     try:
         camera.select_set(True)
@@ -62,7 +76,7 @@ class REANGLE_OT_add_camera(Operator):
         camera = _new_camera(scene, self.name, path)
         if self.follow:
             cameras.key_path(camera, path, state.of(scene).first_frame, state.of(scene).unit)
-        _make_active(context, camera)
+        make_active(context, camera)
         return {"FINISHED"}
 
 
@@ -117,7 +131,7 @@ class REANGLE_OT_apply_move(Operator):
             camera = self._active(context)
             base = cameras.export_paths(scene, [camera])[0]
         keys = moves.apply(scene, camera, base, move)
-        _make_active(context, camera)
+        make_active(context, camera)
         self.report(
             {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
         )
@@ -153,14 +167,11 @@ class REANGLE_OT_look_through(Operator):
     bl_description = "Make this the scene's camera and look through it"
     bl_options = {"UNDO"}
 
-    camera: StringProperty(description="Its name, if the button names no object", options={"HIDDEN"})
+    camera: StringProperty(description=CAMERA_NAME, options={"HIDDEN"})
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        camera = getattr(context, "reangle_camera", None) or context.scene.objects.get(self.camera)
-        if camera is None or camera.type != "CAMERA":
-            about = f"There is no camera {self.camera!r} in this scene." if self.camera else "No camera is named."
-            raise UserError(about, advice="Name a camera of this scene.")
+        camera = named_camera(context, self.camera)
         context.scene.camera = camera
         space = context.space_data
         if space is not None and space.type == "VIEW_3D":
@@ -176,11 +187,11 @@ class REANGLE_OT_tick_camera(Operator):
     bl_description = "Render the clip from this camera of a library"
     bl_options = {"UNDO", "INTERNAL"}
 
+    camera: StringProperty(description=CAMERA_NAME, options={"HIDDEN", "SKIP_SAVE"})
+
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        camera = getattr(context, "reangle_camera", None)
-        if camera is None:
-            raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
+        camera = named_camera(context, self.camera)
         camera.reangle.render = not state.is_ticked(context.scene, camera)
         return {"FINISHED"}
 

@@ -90,11 +90,14 @@ def world_from_geometry(scene: Scene, origin: Object, depsgraph: bpy.types.Depsg
     return np.array(origin.evaluated_get(depsgraph).matrix_world, np.float64) @ np.diag([unit, unit, unit, 1.0])
 
 
-def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool = False) -> list[CameraPath]:
+def export_paths(
+    scene: Scene, cameras: Sequence[Object], *, use_markers: bool = False, in_blender: bool = False
+) -> list[CameraPath]:
     """The paths of these cameras over the frames of the imported clip; clip frame 0 is scene frame `first_frame`.
 
     A frozen camera shows its one frame of the clip all the time.
     use_markers: also the scene's camera as the timeline's markers switch it, named "Scene Camera".
+    in_blender: in Blender's world and unit, in place of the clip's.
     Raises UserError naming the camera and the frame where the contract does not allow the camera.
     """
     shot = state.of(scene)
@@ -119,7 +122,7 @@ def export_paths(scene: Scene, cameras: Sequence[Object], *, use_markers: bool =
                 frame = shot.first_frame + index
                 scene.frame_set(frame)
                 depsgraph = evaluation.depsgraph_of(scene)
-                placed = world_from_geometry(scene, origin, depsgraph)
+                placed = np.eye(4) if in_blender else world_from_geometry(scene, origin, depsgraph)
                 for camera, taken in zip(cameras, samples, strict=True):
                     taken.append(sample(camera, placed, depsgraph))
                 if use_markers:
