@@ -135,6 +135,12 @@ class REANGLE_OT_copy_traceback(Operator):
 
     job: StringProperty(name="Job", options={"HIDDEN"})
 
+    @classmethod
+    def poll(cls, _context: Context) -> bool:
+        if bpy.app.background:
+            cls.poll_message_set("There is no clipboard without a window; Show Details prints the error")
+        return not bpy.app.background
+
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         job = _job_with_details(context.scene, self.job)

@@ -218,7 +218,10 @@ class REANGLE_OT_open_results(Operator):
                 homes.set_missing(context.scene, job, True)
                 raise UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
             raise UserError("This job has no folder yet.", advice="Fetch its results first.")
-        bpy.ops.wm.path_open(filepath=str(folder))
+        if bpy.app.background:
+            self.report({"INFO"}, f"The files of {job.title} are in {folder}.")
+        else:
+            bpy.ops.wm.path_open(filepath=str(folder))
         return {"FINISHED"}
 
 

@@ -16,6 +16,7 @@ from ..exchange import approval, start_files
 from ..scene import starting
 from ..state import paths
 from ._report import is_ready, report_error, reports_errors
+from .cameras import CAMERA_NAME, named_camera
 from .render import named_job
 
 
@@ -293,11 +294,11 @@ class REANGLE_OT_clear_start(Operator):
     bl_description = "This camera begins with your own image, words or anchors. Drop them"
     bl_options = {"UNDO", "INTERNAL"}
 
+    camera: StringProperty(description=CAMERA_NAME, options={"HIDDEN", "SKIP_SAVE"})
+
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        camera = getattr(context, "reangle_camera", None)
-        if camera is None:
-            raise UserError("No camera is given.", advice="Set reangle_camera in the context, as the list does.")
+        camera = named_camera(context, self.camera)
         starting.check_own(camera, camera.name).reangle.start.forget_own()
         return {"FINISHED"}
 
