@@ -125,7 +125,8 @@ def geometry_files(folder: Path | None, *, camera: bool, depth: bool) -> list[Pa
     files = collect_geometry_files(folder) if depth else collect_camera_files(folder)
     if camera and not any(is_camera_file(item.name) for item in files):
         raise UserError(
-            f"There is no camera in {folder}.", advice="Choose a folder with a camera as JSON or from COLMAP."
+            f"There is no camera in {folder}.",
+            advice="Choose a folder with a camera as JSON, or a scene of COLMAP or MonST3R.",
         )
     return files
 

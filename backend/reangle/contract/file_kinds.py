@@ -11,6 +11,8 @@ COLMAP_FILES = tuple(
     f"{part}{end}" for part in ("cameras", "images", "points3d", "rigs", "frames") for end in (".txt", ".bin")
 )
 """Of COLMAP's models, in lower case."""
+DUST3R_FILES = ("pred_traj.txt", "pred_intrinsics.txt")
+"""Of the scenes that MonST3R and other programs made from DUSt3R save: poses and lenses."""
 
 
 def is_depth_map(name: str) -> bool:
@@ -18,8 +20,8 @@ def is_depth_map(name: str) -> bool:
 
 
 def is_camera_file(name: str) -> bool:
-    """Whether it is a camera JSON or one of the files of COLMAP's model."""
-    return PurePath(name).suffix.lower() == ".json" or name.lower() in COLMAP_FILES
+    """Whether it is a camera JSON or one of the files of COLMAP's model or of a scene of DUSt3R's family."""
+    return PurePath(name).suffix.lower() == ".json" or name.lower() in (*COLMAP_FILES, *DUST3R_FILES)
 
 
 DEPTH_WORDS = frozenset({"z", "pz", "depth", "zdepth", "depthmap", "depthmaps", "depths"})

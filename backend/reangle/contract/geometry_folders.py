@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .errors import UserError
-from .file_kinds import COLMAP_FILES, says_depth, says_inverse
+from .file_kinds import COLMAP_FILES, DUST3R_FILES, says_depth, says_inverse
 from .sequences import frame_order
 
 _NOT_DEPTH_WORD = re.compile(r"denois|mist|normal|confidence")
@@ -49,7 +49,7 @@ def collect_geometry_files(folder: Path) -> list[Path]:
         raise UserError(
             f"There are depth maps in {parents[0]} and in {parents[1]}.", advice="Give the folder of one of them."
         )
-    depth = _named_depth(depth)
+    depth = _of_dust3r(depth) if _has_dust3r(parents[0]) else _named_depth(depth)
     cameras = _camera_files(paths)
     # Camera files in other folders may be of other cameras.
     above = [one for one in (parents[0], *parents[0].parents) if one == folder or folder in one.parents]
@@ -69,7 +69,7 @@ def collect_camera_files(folder: Path) -> list[Path]:
     cameras = _camera_files(paths)
     if not cameras:
         raise UserError(
-            f"There is no camera file in {folder}.", advice="Put a camera JSON or the files of COLMAP's model there."
+            f"There is no camera file in {folder}.", advice="Put a camera JSON there, or a scene of COLMAP or MonST3R."
         )
     return cameras
 
@@ -91,13 +91,23 @@ def _named_depth(paths: Sequence[Path]) -> list[Path]:
     return named[0] if len(named) == 1 else list(paths)
 
 
+def _has_dust3r(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in DUST3R_FILES)
+
+
+def _of_dust3r(paths: Sequence[Path]) -> list[Path]:
+    """The depth maps of a scene of DUSt3R's family, which saves confidences in files of the same kind beside them."""
+    return [path for path in paths if path.name.casefold().startswith("frame_")] or list(paths)
+
+
 def _is_named_depth(name: str) -> bool:
     return says_depth(name) and not says_inverse(name) and not _NOT_DEPTH_WORD.search(name.casefold())
 
 
 def _camera_files(paths: Iterable[Path]) -> list[Path]:
     paths = list(paths)
-    return [path for path in paths if _is_camera_json(path)] + _largest_model(paths)
+    scene = [path for path in paths if path.name.lower() in DUST3R_FILES and _has_dust3r(path.parent)]
+    return [path for path in paths if _is_camera_json(path)] + _largest_model(paths) + scene
 
 
 def _largest_model(paths: Iterable[Path]) -> list[Path]:

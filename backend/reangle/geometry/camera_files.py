@@ -41,7 +41,8 @@ class CameraTrack:
     """The source camera as read from files: one entry for all frames, or one per frame.
 
     K: N x 3 x 3 in pixels of width x height, centres at +0.5; of the frames without distortion, if there is some.
-    world_from_camera: N x 4 x 4, in any world. notes: for the artist.
+    world_from_camera: N x 4 x 4, in any world. margins: pixels (left, top, right, bottom) of width x height that the
+    depth maps beside it lack. notes: for the artist.
     """
 
     K: np.ndarray
@@ -51,6 +52,7 @@ class CameraTrack:
     scale: Literal["metric", "relative"] = "metric"
     png: PngDepth = PLAIN_PNG
     distortion: Distortion | None = None
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0)
     notes: tuple[str, ...] = ()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from reangle.contract.file_kinds import COLMAP_FILES
+from reangle.contract.file_kinds import COLMAP_FILES, DUST3R_FILES
 from reangle.errors import UserError
 from reangle.folders import ClipMetadata, Distortion
 from reangle.geometry.camera.still import still_camera
@@ -17,6 +17,7 @@ from reangle.geometry.clip_camera import ClipCamera
 from reangle.geometry.clip_match import K_of_frames, for_each_frame, has_stored_pixels, motion_of, used_area, used_part
 from reangle.geometry.colmap import pycolmap
 from reangle.geometry.colmap_model import read_colmap
+from reangle.geometry.dust3r_scene import read_dust3r
 from reangle.geometry.footage import Footage
 from reangle.geometry.spec import CameraContext
 from reangle.weights.licences import OWN_FILES
@@ -77,12 +78,15 @@ def distortion_of_frames(track: CameraTrack, footage: Footage) -> Distortion | N
 def read_camera(files: Sequence[tuple[str, Path]], clip: ClipMetadata) -> CameraTrack | None:
     """The camera among the uploaded files (name, path); None if there is none, UserError if there are two."""
     colmap = {name: path for name, path in files if name.lower() in COLMAP_FILES}
+    dust3r = {name: path for name, path in files if name.lower() in DUST3R_FILES}
     jsons = [(name, path) for name, path in files if PurePath(name).suffix.lower() == ".json"]
-    if len(jsons) + bool(colmap) > 1:
-        names = [name for name, _ in jsons] + sorted(colmap)
+    if len(jsons) + bool(colmap) + bool(dust3r) > 1:
+        names = [name for name, _ in jsons] + sorted(colmap) + sorted(dust3r)
         raise UserError(
             f"There are several camera files: {', '.join(names)}.", advice="Keep the one that belongs to this clip."
         )
     if jsons:
         return read_camera_json(*jsons[0])
+    if dust3r:
+        return read_dust3r(dict(files), clip)
     return read_colmap(colmap, clip) if colmap else None

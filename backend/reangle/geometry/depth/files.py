@@ -38,6 +38,9 @@ def provide(footage: Footage, camera: ClipCamera, context: DepthContext) -> Exac
         )
     if context.params.depth_files_scale != 1:
         depth *= np.float32(context.params.depth_files_scale)
+    if track is not None and any(track.margins):
+        left, top, right, bottom = track.margins
+        depth = np.pad(depth, ((0, 0), (top, bottom), (left, right)), mode="edge")
     if has_stored_pixels(depth.shape[2], depth.shape[1], footage):
         depth = with_square_pixels(depth, footage.metadata.pixel_aspect)
     full_height, full_width = depth.shape[1:]
