@@ -274,7 +274,8 @@ def wait(job: str, *, timeout_s: float = JOB_TIMEOUT_S, progress: Progress | Non
     def has_ended() -> bool:
         nonlocal told
         row = _row(job)
-        now = row.stage or row.state, row.progress
+        on_our_side = row.state in ("sending", "fetching")
+        now = (row.state if on_our_side else row.stage or row.state), row.progress
         if progress is not None and now != told:
             told = now
             progress(*now)

@@ -91,23 +91,21 @@ class REANGLE_OT_export_path(_FileOperator):
             self.which = "TICKED"
         if not self.filepath:
             [name] = cameras.path_names([active]) if self.which == "ACTIVE" else ["cameras"]
-            self.filepath = str((paths.blend_folder() or Path.home()) / name) + FORMATS[self.format].suffix
+            self.filepath = with_suffix(str((paths.blend_folder() or Path.home()) / name), FORMATS[self.format].suffix)
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def check(self, _context: Context) -> bool:
         """Follow a change of the format in the file browser."""
-        file, suffix = Path(self.filepath), FORMATS[self.format].suffix
-        if file.name and file.suffix != suffix and (file.suffix in {one.suffix for one in FORMATS.values()} or suffix):
-            self.filepath = str(file.with_suffix(suffix))
-            return True
-        return False
+        before, self.filepath = self.filepath, with_suffix(self.filepath, FORMATS[self.format].suffix)
+        return self.filepath != before
 
     def draw(self, _context: Context) -> None:
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         for name in ("format", "which", "world", *(("rotation_order",) if self.format == "CHAN" else ())):
             column.prop(self, name)
+        column.label(text="In the file:")
         for line in FORMATS[self.format].axes.split("; "):
             column.label(text=line[:1].upper() + line[1:])
 
@@ -140,7 +138,7 @@ class REANGLE_OT_import_path(_FileOperator):
     name: StringProperty(name="Name", description="Of the new camera; empty uses the file's", options={"SKIP_SAVE"})
     world: _world("in")
     start: BoolProperty(
-        name="Start at the Clip's Camera",
+        name="At Clip's Camera",
         description="Put the first pose on the clip's camera, because the file has a world of its own",
     )
     scale: FloatProperty(
@@ -158,12 +156,14 @@ class REANGLE_OT_import_path(_FileOperator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def draw(self, _context: Context) -> None:
+    def draw(self, context: Context) -> None:
         column = self.layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         for name in ("format", "name", "world", "start", "scale"):
             column.prop(self, name)
-        if self.format == "CHAN" or self.filepath.lower().endswith(".chan"):
+        browser = getattr(context.space_data, "params", None)
+        file = getattr(browser, "filename", self.filepath)
+        if self.format == "CHAN" or file.lower().endswith(".chan"):
             column.prop(self, "rotation_order")
 
     def file_options(self) -> interchange.Options:
@@ -179,6 +179,14 @@ class REANGLE_OT_import_path(_FileOperator):
         for note in notes:
             self.report({"WARNING"}, note)
         return {"FINISHED"}
+
+
+def with_suffix(file: str, suffix: str) -> str:
+    """The file with a format's suffix in place of another format's; a camera's own name may have a dot, too."""
+    known = Path(file).suffix
+    if known and known in {one.suffix for one in FORMATS.values()}:
+        file = file.removesuffix(known)
+    return file + suffix
 
 
 def _ticked(scene: Scene) -> list[Object]:

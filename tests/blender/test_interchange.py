@@ -160,5 +160,11 @@ def test_export_needs_a_camera_and_a_place(shot: SimpleNamespace, tmp_path: Path
 
 def test_both_are_in_the_file_menus(reangle: Callable[[str], ModuleType]) -> None:
     operators = reangle("operators.interchange")
+    for file, suffix, expected in (
+        ("a/View.001", ".json", "a/View.001.json"),
+        ("a/b.json", "", "a/b"),
+        ("x.npz", ".chan", "x.chan"),
+    ):
+        assert operators.with_suffix(file, suffix) == expected
     assert operators._import_menu in bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()
     assert operators._export_menu in bpy.types.TOPBAR_MT_file_export._dyn_ui_initialize()
