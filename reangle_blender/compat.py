@@ -13,6 +13,9 @@ VIDEO_VIEW_TRANSFORM = "Standard"
 # Since 4.5 a path property must declare that it takes paths that start with //.
 PATH_OPTIONS: set[str] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
+# "BLENDER_EEVEE" since 5.0.
+EEVEE = ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE")
+
 # Where an artist chooses which scene the sequencer shows.
 SEQUENCER_CHOICE = "in the sequencer's header" if bpy.app.version >= (5, 0, 0) else "at the top of the window"
 
@@ -149,6 +152,15 @@ def compositor_tree(scene: Scene) -> Any:
     if hasattr(scene, "compositing_node_group"):
         return scene.compositing_node_group
     return scene.node_tree
+
+
+def nodes_of(material: bpy.types.Material) -> Any:
+    """The node tree of a new material, without nodes. Since 5.0 every material has one."""
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
+    tree: Any = material.node_tree
+    tree.nodes.clear()
+    return tree
 
 
 def point_shader_name() -> str:

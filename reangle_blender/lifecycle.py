@@ -10,7 +10,7 @@ from bpy.types import Depsgraph, Scene
 
 from . import compat, state
 from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
-from .scene import cloud_drawing, compositor, edit_scene, point_cloud, sequencer
+from .scene import cloud_drawing, compositor, depth_frames, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
 _is_restored = False
@@ -28,6 +28,7 @@ def _opened(*_: object) -> None:
     ticks.show()
     point_cloud.forget_all()
     cloud_drawing.forget()
+    depth_frames.forget()
     watching.resume()
     homes.find_all(clouds.read_all)
 

@@ -7,9 +7,19 @@ from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
 from .exchange import main_thread
-from .scene import cloud_drawing, point_cloud
+from .scene import cloud_drawing, depth_frames, point_cloud
 
-_PARTS = (preferences, state, operators_package, panels_package, point_cloud, cloud_drawing, main_thread, lifecycle)
+_PARTS = (
+    preferences,
+    state,
+    operators_package,
+    panels_package,
+    point_cloud,
+    depth_frames,
+    cloud_drawing,
+    main_thread,
+    lifecycle,
+)
 
 
 def register() -> None:

@@ -20,7 +20,8 @@ def _srgb_to_linear() -> np.ndarray:
     return linear.astype(np.float32)
 
 
-_LINEAR = _srgb_to_linear()
+LINEAR = _srgb_to_linear()
+"""Linear value of each sRGB byte: 256 float32."""
 
 
 class Filters(NamedTuple):
@@ -36,16 +37,18 @@ UNFILTERED = Filters(0.0, 0.0)
 @dataclass(frozen=True, eq=False)
 class CloudFrame:
     """The points of one frame, row by row. co: n x 3 float32, in the space of the origin empty (Blender axes, the
-    geometry's unit). rgb: n x 3 uint8, sRGB. dynamic: n bool, points that move in the world."""
+    geometry's unit). rgb: n x 3 uint8, sRGB. dynamic: n bool, points that move in the world. used: how many of them are
+    points; the rest repeat the first one."""
 
     co: np.ndarray
     rgb: np.ndarray
     dynamic: np.ndarray
+    used: int
 
     def linear_rgba(self) -> np.ndarray:
         """n x 4 float32 for a FLOAT_COLOR attribute: linear, opaque."""
         rgba = np.ones((len(self.rgb), 4), np.float32)
-        rgba[:, :3] = _LINEAR[self.rgb]
+        rgba[:, :3] = LINEAR[self.rgb]
         return rgba
 
 
@@ -172,11 +175,24 @@ class Cloud:
             ray += np.float32(origin_from_camera[axis, 3])
             co[..., axis] = ray
         seen = np.flatnonzero(depth > 0)
-        missing = pad_to - len(seen)
+        used = len(seen)
+        missing = pad_to - used
         if missing > 0:
             seen = np.concatenate([seen, np.full(missing, seen[0] if len(seen) else 0)])
         return CloudFrame(
             co=co.reshape(-1, 3).take(seen, axis=0),
             rgb=self.rgb[frame].reshape(-1, 3).take(seen, axis=0),
             dynamic=self.dynamic[frame].reshape(-1).take(seen),
+            used=used,
         )
+
+    def spacing(self, frame: int, points: CloudFrame) -> np.ndarray:
+        """How far neighbours are apart at each point's depth, n float32, for the clip's camera: the wider one of a
+        pixel's sides. In the geometry's unit; 0 for points that only repeat the first one."""
+        pose, K = self.world_from_camera[frame], self.K[frame]
+        axis = (BLENDER_FROM_CV @ pose)[:3, 2]
+        centre = (BLENDER_FROM_CV @ pose)[:3, 3]
+        depth = points.co @ axis.astype(np.float32) - np.float32(axis @ centre)
+        spacing: np.ndarray = depth * np.float32(1 / min(K[0, 0], K[1, 1]))
+        spacing[points.used :] = 0
+        return spacing

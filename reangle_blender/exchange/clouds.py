@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 from .. import state
-from ..scene import point_cloud
+from ..scene import depth_frames, point_cloud
 from ..state import paths
 from . import fetched_shot, homes, main_thread
 
@@ -34,6 +34,7 @@ def _cloud_read(uid: str, shot: fetched_shot.Shot) -> None:
     scene = state.find_scene(uid)
     if scene is not None:
         point_cloud.refresh(scene)
+        depth_frames.refresh(scene)
 
 
 def _cloud_missing(job: str, failure: main_thread.Failure) -> None:

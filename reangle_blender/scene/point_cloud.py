@@ -18,6 +18,11 @@ from .. import state
 from ..core.cloud import Cloud, Filters
 
 COLOR = "Color"
+RADIUS = "reangle_radius"
+"""Attribute that the mesh has while its points are rendered: the least at which they close at the clip's camera, in
+the mesh's own space; 0 for vertices that are not used."""
+CLOSING = 0.75
+"""Radius, by the distance of neighbours, that leaves no gap on a square grid: half its diagonal and a little."""
 
 _clouds: dict[str, Cloud] = {}
 _shown: dict[int, tuple[str, int, Filters]] = {}
@@ -58,7 +63,7 @@ def add_object(name: str, cloud: Cloud, scene: Scene) -> Object:
     """
     item = bpy.data.objects.new(name, _new_mesh(name, cloud))
     item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
-    _fill(item, cloud, cloud.nearest(clip_frame(scene)), filters_of(scene))
+    _fill(scene, item, cloud)
     return item
 
 
@@ -68,10 +73,12 @@ def replace_points(item: Object, cloud: Cloud, scene: Scene) -> None:
     item.data = _new_mesh(name, cloud)
     for material in old.materials:
         item.data.materials.append(material)
+    if RADIUS in old.attributes:
+        item.data.attributes.new(RADIUS, "FLOAT", "POINT")
     if not old.users:
         bpy.data.meshes.remove(old)
         item.data.name = name
-    _fill(item, cloud, cloud.nearest(clip_frame(scene)), filters_of(scene))
+    _fill(scene, item, cloud)
 
 
 def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
@@ -81,14 +88,29 @@ def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
     return mesh
 
 
-def _fill(item: Object, cloud: Cloud, frame: int, filters: Filters) -> None:
+def set_rendered(scene: Scene, item: Object, on: bool) -> None:
+    """Give the cloud radii to be rendered with, or take them away."""
     mesh = item.data
+    if on and RADIUS not in mesh.attributes:
+        mesh.attributes.new(RADIUS, "FLOAT", "POINT")
+    elif not on and RADIUS in mesh.attributes:
+        mesh.attributes.remove(mesh.attributes[RADIUS])
+    _shown.pop(mesh.session_uid, None)
+    refresh(scene)
+
+
+def _fill(scene: Scene, item: Object, cloud: Cloud) -> None:
+    """Show the scene's current frame."""
+    mesh, frame, filters = item.data, cloud.nearest(clip_frame(scene)), filters_of(scene)
     colors = mesh.attributes.get(COLOR)
     points = cloud.frame(frame, pad_to=len(mesh.vertices), filters=filters)
     if item.mode != "OBJECT" or len(mesh.vertices) != len(points.co) or colors is None:
         return  # the artist has edited it
     mesh.vertices.foreach_set("co", points.co.ravel())
     colors.data.foreach_set("color", points.linear_rgba().ravel())
+    if RADIUS in mesh.attributes:
+        radii = state.of(scene).cg.point_scale * CLOSING * cloud.spacing(frame, points)
+        mesh.attributes[RADIUS].data.foreach_set("value", radii)
     mesh.update()
 
 
@@ -98,10 +120,9 @@ def refresh(scene: Scene) -> None:
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
         return
-    frame, filters = cloud.nearest(clip_frame(scene)), filters_of(scene)
-    wanted = (f"{shot.shot} {id(cloud)}", frame, filters)
+    wanted = (f"{shot.shot} {id(cloud)}", cloud.nearest(clip_frame(scene)), filters_of(scene))
     if _shown.get(item.data.session_uid) != wanted:
-        _fill(item, cloud, frame, filters)
+        _fill(scene, item, cloud)
         _shown[item.data.session_uid] = wanted
 
 
@@ -114,6 +135,10 @@ def paused() -> Iterator[None]:
         yield
     finally:
         _pauses -= 1
+
+
+def is_paused() -> bool:
+    return bool(_pauses)
 
 
 # Before the dependency graph evaluates the mesh, so that a render of this frame has its points.

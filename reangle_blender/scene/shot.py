@@ -22,7 +22,7 @@ from ..core.contract import CameraPath, SourceCamera
 from ..exchange.fetched_shot import About, Shot
 from ..state import paths
 from ..state.footage import Footage
-from . import background, cameras, point_cloud, timing
+from . import background, cameras, depth_mesh, point_cloud, timing
 
 ASSUMED_DEPTH = 4.0
 """Typical distance of the scene while nothing is known; only sizes what is drawn in the viewport."""
@@ -90,6 +90,7 @@ def build(
     cloud.parent = saved.origin
     cloud.matrix_parent_inverse.identity()
     cloud.scale = (unit,) * 3
+    depth_mesh.place(scene)
     yield
 
     depth = shot.cloud.focus_depth(0) * unit
@@ -163,7 +164,7 @@ def _unit(scene: Scene, cloud: Cloud, notes: list[str], *, is_placed: bool) -> f
 def _artists_objects(scene: Scene) -> bool:
     """Whether the artist placed anything relative to the clip."""
     saved = state.of(scene)
-    own = (saved.cloud, saved.source)
+    own = (saved.cloud, saved.source, saved.cg.mesh)
     return any(
         item not in own and ((item.parent is not None and item.parent == saved.origin) or item.reangle.render)
         for item in scene.objects
@@ -221,7 +222,7 @@ def _start_own(scene: Scene, title: str) -> None:
     """Leave the objects of the scene that this is a copy of, and name the scene's own ones after the clip."""
     saved = state.of(scene)
     if saved.is_borrowed:
-        saved.origin = saved.cloud = saved.source = saved.plane = None
+        saved.origin = saved.cloud = saved.source = saved.plane = saved.cg.mesh = None
         saved.is_borrowed, saved.unit = False, 1.0
     job = saved.jobs.get(saved.shot)
     before = saved.shot_title or (job.title if job is not None else "")
@@ -232,6 +233,7 @@ def _start_own(scene: Scene, title: str) -> None:
     if origin is not None:
         _rename(cameras.collection_of(scene, origin), f"Reangle {before}", f"Reangle {title}")
     ending = {"Origin": saved.origin, "Points": saved.cloud, "Camera": saved.source, "Plane": saved.plane}
+    ending["Depth Mesh"] = saved.cg.mesh
     for word, item in ending.items():
         if state.alive(scene, item) is not None:
             for block in (item, item.data):

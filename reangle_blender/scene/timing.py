@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from bpy.types import ID, Object, Scene
 
 from .. import compat, state
-from . import point_cloud, result_marks
+from . import depth_frames, point_cloud, result_marks
 
 
 def follow_first_frame(scene: Scene) -> None:
@@ -38,6 +38,7 @@ def follow_first_frame(scene: Scene) -> None:
         if item.type == "EMPTY" and item.data is not None:
             item.image_user.frame_start += after - before
     point_cloud.refresh(scene)
+    depth_frames.refresh(scene)
 
 
 def _move_scene(scene: Scene, before: int, after: int, hung: list[Object]) -> None:

@@ -9,6 +9,7 @@ from bpy.types import Object, Scene
 
 from ..core.errors import UserError
 from . import starts
+from .cg import ReangleCG
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
@@ -30,6 +31,7 @@ _CLASSES = (
     ReanglePreview,
     ReangleLearning,
     ReangleStarting,
+    ReangleCG,
     ReangleScene,
     ReangleObject,
 )
@@ -85,6 +87,7 @@ def unregister() -> None:
 
 __all__ = [
     "SCHEMA",
+    "ReangleCG",
     "ReangleCamera",
     "ReangleClip",
     "ReangleJob",

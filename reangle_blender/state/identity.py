@@ -96,7 +96,7 @@ def _make_own(scene: Scene, original: Scene) -> None:
             shot.jobs.remove(index)
     if alive(scene, shot.origin) is None:  # only the settings were copied
         shot.jobs.clear()
-        shot.origin = shot.cloud = shot.source = shot.plane = None
+        shot.origin = shot.cloud = shot.source = shot.plane = shot.cg.mesh = None
         for name in ("shot", "shot_request", "shot_folder", "about", "shot_title", "shot_frames", "shot_is_glance"):
             shot.property_unset(name)
     else:

@@ -9,6 +9,7 @@ from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 from .. import choices
 from ..core.contract import moves
 from . import identity, ticks
+from .cg import ReangleCG
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .jobs import ReangleJob
@@ -112,6 +113,7 @@ class ReangleScene(PropertyGroup):
     cloud: PointerProperty(type=Object)
     source: PointerProperty(type=Object)
     plane: PointerProperty(type=Object)
+    cg: PointerProperty(type=ReangleCG)
     edit: PointerProperty(type=Scene, description="The scene with the strips of the results")
     result_nodes: PointerProperty(type=NodeTree, description="The node group with the results")
     is_borrowed: BoolProperty(description="Origin, cloud and camera belong to the scene that this is a copy of")

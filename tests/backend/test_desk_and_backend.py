@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from reangle.geometry.camera.providers import CAMERAS
 from reangle.geometry.depth.providers import DEPTHS
+from reangle.media.exr import write_exr_depth
 
 from reangle_blender.core import backend_process
 from reangle_blender.core.client import Client, RefusedError
@@ -28,6 +29,7 @@ from reangle_blender.core.contract import (
     new_job_id,
 )
 from reangle_blender.core.errors import UserError
+from reangle_blender.core.exr import read_depth
 from reangle_blender.core.files import file_refs
 from tests.backend.server_harness import PATIENCE_S, REPOSITORY, Stages
 
@@ -203,3 +205,15 @@ def test_clip_that_changed_since_its_import_is_named_with_advice_that_helps(desk
         with pytest.raises(UserError, match=r"clip é.mp4 has changed since it was imported") as caught:
             desk.client.upload({request.clip.files[0].sha256: places[request.clip.files[0].sha256]})
         assert caught.value.advice == "Import the clip again."
+
+
+@pytest.mark.parametrize("size", [(48, 64), (37, 53), (1, 1)])
+def test_the_add_on_reads_the_depth_of_results(tmp_path: Path, size: tuple[int, int]) -> None:
+    depth = np.random.default_rng(0).random(size).astype(np.float32)
+    depth[3:9] = 0  # rows that become small, beside noise that does not
+    write_exr_depth(tmp_path / "000001.exr", depth)
+    assert np.array_equal(read_depth(tmp_path / "000001.exr"), depth)
+    whole = (tmp_path / "000001.exr").read_bytes()
+    (tmp_path / "000001.exr").write_bytes(whole[:-5])
+    with pytest.raises(UserError, match=r"000001\.exr cannot be read"):
+        read_depth(tmp_path / "000001.exr")

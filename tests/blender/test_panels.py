@@ -115,3 +115,16 @@ def test_filters_of_depth_are_drawn_for_every_engine(reangle: Reangle) -> None:
         drawn = drawn_by(reangle("panels.render").REANGLE_PT_render)
         assert drawn[: drawn.index("confidence_filter") + 1][-3:] == ["memory", "edge_filter", "confidence_filter"]
     assert shot.preview.bl_rna.properties["edge_filter"].subtype == "FACTOR"
+
+
+def test_cg_is_offered_for_a_clip(shot: SimpleNamespace) -> None:
+    panel = shot.reangle("panels.cg").REANGLE_PT_cg
+    drawn = drawn_by(panel)
+    assert drawn == ["points", "reangle.add_depth_mesh"]
+    bpy.ops.reangle.add_depth_mesh()
+    shot.state.of(bpy.context.scene).cg.points = True
+    bpy.ops.reangle.apply_move(move="orbit-left", amount=5, name="Left")
+    bpy.context.scene.camera = bpy.context.scene.objects["Left"]
+    drawn = drawn_by(panel)
+    assert {"point_scale", "in_viewport", "hide_render", "use", "depth_of", "every", "fill_holes"} < set(drawn)
+    assert any("no result yet" in text for text in drawn)
