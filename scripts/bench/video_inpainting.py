@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure what a video model that is shown the warp could gain in holes, and what one gains, on generated scenes.
 
-    python3.11 scripts/bench/video_inpainting.py [--scenes 8] [--first 0] [--model DIR] [--steps 0]
+    python3.11 scripts/bench/video_inpainting.py [--scenes 8] [--first 0] [--model DIR] [--steps 0] [--window 25]
 
 With true depth, as `ablations.py`, whose controls and figures it shares. Without --model it prints the bounds: what the
 shipped video autoencoder alone costs, and what a model would gain that knew nothing but the truth's rough colours.
@@ -43,8 +43,6 @@ from scripts.train.warp_samples import Warp, warps
 
 DETAIL_PX = 2.0
 """Gaussian radius above which colours come from a guess, and below which detail comes from the preview's fill."""
-CRISP = 0.1
-"""By how much of its detail a fill is made crisper."""
 WORDS = {
     "preview": "the preview's fill",
     "blur1": "control: the fill blurred",
@@ -54,21 +52,22 @@ WORDS = {
     "fill_coded": "bound: the fill, coded",
     "truth_16px": "bound: truth above 16 px, fill below",
     "truth_8px": "bound: truth above 8 px, fill below",
-    "crisp": "control: the fill, crisper",
     "mean": "the model's mean picture",
     "joined": "the mean, shifted to meet the rim",
     "change": "the fill and the model's change",
-    "crisp_change": "the crisper fill and the change",
     "sampled": "the model sampled",
     "sampled_change": "the fill and the sampled change",
 }
 
 
 class Rows:
-    """The pictures of all rows for one camera. model: None shows the bounds instead. steps: of sampling; 0: none."""
+    """The pictures of all rows for one camera.
 
-    def __init__(self, model: video_inpainting.Inpainter | None, steps: int) -> None:
-        self.model, self.steps = model, steps
+    model: None shows the bounds instead. steps: of sampling; 0: none. window: frames that the model sees at a time.
+    """
+
+    def __init__(self, model: video_inpainting.Inpainter | None, steps: int, window: int) -> None:
+        self.model, self.steps, self.window = model, steps, window
         vae = AutoencoderKLCogVideoX.from_pretrained(shipped_folder(MINI_VIDEO) / "vae", dtype=torch.float32)
         self.vae = vae.eval().requires_grad_(False)
 
@@ -84,27 +83,38 @@ class Rows:
         telea = each(averaged_with_telea)
         yield "mean_telea", telea
         yield "telea_detail", detailed(telea, fill)
-        encoded = video_inpainting.encode(self.vae, fill)
-        decoded = video_inpainting.decode(self.vae, encoded)
+        decoded = self._coded(fill)
         if self.model is None:
-            yield "floor", video_inpainting.decode(self.vae, video_inpainting.encode(self.vae, truth))
+            yield "floor", self._coded(truth)
             yield "fill_coded", decoded
             for radius in (16, 8):
                 yield f"truth_{radius}px", soft(truth, radius) + fill - soft(fill, radius)
             return
-        shown = warp.filled, warp.known, caption
-        mean = self.model.inpaint(*shown, steps=1)
+        mean = self._made(self.model, warp, caption, 1)
         yield "mean", mean
         yield "joined", joined(warp, mean)
         change = mean - decoded
         yield "change", fill + change
-        crisp = fill + CRISP * (fill - soft(fill, DETAIL_PX))
-        yield "crisp", crisp
-        yield "crisp_change", crisp + change
         if self.steps:
-            sampled = self.model.inpaint(*shown, steps=self.steps)
+            sampled = self._made(self.model, warp, caption, self.steps)
             yield "sampled", sampled
             yield "sampled_change", fill + (sampled - decoded)
+
+    def _by_window(self, count: int, make: Callable[[slice], np.ndarray]) -> np.ndarray:
+        """A clip of `count` frames, window by window; the frame that two windows share is the first one's."""
+        starts = range(0, count - 1, self.window - 1)
+        return np.concatenate([make(slice(start, start + self.window))[min(start, 1) :] for start in starts])
+
+    def _coded(self, frames: np.ndarray) -> np.ndarray:
+        vae = self.vae
+        return self._by_window(
+            len(frames), lambda some: video_inpainting.decode(vae, video_inpainting.encode(vae, frames[some]))
+        )
+
+    def _made(self, model: video_inpainting.Inpainter, warp: Warp, caption: str, steps: int) -> np.ndarray:
+        return self._by_window(
+            len(warp.known), lambda some: model.inpaint(warp.filled[some], warp.known[some], caption, steps)
+        )
 
 
 def soft(frames: np.ndarray, radius: float) -> np.ndarray:
@@ -157,8 +167,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, metavar="N", help="the first scene's number (default: 0)")
     parser.add_argument("--model", type=Path, metavar="DIR", help="run of scripts/train/video_inpainting.py")
     parser.add_argument("--steps", type=int, default=0, metavar="N", help="sample in N steps, too (default: 0, not)")
+    parser.add_argument("--window", type=int, default=25, metavar="N", help="frames that it sees at a time: 25 or 9")
     args = parser.parse_args()
-    rows = Rows(video_inpainting.Inpainter.of_run(args.model) if args.model else None, args.steps)
+    rows = Rows(video_inpainting.Inpainter.of_run(args.model) if args.model else None, args.steps, args.window)
     results = [[measure(number, rows)] for number in range(args.first, args.first + args.scenes)]
     words = {name: WORDS[name] for name in results[0][0]}
     table = print_tables(results, words, f"true depth, {args.scenes} scenes from {args.first}")
