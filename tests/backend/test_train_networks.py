@@ -16,7 +16,7 @@ from reangle.image_models.sketches import open_sketcher
 from reangle.weights.checkpoints import MINI_IMAGE
 from reangle.weights.shipped import shipped_folder
 
-from scripts.train import disocclusion, geometry, harness, image_tiny_decoder, scene_samples, ship
+from scripts.train import disocclusion, geometry, harness, image_tiny_decoder, scene_samples, ship, video_inpainting
 
 
 def options(out: Path, steps: int = 6, **more: object) -> argparse.Namespace:
@@ -206,3 +206,29 @@ def test_new_scenes_give_the_samples_that_their_fields_promise() -> None:
         hole, apart = sample["hole"], np.abs(sample["known"].astype(int) - sample["truth"])
         assert 0 < hole.mean() < 0.7
         assert np.median(apart[~hole]) < 4
+
+
+def test_an_untrained_inpainter_changes_nothing_and_an_exact_one_finds_the_truth() -> None:
+    parts = video_inpainting.Parts.shipped()
+    network: Any = video_inpainting.network()
+    rng = np.random.default_rng(0)
+    filled, truth = (rng.integers(0, 255, (5, 128, 224, 3), np.uint8) for _ in range(2))
+    known = np.ones(filled.shape[:3], bool)
+    known[2, 8:12, 4:8] = False
+    mask = video_inpainting.mask_latents(known)
+    assert (mask > 0).sum() == mask[1, 1, 2, 1] == 1
+    fill = video_inpainting.encode(parts.vae, filled)
+    same = video_inpainting.Inpainter(parts, network, 0.5).inpaint(filled, known, "a red box", steps=1)
+    np.testing.assert_array_equal(same, video_inpainting.decode(parts.vae, fill))
+
+    clean = (video_inpainting.encode(parts.vae, truth) - fill) / 0.5
+    schedule = video_inpainting.scheduler()
+
+    def exact(shown: torch.Tensor, _words: torch.Tensor, time: torch.Tensor, **_: Any) -> tuple[torch.Tensor]:
+        alpha = schedule.alphas_cumprod[time]
+        noise = (shown[:, :, :8] - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        return (alpha.sqrt() * noise - (1 - alpha).sqrt() * clean,)
+
+    network.forward = exact
+    found = video_inpainting.Inpainter(parts, network, 0.5).inpaint(filled, known, "a red box", steps=4)
+    np.testing.assert_allclose(found, video_inpainting.decode(parts.vae, fill + clean * 0.5), atol=2)
