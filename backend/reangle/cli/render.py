@@ -100,7 +100,8 @@ def _cameras(
 
 def _request(options: Namespace, output: Output, store: Store) -> JobRequest:
     # Weights and geometry first: what is missing ends the command before a large clip is copied.
-    engine, reangle = getattr(options, "engine", "preview"), reangle_settings(options)
+    engine: Any = getattr(options, "engine", "preview")
+    reangle = reangle_settings(options)
     check_engine(engine, reangle.suite, store.root)
     settings = read_geometry(options, store)
     clip = read_clip(options, store)

@@ -54,7 +54,7 @@ class PipelineModel:
         """As `ImageModel.open`."""
         device = device or default_device()
         read = cls._read_first(folder, device, tier, prompts) if tier.text_first else {}
-        left_out = dict.fromkeys(cls.text_parts if tier.text_first else ())
+        left_out: dict[str, Any] = dict.fromkeys(cls.text_parts if tier.text_first else ())
         model = cls(open_pipeline(cls._pipeline(), folder, device, **left_out), open_sketcher(folder, device))
         model.at_once, model._read = tier.at_once, dict(read)
         model.open_beside(beside, device)
