@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -170,3 +175,25 @@ def test_truncated_exr_is_refused(tmp_path: Path, left: int) -> None:
     (tmp_path / "cut.exr").write_bytes((tmp_path / "z.exr").read_bytes()[:left])
     with pytest.raises(UserError, match=r"cut\.exr is not a whole"):
         read_exr_depth(tmp_path / "cut.exr")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_an_interrupted_writer_writes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it waits for its threads, too, as at the end of a stage."""
+
+    def slowly(stem: Path, image: np.ndarray) -> None:
+        time.sleep(0.5)
+        stem.with_suffix(".png").touch()
+
+    def write() -> None:
+        with ImageWriter(tmp_path / "frames") as writer:
+            writer.add(np.zeros((2, 2), np.uint8))
+            interruption.start()
+
+    monkeypatch.setattr("reangle.media.write.write_image", slowly)
+    interruption = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    written = list((tmp_path / "frames").iterdir())
+    time.sleep(0.7)
+    assert list((tmp_path / "frames").iterdir()) == written

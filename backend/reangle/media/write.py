@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +50,14 @@ class ImageWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        try:
+            self._pool.shutdown(wait=True, cancel_futures=error is not None)
+        except BaseException:
+            # Who interrupts the wait removes the folder next, into which no thread may write any more. An interrupted
+            # `join` takes its thread for ended (Python 3.11), so what is being written is waited for instead.
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            wait(future for future in self._waiting if not future.cancelled())
+            raise
         if error is None:
             for future in self._waiting:
                 future.result()

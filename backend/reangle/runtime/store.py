@@ -45,6 +45,17 @@ _EMPTY = hashlib.sha256().hexdigest()
 
 UNFINISHED_S = 14 * 86400
 """Unfinished work is removed after this time without a change."""
+REMOVALS = 20
+"""How often a folder is removed that is written into again; then it is left for `sweep`."""
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder into which threads of an interrupted stage may write for a moment yet."""
+    for _ in range(REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def _make(folder: Path) -> None:
@@ -274,7 +285,7 @@ class Store:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
     def unfinished(self, key: str) -> Path:
         """Folder in which a long stage keeps its checkpoint; `finished` removes it."""
