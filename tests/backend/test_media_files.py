@@ -192,8 +192,13 @@ def test_an_interrupted_writer_writes_no_more(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr("reangle.media.write.write_image", slowly)
     interruption = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        write()
+    # The command line's own handler, which another test may have set, would remember the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    finally:
+        signal.signal(signal.SIGINT, before)
     written = list((tmp_path / "frames").iterdir())
     time.sleep(0.7)
     assert list((tmp_path / "frames").iterdir()) == written
