@@ -6,7 +6,6 @@ diffusers is imported only where a checkpoint is opened, because `reangle doctor
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 from collections.abc import Sequence
@@ -18,14 +17,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from reangle.folders import LoraFolder
-from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Prompt, Shown, TextEncoder
+from reangle.video_models.base import Shown, TextEncoder
 from reangle.video_models.cogvideox_text import CogVideoXText
 from reangle.video_models.frames import frames_to_video, video_to_frames
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
+from reangle.video_models.pipeline_model import PipelineModel
 from reangle.video_models.published_sizes import COGVIDEOX_LAYER_ARRAYS, COGVIDEOX_VAE_ARRAYS, COGVIDEOX_VAE_FRAMES
-from reangle.video_models.quantized import quantize
 from reangle.video_models.settings import SamplingSettings
 from reangle.weights.devices import default_device
 from reangle.weights.pipelines import open_pipeline
@@ -41,7 +38,7 @@ CONDITION_NOISE_LOG_MEAN, CONDITION_NOISE_LOG_DEVIATION = -3.0, 0.5
 """CogVideoX trains with noise on the first frame whose strength is log-normal."""
 
 
-class CogVideoX:
+class CogVideoX(PipelineModel):
     """A `VideoModel` around diffusers' `CogVideoXImageToVideoPipeline`."""
 
     text: ClassVar[type[TextEncoder]] = CogVideoXText
@@ -51,7 +48,7 @@ class CogVideoX:
     """The matrices of the full attention over text and all frames (Reangle-A-Video, section 4)."""
 
     def __init__(self, pipe: CogVideoXImageToVideoPipeline) -> None:
-        self.pipe: Any = pipe
+        super().__init__(pipe)
         self._rotary_of: dict[tuple[int, int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     @classmethod
@@ -64,13 +61,7 @@ class CogVideoX:
         # Published checkpoints name the DDIM scheduler; their authors sample with this one, from its settings.
         scheduler: Any = CogVideoXDPMScheduler.from_config(model.pipe.scheduler.config, timestep_spacing="trailing")
         model.pipe.scheduler = scheduler
-        quantize(model, tier.base)
-        if tier.tiled:
-            model._tile()
-        if tier.parts_apart and device == "cuda":
-            model.pipe.enable_model_cpu_offload()
-        else:
-            model.pipe.to(device)
+        model._put(tier, device)
         return model
 
     @classmethod
@@ -148,29 +139,12 @@ class CogVideoX:
         return video_to_frames(pipe.decode_latents(latents.to(pipe._execution_device, pipe.vae.dtype)))
 
     @property
-    def transformer(self) -> Any:
-        return self.pipe.transformer
-
-    @property
     def layers(self) -> nn.ModuleList:
         return self.transformer.transformer_blocks
 
     @property
     def float32_layers(self) -> Sequence[nn.Module]:
         return (self.transformer.patch_embed.proj,)
-
-    def keep_transformer(self) -> None:
-        device = self.pipe._execution_device
-        self.pipe.remove_all_hooks()
-        self.pipe.register_modules(vae=None)
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        self.transformer.to(device)
-
-    @property
-    def times(self) -> int:
-        return self.pipe.scheduler.config["num_train_timesteps"]
 
     def training_time(self, drawn: int) -> torch.Tensor:
         return torch.tensor([drawn], device=self.transformer.device)
@@ -200,46 +174,12 @@ class CogVideoX:
         """By the definition of v: clean = sqrt(a) noisy - sqrt(1 - a) v."""
         return self.pipe.scheduler.get_velocity(prediction, noisy, time)
 
-    def save_lora(self, folder: LoraFolder) -> None:
-        save_adapter(self.pipe, folder)
+    def _given(self, shown: Shown, settings: SamplingSettings) -> dict[str, Any]:
+        return {"image": Image.fromarray(shown.first_frame), "use_dynamic_cfg": settings.dynamic_guidance}
 
-    def load_lora(self, folder: LoraFolder) -> None:
-        self.pipe.load_lora_weights(str(folder.lora))
-
-    def sample(
-        self,
-        shown: Shown,
-        prompt: Prompt,
-        settings: SamplingSettings,
-        noise: torch.Tensor,
-        random: torch.Generator,
-        after_step: AfterStep,
-    ) -> torch.Tensor:
-        scheduler = self.pipe.scheduler
-        scheduler.set_timesteps(settings.steps)
-        height, width = shown.first_frame.shape[:2]
-
-        def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            done, times = step + 1, scheduler.timesteps
-            return {"latents": after_step(given["latents"], done, times[done] if done < len(times) else None)}
-
-        return self.pipe(
-            image=Image.fromarray(shown.first_frame),
-            # The pipeline takes the prompt where and as it is, and gives its precision to everything else.
-            prompt_embeds=prompt.words[None].to(self.pipe._execution_device, self.transformer.dtype),
-            negative_prompt_embeds=prompt.empty[None].to(self.pipe._execution_device, self.transformer.dtype),
-            height=height,
-            width=width,
-            num_frames=self.frames,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            use_dynamic_cfg=settings.dynamic_guidance,
-            generator=random,
-            latents=after_step(noise, 0, scheduler.timesteps[0]).to(self.transformer.dtype),
-            callback_on_step_end=between,
-            callback_on_step_end_tensor_inputs=["latents"],
-            output_type="latent",
-        ).frames
+    @property
+    def _precision(self) -> torch.dtype:
+        return self.transformer.dtype
 
     def _rotary(self, latents: int, channels: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor] | None:
         """The transformer's rotary positions; None if it uses none."""

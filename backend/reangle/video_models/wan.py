@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Wan's models have in common: flow matching, the autoencoder, the text encoder, LoRA, sizes.
+"""What Wan's models have in common: flow matching, the autoencoder, the text encoder, sizes.
 
 diffusers is imported only where a checkpoint is opened, because `reangle doctor` asks these modules for sizes.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,14 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from reangle.folders import LoraFolder
-from reangle.video_models.adapter import save_adapter
-from reangle.video_models.base import AfterStep, Prompt, Shown, TextEncoder
+from reangle.video_models.base import TextEncoder
 from reangle.video_models.frames import frames_to_video, video_to_frames
 from reangle.video_models.memory import Tier, VideoModelSize, config_of, weights_in
+from reangle.video_models.pipeline_model import PipelineModel
 from reangle.video_models.published_sizes import WAN_VAE_ARRAYS, WAN_VAE_FRAMES
-from reangle.video_models.quantized import quantize
-from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.wan_text import WanText
 from reangle.video_models.working_size import WorkingSize, working_size
 from reangle.weights.devices import default_device
@@ -34,7 +30,7 @@ GROUP = 4
 """Frames of a latent after the first, in all of Wan's autoencoders."""
 
 
-class Wan:
+class Wan(PipelineModel):
     """The shared part of a `VideoModel` around one of diffusers' Wan pipelines."""
 
     pipeline: ClassVar[str]
@@ -48,7 +44,7 @@ class Wan:
     """The matrices of the self-attention over all frames."""
 
     def __init__(self, pipe: Any, size: WorkingSize) -> None:
-        self.pipe = pipe
+        super().__init__(pipe)
         self._size = size
         config = pipe.vae.config
         self._mean, self._std = (
@@ -63,13 +59,7 @@ class Wan:
         # Published with the advice to run the autoencoder in full precision.
         pipe = open_pipeline(pipeline_class(cls.pipeline), folder, device, precise=("vae",), **others)
         model = cls(pipe, working_size(folder, cls.published_working_size))
-        quantize(model, tier.base)
-        if tier.tiled:
-            model._tile()
-        if tier.parts_apart and device == "cuda":
-            pipe.enable_model_cpu_offload()
-        else:
-            pipe.to(device)
+        model._put(tier, device)
         return model
 
     @classmethod
@@ -125,29 +115,12 @@ class Wan:
         return video_to_frames(vae.decode(scaled[None].to(self.pipe._execution_device, vae.dtype)).sample)
 
     @property
-    def transformer(self) -> Any:
-        return self.pipe.transformer
-
-    @property
     def layers(self) -> nn.ModuleList:
         return self.transformer.blocks
 
     @property
     def float32_layers(self) -> Sequence[nn.Module]:
         return (self.transformer.patch_embedding,)
-
-    def keep_transformer(self) -> None:
-        device = self.pipe._execution_device
-        self.pipe.remove_all_hooks()
-        self.pipe.register_modules(vae=None)
-        gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        self.transformer.to(device)
-
-    @property
-    def times(self) -> int:
-        return self.pipe.scheduler.config["num_train_timesteps"]
 
     def training_time(self, drawn: int) -> torch.Tensor:
         """Shifted towards noise, as the scheduler shifts the times of sampling."""
@@ -167,49 +140,12 @@ class Wan:
         is_noisy = ~self.is_condition(noisy.shape[1]).to(noisy.device)[None, :, None, None, None]
         return noisy - is_noisy * self._level(time).to(noisy) * prediction
 
-    def save_lora(self, folder: LoraFolder) -> None:
-        save_adapter(self.pipe, folder)
+    def _turned(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents.transpose(1, 2)
 
-    def load_lora(self, folder: LoraFolder) -> None:
-        self.pipe.load_lora_weights(str(folder.lora))
-
-    def sample(
-        self,
-        shown: Shown,
-        prompt: Prompt,
-        settings: SamplingSettings,
-        noise: torch.Tensor,
-        random: torch.Generator,
-        after_step: AfterStep,
-    ) -> torch.Tensor:
-        scheduler, device = self.pipe.scheduler, self.pipe._execution_device
-        scheduler.set_timesteps(settings.steps)
-        height, width = shown.first_frame.shape[:2]
-
-        def between(_: Any, step: int, time: torch.Tensor, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            done, times = step + 1, scheduler.timesteps
-            latents = given["latents"].transpose(1, 2)
-            return {"latents": after_step(latents, done, times[done] if done < len(times) else None).transpose(1, 2)}
-
-        return self.pipe(
-            **self._given(shown),
-            prompt_embeds=prompt.words[None].to(device, self.transformer.dtype),
-            negative_prompt_embeds=prompt.empty[None].to(device, self.transformer.dtype),
-            height=height,
-            width=width,
-            num_frames=self.frames,
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            generator=random,
-            latents=after_step(noise, 0, scheduler.timesteps[0]).transpose(1, 2).to(device),
-            callback_on_step_end=between,
-            callback_on_step_end_tensor_inputs=["latents"],
-            output_type="latent",
-        ).frames.transpose(1, 2)
-
-    def _given(self, shown: Shown) -> dict[str, Any]:
-        """What the pipeline is called with for it."""
-        raise NotImplementedError
+    @property
+    def _precision(self) -> torch.dtype:
+        return torch.float32
 
     def _encode(self, video: torch.Tensor) -> torch.Tensor:
         """Latents, frames x c x h x w in float32, of 1 x 3 x T x H x W in -1 to 1."""

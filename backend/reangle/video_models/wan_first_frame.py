@@ -11,6 +11,7 @@ from PIL import Image
 from reangle.video_models.base import Shown
 from reangle.video_models.frames import frames_to_video
 from reangle.video_models.published_sizes import WAN_LAYER_ARRAYS
+from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.wan import Wan
 from reangle.video_models.working_size import WorkingSize
 
@@ -49,5 +50,5 @@ class WanFirstFrame(Wan):
             return_dict=False,
         )[0].transpose(1, 2)
 
-    def _given(self, shown: Shown) -> dict[str, Any]:
+    def _given(self, shown: Shown, settings: SamplingSettings) -> dict[str, Any]:
         return {"image": Image.fromarray(shown.first_frame)}

@@ -13,6 +13,7 @@ from torch import nn
 from reangle.video_models.base import Shown
 from reangle.video_models.frames import frames_to_video
 from reangle.video_models.published_sizes import VACE_LAYER_ARRAYS
+from reangle.video_models.settings import SamplingSettings
 from reangle.video_models.wan import Wan
 from reangle.video_models.working_size import WorkingSize
 
@@ -61,7 +62,7 @@ class WanVace(Wan):
             return_dict=False,
         )[0].transpose(1, 2)
 
-    def _given(self, shown: Shown) -> dict[str, Any]:
+    def _given(self, shown: Shown, settings: SamplingSettings) -> dict[str, Any]:
         frames, known = _checked(shown)
         return {
             "video": [Image.fromarray(frame) for frame in frames],
