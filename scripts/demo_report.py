@@ -206,16 +206,22 @@ def draw_losses(curves: dict[str, list[list[list[float]]]]) -> Image.Image:
         y = place(0, loss)[1]
         pen.line([(left, y), (width - MARGIN, y)], HOLE, 1)
         pen.text((left - 10, y), f"{loss:.2f}", DIM, text, anchor="rm")
+    taken: list[float] = []
     for row, (name, phases) in enumerate(curves.items()):
         colour = COLOURS[row % len(COLOURS)]
-        before = 0.0
+        before, y = 0.0, 0.0
         for phase in phases:
             places = [place(before + step, loss) for step, loss in phase]
             pen.line(places, colour, 3)
             for x, y in places:
                 pen.ellipse([x - 4, y - 4, x + 4, y + 4], colour)
             before += phase[-1][0]
-        pen.text((width - MARGIN, height - bottom - 20 - 26 * row), name, colour, text, anchor="rm")
+        # Each name stands above the end of its curve, and above a name that is there already.
+        y -= 20
+        while any(abs(y - other) < 26 for other in taken):
+            y -= 26
+        taken.append(y)
+        pen.text((width - MARGIN, y), name, colour, text, anchor="rm")
     pen.text(
         (left, height - 20),
         f"loss on always the same noise and times, over {longest:.0f} training steps of each camera",

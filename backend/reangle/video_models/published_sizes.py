@@ -13,7 +13,8 @@ from reangle.weights.checkpoints import COGVIDEOX_5B, WAN_22_5B, WAN_VACE_1_3B, 
 COGVIDEOX_LAYER_ARRAYS, COGVIDEOX_VAE_FRAMES, COGVIDEOX_VAE_ARRAYS = 24, 9, 5
 """Fields of `VideoModelSize`; tests/backend/test_models_memory.py counts the arrays of a layer."""
 WAN_LAYER_ARRAYS, VACE_LAYER_ARRAYS, WAN_VAE_FRAMES, WAN_VAE_ARRAYS = 43, 28, 4, 5
-"""The same; tests/backend/test_wan.py counts them. A layer of Wan 2.2 scales and shifts each token, in float32."""
+"""The same; tests/backend/test_wan_sizes.py counts them. A layer of Wan 2.2 scales and shifts each token, in float32.
+"""
 UMT5_BYTES = 11_361_820_672
 
 _COGVIDEOX = VideoModelSize(
