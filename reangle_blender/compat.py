@@ -163,11 +163,6 @@ def nodes_of(material: bpy.types.Material) -> Any:
     return tree
 
 
-def point_shader_name() -> str:
-    """The built-in shader for coloured points; since 4.5 points have their own shaders."""
-    return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"
-
-
 def saved_properties(scene: Scene, name: str) -> dict[str, Any]:
     """All values that the file stores for a registered group, also of properties that no longer exist."""
     read = getattr(scene, "bl_system_properties_get", None)  # since 5.0 they are apart from custom properties
