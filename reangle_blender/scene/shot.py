@@ -95,12 +95,20 @@ def build(
 
     depth = shot.cloud.focus_depth(0) * unit
     saved.source = _source(scene, collection, saved.origin, shot.title, shot.path, depth)
+    yield
+
+    collection, saved.origin = _collection_and_origin(scene, shot.title)
     if shot.frames is not None:
         saved.source.data.background_images.clear()
         background.show_behind(saved.source, shot.frames, shot.title, saved.first_frame)
     if saved.source.data.background_images:
         _show_plane(scene, collection, shot.title)
     saved.origin.empty_display_size = depth / 4
+    yield
+
+    point_cloud.refresh(scene)
+    yield
+
     _update(scene)
 
 
