@@ -81,6 +81,9 @@ def build(
     collection, saved.origin = _collection_and_origin(scene, shot.title)
     if given is not None:
         _place(saved.origin, given, unit)
+    yield
+
+    collection, saved.origin = _collection_and_origin(scene, shot.title)
     cloud = state.alive(scene, saved.cloud)
     if cloud is not None and cloud.mode == "OBJECT":
         point_cloud.replace_points(cloud, shot.cloud)
