@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,6 +49,16 @@ class DepthGrid:
     @property
     def nbytes(self) -> int:
         return self.co.nbytes + self.rgba.nbytes + self.cells.nbytes
+
+
+@dataclass(frozen=True, eq=False)
+class Topology:
+    """Flat int32. corners: the four vertices of each cell, as the camera sees them counterclockwise. edges: the two
+    vertices of each edge, those along rows first. after: the edge after each of `corners`."""
+
+    corners: np.ndarray
+    edges: np.ndarray
+    after: np.ndarray
 
 
 def fill_gaps(depth: np.ndarray) -> np.ndarray:
@@ -95,6 +106,20 @@ def _cut(inverse: np.ndarray, tolerance: float) -> np.ndarray:
     return error > tolerance * np.maximum(inverse[:, 1:], inverse[:, :-1])
 
 
+@lru_cache(maxsize=1)
+def topology(columns: int, rows: int) -> Topology:
+    """How the vertices of a grid are linked. All frames have the same, so the last is kept."""
+    first = np.arange(rows - 1, dtype=np.int32)[:, None] * columns + np.arange(columns - 1, dtype=np.int32)
+    corners = np.stack([first, first + columns, first + columns + 1, first + 1], -1)
+    vertices = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
+    along = np.stack([vertices[:, :-1], vertices[:, 1:]], -1).reshape(-1, 2)
+    down = np.stack([vertices[:-1], vertices[1:]], -1).reshape(-1, 2)
+    upper = np.arange(rows * (columns - 1), dtype=np.int32).reshape(rows, columns - 1)
+    left = len(along) + np.arange((rows - 1) * columns, dtype=np.int32).reshape(rows - 1, columns)
+    after = np.stack([left[:, :-1], upper[1:], left[:, 1:], upper[:-1]], -1)
+    return Topology(corners.ravel(), np.concatenate([along, down]).ravel(), after.ravel())
+
+
 def make_grid(
     depth: np.ndarray,
     K: np.ndarray,
@@ -133,6 +158,7 @@ def make_grid(
         ray = (per_pixel[axis, 1] * y + per_pixel[axis, 2])[:, None] + per_pixel[axis, 0] * x
         co[..., axis] = ray * picked + centre[axis]
     co = co.reshape(-1, 3)
+    topology(len(x), len(y))  # here, in a thread
     return DepthGrid(
         columns=len(x),
         rows=len(y),

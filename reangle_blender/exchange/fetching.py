@@ -76,6 +76,7 @@ def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     scene = ledger.scene_of(entry)
     if scene is not None and not state.of(scene).shot_request:
         yield from _build_steps(entry, scene, shot)
+        yield
         push_undo(f"First Depth of {entry.title}")
 
 
@@ -91,6 +92,7 @@ def _build(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:
     entry.loaded, entry.missing, entry.progress = True, False, 1.0
     ledger.write(entry)
     homes.bring_home()
+    yield
     push_undo(f"Import {entry.title}")
 
 
@@ -106,9 +108,11 @@ def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterato
             return
     if match:
         entry.matched = shots.settings_of(scene)
-    if entry.framing is not None:
-        entry.framing.show(scene)
     entry.scene_notes += notes
+    if entry.framing is not None:
+        yield
+        if (shown := ledger.scene_of(entry)) is not None:
+            entry.framing.show(shown)
 
 
 def _fetched(entry: Entry, folders: dict[str, Path], starts: dict[str, start_files.Start]) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from bpy.types import Material, Mesh, Object, Scene
 
 from .. import compat, state
-from ..core.depth_grid import BRIDGE, HOLE, SOLID, DepthGrid
+from ..core.depth_grid import BRIDGE, HOLE, SOLID, DepthGrid, topology
 from ..core.errors import UserError
 from . import cameras
+from .vertices import set_positions
 
 COLOR = "Color"
 SURFACE_SLOT, BRIDGE_SLOT, NOTHING_SLOT = range(3)
@@ -93,7 +94,7 @@ def fill(item: Object, grid: DepthGrid, *, is_own: bool) -> bool:
         _build(mesh, grid)
     slots = np.empty(3, np.int32)
     slots[[SOLID, BRIDGE, HOLE]] = SURFACE_SLOT, BRIDGE_SLOT if is_own else NOTHING_SLOT, NOTHING_SLOT
-    mesh.attributes["position"].data.foreach_set("vector", grid.co.ravel())
+    set_positions(mesh, grid.co)
     mesh.attributes[COLOR].data.foreach_set("color", grid.rgba.ravel())
     mesh.attributes["material_index"].data.foreach_set("value", slots[grid.cells])
     mesh.update()
@@ -116,38 +117,22 @@ def _has_shape(mesh: Mesh, grid: DepthGrid) -> bool:
     return has_layers and list(mesh.polygons[0].vertices) == [0, grid.columns, grid.columns + 1, 1]
 
 
-def _corners(columns: int, rows: int) -> np.ndarray:
-    """The four vertices of each cell, as the camera sees them counterclockwise: flat int32. rows: of cells."""
-    first = np.arange(rows, dtype=np.int32)[:, None] * columns + np.arange(columns - 1, dtype=np.int32)
-    return np.stack([first, first + columns, first + columns + 1, first + 1], -1).ravel()
-
-
-def _edges(columns: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """The two vertices of each edge, those along rows first, and the edge after each of `_corners`: flat int32.
-
-    Blender needs several times as long to find them.
-    """
-    vertices = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
-    along = np.stack([vertices[:, :-1], vertices[:, 1:]], -1).reshape(-1, 2)
-    down = np.stack([vertices[:-1], vertices[1:]], -1).reshape(-1, 2)
-    upper = np.arange(rows * (columns - 1), dtype=np.int32).reshape(rows, columns - 1)
-    left = len(along) + np.arange((rows - 1) * columns, dtype=np.int32).reshape(rows - 1, columns)
-    after = np.stack([left[:, :-1], upper[1:], left[:, 1:], upper[:-1]], -1)
-    return np.concatenate([along, down]).ravel(), after.ravel()
-
-
 def _build(mesh: Mesh, grid: DepthGrid) -> None:
     mesh.clear_geometry()
-    corners = _corners(grid.columns, grid.rows - 1)
-    edges, after = _edges(grid.columns, grid.rows)
+    links = topology(grid.columns, grid.rows)
     mesh.vertices.add(grid.columns * grid.rows)
-    mesh.edges.add(len(edges) // 2)
-    mesh.loops.add(len(corners))
+    # Blender needs several times as long to find the edges.
+    mesh.edges.add(len(links.edges) // 2)
+    mesh.loops.add(len(links.corners))
     mesh.polygons.add(len(grid.cells))
     # As attributes they are copied at once; through `edges` and `loops` it takes a hundred times as long.
-    for name, values in ((".edge_verts", edges), (".corner_vert", corners), (".corner_edge", after)):
+    for name, values in (
+        (".edge_verts", links.edges),
+        (".corner_vert", links.corners),
+        (".corner_edge", links.after),
+    ):
         mesh.attributes[name].data.foreach_set("value", values)
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), 4, dtype=np.int32))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, len(links.corners), 4, dtype=np.int32))
     for name, kind, domain in ((COLOR, "FLOAT_COLOR", "POINT"), ("material_index", "INT", "FACE")):
         if name not in mesh.attributes:
             mesh.attributes.new(name, kind, domain)

@@ -81,11 +81,14 @@ def build(
     collection, saved.origin = _collection_and_origin(scene, shot.title)
     if given is not None:
         _place(saved.origin, given, unit)
+    yield
+
+    collection, saved.origin = _collection_and_origin(scene, shot.title)
     cloud = state.alive(scene, saved.cloud)
     if cloud is not None and cloud.mode == "OBJECT":
-        point_cloud.replace_points(cloud, shot.cloud, scene)
+        point_cloud.replace_points(cloud, shot.cloud)
     else:
-        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, scene)
+        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud)
         collection.objects.link(cloud)
     cloud.parent = saved.origin
     cloud.matrix_parent_inverse.identity()
@@ -95,12 +98,20 @@ def build(
 
     depth = shot.cloud.focus_depth(0) * unit
     saved.source = _source(scene, collection, saved.origin, shot.title, shot.path, depth)
+    yield
+
+    collection, saved.origin = _collection_and_origin(scene, shot.title)
     if shot.frames is not None:
         saved.source.data.background_images.clear()
         background.show_behind(saved.source, shot.frames, shot.title, saved.first_frame)
     if saved.source.data.background_images:
         _show_plane(scene, collection, shot.title)
     saved.origin.empty_display_size = depth / 4
+    yield
+
+    point_cloud.refresh(scene)
+    yield
+
     _update(scene)
 
 

@@ -121,3 +121,24 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     np.savez(path, **{**good, "depth": np.array([object()])})
     with pytest.raises(UserError, match="cannot be read"):
         Cloud.load(path)
+
+
+def test_a_shader_places_pixels_where_the_points_are() -> None:
+    given = arrays()
+    cloud = Cloud(**given)
+    for frame in range(2):
+        grid, points = cloud.grid(frame), cloud.frame(frame)
+        rows, columns = np.mgrid[: grid.rows, : grid.columns].reshape(2, -1) + 0.5
+        placed = np.stack([columns * grid.depth, rows * grid.depth, grid.depth, np.ones_like(grid.depth)])
+        co = (cloud.origin_from_pixel(frame) @ placed).T[grid.depth > 0, :3]
+        assert co == pytest.approx(points.co, abs=1e-5)
+        assert (grid.rgba[grid.depth > 0, :3] == points.rgb).all()
+        assert (grid.rgba.dtype, grid.depth.dtype) == (np.uint8, np.float32)
+
+
+def test_a_share_of_the_points_is_spread_over_the_picture() -> None:
+    given = arrays()
+    grid = Cloud(**given).grid(1, share=0.25)
+    assert (grid.columns, grid.rows) == (4, 3)
+    assert (grid.depth.reshape(3, 4) == given["depth"][1][1::2, 1::2]).all()
+    assert (grid.rgba.reshape(3, 4, 4)[..., :3] == given["rgb"][1][1::2, 1::2]).all()
