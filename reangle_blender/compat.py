@@ -163,6 +163,11 @@ def nodes_of(material: bpy.types.Material) -> Any:
     return tree
 
 
+def linear_image_shader_name() -> str:
+    """The built-in shader for an image with linear values; before 5.0 what is drawn over a view is encoded later."""
+    return "IMAGE_SCENE_LINEAR_TO_REC709_SRGB" if bpy.app.version >= (5, 0, 0) else "IMAGE"
+
+
 def point_shader_name() -> str:
     """The built-in shader for coloured points; since 4.5 points have their own shaders."""
     return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"

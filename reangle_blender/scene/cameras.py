@@ -112,7 +112,7 @@ def export_paths(
         raise UserError(f"A camera is named {MARKER_CAMERA!r}.", advice="Rename it to render with markers.")
     samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
     by_markers: list[lenses.CameraSample] = []
-    shown = [[_clip_frame(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
+    shown = [[clip_frame_of(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
     shown_by_markers: list[int] = []
     current, subframe = scene.frame_current, scene.frame_subframe
     needed = [origin, *cameras, *(_marker_cameras(scene) if use_markers else ())]
@@ -129,7 +129,7 @@ def export_paths(
                     if scene.camera is None:
                         raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
                     by_markers.append(sample(scene.camera, placed, depsgraph))
-                    shown_by_markers.append(_clip_frame(scene, scene.camera, index))
+                    shown_by_markers.append(clip_frame_of(scene, scene.camera, index))
         finally:
             scene.frame_set(current, subframe=subframe)
     exported = list(zip(names, shown, samples, strict=True))
@@ -139,7 +139,7 @@ def export_paths(
     return [lenses.export_path(name, shot.shot_fps, size, frames, taken) for name, frames, taken in exported]
 
 
-def _clip_frame(scene: Scene, camera: Object, index: int) -> int:
+def clip_frame_of(scene: Scene, camera: Object, index: int) -> int:
     """Which of the clip's used frames the camera shows in its frame `index`; both from 0."""
     if not camera.reangle.is_frozen:
         return index

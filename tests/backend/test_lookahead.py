@@ -82,16 +82,16 @@ def look(path: CameraPath, *frames: int) -> JSON:
     def chosen(values: tuple) -> tuple:
         return tuple(values[index] for index in frames)
 
-    part = replace(
-        path, frames=chosen(path.frames), world_from_camera=chosen(path.world_from_camera), K=chosen(path.K)
-    )
+    part = replace(path, frames=chosen(path.frames), world_from_camera=chosen(path.world_from_camera), K=chosen(path.K))
     return to_data(LookRequest(part, PreviewSettings()))
 
 
 def file_of(backend: Backend, job: str, name: str) -> np.ndarray:
     answer = backend.ask("GET", f"/v1/jobs/{job}/files/cameras/right/{name}")
     assert answer.status_code == 200, answer.text
-    return cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
 
 
 def test_pixels_seen_ahead_are_those_of_the_render(backend: Backend, shot: JSON, imported: str) -> None:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from reangle.contract import Coverages, from_data, to_data
 from reangle.contract.lookahead import LookRequest
@@ -94,15 +94,12 @@ class LookaheadDesk:
             limit.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            self._end()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=child_environment(),
-                **own_group(),
-            )
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self._end()
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen([sys.executable, "-m", MODULE], env=child_environment(), **pipes, **own_group())
+        self._process = cast("subprocess.Popen[bytes]", process)
         return self._process
 
     def _end_if_idle(self) -> None:

@@ -28,7 +28,7 @@ class LookRequest:
     """
 
     path: CameraPath
-    preview: PreviewSettings = PreviewSettings()
+    preview: PreviewSettings
 
     def __post_init__(self) -> None:
         check_fields(self)
