@@ -74,6 +74,23 @@ def _curves(id_block: ID) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
+def curves_of(id_block: ID) -> list[FCurve] | None:
+    """The curves that animate a data-block; nothing is created. None if they are in more than one layer or strip."""
+    animation = id_block.animation_data
+    action = animation.action if animation is not None else None
+    if animation is None or action is None:
+        return []
+    if not hasattr(action, "slots"):
+        return list(action.fcurves)
+    strips = [strip for layer in action.layers for strip in layer.strips]
+    if animation.action_slot is None or not strips:
+        return []
+    if len(strips) > 1:
+        return None
+    bag = strips[0].channelbag(animation.action_slot)
+    return list(bag.fcurves) if bag is not None else []
+
+
 def unshare_action(id_block: ID) -> None:
     """Give the data-block an action of its own if others use it, too, so that keys move nothing else."""
     animation = id_block.animation_data
@@ -166,11 +183,6 @@ def nodes_of(material: bpy.types.Material) -> Any:
 def linear_image_shader_name() -> str:
     """The built-in shader for an image with linear values; before 5.0 what is drawn over a view is encoded later."""
     return "IMAGE_SCENE_LINEAR_TO_REC709_SRGB" if bpy.app.version >= (5, 0, 0) else "IMAGE"
-
-
-def point_shader_name() -> str:
-    """The built-in shader for coloured points; since 4.5 points have their own shaders."""
-    return "POINT_FLAT_COLOR" if bpy.app.version >= (4, 5, 0) else "FLAT_COLOR"
 
 
 def saved_properties(scene: Scene, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,9 +48,29 @@ class CloudFrame:
 
     def linear_rgba(self) -> np.ndarray:
         """n x 4 float32 for a FLOAT_COLOR attribute: linear, opaque."""
-        rgba = np.ones((len(self.rgb), 4), np.float32)
-        rgba[:, :3] = LINEAR[self.rgb]
+        rgba = np.empty((len(self.rgb), 4), np.float32)
+        rgba[:, 3] = 1
+        for channel in range(3):
+            LINEAR.take(self.rgb[:, channel], out=rgba[:, channel], mode="clip")
         return rgba
+
+
+@dataclass(frozen=True, eq=False)
+class PixelGrid:
+    """What a shader needs to draw a frame: pixels of the depth map, row by row, also those without a point.
+
+    columns, rows: how many; each stands for an equal part of the picture. depth: n float32, planar z, 0 without a
+    point. rgba: n x 4 uint8, sRGB, opaque.
+    """
+
+    columns: int
+    rows: int
+    depth: np.ndarray
+    rgba: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        return self.depth.nbytes + self.rgba.nbytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +106,7 @@ class Cloud:
                     **{name: arrays[name] for name in ("confidence", "edges", "edge_levels") if name in arrays},
                 )
             cloud._check()
+            _ = cloud.capacity  # now, in a thread: it looks at every point
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"The point cloud {path} cannot be read: {error}.", advice="Import the clip again."
@@ -116,10 +138,10 @@ class Cloud:
         """The frame to show for a frame of the clip: a first guess has fewer frames than the clip."""
         return min(frame, self.frame_count - 1)
 
-    @property
+    @cached_property
     def capacity(self) -> int:
         """Largest number of points of any frame."""
-        return int(np.count_nonzero(self.depth > 0, axis=(1, 2)).max())
+        return max((int(np.count_nonzero(depth > 0)) for depth in self.depth), default=0)
 
     def depth_ratio(self, other: Cloud) -> float:
         """How many times as deep as in `other` the clip's first frame is, in the middle of its pixels; 1 if unknown.
@@ -161,30 +183,45 @@ class Cloud:
         pad_to: repeat the first point up to this many, so that all frames are alike; without any point, the camera's
         centre is repeated."""
         depth = self.filtered(frame, filters)
-        height, width = len(depth), len(depth[0])
-        origin_from_camera = (BLENDER_FROM_CV @ self.world_from_camera[frame])[:3]
+        height, width = depth.shape
+        origin_from_pixel = self.origin_from_pixel(frame)
         # A pixel's ray is the sum of a column's part and a row's part, so no full-size matrix product is needed.
-        K: np.ndarray = self.K[frame]
-        per_pixel = origin_from_camera[:, :3] @ np.linalg.inv(K)
-        columns = (per_pixel[:, :1] * (np.arange(width) + 0.5)).astype(np.float32)
-        rows = (per_pixel[:, 1:2] * (np.arange(height) + 0.5) + per_pixel[:, 2:]).astype(np.float32)
+        columns = (origin_from_pixel[:3, :1] * (np.arange(width) + 0.5)).astype(np.float32)
+        rows = (origin_from_pixel[:3, 1:2] * (np.arange(height) + 0.5) + origin_from_pixel[:3, 2:3]).astype(np.float32)
         co = np.empty((height, width, 3), np.float32)
+        ray = np.empty((height, width), np.float32)
         for axis in range(3):
-            ray = rows[axis][:, None] + columns[axis]
+            np.add(rows[axis][:, None], columns[axis], out=ray)
             ray *= depth
-            ray += np.float32(origin_from_camera[axis, 3])
-            co[..., axis] = ray
+            np.add(ray, np.float32(origin_from_pixel[axis, 3]), out=co[..., axis])
+        flat = co.reshape(-1, 3), self.rgb[frame].reshape(-1, 3), self.dynamic[frame].reshape(-1)
         seen = np.flatnonzero(depth > 0)
         used = len(seen)
         missing = pad_to - used
+        if missing <= 0 and used == depth.size:
+            return CloudFrame(*flat, used=used)
         if missing > 0:
-            seen = np.concatenate([seen, np.full(missing, seen[0] if len(seen) else 0)])
-        return CloudFrame(
-            co=co.reshape(-1, 3).take(seen, axis=0),
-            rgb=self.rgb[frame].reshape(-1, 3).take(seen, axis=0),
-            dynamic=self.dynamic[frame].reshape(-1).take(seen),
-            used=used,
-        )
+            seen = np.concatenate([seen, np.full(missing, seen[0] if used else 0)])
+        co, rgb, dynamic = (values.take(seen, axis=0) for values in flat)
+        return CloudFrame(co, rgb, dynamic, used)
+
+    def origin_from_pixel(self, frame: int) -> np.ndarray:
+        """4 x 4 float64: (x z, y z, z, 1) of a pixel at x, y and depth z, in the space of the origin empty."""
+        matrix: np.ndarray = BLENDER_FROM_CV @ self.world_from_camera[frame]
+        matrix[:3, :3] = matrix[:3, :3] @ np.linalg.inv(self.K[frame])
+        return matrix
+
+    def grid(self, frame: int, *, filters: Filters = UNFILTERED, share: float = 1.0) -> PixelGrid:
+        """A frame for `origin_from_pixel`, with this share (0 to 1) of its pixels, evenly spread."""
+        height, width = self.depth.shape[1:]
+        depth, rgb = self.filtered(frame, filters), self.rgb[frame]
+        columns, rows = (max(1, round(side * share**0.5)) for side in (width, height))
+        if (columns, rows) != (width, height):
+            picked = np.ix_(_middles(rows, height), _middles(columns, width))
+            depth, rgb = depth[picked], rgb[picked]
+        rgba = np.empty((columns * rows, 4), np.uint8)
+        rgba[:, :3], rgba[:, 3] = rgb.reshape(-1, 3), 255
+        return PixelGrid(columns, rows, np.ascontiguousarray(depth).reshape(-1), rgba)
 
     def spacing(self, frame: int, points: CloudFrame) -> np.ndarray:
         """How far neighbours are apart at each point's depth, n float32, for the clip's camera: the wider one of a
@@ -196,3 +233,8 @@ class Cloud:
         spacing: np.ndarray = depth * np.float32(1 / min(K[0, 0], K[1, 1]))
         spacing[points.used :] = 0
         return spacing
+
+
+def _middles(count: int, side: int) -> np.ndarray:
+    """The pixel in the middle of each of `count` equal parts of a side."""
+    return (2 * np.arange(count) + 1) * side // (2 * count)

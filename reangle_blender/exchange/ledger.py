@@ -7,6 +7,7 @@ latest state, so writing it again repairs the scene.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -157,26 +158,29 @@ def entry_of(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
     return entry if entry is not None and scene_of(entry) == scene else read(scene, job)
 
 
-def write(entry: Entry) -> None:
-    """Copy the entry into its scene, if that is in the open file and the artist has not removed the job there."""
+def write(entry: Entry) -> bool:
+    """Copy the entry into its scene, if that is in the open file and the artist has not removed the job there.
+
+    Returns whether anything there has changed.
+    """
     if entry.forgotten or (entry.scene, entry.id) in removed:
-        return
+        return False
     entries[entry.id] = entry
     scene = scene_of(entry)
     if scene is None or state.of(scene).is_newer:
-        return
+        return False
     shot = state.of(scene)
     job = shot.jobs.get(entry.id)
     if job is None:
         job = shot.jobs.add()
         job.name = entry.id
         shot.job_index = len(shot.jobs) - 1
-    for name in _COPIED:
-        if getattr(job, name) != getattr(entry, name):
-            setattr(job, name, getattr(entry, name))
-    job.folder, job.picture = paths.stored(entry.folder), paths.stored(entry.picture)
-    job.notes = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
+    values = {name: getattr(entry, name) for name in _COPIED}
+    values |= {"folder": paths.stored(entry.folder), "picture": paths.stored(entry.picture)}
+    values["notes"] = "\n".join(dict.fromkeys([*entry.notes, *entry.scene_notes]))
+    changed = _put(job, values)
     if _warnings_of(job) != entry.warnings:
+        changed = True
         job.warnings.clear()
         for warning in entry.warnings:
             copy = job.warnings.add()
@@ -190,9 +194,24 @@ def write(entry: Entry) -> None:
             # Later changes go with the scene, and undo may have brought back an earlier one.
             copy.first_frame = sent.first_frame + shot.first_frame - entry.clip_frame
             copy.camera = camera_of(scene, sent)
-        for name in _CAMERA_COPIED:
-            setattr(copy, name, getattr(sent, name))
-        copy.folder, copy.start = paths.stored(sent.folder), paths.stored(sent.start)
+        values = {name: getattr(sent, name) for name in _CAMERA_COPIED}
+        changed |= _put(copy, values | {"folder": paths.stored(sent.folder), "start": paths.stored(sent.start)})
+    return changed
+
+
+def _put(group: bpy.types.PropertyGroup, values: Mapping[str, object]) -> bool:
+    """Set the properties that differ; returns whether any did."""
+    changed = [name for name, value in values.items() if not _is_same(getattr(group, name), value)]
+    for name in changed:
+        setattr(group, name, values[name])
+    return bool(changed)
+
+
+def _is_same(kept: object, value: object) -> bool:
+    """Whether a property keeps this value; those of floats have 32 bits."""
+    if isinstance(kept, float) and isinstance(value, float):
+        return math.isclose(kept, value, rel_tol=1e-6)
+    return kept == value
 
 
 def _warnings_of(job: state.ReangleJob) -> list[CameraWarning]:
@@ -272,8 +291,8 @@ def sent_cameras(
     ]
 
 
-def apply_status(entry: Entry, status: JobStatus) -> None:
-    """Take over the backend's status of the job."""
+def apply_status(entry: Entry, status: JobStatus) -> bool:
+    """Take over the backend's status of the job. Returns as `write`."""
     if status.stage != entry.stage:
         entry.learning = ""
     entry.state, entry.stage, entry.progress = status.state, status.stage, status.progress
@@ -283,13 +302,13 @@ def apply_status(entry: Entry, status: JobStatus) -> None:
     entry.message, entry.advice, entry.traceback = (
         (error.message, error.advice, error.traceback) if error else ("", "", "")
     )
-    write(entry)
+    return write(entry)
 
 
-def apply_learning(entry: Entry, progress: LearningProgress) -> None:
-    """Take over the training progress of a model."""
+def apply_learning(entry: Entry, progress: LearningProgress) -> bool:
+    """Take over the training progress of a model. Returns as `write`."""
     entry.learning, entry.picture = progress.text, str(progress.preview_image or entry.picture)
-    write(entry)
+    return write(entry)
 
 
 def apply_failure(entry: Entry, failure: Failure) -> None:
@@ -312,10 +331,11 @@ def byte_progress(entry: Entry) -> Progress:
     return progress
 
 
-def _show_progress(entry: Entry, fraction: float) -> None:
-    if entry.state in ("sending", "fetching"):
-        entry.progress = fraction
-        write(entry)
+def _show_progress(entry: Entry, fraction: float) -> bool:
+    if entry.state not in ("sending", "fetching"):
+        return False
+    entry.progress = fraction
+    return write(entry)
 
 
 def forget_all() -> None:

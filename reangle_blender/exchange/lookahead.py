@@ -34,14 +34,20 @@ def check(scene: Scene) -> Client:
     return connection.client()
 
 
-def measure(scene: Scene, chosen: Sequence[Object]) -> int:
-    """Ask for the coverage of the cameras that have changed since; returns how many these are. Raises UserError."""
+def measure(scene: Scene, chosen: Sequence[Object], *, keyed_only: bool = False) -> int:
+    """Ask for the coverage of the cameras that have changed since; returns how many these are. Raises UserError.
+
+    keyed_only: leave out cameras for which the scene must be set to every frame, which takes long in a heavy scene.
+    """
     client, job = check(scene), state.of(scene).shot
     preview = _preview(scene)
     count = 0
     for camera in chosen:
         try:
-            (path,) = cameras.export_paths(scene, [camera])
+            path = cameras.keyed_path(scene, camera)
+            if path is None and keyed_only:
+                continue
+            path = path or cameras.export_paths(scene, [camera])[0]
         except UserError as error:
             _wanted.pop(camera.session_uid, None)
             coverage.fail(camera, error.message)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import suppress
 
 import bpy
 from bpy.types import Action, Camera, Depsgraph, Object, Scene
 
 from .. import state
 from ..core.errors import UserError
-from ..scene import camera_picture, cameras, keyed_paths
+from ..scene import camera_picture, cameras
 from . import lookahead
 
 DELAY_S = 0.3
@@ -43,21 +44,10 @@ def _measure() -> float | None:
     if camera_picture.is_playing():
         return DELAY_S
     for scene in [scene for scene in state.scenes() if scene.session_uid in _changed]:
-        measure_keyed(scene)
+        with suppress(UserError):  # the panel says why nothing can be measured
+            lookahead.measure(scene, cameras.artist_cameras(scene), keyed_only=True)
     _changed.clear()
     return None
-
-
-def measure_keyed(scene: Scene) -> int:
-    """Measure the cameras whose keys say all of their path, which is read without going through the frames.
-
-    Returns how many have changed; 0 while nothing can be measured.
-    """
-    try:
-        keyed = [camera for camera in cameras.artist_cameras(scene) if keyed_paths.can_read(scene, camera)]
-        return lookahead.measure(scene, keyed)
-    except UserError:
-        return 0  # the panel says why
 
 
 def register() -> None:

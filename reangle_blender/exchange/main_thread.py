@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import bpy
@@ -22,15 +23,25 @@ from ..core.errors import UserError
 PUMP_BUDGET_S = 0.004
 TICK_S = 0.2
 IDLE_TICK_S = 0.5
+CATEGORY = "Reangle"
+"""The sidebar's tab."""
 
-Callback = Callable[[], "Iterator[None] | None"]
-"""Runs on the main thread. Long work returns an iterator, which is advanced step by step over several ticks."""
+Callback = Callable[[], "Iterator[None] | bool | None"]
+"""Runs on the main thread. Long work returns an iterator, which is advanced step by step over several ticks. False says
+that nothing that panels show has changed."""
 
 T = TypeVar("T")
 
 _queue: queue.SimpleQueue[Callback] = queue.SimpleQueue()
 _unfinished: list[Iterator[None]] = []
 _threads: set[threading.Thread] = set()
+
+on_tick: list[Callable[[], None]] = []
+"""Called on the main thread in every tick of a window, also of an idle one: for what no handler tells."""
+
+longest: dict[str, tuple[float, float]] = {}
+"""The longest time that each kind of step has held the main thread: seconds, and of these on the processor. The kind is
+the function that ran, and for a step of an iterator the line that it began at."""
 
 
 class Failure:
@@ -52,7 +63,7 @@ def post(callback: Callback) -> None:
 
 
 def in_thread(
-    work: Callable[[], T], *, done: Callable[[T], Iterator[None] | None], failed: Callable[[Failure], None]
+    work: Callable[[], T], *, done: Callable[[T], Iterator[None] | bool | None], failed: Callable[[Failure], None]
 ) -> None:
     """Run `work` in a thread, then on the main thread `done` with its result, or `failed` if either raised."""
 
@@ -60,10 +71,9 @@ def in_thread(
         try:
             result = work()
         except BaseException as error:
-            failure = Failure(error)
-            post(lambda: failed(failure))
+            post(partial(failed, Failure(error)))
         else:
-            post(lambda: _guarded(lambda: done(result), failed))
+            post(partial(_guarded, partial(done, result), failed))
         finally:
             _threads.discard(threading.current_thread())
 
@@ -75,14 +85,21 @@ def in_thread(
 
 def in_steps(steps: Callback, *, failed: Callable[[Failure], None]) -> None:
     """Run long work on the main thread step by step, then `failed` if it raised."""
-    post(lambda: _guarded(steps, failed))
+    post(partial(_guarded, steps, failed))
 
 
-def _guarded(callback: Callback, failed: Callable[[Failure], None]) -> Iterator[None]:
+def _guarded(callback: Callback, failed: Callable[[Failure], None]) -> Iterator[None] | bool | None:
     try:
-        steps = callback()
-        if steps is not None:
-            yield from steps
+        more = callback()
+    except Exception as error:
+        failed(Failure(error))
+        return None
+    return more if more is None or isinstance(more, bool) else _guarded_steps(more, failed)
+
+
+def _guarded_steps(steps: Iterator[None], failed: Callable[[Failure], None]) -> Iterator[None]:
+    try:
+        yield from steps
     except Exception as error:
         failed(Failure(error))
 
@@ -98,29 +115,57 @@ def pump(budget_s: float = PUMP_BUDGET_S) -> int:
     A callback that raises is reported on the console and dropped.
     """
     deadline = time.perf_counter() + budget_s
-    steps = 0
-    while True:
-        try:
-            if _unfinished:
-                next(_unfinished[0])
-            else:
-                more = _queue.get_nowait()()
-                if more is not None:
-                    _unfinished.append(more)
-        except queue.Empty:
-            break
-        except StopIteration:
-            _unfinished.pop(0)
-        except Exception:
-            traceback.print_exc()
-            if _unfinished:
-                _unfinished.pop(0)
+    steps, changed = 0, False
+    while _unfinished or not _queue.empty():
         steps += 1
+        changed |= _step()
         if time.perf_counter() >= deadline:
             break
-    if steps:
-        redraw()
+    if changed:
+        redraw_panels()
     return steps
+
+
+def _step() -> bool:
+    """Run one step. Returns whether panels may show something else now."""
+    callback = None if _unfinished else _queue.get_nowait()
+    kind = _kind_of(callback) if callback is not None else _kind_of_step(_unfinished[0])
+    began, busy = time.perf_counter(), time.thread_time()
+    more: Iterator[None] | bool | None = None
+    try:
+        if callback is None:
+            next(_unfinished[0])
+        else:
+            more = callback()
+            if more is not None and not isinstance(more, bool):
+                _unfinished.append(more)
+    except StopIteration:
+        _unfinished.pop(0)
+    except Exception:
+        traceback.print_exc()
+        if callback is None:
+            _unfinished.pop(0)
+    seconds = time.perf_counter() - began, time.thread_time() - busy
+    if seconds > longest.get(kind, (0.0, 0.0)):
+        longest[kind] = seconds
+    return more is not False
+
+
+def _kind_of(callback: Callable[..., object]) -> str:
+    """The name of the function that a callback runs."""
+    while isinstance(callback, partial):
+        callback = callback.args[0] if callback.func is _guarded else callback.func
+    code = getattr(callback, "__code__", None)
+    line = f":{code.co_firstlineno}" if code is not None and code.co_name == "<lambda>" else ""
+    return f"{callback.__module__.rpartition('.')[2]}.{getattr(callback, '__qualname__', callback)}{line}"
+
+
+def _kind_of_step(steps: Iterator[None]) -> str:
+    """The name and the line of the innermost iterator that goes on."""
+    while (inner := getattr(steps, "gi_yieldfrom", None)) is not None:
+        steps = inner
+    frame = getattr(steps, "gi_frame", None)
+    return f"{getattr(steps, '__qualname__', steps)}:{frame.f_lineno if frame is not None else 0}"
 
 
 def pump_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
@@ -133,16 +178,32 @@ def pump_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
             time.sleep(0.02)
 
 
-def redraw() -> None:
-    """Redraw the areas that show Reangle's panels and results."""
+def redraw_panels() -> None:
+    """Draw the sidebars that show Reangle's panels, and nothing else of their areas."""
+    for area in _viewports():
+        for region in area.regions:
+            is_open = region.type == "UI" and region.width > 1
+            if is_open and getattr(region, "active_panel_category", CATEGORY) == CATEGORY:
+                region.tag_redraw()
+
+
+def redraw_views() -> None:
+    """Draw the 3D viewports."""
+    for area in _viewports():
+        for region in area.regions:
+            if region.type == "WINDOW":
+                region.tag_redraw()
+
+
+def _viewports() -> Iterator[bpy.types.Area]:
     for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
-                area.tag_redraw()
+        yield from (area for area in window.screen.areas if area.type == "VIEW_3D")
 
 
 def _tick() -> float:
     pump()
+    for function in list(on_tick):
+        function()
     return TICK_S if is_busy() else IDLE_TICK_S
 
 

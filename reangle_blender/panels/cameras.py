@@ -34,6 +34,7 @@ class REANGLE_PT_cameras(SidebarPanel, Panel):
         _draw_frozen(layout, context)
         if state.alive(context.scene, shot.cloud) is not None:
             column.prop(shot, "point_size")
+            column.prop(shot, "playing_share")
 
 
 def _draw_frozen(layout: UILayout, context: Context) -> None:

@@ -2,31 +2,62 @@
 """Draws the point cloud in colour in every viewport mode; Blender draws loose vertices black.
 
 It draws the frame of the scene that the viewport shows, not the mesh: linked copies of a scene share that, and two
-windows may show them at different frames.
+windows may show them at different frames. The GPU gets depth and colour of each pixel, and a shader places them.
 """
 
 from __future__ import annotations
 
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
-import numpy as np
 from bpy.types import RegionView3D, Scene, SpaceView3D
+from mathutils import Matrix
 
-from .. import compat, state
+from .. import state
 from ..core.cloud import Cloud, Filters
-from . import background, point_cloud
+from ..exchange import main_thread
+from . import background, cloud_shader, mesh_use, point_cloud
+
+CACHE_BYTES = 256 * 2**20
+"""Memory of the GPU for frames that were drawn; one of 200,000 points takes 1.6 MB."""
+
+PLAYED_S = 0.007
+"""Longest time that a played frame's points may take Blender's main thread: it sends them to a GPU in far less, and
+without a GPU it places them itself."""
+
+SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12)
+"""Shares of the points that are drawn; few, so that frames are found again."""
+
+Key = tuple[Cloud, int, Filters, float]
+
+
+@dataclass
+class _Frame:
+    """What the GPU has of a frame. nbytes: its size there."""
+
+    batch: Any
+    columns: int
+    rows: int
+    nbytes: int
+
 
 _handler: Any = None
-_batches: dict[int, tuple[tuple[Cloud, int, Filters], Any]] = {}
-"""What is drawn of each scene, by the session's number of the scene."""
+_frames: OrderedDict[Key, _Frame] = OrderedDict()
+_seconds_per_point = 0.0
+"""What drawing costs Blender's main thread here, of the last frames."""
+_is_thinned = False
+"""Whether a view shows fewer points than there are."""
 
 
 def _draw() -> None:
     """Called by Blender for each 3D viewport."""
     import gpu  # not there in background mode
-    from gpu_extras.batch import batch_for_shader
 
+    global _is_thinned
     context = bpy.context
     scene, space = context.scene, context.space_data
     shot = state.of(scene)
@@ -35,24 +66,50 @@ def _draw() -> None:
         return
     if _shows_result(scene, context.region_data, space):
         return
-    shader = gpu.shader.from_builtin(compat.point_shader_name())
-    key = (cloud, cloud.nearest(point_cloud.clip_frame(scene)), point_cloud.filters_of(scene))
-    drawn, batch = _batches.get(scene.session_uid, (None, None))
-    if drawn != key:
-        points = cloud.frame(key[1], filters=key[2])
-        rgba = np.ones((len(points.rgb), 4), np.float32)
-        rgba[:, :3] = points.rgb / np.float32(255)
-        batch = batch_for_shader(shader, "POINTS", {"pos": points.co, "color": rgba})
-        _batches[scene.session_uid] = (key, batch)
+    frame = cloud.nearest(point_cloud.clip_frame(scene))
+    share = _share(cloud, shot.playing_share) if mesh_use.is_playing() else 1.0
+    _is_thinned |= share < 1
+    drawn = _on_gpu((cloud, frame, point_cloud.filters_of(scene), share))
     gpu.state.depth_test_set("LESS_EQUAL")
     gpu.state.depth_mask_set(True)
-    gpu.state.point_size_set(shot.point_size)
+    began = time.thread_time()
     with gpu.matrix.push_pop():
-        gpu.matrix.multiply_matrix(item.matrix_world)
-        shader.bind()
-        batch.draw(shader)
+        gpu.matrix.multiply_matrix(item.matrix_world @ Matrix(cloud.origin_from_pixel(frame).tolist()))
+        # As large as what they stand for.
+        size = shot.point_size * math.sqrt(cloud.depth[frame].size / (drawn.columns * drawn.rows))
+        cloud_shader.draw(drawn.batch, (drawn.columns, drawn.rows), cloud.size, size)
+    _learn_cost((time.thread_time() - began) / (drawn.columns * drawn.rows))
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
+
+
+def _share(cloud: Cloud, wanted: float) -> float:
+    """The share of a played frame's points: what the artist wants, or less where drawing takes too long."""
+    points = cloud.depth[0].size
+    allowed = PLAYED_S / max(_seconds_per_point * points, 1e-9)
+    return next((share for share in SHARES if share <= min(wanted, allowed) + 1e-6), SHARES[-1])
+
+
+def _learn_cost(seconds_per_point: float) -> None:
+    global _seconds_per_point
+    _seconds_per_point = (
+        seconds_per_point if not _seconds_per_point else 0.8 * _seconds_per_point + 0.2 * seconds_per_point
+    )
+
+
+def _on_gpu(key: Key) -> _Frame:
+    cloud, number, filters, share = key
+    known = _frames.get(key)
+    if known is not None:
+        _frames.move_to_end(key)
+        return known
+    for other in [other for other in _frames if not point_cloud.is_kept(other[0])]:
+        del _frames[other]  # a refined import has taken its place
+    grid = cloud.grid(number, filters=filters, share=share)
+    _frames[key] = made = _Frame(cloud_shader.make_batch(grid), grid.columns, grid.rows, grid.nbytes)
+    while len(_frames) > 1 and sum(frame.nbytes for frame in _frames.values()) > CACHE_BYTES:
+        _frames.popitem(last=False)
+    return made
 
 
 def _shows_result(scene: Scene, view: RegionView3D, space: SpaceView3D) -> bool:
@@ -64,19 +121,39 @@ def _shows_result(scene: Scene, view: RegionView3D, space: SpaceView3D) -> bool:
     return is_new and background.shows_result(camera)
 
 
+def _settle() -> None:
+    """Show all points again after playing."""
+    global _is_thinned
+    if _is_thinned and not mesh_use.is_playing():
+        _is_thinned = False
+        main_thread.redraw_views()
+
+
+@bpy.app.handlers.persistent
+def _played(*_: object) -> None:
+    _settle()
+
+
 def forget() -> None:
-    _batches.clear()
+    global _seconds_per_point
+    _frames.clear()
+    _seconds_per_point = 0.0
 
 
 def register() -> None:
     global _handler
     if not bpy.app.background:
         _handler = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+        bpy.app.handlers.animation_playback_post.append(_played)
+        main_thread.on_tick.append(_settle)  # the end of scrubbing is told by no handler
 
 
 def unregister() -> None:
     global _handler
     if _handler is not None:
         bpy.types.SpaceView3D.draw_handler_remove(_handler, "WINDOW")
+        bpy.app.handlers.animation_playback_post.remove(_played)
+        main_thread.on_tick.remove(_settle)
         _handler = None
     forget()
+    cloud_shader.forget()

@@ -2,12 +2,13 @@
 """The clip's moving point cloud: a mesh of loose vertices with colours, updated when the frame changes.
 
 Its arrays are not in the .blend. They are kept by the job of the import, and read again from its folder when the file
-is opened.
+is opened. Viewports draw the arrays (`cloud_drawing`); the mesh is for selecting, snapping, rendering and other
+objects. `mesh_use` says when it may wait: while Blender plays, or while it is hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import bpy
@@ -16,6 +17,9 @@ from bpy.types import Depsgraph, Object, Scene
 
 from .. import state
 from ..core.cloud import Cloud, Filters
+from ..exchange import main_thread
+from . import mesh_use
+from .vertices import set_positions
 
 COLOR = "Color"
 RADIUS = "reangle_radius"
@@ -27,6 +31,9 @@ CLOSING = 0.75
 _clouds: dict[str, Cloud] = {}
 _shown: dict[int, tuple[str, int, Filters]] = {}
 """What each mesh shows, by the session's number of the mesh."""
+_behind: set[int] = set()
+"""Scenes whose mesh shows another frame, by the session's number of the scene."""
+_is_rendering = False
 _pauses = 0
 
 
@@ -38,6 +45,13 @@ def remember(shot: str, cloud: Cloud) -> None:
 def forget_all() -> None:
     _clouds.clear()
     _shown.clear()
+    _behind.clear()
+    mesh_use.forget()
+
+
+def is_kept(cloud: Cloud) -> bool:
+    """Whether a shot has this cloud."""
+    return any(kept is cloud for kept in _clouds.values())
 
 
 def cloud_of(scene: Scene) -> Cloud | None:
@@ -56,18 +70,17 @@ def filters_of(scene: Scene) -> Filters:
     return Filters(preview.edge_filter, preview.confidence_filter)
 
 
-def add_object(name: str, cloud: Cloud, scene: Scene) -> Object:
+def add_object(name: str, cloud: Cloud) -> Object:
     """A mesh object with as many vertices as the largest frame has points; unused ones lie on the first point.
 
-    It shows the scene's current frame, as `replace_points` does.
+    `refresh` places them, as after `replace_points`.
     """
     item = bpy.data.objects.new(name, _new_mesh(name, cloud))
     item.display_type = "BOUNDS"  # Blender draws loose vertices black; `cloud_drawing` draws them in colour
-    _fill(scene, item, cloud)
     return item
 
 
-def replace_points(item: Object, cloud: Cloud, scene: Scene) -> None:
+def replace_points(item: Object, cloud: Cloud) -> None:
     """Give an existing object the points of another cloud; its materials and modifiers stay."""
     old, name = item.data, item.data.name
     item.data = _new_mesh(name, cloud)
@@ -78,7 +91,6 @@ def replace_points(item: Object, cloud: Cloud, scene: Scene) -> None:
     if not old.users:
         bpy.data.meshes.remove(old)
         item.data.name = name
-    _fill(scene, item, cloud)
 
 
 def _new_mesh(name: str, cloud: Cloud) -> bpy.types.Mesh:
@@ -103,10 +115,10 @@ def _fill(scene: Scene, item: Object, cloud: Cloud) -> None:
     """Show the scene's current frame."""
     mesh, frame, filters = item.data, cloud.nearest(clip_frame(scene)), filters_of(scene)
     colors = mesh.attributes.get(COLOR)
-    points = cloud.frame(frame, pad_to=len(mesh.vertices), filters=filters)
-    if item.mode != "OBJECT" or len(mesh.vertices) != len(points.co) or colors is None:
+    if item.mode != "OBJECT" or len(mesh.vertices) != max(1, cloud.capacity) or colors is None:
         return  # the artist has edited it
-    mesh.vertices.foreach_set("co", points.co.ravel())
+    points = cloud.frame(frame, pad_to=len(mesh.vertices), filters=filters)
+    set_positions(mesh, points.co)
     colors.data.foreach_set("color", points.linear_rgba().ravel())
     if RADIUS in mesh.attributes:
         radii = state.of(scene).cg.point_scale * CLOSING * cloud.spacing(frame, points)
@@ -116,6 +128,7 @@ def _fill(scene: Scene, item: Object, cloud: Cloud) -> None:
 
 def refresh(scene: Scene) -> None:
     """Update the scene's cloud to the current frame and filters."""
+    _behind.discard(scene.session_uid)
     shot = state.of(scene)
     item, cloud = state.alive(scene, shot.cloud), cloud_of(scene)
     if item is None or cloud is None or item.library is not None:
@@ -124,6 +137,24 @@ def refresh(scene: Scene) -> None:
     if _shown.get(item.data.session_uid) != wanted:
         _fill(scene, item, cloud)
         _shown[item.data.session_uid] = wanted
+        redraw()
+
+
+def redraw() -> None:
+    """Draw the cloud again, which viewports show without the mesh."""
+    main_thread.redraw_views()
+
+
+def catch_up() -> None:
+    """Update the clouds whose mesh waited and is needed now."""
+    if _behind and not _pauses:
+        for scene in state.scenes():
+            if scene.session_uid in _behind and not _may_wait(scene):
+                refresh(scene)
+
+
+def _may_wait(scene: Scene) -> bool:
+    return not _is_rendering and mesh_use.may_wait(scene, state.alive(scene, state.of(scene).cloud))
 
 
 @contextmanager
@@ -144,24 +175,78 @@ def is_paused() -> bool:
 # Before the dependency graph evaluates the mesh, so that a render of this frame has its points.
 @bpy.app.handlers.persistent
 def _frame_change(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
-    if not _pauses:
+    if _pauses or scene.library is not None:
+        return
+    if _may_wait(scene):
+        _behind.add(scene.session_uid)
+    else:
         refresh(scene)
 
 
 @bpy.app.handlers.persistent
 def _undone(scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
     _shown.clear()  # undo may restore the points of another frame
+    mesh_use.forget()
     refresh(scene)
 
 
+@bpy.app.handlers.persistent
+def _changed(_scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
+    mesh_use.forget()  # another object may use the mesh now, or it was shown
+    catch_up()
+
+
+@bpy.app.handlers.persistent
+def _played(*_: object) -> None:
+    catch_up()
+
+
+@bpy.app.handlers.persistent
+def _render_begins(_scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
+    global _is_rendering
+    _is_rendering = True
+    catch_up()
+
+
+@bpy.app.handlers.persistent
+def _render_ends(_scene: Scene, _depsgraph: Depsgraph | None = None) -> None:
+    global _is_rendering
+    _is_rendering = False
+
+
+@bpy.app.handlers.persistent
+def _saving(*_: object) -> None:
+    for scene in state.scenes():
+        if scene.session_uid in _behind:
+            refresh(scene)
+
+
+def _handlers() -> tuple[tuple[list, Callable[..., None]], ...]:
+    every = bpy.app.handlers
+    return (
+        (every.frame_change_pre, _frame_change),
+        (every.depsgraph_update_post, _changed),
+        (every.animation_playback_post, _played),
+        (every.render_init, _render_begins),
+        (every.render_complete, _render_ends),
+        (every.render_cancel, _render_ends),
+        (every.save_pre, _saving),
+        (every.undo_post, _undone),
+        (every.redo_post, _undone),
+    )
+
+
 def register() -> None:
-    bpy.app.handlers.frame_change_pre.append(_frame_change)
-    bpy.app.handlers.undo_post.append(_undone)
-    bpy.app.handlers.redo_post.append(_undone)
+    for handlers, function in _handlers():
+        handlers.append(function)
+    # The end of scrubbing is told by no handler.
+    main_thread.on_tick.append(catch_up)
 
 
 def unregister() -> None:
-    bpy.app.handlers.frame_change_pre.remove(_frame_change)
-    bpy.app.handlers.undo_post.remove(_undone)
-    bpy.app.handlers.redo_post.remove(_undone)
+    global _is_rendering
+    main_thread.on_tick.remove(catch_up)
+    for handlers, function in _handlers():
+        handlers.remove(function)
+    _is_rendering = False
     forget_all()

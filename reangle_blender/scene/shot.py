@@ -83,9 +83,9 @@ def build(
         _place(saved.origin, given, unit)
     cloud = state.alive(scene, saved.cloud)
     if cloud is not None and cloud.mode == "OBJECT":
-        point_cloud.replace_points(cloud, shot.cloud, scene)
+        point_cloud.replace_points(cloud, shot.cloud)
     else:
-        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud, scene)
+        saved.cloud = cloud = point_cloud.add_object(f"{shot.title} Points", shot.cloud)
         collection.objects.link(cloud)
     cloud.parent = saved.origin
     cloud.matrix_parent_inverse.identity()

@@ -38,6 +38,12 @@ def _move_in_time(_shot: ReangleScene, context: Context) -> None:
         timing.follow_first_frame(scene)
 
 
+def _look_changed(_shot: ReangleScene, _context: Context) -> None:
+    from ..scene import point_cloud
+
+    point_cloud.redraw()
+
+
 def _is_at_scene_start(shot: ReangleScene) -> bool:
     return not shot.is_property_set("first_frame")
 
@@ -146,7 +152,20 @@ class ReangleScene(PropertyGroup):
     keyed_from: IntProperty(description="The scene frame that the clip's camera is keyed from")
     jobs: CollectionProperty(type=ReangleJob)
     job_index: IntProperty(name="Job")
-    point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")
+    point_size: FloatProperty(
+        name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL", update=_look_changed
+    )
+    playing_share: FloatProperty(
+        name="While Playing",
+        description="Share of the points that are drawn while the animation plays, as larger ones. Fewer are drawn "
+        "where it would not play smoothly, as without a graphics card",
+        default=1.0,
+        min=0.1,
+        max=1.0,
+        subtype="FACTOR",
+        options=set(),
+        update=_look_changed,
+    )
 
     @property
     def is_newer(self) -> bool:
