@@ -180,6 +180,11 @@ def nodes_of(material: bpy.types.Material) -> Any:
     return tree
 
 
+def linear_image_shader_name() -> str:
+    """The built-in shader for an image with linear values; before 5.0 what is drawn over a view is encoded later."""
+    return "IMAGE_SCENE_LINEAR_TO_REC709_SRGB" if bpy.app.version >= (5, 0, 0) else "IMAGE"
+
+
 def saved_properties(scene: Scene, name: str) -> dict[str, Any]:
     """All values that the file stores for a registered group, also of properties that no longer exist."""
     read = getattr(scene, "bl_system_properties_get", None)  # since 5.0 they are apart from custom properties

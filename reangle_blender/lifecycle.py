@@ -9,7 +9,7 @@ import bpy
 from bpy.types import Depsgraph, Scene
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
+from .exchange import clouds, connection, downloads, homes, ledger, lookahead, main_thread, removing, watching
 from .scene import cloud_drawing, compositor, depth_frames, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
@@ -29,6 +29,7 @@ def _opened(*_: object) -> None:
     point_cloud.forget_all()
     cloud_drawing.forget()
     depth_frames.forget()
+    lookahead.forget()
     watching.resume()
     homes.find_all(clouds.read_all)
 

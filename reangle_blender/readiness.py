@@ -12,7 +12,7 @@ from bpy.types import Object, Scene
 from . import choices, state, weights
 from .core.contract import GeometrySettings
 from .core.errors import UserError
-from .exchange import connection, presence, sending, transfer
+from .exchange import connection, lookahead, presence, sending, transfer
 from .scene import cameras, given, starting
 from .state.clip import geometry_settings, reads
 from .state.from_contract import values_of
@@ -93,6 +93,15 @@ def check_new_cameras(scene: Scene) -> None:
         raise UserError(
             "The empty that holds the import was deleted.", advice="Undo that, or import the clip again in step 1."
         )
+
+
+def check_coverage(scene: Scene) -> None:
+    """Raises UserError if nothing can be said of what new cameras see."""
+    check_new_cameras(scene)
+    check_backend(scene)
+    lookahead.check(scene)
+    if not cameras.artist_cameras(scene):
+        raise UserError("There is no new camera yet.", advice="Add one in step 2.")
 
 
 def cameras_to_render(scene: Scene) -> tuple[list[Object], bool]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
-from .exchange import main_thread
-from .scene import cloud_drawing, depth_frames, point_cloud
+from .exchange import lookahead, lookahead_watch, main_thread
+from .scene import camera_picture, cloud_drawing, coverage_strip, depth_frames, point_cloud
 
 _PARTS = (
     preferences,
@@ -17,6 +17,10 @@ _PARTS = (
     point_cloud,
     depth_frames,
     cloud_drawing,
+    camera_picture,
+    coverage_strip,
+    lookahead,
+    lookahead_watch,
     main_thread,
     lifecycle,
 )

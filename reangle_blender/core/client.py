@@ -19,6 +19,7 @@ from .contract import (
     CONTRACT_VERSION,
     Capabilities,
     ContractError,
+    Coverages,
     DownloadRequest,
     Downloads,
     DownloadStatus,
@@ -26,6 +27,7 @@ from .contract import (
     Health,
     JobRequest,
     JobStatus,
+    LookRequest,
     Result,
     ResultFile,
     from_json,
@@ -38,6 +40,8 @@ from .files import CHUNK, CanceledError, FileBody, Progress, check_cancel, disk_
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 30.0
 MAX_WAIT_S = 25.0
+LOOK_TIMEOUT_S = 150.0
+"""The first question about a clip opens it, which takes longer than an answer."""
 
 T = TypeVar("T")
 
@@ -128,6 +132,15 @@ class Client:
     def cancel_download(self, name: str) -> DownloadStatus:
         """Idempotent; the status may still be running for some seconds."""
         return self._parse(DownloadStatus, self._ask("POST", f"/v1/downloads/{quote(name, safe='')}/cancel"))
+
+    def coverage(self, job: str, request: LookRequest) -> Coverages:
+        """What a camera would see of the clip that this job imported."""
+        answer = self._post(f"/v1/jobs/{job}/coverage", request, timeout_s=LOOK_TIMEOUT_S)
+        return self._parse(Coverages, answer)
+
+    def picture(self, job: str, request: LookRequest) -> bytes:
+        """One frame as the warp would show it: height x width x 4 bytes, RGB and what shows the pixel."""
+        return self._post(f"/v1/jobs/{job}/picture", request, timeout_s=LOOK_TIMEOUT_S).content
 
     def shutdown(self) -> None:
         """Ask the backend to end; running jobs resume at its next start."""
@@ -244,9 +257,9 @@ class Client:
         except requests.RequestException as error:
             raise self._unreachable(error) from error
 
-    def _post(self, address: str, request: object) -> requests.Response:
+    def _post(self, address: str, request: object, timeout_s: float | None = None) -> requests.Response:
         headers = {"Content-Type": "application/json"}
-        return self._ask("POST", address, data=to_json(request).encode(), headers=headers)
+        return self._ask("POST", address, data=to_json(request).encode(), headers=headers, timeout_s=timeout_s)
 
     def _get(self, cls: type[T], address: str, timeout_s: float | None = None) -> T:
         return self._parse(cls, self._ask("GET", address, timeout_s=timeout_s))

@@ -114,7 +114,7 @@ def export_paths(
     samples = _read_keys(scene, cameras, frames, origin, in_blender=in_blender)
     visited = [(camera, taken) for camera, taken in zip(cameras, samples, strict=True) if not taken]
     by_markers: list[lenses.CameraSample] = []
-    shown = [[_clip_frame(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
+    shown = [[clip_frame_of(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
     shown_by_markers: list[int] = []
     if visited or use_markers:
         current, subframe = scene.frame_current, scene.frame_subframe
@@ -131,7 +131,7 @@ def export_paths(
                         if scene.camera is None:
                             raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
                         by_markers.append(sample(scene.camera, placed, depsgraph))
-                        shown_by_markers.append(_clip_frame(scene, scene.camera, index))
+                        shown_by_markers.append(clip_frame_of(scene, scene.camera, index))
             finally:
                 scene.frame_set(current, subframe=subframe)
     exported = list(zip(names, shown, samples, strict=True))
@@ -139,6 +139,23 @@ def export_paths(
         exported.append((MARKER_CAMERA, shown_by_markers, by_markers))
     size = render_size(scene)
     return [lenses.export_path(name, shot.shot_fps, size, frames, taken) for name, frames, taken in exported]
+
+
+def keyed_path(scene: Scene, camera: Object) -> CameraPath | None:
+    """As `export_paths`, without setting the scene to any frame; None for a camera that needs that.
+
+    Raises UserError as that does.
+    """
+    shot = state.of(scene)
+    origin = state.alive(scene, shot.origin)
+    if origin is None:
+        return None
+    frames = range(shot.first_frame, shot.first_frame + shot.shot_frames)
+    (taken,) = _read_keys(scene, [camera], frames, origin, in_blender=False)
+    if not taken:
+        return None
+    shown = [clip_frame_of(scene, camera, index) for index in range(shot.shot_frames)]
+    return lenses.export_path(path_names([camera])[0], shot.shot_fps, render_size(scene), shown, taken)
 
 
 def _read_keys(
@@ -150,7 +167,7 @@ def _read_keys(
     return [keyed_paths.read(camera, frames, origin, placed, depsgraph) or [] for camera in cameras]
 
 
-def _clip_frame(scene: Scene, camera: Object, index: int) -> int:
+def clip_frame_of(scene: Scene, camera: Object, index: int) -> int:
     """Which of the clip's used frames the camera shows in its frame `index`; both from 0."""
     if not camera.reangle.is_frozen:
         return index

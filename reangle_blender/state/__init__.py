@@ -14,6 +14,7 @@ from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .identity import alive, find_object, find_scene, new_uid, scenes, separate_copies
 from .jobs import ReangleCamera, ReangleJob, ReangleWarning
+from .lookahead import ReangleLookahead
 from .migrations import migrate, migrate_all
 from .scene import SCHEMA, ReangleObject, ReangleScene, ReangleTick
 from .starting import ReangleAnchor, ReangleStart, ReangleStartImage
@@ -32,6 +33,7 @@ _CLASSES = (
     ReangleLearning,
     ReangleStarting,
     ReangleCG,
+    ReangleLookahead,
     ReangleScene,
     ReangleObject,
 )

@@ -13,6 +13,7 @@ from .cg import ReangleCG
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
 from .jobs import ReangleJob
+from .lookahead import ReangleLookahead
 from .starting import ReangleStart
 
 SCHEMA = 5
@@ -120,6 +121,7 @@ class ReangleScene(PropertyGroup):
     source: PointerProperty(type=Object)
     plane: PointerProperty(type=Object)
     cg: PointerProperty(type=ReangleCG)
+    lookahead: PointerProperty(type=ReangleLookahead)
     edit: PointerProperty(type=Scene, description="The scene with the strips of the results")
     result_nodes: PointerProperty(type=NodeTree, description="The node group with the results")
     is_borrowed: BoolProperty(description="Origin, cloud and camera belong to the scene that this is a copy of")

@@ -30,12 +30,14 @@ from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyStalledError, BodyTooLargeError
 from reangle.api.log_routes import log_routes
+from reangle.api.lookahead_routes import lookahead_routes
 from reangle.api.receive import receive_blob
 from reangle.api.result_files import find_file, results_of
 from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas, json_body
 from reangle.contract import (
     CONTRACT_VERSION,
     Capabilities,
+    Coverages,
     DownloadRequest,
     Downloads,
     Events,
@@ -43,12 +45,14 @@ from reangle.contract import (
     JobEvent,
     JobRequest,
     JobStatus,
+    LookRequest,
     Result,
     Sha256,
     read_request,
 )
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
+from reangle.lookahead.desk import LookaheadDesk
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
 from reangle.weights import downloads as weights_downloads
@@ -80,12 +84,15 @@ def create_app(
     # Separate threads, so that many waiting clients or uploads do not block other requests.
     event_threads, upload_threads = anyio.CapacityLimiter(EVENT_THREADS), anyio.CapacityLimiter(UPLOAD_THREADS)
 
+    looking = LookaheadDesk()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         changes.bind()
         await run_in_threadpool(supervisor.start)
         await run_in_threadpool(downloads.start)
         yield
+        await run_in_threadpool(looking.close)
         await run_in_threadpool(downloads.stop)
         await run_in_threadpool(supervisor.stop)
 
@@ -180,6 +187,7 @@ def create_app(
 
     app.include_router(log_routes(database, store.root))
     app.include_router(download_routes(downloads, changes))
+    app.include_router(lookahead_routes(database, store, looking))
 
     @app.post("/v1/shutdown", status_code=202, responses=answers_with(Ending, 202))
     def shutdown() -> Response:
@@ -233,7 +241,19 @@ def _complete_document(app: FastAPI) -> None:
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         components["schemas"] |= component_schemas(
-            Health, Capabilities, Uploaded, JobRequest, JobStatus, Events, Result, DownloadRequest, Downloads, Ending
+            *(
+                Health,
+                Capabilities,
+                Uploaded,
+                JobRequest,
+                JobStatus,
+                Events,
+                Result,
+                DownloadRequest,
+                Downloads,
+                Ending,
+            ),
+            *(LookRequest, Coverages),
         )
         document["security"] = [{"token": []}]
         return document

@@ -23,6 +23,7 @@ from .job import (
     ResultFile,
     read_request,
 )
+from .lookahead import Coverages, LookRequest
 from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
 from .starts import AnchorImage, CameraStart, PromptEdit, StartSettings
@@ -42,6 +43,7 @@ __all__ = [
     "Capabilities",
     "Clip",
     "ContractError",
+    "Coverages",
     "DownloadRequest",
     "DownloadStatus",
     "Downloads",
@@ -56,6 +58,7 @@ __all__ = [
     "JobRequest",
     "JobState",
     "JobStatus",
+    "LookRequest",
     "PreviewSettings",
     "PromptEdit",
     "ReangleSettings",

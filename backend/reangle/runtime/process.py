@@ -53,8 +53,8 @@ class StageProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(self.run),
-            **_own_group(),
+            env={**child_environment(), RUN_MARK: self.run},
+            **own_group(),
         )
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._stderr: collections.deque[str] = collections.deque(maxlen=ERROR_LINES)
@@ -130,13 +130,13 @@ def _lines_of(stream: IO[bytes] | None) -> Iterator[str]:
         yield part.decode("utf-8", "replace").rstrip("\r\n").rpartition("\r")[2]
 
 
-def _environment(run: str) -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """Environment variables of a Python process that runs this package."""
     # The backend may run in any folder, whose modules must not be imported.
     paths = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
         **thread_settings(os.environ),
-        RUN_MARK: run,
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONSAFEPATH": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -144,7 +144,8 @@ def _environment(run: str) -> dict[str, str]:
     }
 
 
-def _own_group() -> dict[str, Any]:
+def own_group() -> dict[str, Any]:
+    """Arguments of Popen by which a process gets a group of its own."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Step 2: what new cameras see of the clip, before anything is rendered."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.types import Context, Panel
+
+from .. import readiness, state
+from ..scene import camera_picture, cameras, coverage
+from ._layout import SidebarPanel, paragraph, reason
+
+
+class REANGLE_PT_lookahead(SidebarPanel, Panel):
+    bl_label = "Coverage"
+    bl_parent_id = "REANGLE_PT_cameras"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return bool(state.of(context.scene).shot_request and cameras.artist_cameras(context.scene))
+
+    def draw(self, context: Context) -> None:
+        layout, scene = self.layout, context.scene
+        shown = state.of(scene).lookahead
+        layout.row().prop(shown, "show_view", expand=True)
+        if problem := camera_picture.problem() if shown.show_view != "NONE" else "":
+            paragraph(layout, context, problem, "ERROR")
+        camera = coverage.shown_camera(scene)
+        if camera is not None:
+            if problem := coverage.problem_of(camera):
+                paragraph(layout, context, f"{camera.name}: {problem}", "ERROR")
+            elif (found := coverage.summary(scene, camera)) is not None:
+                row = layout.row(align=True)
+                text = f"{camera.name}: {found.known:.0%} seen, least {found.worst:.0%} at frame {found.worst_frame}"
+                row.label(text=text if found.is_complete else f"{text} ...", icon="VIS_SEL_11")
+                row.operator("reangle.least_seen", text="", icon="TRIA_RIGHT").camera = camera.name
+        row = layout.row(align=True)
+        row.operator("reangle.measure_coverage", icon="FILE_REFRESH")
+        row.prop(shown, "automatic", text="", icon="AUTO")
+        row.prop(shown, "show_strip", text="", icon="TIME")
+        reason(layout, context, readiness.check_coverage)
+
+
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_lookahead,))
