@@ -74,6 +74,19 @@ def _curves(id_block: ID) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
+def curves_of(id_block: ID) -> list[FCurve]:
+    """The curves of a data-block's own action; nothing is created."""
+    animation = id_block.animation_data
+    action = animation.action if animation is not None else None
+    if animation is None or action is None:
+        return []
+    if not hasattr(action, "slots"):  # until 4.3
+        return list(action.fcurves)
+    slot = animation.action_slot
+    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips] if slot is not None else []
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
 def unshare_action(id_block: ID) -> None:
     """Give the data-block an action of its own if others use it, too, so that keys move nothing else."""
     animation = id_block.animation_data

@@ -7,7 +7,7 @@ from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
 from .exchange import main_thread
-from .scene import cloud_drawing, depth_frames, point_cloud
+from .scene import cloud_drawing, depth_frames, path_drawing, point_cloud
 
 _PARTS = (
     preferences,
@@ -17,6 +17,7 @@ _PARTS = (
     point_cloud,
     depth_frames,
     cloud_drawing,
+    path_drawing,
     main_thread,
     lifecycle,
 )
