@@ -74,17 +74,21 @@ def _curves(id_block: ID) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
-def curves_of(id_block: ID) -> list[FCurve]:
-    """The curves of a data-block's own action; nothing is created."""
+def curves_of(id_block: ID) -> list[FCurve] | None:
+    """The curves that animate a data-block; nothing is created. None if they are in more than one layer or strip."""
     animation = id_block.animation_data
     action = animation.action if animation is not None else None
     if animation is None or action is None:
         return []
-    if not hasattr(action, "slots"):  # until 4.3
+    if not hasattr(action, "slots"):
         return list(action.fcurves)
-    slot = animation.action_slot
-    bags = [strip.channelbag(slot) for layer in action.layers for strip in layer.strips] if slot is not None else []
-    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+    strips = [strip for layer in action.layers for strip in layer.strips]
+    if animation.action_slot is None or not strips:
+        return []
+    if len(strips) > 1:
+        return None
+    bag = strips[0].channelbag(animation.action_slot)
+    return list(bag.fcurves) if bag is not None else []
 
 
 def unshare_action(id_block: ID) -> None:

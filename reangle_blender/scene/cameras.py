@@ -14,7 +14,7 @@ from .. import compat, state
 from ..core import camera as lenses
 from ..core.contract import CameraPath, file_name_from
 from ..core.errors import UserError
-from . import evaluation, keyframes, point_cloud
+from . import evaluation, keyed_paths, keyframes, point_cloud
 
 MARKER_CAMERA = "Scene Camera"
 
@@ -110,33 +110,44 @@ def export_paths(
     names = path_names(cameras)
     if MARKER_CAMERA in names and use_markers:
         raise UserError(f"A camera is named {MARKER_CAMERA!r}.", advice="Rename it to render with markers.")
-    samples: list[list[lenses.CameraSample]] = [[] for _ in cameras]
+    frames = range(shot.first_frame, shot.first_frame + shot.shot_frames)
+    samples = _read_keys(scene, cameras, frames, origin, in_blender=in_blender)
+    visited = [(camera, taken) for camera, taken in zip(cameras, samples, strict=True) if not taken]
     by_markers: list[lenses.CameraSample] = []
     shown = [[_clip_frame(scene, camera, index) for index in range(shot.shot_frames)] for camera in cameras]
     shown_by_markers: list[int] = []
-    current, subframe = scene.frame_current, scene.frame_subframe
-    needed = [origin, *cameras, *(_marker_cameras(scene) if use_markers else ())]
-    with point_cloud.paused(), evaluation.evaluated(scene, needed):
-        try:
-            for index in range(shot.shot_frames):
-                frame = shot.first_frame + index
-                scene.frame_set(frame)
-                depsgraph = evaluation.depsgraph_of(scene)
-                placed = np.eye(4) if in_blender else world_from_geometry(scene, origin, depsgraph)
-                for camera, taken in zip(cameras, samples, strict=True):
-                    taken.append(sample(camera, placed, depsgraph))
-                if use_markers:
-                    if scene.camera is None:
-                        raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
-                    by_markers.append(sample(scene.camera, placed, depsgraph))
-                    shown_by_markers.append(_clip_frame(scene, scene.camera, index))
-        finally:
-            scene.frame_set(current, subframe=subframe)
+    if visited or use_markers:
+        current, subframe = scene.frame_current, scene.frame_subframe
+        needed = [origin, *(camera for camera, _ in visited), *(_marker_cameras(scene) if use_markers else ())]
+        with point_cloud.paused(), evaluation.evaluated(scene, needed):
+            try:
+                for index, frame in enumerate(frames):
+                    scene.frame_set(frame)
+                    depsgraph = evaluation.depsgraph_of(scene)
+                    placed = np.eye(4) if in_blender else world_from_geometry(scene, origin, depsgraph)
+                    for camera, taken in visited:
+                        taken.append(sample(camera, placed, depsgraph))
+                    if use_markers:
+                        if scene.camera is None:
+                            raise UserError(f"The scene has no camera at frame {frame}.", advice="Choose one.")
+                        by_markers.append(sample(scene.camera, placed, depsgraph))
+                        shown_by_markers.append(_clip_frame(scene, scene.camera, index))
+            finally:
+                scene.frame_set(current, subframe=subframe)
     exported = list(zip(names, shown, samples, strict=True))
     if use_markers:
         exported.append((MARKER_CAMERA, shown_by_markers, by_markers))
     size = render_size(scene)
     return [lenses.export_path(name, shot.shot_fps, size, frames, taken) for name, frames, taken in exported]
+
+
+def _read_keys(
+    scene: Scene, cameras: Sequence[Object], frames: Sequence[int], origin: Object, *, in_blender: bool
+) -> list[list[lenses.CameraSample]]:
+    """The samples of each camera that its own keys alone move; none of the others."""
+    depsgraph = evaluation.depsgraph_of(scene)
+    placed = np.eye(4) if in_blender else world_from_geometry(scene, origin, depsgraph)
+    return [keyed_paths.read(camera, frames, origin, placed, depsgraph) or [] for camera in cameras]
 
 
 def _clip_frame(scene: Scene, camera: Object, index: int) -> int:
