@@ -132,7 +132,7 @@ class _Reader:
         if animation.action is not None:
             self.blocks.add(animation.action.session_uid)
             self._add(animation.action_influence, animation.action_blend_type, animation.action_extrapolation)
-        for curve in compat.curves_of(block):
+        for curve in compat.curves_of(block) or ():
             if not curve.mute:
                 animated |= {curve.data_path, f"{curve.data_path}[{curve.array_index}]"}
                 self._curve(curve)

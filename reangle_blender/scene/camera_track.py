@@ -13,14 +13,11 @@ from typing import Any
 
 import numpy as np
 from bpy.types import ID, Object, Scene
-from mathutils import Euler, Matrix, Quaternion, Vector
+from mathutils import Vector
 
 from .. import compat, state
 from ..core.camera import Lens
-from . import cameras
-
-_ROTATIONS = {"QUATERNION": ("rotation_quaternion", 4), "AXIS_ANGLE": ("rotation_axis_angle", 4)}
-_LENS = ("lens", "sensor_width", "sensor_height", "shift_x", "shift_y")
+from . import cameras, keyed_paths
 
 
 class _NotSimpleError(Exception):
@@ -41,7 +38,7 @@ class Track:
 def key_frames(scene: Scene, camera: Object) -> tuple[float, ...]:
     """Frames at which the camera's place or lens is keyed, from the clip's first."""
     first = state.of(scene).first_frame
-    curves = [*compat.curves_of(camera), *compat.curves_of(camera.data)]
+    curves = [*(compat.curves_of(camera) or ()), *(compat.curves_of(camera.data) or ())]
     found: set[float] = set()
     for curve in curves:
         if not curve.data_path.startswith(("location", "rotation", "lens")):
@@ -61,15 +58,13 @@ def read(scene: Scene, camera: Object, frames: np.ndarray) -> Track | None:
     at = (frames + shot.first_frame).tolist()
     try:
         poses = _in_origin(origin, camera, at)
-        lens = _values(camera.data, [(name, 0) for name in _LENS], at)
     except _NotSimpleError:
         return None
+    lenses = keyed_paths.lenses_of(camera.data, at)
     size = np.linalg.norm(poses[:, :3, :3], axis=1, keepdims=True)
-    if not size.min() > 1e-9:
+    if lenses is None or not size.min() > 1e-9:
         return None
     poses[:, :3, :3] /= size
-    fit = camera.data.sensor_fit
-    lenses = [Lens(row[0], fit, *row[1:]) for row in lens.tolist()]
     return Track(frames, poses, lenses, key_frames(scene, camera))
 
 
@@ -86,7 +81,7 @@ def seen_now(scene: Scene, camera: Object) -> tuple[np.ndarray, Lens] | None:
     return pose, cameras.lens_of(camera.data)
 
 
-def _in_origin(origin: Object, item: Object, at: Sequence[float]) -> np.ndarray:
+def _in_origin(origin: Object, item: Object, at: Sequence[int]) -> np.ndarray:
     """n x 4 x 4: the object in the space of the origin, at scene frames."""
     if item == origin:
         return np.tile(np.eye(4), (len(at), 1, 1))
@@ -103,7 +98,7 @@ def _in_origin(origin: Object, item: Object, at: Sequence[float]) -> np.ndarray:
     return _tracked(origin, placed, active, at) if active else placed
 
 
-def _tracked(origin: Object, placed: np.ndarray, constraints: Sequence[Any], at: Sequence[float]) -> np.ndarray:
+def _tracked(origin: Object, placed: np.ndarray, constraints: Sequence[Any], at: Sequence[int]) -> np.ndarray:
     """The poses turned by a Track To constraint of a camera."""
     track = constraints[0]
     is_usual = (
@@ -131,51 +126,14 @@ def _tracked(origin: Object, placed: np.ndarray, constraints: Sequence[Any], at:
     return result
 
 
-def _own(item: Object, at: Sequence[float]) -> np.ndarray:
+def _own(item: Object, at: Sequence[int]) -> np.ndarray:
     """n x 4 x 4: the object's own transform."""
-    if any(item.delta_location) or any(item.delta_rotation_euler) or tuple(item.delta_scale) != (1, 1, 1):
+    placed = keyed_paths.place_of(item, at)
+    if placed is None:
         raise _NotSimpleError
-    name, count = _ROTATIONS.get(item.rotation_mode, ("rotation_euler", 3))
-    channels = [("location", axis) for axis in range(3)] + [(name, axis) for axis in range(count)]
-    values = _values(item, [*channels, *(("scale", axis) for axis in range(3))], at)
-    rotations = (_rotation(item.rotation_mode, row) for row in values[:, 3 : 3 + count].tolist())
-    placed = np.tile(np.eye(4), (len(at), 1, 1))
-    placed[:, :3, :3] = np.array([[tuple(line) for line in rotation] for rotation in rotations])
-    placed[:, :3, :3] *= values[:, None, -3:]
-    placed[:, :3, 3] = values[:, :3]
     return placed
-
-
-def _rotation(mode: str, values: Sequence[float]) -> Matrix:
-    if mode == "QUATERNION":
-        return Quaternion(values).normalized().to_matrix()
-    if mode == "AXIS_ANGLE":
-        return Quaternion(values[1:], values[0]).to_matrix()
-    return Euler(values, mode).to_matrix()
 
 
 def _is_animated(item: ID) -> bool:
     animation = item.animation_data
     return animation is not None and bool(animation.action or animation.drivers or animation.nla_tracks)
-
-
-def _values(block: Any, channels: Sequence[tuple[str, int]], at: Sequence[float]) -> np.ndarray:
-    """n x channels: values at scene frames, from the curves where there are any."""
-    animation = block.animation_data
-    curves = {}
-    if animation is not None:
-        blended = animation.action_influence != 1 or animation.action_blend_type != "REPLACE"
-        if animation.drivers or animation.nla_tracks or (animation.action is not None and blended):
-            raise _NotSimpleError
-        curves = {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(block) if not curve.mute}
-        if any(path.startswith(("delta_", "constraints")) for path, _ in curves):
-            raise _NotSimpleError
-    values = np.empty((len(at), len(channels)))
-    for column, (name, index) in enumerate(channels):
-        curve = curves.get((name, index))
-        if curve is not None:
-            values[:, column] = [curve.evaluate(frame) for frame in at]
-        else:
-            value = getattr(block, name)
-            values[:, column] = value[index] if hasattr(value, "__len__") else value
-    return values

@@ -103,18 +103,8 @@ def _draw() -> None:
     if not origin.visible_get(viewport=space):
         return
     seen = [camera for camera in camera_list.ordered(scene) if camera.visible_get(viewport=space)]
-    through = _looks_through(context)
-    seen = [camera for camera in seen if camera != through]
     if seen:
         _draw_cameras(context, scene, seen, origin)
-
-
-def _looks_through(context: Context) -> Object | None:
-    """The camera that the view looks through, whose own frame is the view's border."""
-    view, space = context.region_data, context.space_data
-    if view is None or view.view_perspective != "CAMERA":
-        return None
-    return space.camera if space.use_local_camera else context.scene.camera
 
 
 def _draw_cameras(context: Context, scene: Scene, seen: list[Object], origin: Object) -> None:
@@ -122,6 +112,7 @@ def _draw_cameras(context: Context, scene: Scene, seen: list[Object], origin: Ob
 
     shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
     active = camera_list.active_camera(scene)
+    is_through = context.region_data is not None and context.region_data.view_perspective == "CAMERA"
     scale = context.preferences.system.ui_scale * context.preferences.system.pixel_size
     gpu.state.blend_set("ALPHA")
     gpu.state.depth_test_set("LESS_EQUAL")
@@ -133,7 +124,9 @@ def _draw_cameras(context: Context, scene: Scene, seen: list[Object], origin: Ob
             ways, focus = _batches(shader, scene, camera)
             width = scale * (ACTIVE_WIDTH if camera == active else LINE_WIDTH)
             color = (*camera_list.color_of(scene, camera), 1.0)
-            for batch, test in ((ways, "LESS_EQUAL"), (focus, "NONE")):
+            # Cameras start at one place, so the frames of the others would lie over what a camera sees.
+            parts = ((ways, "LESS_EQUAL"), (focus, "NONE")) if not is_through else ((focus, "NONE"),)
+            for batch, test in parts:
                 gpu.state.depth_test_set(test)
                 for line, paint in ((width + scale * HALO_WIDTH, HALO), (width, color)):
                     shader.uniform_float("lineWidth", line)
