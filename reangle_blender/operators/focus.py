@@ -54,7 +54,10 @@ class REANGLE_OT_set_focus(Operator):
 
 
 def _check_pick(scene: Scene) -> None:
+    """Raises UserError if no point can be picked."""
     readiness.check_new_cameras(scene)
+    if bpy.app.background:
+        raise UserError("Points are picked in a window.", advice="Set the focus to an object or to the 3D cursor.")
     if point_cloud.cloud_of(scene) is None or state.alive(scene, state.of(scene).cloud) is None:
         raise UserError(
             "There is no point cloud to pick from.", advice="Wait for the clip's depth, or use the 3D cursor."

@@ -8,7 +8,7 @@ from bpy.types import Context, KeyMap, KeyMapItem, Menu, UILayout
 
 from ..core.contract.moves import KINDS
 
-PIE = ("orbit-left", "orbit-right", "dolly-out", "dolly-in", "orbit-up", "orbit-down", "truck-left", "truck-right")
+PIE = ("orbit-left", "orbit-right", "orbit-down", "orbit-up", "dolly-in", "dolly-out", "truck-left", "truck-right")
 """Moves in the order of a pie's slots: west, east, south, north, north-west, north-east, south-west, south-east."""
 
 _ICONS = {

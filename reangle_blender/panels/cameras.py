@@ -72,7 +72,7 @@ def draw_row(layout: UILayout, context: Context, camera: Object, status: camera_
     scene = context.scene
     is_source = camera == state.of(scene).source
     is_fixed = ticks.is_from_library(camera)
-    split = layout.split(factor=0.52, align=True)
+    split = layout.split(factor=0.45, align=True)
     split.context_pointer_set("reangle_camera", camera)
     row = split.row(align=True)
     if is_source:
@@ -156,7 +156,7 @@ def _draw_list(layout: UILayout, context: Context) -> None:
     _now.clear()
     _now.update(camera_status.statuses(scene))
     row = layout.row()
-    rows = max(ROWS, min(10, 1 + len(_now)))
+    rows = max(ROWS, min(12, 1 + len(_now)))
     row.template_list("REANGLE_UL_cameras", "", scene, "objects", shot, "camera_index", rows=rows)
     side = row.column(align=True)
     side.menu("REANGLE_MT_add_camera", text="", icon="ADD")
@@ -242,13 +242,13 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
 
 def _draw_focus(column: UILayout, scene: Scene) -> None:
     shot = state.of(scene)
-    row = column.row(align=True)
-    row.prop(shot, "focus_object", text="Focus")
-    row.operator("reangle.pick_focus", text="", icon="EYEDROPPER")
-    row.operator("reangle.set_focus", text="", icon="PIVOT_CURSOR").at = "CURSOR"
-    row.operator("reangle.set_focus", text="", icon="OBJECT_ORIGIN").at = "ACTIVE"
+    column.prop(shot, "focus_object", text="Focus")
     if state.alive(scene, shot.focus_object) is None:
         column.prop(shot, "focus", text="Distance")
+    row = column.row(align=True)
+    row.operator("reangle.pick_focus", text="Pick", icon="RESTRICT_SELECT_OFF")
+    row.operator("reangle.set_focus", text="Cursor", icon="PIVOT_CURSOR").at = "CURSOR"
+    row.operator("reangle.set_focus", text="Active", icon="OBJECT_ORIGIN").at = "ACTIVE"
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -49,7 +49,7 @@ class Status:
     coverage: float | None = None
 
 
-NEW = Status("new", "New", "It was not rendered yet")
+NEW = Status("new", "New", "Not rendered yet")
 
 
 def judge(rows: Sequence[Sent], signature: str) -> Status:
@@ -61,7 +61,7 @@ def judge(rows: Sequence[Sent], signature: str) -> Status:
     latest = rows[-1] if rows else None
     if latest is not None and not latest.is_final:
         text = f"{latest.progress:.0%}" if latest.state == "running" else latest.state.capitalize()
-        about = f"Its render is {latest.state}: {latest.progress:.0%}"
+        about = f"Render {latest.state}, {latest.progress:.0%}"
         return Status("running", text, about, latest.progress, version, coverage)
     if latest is not None and latest.waits:
         return Status("waiting", "Approve", "Its starting image waits for your approval", 0.0, version, coverage)
@@ -72,7 +72,7 @@ def judge(rows: Sequence[Sent], signature: str) -> Status:
     changed = _changed(last.signature, signature)
     if changed:
         return Status("outdated", "Outdated", f"{changed} changed since result v{version:03d}", 0.0, version, coverage)
-    return Status("done", f"v{version:03d}", f"Result v{version:03d} is of this path", 1.0, version, coverage)
+    return Status("done", f"v{version:03d}", f"Result v{version:03d} is up to date", 1.0, version, coverage)
 
 
 def _changed(before: str, now: str) -> str:
@@ -80,7 +80,7 @@ def _changed(before: str, now: str) -> str:
     if not before or not now or before == now:
         return ""
     own, shared = (one != other for one, other in zip(before.split(), now.split(), strict=True))
-    return "Path, lens and settings" if own and shared else "Its path or lens" if own else "The render's settings"
+    return "Path, lens and settings" if own and shared else "Path or lens" if own else "Settings of the render"
 
 
 def signature(scene: Scene, camera: Object) -> str:

@@ -20,6 +20,8 @@ from . import camera_list, camera_status, camera_track, cameras, point_cloud
 
 LINE_WIDTH = 1.4
 ACTIVE_WIDTH = 2.6
+NOW_SIZE = 0.95
+"""Of the present frame, beside the one that Blender draws: lines in one place would flicker."""
 END_SIZE = 0.5
 """Of the frames at the start and the end, beside the present one: most moves start at one place."""
 HALO = (0.0, 0.0, 0.0, 0.25)
@@ -57,7 +59,7 @@ def lines_of(scene: Scene, camera: Object) -> tuple[np.ndarray, np.ndarray]:
     render = cameras.render_size(scene)
     is_source = camera == state.of(scene).source
 
-    def frames(poses: np.ndarray, lenses: Iterable[Any], part: float = 1.0) -> np.ndarray:
+    def frames(poses: np.ndarray, lenses: Iterable[Any], part: float) -> np.ndarray:
         points = [
             path_lines.frame_points(intrinsics_from_lens(lens, render), render.width, render.height, part * size)
             for lens in lenses
@@ -77,7 +79,7 @@ def lines_of(scene: Scene, camera: Object) -> tuple[np.ndarray, np.ndarray]:
                 parts.append(frames(track.poses[[0, -1]], [track.lenses[0], track.lenses[-1]], END_SIZE))
     now = camera_track.seen_now(scene, camera)
     if now is not None and not is_source:
-        parts.append(frames(now[0][None], [now[1]]))
+        parts.append(frames(now[0][None], [now[1]], NOW_SIZE))
     focus = np.zeros((0, 3))
     if camera.reangle.has_focus and not is_source:
         focus = path_lines.focus_lines(_focus_of(scene, camera), size)
