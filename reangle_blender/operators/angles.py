@@ -60,12 +60,14 @@ class REANGLE_OT_add_angles(Operator):
         on = context.active_object if self.focus == "ACTIVE" else None
         focus.object_of(scene, self.focus, on)
         base = moves.source_path(scene, follow=self.follow)
+        made: list[Object] = []
         for kind, amount in SETS[self.angles]:
             move = Move(kind, min(amount * self.strength, KINDS[kind].maximum), held=self.held)
             camera = new_camera(scene, f"{choices.label_of('move', kind)} {move.amount:g}", base)
             moves.apply(scene, camera, base, move, self.focus, on)
-        camera_list.select_only(context.view_layer, camera)
-        self.report({"INFO"}, f"Added {len(SETS[self.angles])} cameras.")
+            made.append(camera)
+        camera_list.select_only(context.view_layer, made[0])
+        self.report({"INFO"}, f"Added {len(made)} cameras.")
         return {"FINISHED"}
 
     def draw(self, _context: Context) -> None:

@@ -193,7 +193,9 @@ class REANGLE_MT_move_presets(Menu):
     bl_label = "Move Presets"
     preset_subdir = "reangle/moves"
     preset_operator = "script.execute_preset"
-    draw = Menu.draw_preset
+
+    def draw(self, context: Context) -> None:
+        Menu.draw_preset(self, context)
 
 
 class REANGLE_PT_move_presets(PresetPanel, Panel):

@@ -88,6 +88,8 @@ class _Reader:
         self._values(item, _PLACE, animated)
         for constraint in item.constraints:
             self._constraint(constraint, animated)
+        if item.type == "CURVE":
+            self._curve_object(item.data)
         if item.type == "ARMATURE" and item.pose is not None:
             for bone in item.pose.bones:
                 self._add(bone.name, [tuple(row) for row in bone.matrix_basis] if not animated else None)
@@ -98,6 +100,17 @@ class _Reader:
         elif self.origin is not None and item != self.origin:
             # It stands in Blender's world, so where the origin stands matters.
             self._object(self.origin)
+
+    def _curve_object(self, curve: Any) -> None:
+        """What a camera that follows a path goes along."""
+        self.blocks.add(curve.session_uid)
+        self._values(curve, ("eval_time", "path_duration", "use_path", "resolution_u"), self._animation(curve))
+        for spline in curve.splines:
+            self._add(spline.type, spline.use_cyclic_u)
+            for point in spline.bezier_points:
+                self._add(*(tuple(getattr(point, name)) for name in ("co", "handle_left", "handle_right")))
+            for point in spline.points:
+                self._add(tuple(point.co))
 
     def _constraint(self, constraint: Any, animated: set[str]) -> None:
         path = f'constraints["{constraint.name}"].'

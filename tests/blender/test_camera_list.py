@@ -91,6 +91,15 @@ def test_what_a_parented_and_constrained_camera_follows_from_counts(rendered: Si
     assert before != after
     left.constraints[0].influence = 0.5
     assert status.signature(scene, left) != after
+    curve = bpy.data.curves.new("Way", "CURVE")
+    spline = curve.splines.new("POLY")
+    spline.points.add(1)
+    way = bpy.data.objects.new("Way", curve)
+    scene.collection.objects.link(way)
+    left.constraints.new("FOLLOW_PATH").target = way
+    before = status.signature(scene, left)
+    spline.points[1].co = (1, 2, 3, 1)
+    assert status.signature(scene, left) != before
 
 
 def test_deleting_is_undone_and_only_of_new_cameras(shot: SimpleNamespace) -> None:
