@@ -10,7 +10,17 @@ from bpy.types import Depsgraph, Scene
 
 from . import compat, state
 from .exchange import clouds, connection, downloads, homes, ledger, lookahead, main_thread, removing, watching
-from .scene import cloud_drawing, compositor, depth_frames, edit_scene, point_cloud, sequencer
+from .scene import (
+    camera_list,
+    camera_status,
+    cloud_drawing,
+    compositor,
+    depth_frames,
+    edit_scene,
+    path_drawing,
+    point_cloud,
+    sequencer,
+)
 from .state import identity, starts, ticks
 
 _is_restored = False
@@ -30,6 +40,7 @@ def _opened(*_: object) -> None:
     cloud_drawing.forget()
     depth_frames.forget()
     lookahead.forget()
+    _read_cameras_again()
     watching.resume()
     homes.find_all(clouds.read_all)
 
@@ -57,6 +68,34 @@ def _changed(_scene: Scene, depsgraph: Depsgraph) -> None:
         _imported()
     if depsgraph.id_type_updated("OBJECT"):  # a camera may have another name
         _follow_names()
+    if camera_status.touch(depsgraph):
+        _read_cameras_soon()
+
+
+_is_reading_soon = False
+
+
+def _read_cameras_soon() -> None:
+    """Read what changed about the cameras in a moment: while the artist drags one, it changes at each redraw."""
+    global _is_reading_soon
+    if not _is_reading_soon:
+        _is_reading_soon = True
+        main_thread.post(_read_cameras)
+
+
+def _read_cameras() -> None:
+    global _is_reading_soon
+    _is_reading_soon = False
+    for scene, changed in camera_status.refresh().items():
+        camera_list.give_colors(scene)
+        path_drawing.remember(scene, changed)
+
+
+def _read_cameras_again() -> None:
+    """Another file was opened, or undo may have changed any camera."""
+    camera_status.forget()
+    path_drawing.forget()
+    _read_cameras_soon()
 
 
 def _follow_names() -> None:
@@ -76,6 +115,7 @@ def _undone(*_: object) -> None:
     removing.take_out_again()
     homes.undone()
     ledger.write_all()
+    _read_cameras_again()
     watching.resume_returned()
 
 
@@ -95,8 +135,8 @@ def register() -> None:
 
 
 def unregister() -> None:
-    global _is_restored
-    _is_restored = False
+    global _is_restored, _is_reading_soon
+    _is_restored = _is_reading_soon = False
     homes.unregister()
     for callback in _CONNECTED:
         connection.on_connected.remove(callback)

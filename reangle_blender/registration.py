@@ -7,7 +7,7 @@ from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
 from .exchange import lookahead, lookahead_watch, main_thread
-from .scene import camera_picture, cloud_drawing, coverage_strip, depth_frames, point_cloud
+from .scene import camera_picture, cloud_drawing, coverage_strip, depth_frames, path_drawing, point_cloud
 
 _PARTS = (
     preferences,
@@ -21,6 +21,7 @@ _PARTS = (
     coverage_strip,
     lookahead,
     lookahead_watch,
+    path_drawing,
     main_thread,
     lifecycle,
 )

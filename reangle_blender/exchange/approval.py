@@ -18,7 +18,7 @@ from bpy.types import Scene
 from .. import preferences, state
 from ..core.contract import CameraPath, JobRequest, new_job_id
 from ..core.errors import UserError
-from ..scene import cameras, starting
+from ..scene import camera_status, cameras, starting
 from . import connection, ledger, main_thread, presence, removing, sending, start_files, transfer
 from .ledger import Entry
 from .main_thread import Failure
@@ -124,6 +124,8 @@ def make_again(scene: Scene, job: state.ReangleJob) -> str:
         if sent.name in now:
             path = now[sent.name]
             sent.width, sent.height, sent.fps, sent.frames = path.width, path.height, path.fps, len(path.frames)
+            camera = ledger.camera_of(scene, sent)
+            sent.signature = camera_status.signature(scene, camera) if camera is not None else ""
     ledger.write(entry)
 
     def make() -> JobRequest:
@@ -161,7 +163,7 @@ def _successor(scene: Scene, before: Entry, until: str) -> Entry:
         folder = preferences.results_folder(title, job)
     entry = Entry(
         before.scene, job, "RENDER", title, folder, until=until, clip=before.clip, clip_frame=before.clip_frame,
-        cameras=[replace(sent, folder="") for sent in before.cameras],
+        cameras=[replace(sent, folder="", coverage=-1.0) for sent in before.cameras],
     )  # fmt: skip
     if before.until == "starts":
         removing.take_out(before.scene, before.id)

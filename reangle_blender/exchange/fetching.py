@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def fetch(client: Client, entry: Entry) -> None:
         connection.call(
             client,
             lambda: (
-                transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop),
+                _with_coverage(transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop)),
                 start_files.fetch_starts(client, entry.id, entry.folder, before, progress, entry.stop),
             ),
             done=lambda fetched: _fetched(entry, *fetched),
@@ -115,14 +116,28 @@ def _build_steps(entry: Entry, scene: Scene, shot: fetched_shot.Shot) -> Iterato
             entry.framing.show(shown)
 
 
-def _fetched(entry: Entry, folders: dict[str, Path], starts: dict[str, start_files.Start]) -> None:
+def _with_coverage(folders: dict[str, Path]) -> dict[str, tuple[Path, float]]:
+    """Each result's folder with the share of its pictures that the clip shows, below 0 if the manifest lacks it."""
+
+    def coverage(folder: Path) -> float:
+        try:
+            about = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["coverage"]
+            return float(about["visible"]) + float(about["remembered"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return -1.0
+
+    return {name: (folder, coverage(folder)) for name, folder in folders.items()}
+
+
+def _fetched(entry: Entry, folders: dict[str, tuple[Path, float]], starts: dict[str, start_files.Start]) -> None:
     # Imported late: approval sends jobs, whose results are fetched here.
     from . import approval
 
     ledger.active.discard(entry.id)
     for sent in entry.cameras:
         if sent.name in folders:
-            sent.folder = str(folders[sent.name])
+            folder, sent.coverage = folders[sent.name]
+            sent.folder = str(folder)
         start = starts.get(sent.name)
         sent.start, sent.about_start = (str(start.folder), start.about) if start is not None else ("", "")
         sent.accepted = sent.accepted and start is not None and start.is_same

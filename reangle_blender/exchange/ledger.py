@@ -19,7 +19,7 @@ import bpy
 from .. import state
 from ..core.contract import FINAL_STATES, CameraPath, CameraWarning, JobStatus
 from ..core.files import Progress
-from ..scene import places
+from ..scene import camera_status, places
 from ..scene.framing import Framing
 from ..state import paths
 from . import main_thread
@@ -32,7 +32,8 @@ REPORT_EVERY_S = 0.2
 @dataclass
 class SentCamera:
     """A camera of a job. name: of the path. camera: the session's number of the object, 0 without one. object_name: its
-    name, by which it is found after the file was opened again. folder: of its result. start, about_start, wish,
+    name, by which it is found after the file was opened again. folder, coverage: of its result. signature: see
+    `scene.camera_status`. start, about_start, wish,
     accepted, fallen, moved: of its starting image, see `state.ReangleCamera`. opened: the module's `opened`
     when `camera` was read, since a later file has other numbers."""
 
@@ -51,6 +52,8 @@ class SentCamera:
     accepted: bool = False
     fallen: str = ""
     moved: bool = False
+    signature: str = ""
+    coverage: float = -1.0
     opened: int = field(default_factory=lambda: opened)
 
 
@@ -129,7 +132,19 @@ _COPIED = (
     "loaded",
     "missing",
 )
-_CAMERA_COPIED = ("width", "height", "fps", "frames", "about_start", "wish", "accepted", "fallen", "moved")
+_CAMERA_COPIED = (
+    "width",
+    "height",
+    "fps",
+    "frames",
+    "about_start",
+    "wish",
+    "accepted",
+    "fallen",
+    "moved",
+    "signature",
+    "coverage",
+)
 
 
 def camera_of(scene: bpy.types.Scene, sent: SentCamera) -> bpy.types.Object | None:
@@ -273,7 +288,7 @@ def read(scene: bpy.types.Scene, job: state.ReangleJob) -> Entry:
 
 
 def sent_cameras(
-    paths: Sequence[CameraPath], objects: Sequence[bpy.types.Object | None], first_frame: int
+    scene: bpy.types.Scene, paths: Sequence[CameraPath], objects: Sequence[bpy.types.Object | None]
 ) -> list[SentCamera]:
     """objects: the camera of each path, None for the scene camera with its markers."""
     return [
@@ -284,8 +299,9 @@ def sent_cameras(
             path.height,
             path.fps,
             len(path.frames),
-            first_frame,
+            state.of(scene).first_frame,
             object_name=item.name if item else "",
+            signature=camera_status.signature(scene, item) if item else "",
         )
         for path, item in zip(paths, objects, strict=True)
     ]

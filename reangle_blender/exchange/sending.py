@@ -148,7 +148,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
     shot = state.of(scene)
     entry = _new_entry(scene, "RENDER", next_title(scene))
     entry.clip = transfer.clip_digest(material.clip)
-    entry.cameras, entry.clip_frame = ledger.sent_cameras(paths, cameras, shot.first_frame), shot.first_frame
+    entry.cameras, entry.clip_frame = ledger.sent_cameras(scene, paths, cameras), shot.first_frame
     has_starts = "starting" in engines.groups(shot.engine)
     entry.until = "starts" if has_starts and shot.starting.approve else "results"
     request = JobRequest(

@@ -1,9 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's buttons, one module per step. Operators start work and return at once; `exchange` reports its end."""
 
-from . import cameras, cg, clip, interchange, lookahead, render, results, starting, weights
+from . import (
+    angles,
+    camera_list,
+    cameras,
+    cg,
+    clip,
+    focus,
+    interchange,
+    lookahead,
+    move_presets,
+    render,
+    results,
+    starting,
+    weights,
+)
 
-_PARTS = (clip, weights, cameras, lookahead, interchange, render, starting, results, cg)
+_PARTS = (
+    clip,
+    weights,
+    cameras,
+    angles,
+    focus,
+    camera_list,
+    move_presets,
+    lookahead,
+    interchange,
+    render,
+    starting,
+    results,
+    cg,
+)
 
 
 def register() -> None:

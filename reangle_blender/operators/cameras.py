@@ -11,19 +11,20 @@ from .. import choices, readiness, state
 from ..core.contract import CameraPath
 from ..core.contract.moves import KINDS, Move
 from ..core.errors import UserError
-from ..scene import cameras, moves
+from ..scene import camera_list, cameras, focus, moves
 from ._amounts import amount_of, property_of, with_amounts
 from ._report import is_ready, reports_errors
 
 
-def _new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
-    """A camera in the origin's collection, at the first pose of the path."""
+def new_camera(scene: Scene, name: str, path: CameraPath) -> Object:
+    """A ticked camera in the origin's collection, at the first pose of the path, with a colour of its own."""
     origin = state.of(scene).origin
     camera = cameras.add_camera(scene, cameras.collection_of(scene, origin), name, origin)
     cameras.set_values(camera, cameras.channel_values(camera, path, state.of(scene).unit)[0])
     source = state.of(scene).source
     camera.data.display_size, camera.data.clip_end = source.data.display_size, source.data.clip_end
     camera.reangle.render = True
+    camera_list.give_colors(scene)
     return camera
 
 
@@ -42,15 +43,7 @@ def named_camera(context: Context, name: str) -> Object:
 
 def make_active(context: Context, camera: Object) -> None:
     """Select the camera alone, if its collection is in the view layer."""
-    before = context.selected_objects
-    try:
-        camera.select_set(True)
-    except RuntimeError:  # its collection is excluded from the view layer
-        return
-    for item in before:
-        if item != camera:
-            item.select_set(False)
-    context.view_layer.objects.active = camera
+    camera_list.select_only(context.view_layer, camera)
 
 
 class REANGLE_OT_add_camera(Operator):
@@ -73,7 +66,7 @@ class REANGLE_OT_add_camera(Operator):
         scene = context.scene
         readiness.check_new_cameras(scene)
         path = moves.source_path(scene, follow=self.follow)
-        camera = _new_camera(scene, self.name, path)
+        camera = new_camera(scene, self.name, path)
         if self.follow:
             cameras.key_path(camera, path, state.of(scene).first_frame, state.of(scene).unit)
         make_active(context, camera)
@@ -95,6 +88,12 @@ class REANGLE_OT_apply_move(Operator):
     )
     easing: EnumProperty(name="Easing", items=choices.items("easing"), default=choices.DEFAULTS["easing"])
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
+    focus: EnumProperty(
+        name="Focus", description="The point that the move goes around and keeps in view", items=focus.KINDS
+    )
+    track: BoolProperty(
+        name="Track Focus", description="Keep looking at the focus by a Track To constraint, also after keys are edited"
+    )
     seed: IntProperty(name="Seed", description="Selects one of many shakes, for Handheld", min=0)
     new: BoolProperty(name="New Camera", description="Add a camera; else move the active one", default=True)
     follow: BoolProperty(name="Follow Clip Camera", description="Add the move to its motion", default=True)
@@ -121,16 +120,20 @@ class REANGLE_OT_apply_move(Operator):
         readiness.check_new_cameras(scene)
         amount = amount_of(self)
         move = Move(self.move, amount, easing=self.easing, held=self.hold, seed=self.seed)
+        on = context.active_object if self.focus == "ACTIVE" else None
+        target = focus.object_of(scene, self.focus, on)
         if self.new:
             # At a frozen instant the clip's camera stands still, too.
             base = moves.source_path(scene, follow=self.follow and not self.freeze)
             label = f"{'Bullet ' if self.freeze else ''}{choices.label_of('move', self.move)}"
-            camera = _new_camera(scene, self.name or f"{label} {amount:g}", base)
+            camera = new_camera(scene, self.name or f"{label} {amount:g}", base)
             camera.reangle.is_frozen, camera.reangle.freeze_frame = self.freeze, moves.shown_frame(scene)
         else:
             camera = self._active(context)
             base = cameras.export_paths(scene, [camera])[0]
-        keys = moves.apply(scene, camera, base, move)
+        keys = moves.apply(scene, camera, base, move, self.focus, on)
+        if self.track:
+            focus.track(camera, target or focus.add_empty(scene, camera.reangle.focus, f"{camera.name} Focus"))
         make_active(context, camera)
         self.report(
             {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
@@ -146,6 +149,8 @@ class REANGLE_OT_apply_move(Operator):
         always_held = KINDS[self.move].always_held
         if not always_held:
             column.prop(self, "seed" if self.move == "handheld" else "easing")
+        column.prop(self, "focus")
+        column.prop(self, "track")
         names = ("hold", "freeze", "follow", "name") if self.new else ("hold",)
         for name in names[1:] if always_held else names:
             if name != "follow" or not self.freeze:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: the engine, the cameras to render, and the running jobs."""
+"""Step 3: the engine, and the running jobs."""
 
 from __future__ import annotations
 
 import bpy
-from bpy.types import Context, Panel, UILayout
+from bpy.types import Context, Panel
 
 from .. import readiness, state
 from ..scene.cameras import artist_cameras
-from ..state import engines, ticks
+from ..state import engines
 from . import _job
 from ._chosen import chosen
-from ._layout import SidebarPanel, paragraph, reason, settings_column
+from ._layout import SidebarPanel, reason, settings_column
 
 
 class REANGLE_PT_render(SidebarPanel, Panel):
@@ -32,7 +32,11 @@ class REANGLE_PT_render(SidebarPanel, Panel):
                 column.prop(shot.learning, name)
                 if name == "suite":
                     said = chosen(column, context, name, shot.learning.suite, engine=shot.engine)
-        _draw_cameras(layout.box().column(align=True), context)
+        chosen_cameras, use_markers = readiness.cameras_to_render(context.scene)
+        every = artist_cameras(context.scene)
+        if every:
+            text = f"{len(chosen_cameras)} of {len(every)} cameras ticked"
+            layout.label(text=text + (", and the scene camera" if use_markers else ""), icon="OUTLINER_OB_CAMERA")
         render = context.scene.render
         width = render.resolution_x * render.resolution_percentage // 100
         height = render.resolution_y * render.resolution_percentage // 100
@@ -42,30 +46,6 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):
                 _job.draw(layout, context, job)
-
-
-def _draw_cameras(box: UILayout, context: Context) -> None:
-    cameras = artist_cameras(context.scene)
-    for camera in cameras:
-        row = box.row(align=True)
-        row.context_pointer_set("reangle_camera", camera)
-        if ticks.is_from_library(camera):
-            on = state.is_ticked(context.scene, camera)
-            icon = "CHECKBOX_HLT" if on else "CHECKBOX_DEHLT"
-            row.operator("reangle.tick_camera", text="", icon=icon, emboss=False)
-        else:
-            row.prop(camera.reangle, "render", text="")
-        row.label(text=camera.name, icon="OUTLINER_OB_CAMERA")
-        if camera.reangle.start.is_own:
-            row.operator("reangle.clear_start", text="", icon="FILE_IMAGE")
-        for job, index in _job.warnings_of(context, camera)[:1]:
-            action = row.operator("reangle.show_warning", text="", icon="ERROR")
-            action.job, action.index = job.name, index
-        row.operator("reangle.look_through", text="", icon="VIEW_CAMERA").camera = camera.name
-    if not cameras:
-        paragraph(box, context, "There is no new camera yet.")
-    if any(marker.camera for marker in context.scene.timeline_markers):
-        box.prop(state.of(context.scene), "use_markers")
 
 
 class REANGLE_PT_learning(SidebarPanel, Panel):

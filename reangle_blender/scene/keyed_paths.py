@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from bpy.types import ID, Depsgraph, FCurve, Object, Scene
+from bpy.types import ID, Camera, Depsgraph, FCurve, Object, Scene
 from mathutils import Euler, Matrix, Quaternion, Vector
 
 from .. import compat
@@ -157,3 +157,23 @@ def _basis(mode: str, place: dict[str, list[Value]], frame: int) -> Matrix:
 
 def _turned(quaternion: Sequence[float]) -> Matrix:
     return Quaternion(quaternion).normalized().to_matrix()
+
+
+def place_of(item: Object, frames: Sequence[int]) -> np.ndarray | None:
+    """N x 4 x 4: an object's own transform at these scene frames, without parents and constraints; None if more than
+    its own keys decide."""
+    curves = _own_curves(item)
+    place = _values(item, curves, _PLACE) if curves is not None else None
+    if place is None:
+        return None
+    return np.array([np.array(_basis(item.rotation_mode, place, frame), np.float64) for frame in frames])
+
+
+def lenses_of(data: Camera, frames: Sequence[int]) -> list[Lens] | None:
+    """The lens at these scene frames; None if more than its own keys decide."""
+    curves = _own_curves(data)
+    lens = _values(data, curves, dict.fromkeys(_LENS, 1)) if curves is not None else None
+    if lens is None:
+        return None
+    rows = [[lens[name][0](frame) for name in _LENS] for frame in frames]
+    return [Lens(row[0], data.sensor_fit, *row[1:]) for row in rows]

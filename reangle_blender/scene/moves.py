@@ -14,16 +14,19 @@ from ..core.contract import CameraPath
 from ..core.contract.moves import Move, move_times
 from ..core.errors import UserError
 from ..core.keys import CameraKeys, fit_keys
-from . import cameras, keyframes, point_cloud
+from . import cameras, focus, keyframes, point_cloud
 
 POSITION_TOLERANCE = 2e-4
 """Relative to the focus depth; keeps an arc visibly round."""
 
 
-def focus_depth(scene: Scene) -> float:
-    """The artist's focus, or the depth in the middle of the clip's first frame, in the geometry's unit."""
+def focus_depth(scene: Scene, *, measured: bool = False) -> float:
+    """The artist's focus distance, or the depth in the middle of the clip's first frame, in the geometry's unit.
+
+    measured: the latter in any case.
+    """
     shot = state.of(scene)
-    if shot.focus > 0:
+    if shot.focus > 0 and not measured:
         return shot.focus / shot.unit
     cloud = point_cloud.cloud_of(scene)
     if cloud is None:
@@ -36,13 +39,25 @@ def focus_depth(scene: Scene) -> float:
     return cloud.focus_depth(0)
 
 
-def apply(scene: Scene, camera: Object, base: CameraPath, move: Move) -> CameraKeys:
+def apply(
+    scene: Scene, camera: Object, base: CameraPath, move: Move, kind: focus.Kind = "SCENE", active: Object | None = None
+) -> CameraKeys:
     """Key `base` with the move added onto the camera, a child of the origin. Returns the keys with their errors.
 
-    Raises UserError for moves that this base does not allow, such as an arc of a camera that looks straight down.
+    kind: where the focus is; active: the object for ACTIVE. The camera keeps the focus point.
+    Raises UserError for a focus that is not in front, and for moves that this base does not allow, such as an arc of a
+    camera that looks straight down.
     """
-    depth = focus_depth(scene)
-    moved = moves.move_camera(move, move_times(len(base.frames)), np.asarray(base.world_from_camera), depth)
+    point = focus.point_of(scene, kind, active)
+    times, sources = move_times(len(base.frames)), np.asarray(base.world_from_camera)
+    if point is None:
+        depth = focus_depth(scene, measured=kind == "CLOUD")
+        moved = moves.move_camera(move, times, sources, depth)
+        point = sources[0, :3, 3] + depth * sources[0, :3, 2]
+    else:
+        moved = moves.move_about(move, times, sources, point)
+        depth = float(np.linalg.norm(point - sources[0, :3, 3]))
+    camera.reangle.focus, camera.reangle.has_focus = focus.in_origin(scene, point), True
     unit = state.of(scene).unit
     K = moved.intrinsics(np.asarray(base.K, np.float64))
     values = cameras.channel_values(camera, replace(base, K=K.tolist()), unit)

@@ -26,6 +26,8 @@ class ReangleCamera(PropertyGroup):
     height: IntProperty()
     fps: FloatProperty()
     frames: IntProperty()
+    signature: StringProperty(description="What it was sent with, as `scene.camera_status.signature` writes it")
+    coverage: FloatProperty(description="Share of its pictures that the clip shows; below 0 if unknown", default=-1)
     first_frame: IntProperty()
     start: StringProperty(description="Folder of its starting image; empty where it has none")
     about_start: StringProperty(description="What is known of the starting image, one line each")

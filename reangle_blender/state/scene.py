@@ -3,7 +3,15 @@
 
 from __future__ import annotations
 
-from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
 from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
 from .. import choices
@@ -53,6 +61,18 @@ def _set_at_scene_start(shot: ReangleScene, on: bool) -> None:
         shot.property_unset("first_frame")
     else:
         shot.first_frame = shot.id_data.frame_start
+
+
+def _get_camera_index(shot: ReangleScene) -> int:
+    from ..scene import camera_list
+
+    return camera_list.active_index(shot.id_data)
+
+
+def _set_camera_index(shot: ReangleScene, index: int) -> None:
+    from ..scene import camera_list
+
+    camera_list.make_active_at(shot.id_data, index)
 
 
 class ReangleTick(PropertyGroup):
@@ -109,6 +129,23 @@ class ReangleScene(PropertyGroup):
         description="Distance of the point that the move keeps in view, in the units of the clip's origin; 0 measures "
         "it in the middle of the cloud",
         min=0,
+    )
+    focus_object: PointerProperty(
+        name="Focus Object",
+        description="What new moves go around and keep in view, in place of the focus distance",
+        type=Object,
+    )
+    show_paths: BoolProperty(
+        name="Camera Paths",
+        description="Draw the path, the frames and the focus of each camera in its colour",
+        default=True,
+    )
+    camera_index: IntProperty(
+        name="Camera",
+        description="The active camera; a click on a row selects it",
+        get=_get_camera_index,
+        set=_set_camera_index,
+        options={"SKIP_SAVE"},
     )
     unit: FloatProperty(
         description="Length of the geometry's unit in the space of the clip's origin. It is chosen so that a refined "
@@ -200,6 +237,21 @@ class ReangleObject(PropertyGroup):
         name="Render", description="Render the clip from this camera", default=False, update=_store_tick
     )
     start: PointerProperty(type=ReangleStart)
+    has_color: BoolProperty(description="The camera has a colour of its own")
+    color: FloatVectorProperty(
+        name="Colour",
+        description="Colour of the camera's path in the view, and of the camera in lists",
+        subtype="COLOR_GAMMA",
+        size=3,
+        min=0,
+        max=1,
+        default=(0.5, 0.5, 0.5),
+        options=set(),
+    )
+    has_focus: BoolProperty(description="A move of the camera goes around its focus point")
+    focus: FloatVectorProperty(
+        description="The point that its move keeps in view, in the space of the clip's origin", size=3, options=set()
+    )
     is_frozen: BoolProperty(
         name="Freeze",
         description="Bullet time: this camera shows one frame of the clip all the time, while it moves itself",

@@ -45,7 +45,13 @@ class RecordingLayout:
     def _part(self, **_: object) -> RecordingLayout:
         return type(self)(self.drawn)
 
-    row = column = box = _part
+    row = column = box = split = _part
+
+    def menu(self, name: str, **_: object) -> None:
+        self.drawn.append(name)
+
+    def separator(self) -> None:
+        pass
 
 
 def drawn_by(panel: Any) -> list[str]:

@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 import pytest
 import tiny
-from test_panels import drawn_by
+from test_panels import RecordingLayout, drawn_by
 
 
 def render(shot: SimpleNamespace) -> None:
@@ -37,8 +37,14 @@ def test_trouble_is_told_at_the_job_and_the_camera_and_leads_to_its_frame(
     panel = shot.reangle("panels.render").REANGLE_PT_render
     drawn = drawn_by(panel)
     assert warning.message in " ".join(drawn)
-    cameras = drawn[: drawn.index("reangle.render")]
-    assert cameras.count("reangle.show_warning") == 1, "only at the camera in trouble"
+    rows = shot.reangle("panels.cameras")
+    drawn_rows = {}
+    for name in ("Far", "Fine"):
+        layout = RecordingLayout([])
+        context = SimpleNamespace(scene=scene, region=None, preferences=bpy.context.preferences)
+        rows.draw_row(layout, context, scene.objects[name], shot.reangle("scene.camera_status").NEW)
+        drawn_rows[name] = layout.drawn
+    assert [name for name, row in drawn_rows.items() if "reangle.show_warning" in row] == ["Far"]
     assert "reangle.show_warning" not in drawn_by(shot.reangle("panels.results").REANGLE_PT_results), "not twice"
 
     known.first_frame = 101

@@ -12,7 +12,7 @@ from reangle_blender.core.camera import project
 from reangle_blender.core.contract.moves import EASINGS, KINDS, Move
 from reangle_blender.core.errors import UserError
 from reangle_blender.core.keys import euler_xyz, fit_keys, rotation_xyz
-from reangle_blender.core.moves import move_camera
+from reangle_blender.core.moves import move_about, move_camera
 
 TIMES = np.linspace(0, 1, 49)
 SOURCE = np.eye(4)
@@ -197,3 +197,26 @@ def test_euler_angles_do_not_jump() -> None:
     assert np.abs(np.diff(euler_xyz(rotation_xyz(angles)), axis=0)).max() < 0.3
     over_the_top = np.column_stack([np.full(60, 1.0), np.linspace(0, 3, 60), np.full(60, 0.5)])
     assert euler_xyz(rotation_xyz(over_the_top)) == pytest.approx(over_the_top)
+
+
+@pytest.mark.parametrize("kind", ["orbit-left", "arc-right", "crane-up", "dolly-in"])
+def test_a_move_about_a_point_keeps_it_where_it_is_in_the_picture(kind: str) -> None:
+    point = FOCUS + SOURCE[:3, :3] @ (0.6, -0.4, 0.5)
+    moved = move_about(Move(kind, KINDS[kind].default), TIMES, SOURCE, point)
+    assert moved.world_from_camera[0] == pytest.approx(SOURCE, abs=1e-12)
+    places = np.array([project(point[None], K, pose)[0] for pose in moved.world_from_camera])
+    assert np.abs(places - places[0]).max() < 1e-6
+    assert np.linalg.norm(moved.world_from_camera[-1][:3, 3] - SOURCE[:3, 3]) > 0.3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_point_on_the_axis_is_a_focus_at_its_depth(kind: str) -> None:
+    move = Move(kind, KINDS[kind].default)
+    about, before = move_about(move, TIMES, SOURCE, FOCUS), move_camera(move, TIMES, SOURCE, DEPTH)
+    assert about.world_from_camera == pytest.approx(before.world_from_camera, abs=1e-9)
+    assert about.lens_factor == pytest.approx(before.lens_factor)
+
+
+def test_a_focus_behind_the_camera_is_refused() -> None:
+    with pytest.raises(UserError, match="not in front"):
+        move_about(Move("orbit-left", 10), TIMES, SOURCE, SOURCE[:3, 3] - SOURCE[:3, 2])
