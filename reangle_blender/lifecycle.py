@@ -9,7 +9,7 @@ import bpy
 from bpy.types import Depsgraph, Scene
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
+from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching, ways_in
 from .scene import cloud_drawing, compositor, depth_frames, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
@@ -78,7 +78,7 @@ def _undone(*_: object) -> None:
     watching.resume_returned()
 
 
-_CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)
+_CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume, ways_in.resume)
 
 
 def register() -> None:
@@ -108,4 +108,5 @@ def unregister() -> None:
     ledger.forget_all()
     ledger.active.clear()
     downloads.forget()
+    ways_in.forget()
     connection.reset()

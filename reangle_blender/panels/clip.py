@@ -27,7 +27,9 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             return
         _draw_backend(layout, context)
         clip = shot.clip
-        layout.prop(clip, "path", text="")
+        row = layout.row(align=True)
+        row.prop(clip, "path", text="")
+        row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
         column = settings_column(layout)
         for name in ("start", "frames", "use_own_size"):
             column.prop(clip, name)
@@ -40,6 +42,8 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         _draw_sources(column, context, shot)
         column.prop(clip, "match_scene")
         if not shot.shot_frames:
+            column.prop(clip, "make_active")
+        if not shot.shot_frames:
             column.prop(shot, "at_scene_start")
         if shot.shot_frames or not shot.at_scene_start:
             column.prop(shot, "first_frame")
@@ -51,6 +55,8 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             row = layout.row()
             row.context_pointer_set("reangle_camera", source)
             row.operator("reangle.look_through", text="Look Through Clip's Camera", icon="VIEW_CAMERA")
+            if state.alive(context.scene, shot.cloud) is not None:
+                layout.operator("reangle.set_floor", icon="EMPTY_ARROWS")
         if (imported := shot.jobs.get(shot.shot)) is not None:
             _job.draw_missing(layout, context, imported)
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
