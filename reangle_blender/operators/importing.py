@@ -47,7 +47,7 @@ class _ImportOptions:
         default=True,
     )
     make_active: BoolProperty(
-        name="Make Clip's Camera Active",
+        name="Set Active Camera",
         description="Make the clip's camera the scene's camera. Your answer is remembered in the file",
         default=True,
     )
@@ -104,7 +104,7 @@ def _check_free(scene: bpy.types.Scene) -> None:
 
 class REANGLE_OT_import_footage(_ImportOptions, Operator, ImportHelper):
     bl_idname = "reangle.import_footage"
-    bl_label = "Import Footage"
+    bl_label = "Import into Reangle"
     bl_description = "Choose a movie, or images of a sequence, and import it: its camera, and its depth as a cloud"
     bl_options = {"REGISTER", "UNDO", "PRESET"}
 

@@ -27,9 +27,7 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             return
         _draw_backend(layout, context)
         clip = shot.clip
-        row = layout.row(align=True)
-        row.prop(clip, "path", text="")
-        row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
+        layout.prop(clip, "path", text="")
         column = settings_column(layout)
         for name in ("start", "frames", "use_own_size"):
             column.prop(clip, name)
@@ -47,7 +45,9 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             column.prop(shot, "at_scene_start")
         if shot.shot_frames or not shot.at_scene_start:
             column.prop(shot, "first_frame")
-        layout.operator("reangle.import_clip", icon="IMPORT")
+        row = layout.row(align=True)
+        row.operator("reangle.import_clip", icon="IMPORT")
+        row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
         if connection.now.failure is None:  # else that stands above
             reason(layout, context, readiness.check_import)
         source = state.alive(context.scene, shot.source)

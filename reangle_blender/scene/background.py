@@ -91,7 +91,7 @@ def show_in_frame(plane: Object, source: Object) -> None:
 def drawn_size(camera: Object) -> float:
     """How wide a camera's frame is drawn, in the camera's own unit: Blender draws it in the world's, whatever its
     scale."""
-    scale = sum(camera.matrix_world.to_scale()) / 3
+    scale = camera.matrix_world.median_scale
     return camera.data.display_size / scale if scale > 0 else camera.data.display_size
 
 
@@ -101,5 +101,7 @@ def fit_plane(scene: Scene) -> None:
     plane, source = state.alive(scene, shot.plane), state.alive(scene, shot.source)
     if plane is not None and source is not None and source.data.background_images:
         show_in_frame(plane, source)
+        # Without a cloud it is all that is seen of the clip, and what stands around the origin would hide it.
+        plane.empty_image_depth = "FRONT" if state.alive(scene, shot.cloud) is None else "BACK"
         # Blender draws the longer side at this size; the frame is as wide as the camera is drawn large.
         plane.empty_display_size = drawn_size(source) * max(1, shot.shot_height / shot.shot_width)

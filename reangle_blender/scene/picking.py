@@ -134,7 +134,7 @@ def _draw(picks: Picks) -> None:
             circle(place, DOT, PICKED, "TRIS")
             blf.size(0, FONT * scale)
             blf.color(0, *PICKED)
-            blf.position(0, *(place + RING * scale), 0)
+            blf.position(0, float(place[0] + RING * scale), float(place[1] + RING * scale), 0)
             blf.draw(0, str(number))
     gpu.state.line_width_set(1)
     gpu.state.blend_set("NONE")

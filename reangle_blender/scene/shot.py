@@ -190,7 +190,7 @@ def _source(scene: Scene, collection: Collection, origin: Object, title: str, pa
     source.matrix_parent_inverse.identity()
     cameras.key_path(source, path, saved.first_frame, saved.unit)
     saved.keyed_from = saved.first_frame
-    scale = sum(origin.matrix_world.to_scale()) / 3  # Blender draws and clips cameras in the world's unit
+    scale = origin.matrix_world.median_scale  # Blender draws and clips cameras in the world's unit
     source.data.display_size = scale * depth / 4
     source.data.clip_end = max(source.data.clip_end, scale * depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)

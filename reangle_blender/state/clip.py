@@ -66,7 +66,7 @@ class ReangleClip(PropertyGroup):
     )
 
     make_active: BoolProperty(
-        name="Make Clip's Camera Active",
+        name="Set Active Camera",
         description="Make the clip's camera the scene's camera as it is added. A scene without a camera gets it anyway",
     )
 
