@@ -34,6 +34,26 @@ def strips_of(scene: Scene) -> list[Any]:
     return list(strips(scene)) if scene.sequence_editor is not None else []
 
 
+def strip_start(strip: Any) -> float:
+    """The scene frame of the first frame that a strip shows. Since 5.1 it has another name."""
+    return strip.left_handle if hasattr(strip, "left_handle") else strip.frame_final_start
+
+
+def strip_offset(strip: Any) -> float:
+    """How many scene frames of its content a strip leaves out at its start."""
+    return strip.left_handle_offset if hasattr(strip, "left_handle_offset") else strip.frame_offset_start
+
+
+def strip_duration(strip: Any) -> float:
+    """How many scene frames a strip shows."""
+    return strip.duration if hasattr(strip, "left_handle") else strip.frame_final_duration
+
+
+def strip_trim(strip: Any) -> float:
+    """How many frames of its file a strip does not have at its start."""
+    return strip.content_trim_start if hasattr(strip, "content_trim_start") else strip.animation_offset_start
+
+
 def every_strip(scene: Scene) -> list[Any]:
     """All strips of a scene, also those in meta strips; none are created."""
     editor = scene.sequence_editor

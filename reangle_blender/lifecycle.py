@@ -9,7 +9,18 @@ import bpy
 from bpy.types import Depsgraph, Scene
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, lookahead, main_thread, removing, watching
+from .exchange import (
+    clouds,
+    connection,
+    downloads,
+    homes,
+    ledger,
+    lookahead,
+    main_thread,
+    removing,
+    watching,
+    ways_in,
+)
 from .scene import (
     camera_list,
     camera_status,
@@ -119,7 +130,7 @@ def _undone(*_: object) -> None:
     watching.resume_returned()
 
 
-_CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume)
+_CONNECTED: tuple[Callable[[], None], ...] = (watching.resume, downloads.resume, ways_in.resume)
 
 
 def register() -> None:
@@ -149,4 +160,5 @@ def unregister() -> None:
     ledger.forget_all()
     ledger.active.clear()
     downloads.forget()
+    ways_in.forget()
     connection.reset()

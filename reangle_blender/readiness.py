@@ -68,6 +68,11 @@ def check_import(scene: Scene) -> None:
     """Raises UserError if a clip cannot be imported now."""
     state.check_editable(scene)
     check_backend(scene)
+    check_clip(scene)
+
+
+def check_clip(scene: Scene) -> None:
+    """Raises UserError if what is chosen in step 1 cannot be imported, whether or not the backend runs."""
     if any(job.kind == "IMPORT" and not job.is_final for job in state.of(scene).jobs):
         raise UserError("An import is running.", advice="Wait for it, or cancel it.")
     choice = choice_of(scene)

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from ..core.client import Client, RefusedError
 from ..core.contract import Clip, GeometrySettings, JobEvent, JobRequest, JobStatus, from_data
 from ..core.contract.errors import printable
-from ..core.contract.file_kinds import is_camera_file
+from ..core.contract.file_kinds import IMAGE_SUFFIXES, is_camera_file
 from ..core.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from ..core.contract.migration import migrated_geometry
 from ..core.contract.sequences import sequence_of
@@ -23,9 +23,8 @@ from ..core.contract.wire import parse
 from ..core.errors import UserError
 from ..core.files import Progress, check_cancel, file_refs
 
-UNREADABLE_SUFFIXES = {".tif", ".tiff", ".bmp", ".webp"}
 _URI = "file://"
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".exr", *UNREADABLE_SUFFIXES}
+UNREADABLE_SUFFIXES = {".gif", ".psd", ".hdr", ".cin", ".jp2", ".sgi", ".heic", ".avif"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class ClipChoice:
 
 
 def is_movie(path: str | Path) -> bool:
-    return Path(path).suffix.lower() not in IMAGE_SUFFIXES
+    return Path(path).suffix.lower() not in {*IMAGE_SUFFIXES, *UNREADABLE_SUFFIXES}
 
 
 def clip_files(path: Path) -> list[Path]:
@@ -106,7 +105,8 @@ def clip_files(path: Path) -> list[Path]:
         return [path]
     if path.suffix.lower() in UNREADABLE_SUFFIXES:
         raise UserError(
-            f"{path.name} is no image that Reangle can read.", advice="Choose a PNG, JPEG or EXR image, or a movie."
+            f"{path.name} is no image that Reangle can read.",
+            advice="Choose a PNG, JPEG, EXR, TIFF, DPX, TGA, BMP or WebP image, or a movie.",
         )
     names = [item.name for item in path.parent.iterdir() if item.is_file()]
     return [path.with_name(name) for name in sequence_of(path.name, names)]

@@ -7,7 +7,9 @@ from . import (
     cameras,
     cg,
     clip,
+    floor,
     focus,
+    importing,
     interchange,
     lookahead,
     move_presets,
@@ -19,6 +21,8 @@ from . import (
 
 _PARTS = (
     clip,
+    importing,
+    floor,
     weights,
     cameras,
     angles,

@@ -40,10 +40,14 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         _draw_sources(column, context, shot)
         column.prop(clip, "match_scene")
         if not shot.shot_frames:
+            column.prop(clip, "make_active")
+        if not shot.shot_frames:
             column.prop(shot, "at_scene_start")
         if shot.shot_frames or not shot.at_scene_start:
             column.prop(shot, "first_frame")
-        layout.operator("reangle.import_clip", icon="IMPORT")
+        row = layout.row(align=True)
+        row.operator("reangle.import_clip", icon="IMPORT")
+        row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
         if connection.now.failure is None:  # else that stands above
             reason(layout, context, readiness.check_import)
         source = state.alive(context.scene, shot.source)
@@ -51,6 +55,8 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             row = layout.row()
             row.context_pointer_set("reangle_camera", source)
             row.operator("reangle.look_through", text="Look Through Clip's Camera", icon="VIEW_CAMERA")
+            if state.alive(context.scene, shot.cloud) is not None:
+                layout.operator("reangle.set_floor", icon="EMPTY_ARROWS")
         if (imported := shot.jobs.get(shot.shot)) is not None:
             _job.draw_missing(layout, context, imported)
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)

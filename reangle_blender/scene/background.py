@@ -84,5 +84,24 @@ def show_in_frame(plane: Object, source: Object) -> None:
     plane.data = background.image
     for name in ("frame_start", "frame_duration", "frame_offset", "use_auto_refresh"):
         setattr(plane.image_user, name, getattr(background.image_user, name))
-    lens, size = source.data, source.data.display_size
+    lens, size = source.data, drawn_size(source)
     plane.location = (lens.shift_x * size, lens.shift_y * size, -lens.lens / lens.sensor_width * size)
+
+
+def drawn_size(camera: Object) -> float:
+    """How wide a camera's frame is drawn, in the camera's own unit: Blender draws it in the world's, whatever its
+    scale."""
+    scale = camera.matrix_world.median_scale
+    return camera.data.display_size / scale if scale > 0 else camera.data.display_size
+
+
+def fit_plane(scene: Scene) -> None:
+    """Fit the clip's plane into the frame of its camera, after that is drawn larger or smaller."""
+    shot = state.of(scene)
+    plane, source = state.alive(scene, shot.plane), state.alive(scene, shot.source)
+    if plane is not None and source is not None and source.data.background_images:
+        show_in_frame(plane, source)
+        # Without a cloud it is all that is seen of the clip, and what stands around the origin would hide it.
+        plane.empty_image_depth = "FRONT" if state.alive(scene, shot.cloud) is None else "BACK"
+        # Blender draws the longer side at this size; the frame is as wide as the camera is drawn large.
+        plane.empty_display_size = drawn_size(source) * max(1, shot.shot_height / shot.shot_width)

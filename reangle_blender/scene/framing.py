@@ -12,7 +12,7 @@ from bpy.types import Area, Context, Region, Scene
 from mathutils import Vector
 
 from .. import state
-from . import point_cloud
+from . import background, point_cloud
 
 MARGIN = 1.1
 KEPT = (5.0, 95.0)
@@ -83,7 +83,7 @@ def _points(scene: Scene) -> np.ndarray:
             low, high = np.percentile(co, KEPT, axis=0)
             parts.append(_moved(np.clip(co, low, high), cloud.matrix_world))
     if source is not None:
-        size = source.data.display_size
+        size = background.drawn_size(source)
         depth = -size * source.data.lens / source.data.sensor_width
         corners = [(x * size / 2, y * size / 2, depth) for x in (-1, 1) for y in (-1, 1)]
         parts.append(_moved(np.array([(0.0, 0.0, 0.0), *corners]), source.matrix_world))

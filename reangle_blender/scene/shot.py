@@ -195,12 +195,15 @@ def _source(scene: Scene, collection: Collection, origin: Object, title: str, pa
     if source is None:
         source = cameras.add_camera(scene, collection, f"{title} Camera", origin)
         source.data.name = source.name
+        if saved.clip.make_active or scene.camera is None:
+            scene.camera = source
     source.parent, source.rotation_mode, source.scale = origin, "XYZ", (1, 1, 1)
     source.matrix_parent_inverse.identity()
     cameras.key_path(source, path, saved.first_frame, saved.unit)
     saved.keyed_from = saved.first_frame
-    source.data.display_size = depth / 4
-    source.data.clip_end = max(source.data.clip_end, depth * 20)
+    scale = origin.matrix_world.median_scale  # Blender draws and clips cameras in the world's unit
+    source.data.display_size = scale * depth / 4
+    source.data.clip_end = max(source.data.clip_end, scale * depth * 20)
     source.lock_location = source.lock_rotation = (True, True, True)
     return source
 
@@ -212,9 +215,7 @@ def _show_plane(scene: Scene, collection: Collection, title: str) -> None:
     if plane is None:
         saved.plane = plane = bpy.data.objects.new(f"{title} Plane", None)
         collection.objects.link(plane)
-    background.show_in_frame(plane, saved.source)
-    # Blender draws the longer side at this size; the frame is as wide as the camera is drawn large.
-    plane.empty_display_size = saved.source.data.display_size * max(1, saved.shot_height / saved.shot_width)
+    background.fit_plane(scene)
 
 
 def _collection_and_origin(scene: Scene, title: str) -> tuple[Collection, Object]:

@@ -65,6 +65,11 @@ class ReangleClip(PropertyGroup):
         default=True,
     )
 
+    make_active: BoolProperty(
+        name="Set Active Camera",
+        description="Make the clip's camera the scene's camera as it is added. A scene without a camera gets it anyway",
+    )
+
     @property
     def used_frames(self) -> int:
         """How many frames of the clip will be used; 0 is unknown."""

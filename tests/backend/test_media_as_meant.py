@@ -185,31 +185,38 @@ def test_pixels_of_images_that_are_not_square_are_said(tmp_path: Path) -> None:
         assert probe(tmp_path / f"plain.{suffix}").notes == ()
 
 
-def test_other_colours_of_images_are_said(tmp_path: Path) -> None:
+def test_profiles_of_images_that_cannot_be_used_are_said(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     Image.fromarray(quarters(32, 16)).save(tmp_path / "wide.png", icc_profile=profile)
     assert any("are shown as sRGB" in note for note in probe(tmp_path / "wide.png").notes)
+    assert corners(images(probe(tmp_path / "wide.png"))[0]) == [list(color) for color in QUARTERS]
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     Image.fromarray(quarters(32, 16)).save(tmp_path / "plain.png", icc_profile=srgb)
     assert probe(tmp_path / "plain.png").notes == ()
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "words"),
+    ("name", "values", "words", "red"),
     [
-        (b"gAMA", struct.pack(">I", 100000), "gamma 1"),
-        (b"gAMA", struct.pack(">I", 45455), ""),
-        (b"cICP", bytes([9, 16, 0, 1]), "HDR, PQ"),
-        (b"cICP", bytes([1, 13, 0, 1]), ""),
-        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), "other primaries"),
-        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), ""),
+        (b"gAMA", struct.pack(">I", 100000), "gamma 1", (238, 95, 110)),
+        (b"gAMA", struct.pack(">I", 45455), "", (220, 30, 40)),
+        (b"cICP", bytes([9, 16, 0, 1]), "HDR, PQ", None),
+        (b"cICP", bytes([1, 13, 0, 1]), "", (220, 30, 40)),
+        (b"cICP", bytes([12, 13, 0, 1]), "Display P3", (240, 0, 22)),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000), "other primaries", None),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), "", (220, 30, 40)),
     ],
 )
-def test_other_colours_of_a_png_without_profile_are_said(
-    name: bytes, values: bytes, words: str, tmp_path: Path
+def test_other_colours_of_a_png_without_profile_are_converted(
+    name: bytes, values: bytes, words: str, red: tuple[int, ...] | None, tmp_path: Path
 ) -> None:
     Image.fromarray(quarters(32, 16)).save(tmp_path / "a.png")
     data, chunk = (tmp_path / "a.png").read_bytes(), name + values
     chunk = struct.pack(">I", len(values)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
-    assert probe(tmp_path / "a.png").notes == ((f"The images' colours ({words}) are shown as sRGB.",) if words else ())
+    notes = probe(tmp_path / "a.png").notes
+    assert notes == ((f"The images' colours ({words}) are converted to sRGB.",) if words else ())
+    shown = images(probe(tmp_path / "a.png"))[0]
+    assert (corners(shown)[0] == [220, 30, 40]) == (not words)
+    if red is not None:
+        assert np.abs(np.array(corners(shown)[0]) - red).max() <= 1

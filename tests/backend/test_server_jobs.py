@@ -98,6 +98,23 @@ def test_job_that_ends_the_backend_lets_the_others_run(tmp_path: Path) -> None:
 
 
 @posix
+def test_an_import_overtakes_the_renders_that_wait(tmp_path: Path) -> None:
+    with serving(tmp_path) as backend:
+        backend.stages.order("hold-decode")
+        running = backend.submit("left")
+        backend.stages.wait_started("decode")
+        renders = [backend.submit("right", seed=seed) for seed in (1, 2)]
+        imports = [backend.submit(clip=clip) for clip in (b"one", b"another")]
+        backend.stages.release("hold-decode")
+        for job in (running, *renders, *imports):
+            assert backend.finish(job)["state"] == "done"
+
+        def began(job: str) -> float:
+            return next(event["time"] for event in backend.events(job) if event.get("state") == "running")
+
+        assert sorted((running, *renders, *imports), key=began) == [running, *imports, *renders]
+
+
 def test_stopped_stage_is_ended_and_the_next_job_runs(tmp_path: Path) -> None:
     with serving(tmp_path, environment={"REANGLE_TEST_LIFELESS": "2"}) as backend:
         assert backend.stages

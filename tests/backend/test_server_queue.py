@@ -13,17 +13,31 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
-from reangle.contract import FINAL_STATES, Clip, ContractError, FileRef, GeometrySettings, JobError, JobRequest, to_json
+from reangle.contract import (
+    FINAL_STATES,
+    CameraPath,
+    Clip,
+    ContractError,
+    FileRef,
+    GeometrySettings,
+    JobError,
+    JobRequest,
+    from_data,
+    to_json,
+)
 from reangle.runtime.database import JobDatabase
+
+from tests.backend.server_harness import camera
 
 FILE = FileRef(name="a.mp4", sha256="0" * 64, size=1)
 
 
-def request(seed: int = 0) -> JobRequest:
+def request(seed: int = 0, *, is_import: bool = True) -> JobRequest:
     return JobRequest(
         id=uuid.uuid4().hex,
         clip=Clip(files=(FILE,)),
         geometry=GeometrySettings(camera="files", depth="files", files=(FILE,)),
+        paths=() if is_import else (from_data(CameraPath, camera()),),
         seed=seed,
     )
 
@@ -54,9 +68,9 @@ class Queue(RuleBasedStateMachine):
         self.states[job] = state
         self.reported[job].append(state)
 
-    @rule(target=jobs, seed=st.integers(0, 3))
-    def submit(self, seed: int) -> str:
-        made = request(seed)
+    @rule(target=jobs, seed=st.integers(0, 3), is_import=st.booleans())
+    def submit(self, seed: int, is_import: bool) -> str:
+        made = request(seed, is_import=is_import)
         assert self.database.submit(made) == "new"
         self.requests[made.id], self.reported[made.id] = made, []
         self.move(made.id, "queued")
@@ -70,7 +84,8 @@ class Queue(RuleBasedStateMachine):
 
     @rule(target=running)
     def claim(self) -> object:
-        oldest = next((job for job, state in self.states.items() if state == "queued"), None)
+        queued = [job for job, state in self.states.items() if state == "queued"]
+        oldest = next((job for job in sorted(queued, key=lambda job: len(self.requests[job].paths))), None)
         claimed = self.database.claim()
         assert claimed == (self.requests[oldest] if oldest else None)
         if oldest is None:

@@ -58,9 +58,9 @@ def test_blender_is_given_sequences_that_it_can_follow(
 def test_images_that_cannot_be_read_are_refused_before_anything_is_sent(
     reangle: Callable[[str], ModuleType], tmp_path: Path
 ) -> None:
-    (tmp_path / "shot_0001.tif").write_bytes(b"II*\0")
-    with pytest.raises(Exception, match=r"shot_0001\.tif is no image that Reangle can read"):
-        reangle("exchange.transfer").clip_files(tmp_path / "shot_0001.tif")
+    (tmp_path / "shot_0001.psd").write_bytes(b"8BPS")
+    with pytest.raises(Exception, match=r"shot_0001\.psd is no image that Reangle can read"):
+        reangle("exchange.transfer").clip_files(tmp_path / "shot_0001.psd")
 
 
 def test_a_false_length_is_not_believed(reangle: Callable[[str], ModuleType]) -> None:

@@ -76,6 +76,7 @@ def test_the_clip_is_shown_at_once(shown: Reangle, clip: Path) -> None:
     corner = shot.source.data.view_frame(scene=scene)[0] * shot.source.data.display_size
     assert plane.location.z == pytest.approx(corner.z)
     assert plane.empty_display_size == pytest.approx(2 * corner.x)
+    assert plane.empty_image_depth == "FRONT", "nothing of the scene hides the clip while it has no cloud"
     assert bpy.ops.reangle.add_camera(name="Early") == {"FINISHED"}
     assert scene.objects["Early"].parent == shot.origin
     with pytest.raises(RuntimeError, match="no depth yet"):
@@ -89,6 +90,7 @@ def test_the_whole_geometry_keeps_what_was_placed_by_the_first_guess(shown: Rean
     scene.camera = source
     assert build(shown, tmp_path, is_glance=True) == []
     assert (shot.shot_is_glance, shot.shot_request, shot.unit) == (True, "", 1)
+    assert shot.plane.empty_image_depth == "BACK"
     cloud = shot.cloud
     cloud.data.materials.append(bpy.data.materials.new("Mine"))
     cloud.modifiers.new("Mine", "WEIGHTED_NORMAL")

@@ -31,6 +31,7 @@ ESSENTIAL = {
     "av": "av",
     "opencv-python-headless": "cv2",
     "OpenEXR": "OpenEXR",
+    "OpenImageIO": "OpenImageIO",
     "numba": "numba",
     "scipy": "scipy",
     "pydantic": "pydantic",

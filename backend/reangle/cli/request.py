@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from reangle.cli.settings import settings_of
 from reangle.contract import CameraPath, Clip, ContractError, FileRef, GeometrySettings, SourceCamera, from_json
-from reangle.contract.file_kinds import is_camera_file, is_depth_map
+from reangle.contract.file_kinds import IMAGE_SUFFIXES, is_camera_file, is_depth_map
 from reangle.contract.geometry_folders import collect_camera_files, collect_geometry_files
 from reangle.contract.migration import camera_and_depth
 from reangle.contract.moves import Move
@@ -21,8 +21,6 @@ from reangle.media.sniff import MOVIES, sniff
 from reangle.runtime.data_folder import user_path
 from reangle.runtime.store import Store
 from reangle.warping.moves import BulletTime, parse_bullet_time, parse_move
-
-IMAGE_SUFFIXES = (".png", ".exr", ".jpg", ".jpeg")
 
 T = TypeVar("T")
 
@@ -149,7 +147,7 @@ def _clip_files(paths: list[Path]) -> list[Path]:
         kinds = sorted({path.suffix.lower() for path in images})
         if not images:
             raise UserError(
-                f"There are no PNG, EXR or JPEG images in {folder}.", advice="Give a movie or a folder of images."
+                f"There are no images in {folder} that can be read.", advice="Give a movie or a folder of images."
             )
         if len(kinds) > 1:
             raise UserError(

@@ -37,7 +37,7 @@ class GenerateParams:
 
 GENERATE = StageSpec(
     kind="generate",
-    version=9,
+    version=10,
     params=GenerateParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder, "fill": FilledFolder},
     may_read={"learn": LoraFolder, "start": StartFolder},

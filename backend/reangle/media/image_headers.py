@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What JPEG and PNG files say of their picture beside its size: which way up it is, and its colours and pixels."""
+"""What JPEG and PNG files say of their picture beside its size: which way up it is, and the shape of its pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from io import BytesIO
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 TURNS_SIDES = (5, 6, 7, 8)
 """EXIF's orientations of which the stored width is the upright height."""
 # JPEG start-of-frame markers: C0 to CF without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SCAN, _EXIF, _ORIENTATION, _LONG = 0xDA, 0xE1, 0x0112, 4
-
-_SRGB = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
-_CODED_SRGB, _CODED = ((1, 1), (1, 6), (1, 13)), {8: "linear light", 16: "HDR, PQ", 18: "HDR, HLG"}
-"""Primaries and transfer by H.273's numbers."""
 
 
 def jpeg_size(path: Path) -> tuple[int, int] | None:
@@ -90,39 +85,15 @@ def turned_upright(image: np.ndarray, turned: int) -> np.ndarray:
 
 def header_notes(path: Path) -> list[str]:
     """What the header of a JPEG or PNG says and the picture does not show, for the artist."""
-    notes = []
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
-            about, profile = image.info, image.info.get("icc_profile")
+            about = image.info
             dots = about.get("dpi") or about.get("aspect") or about.get("jfif_density") or (1, 1)
-            is_rgb = image.mode.startswith("RGB")
-            colours = _profile_name(profile) if profile and is_rgb else "" if profile else _png_colours(path, about)
     except Exception:  # Pillow raises errors of many kinds for damaged headers
         return []
     if all(dots) and abs(dots[0] / dots[1] - 1) > 0.01:
-        notes.append("The images' headers say that their pixels are not square; they are used as square ones.")
-    if colours and "srgb" not in colours.lower():
-        notes.append(f"The images' colours ({colours}) are shown as sRGB.")
-    return notes
-
-
-def _png_colours(path: Path, about: Mapping[Any, Any]) -> str:
-    """What a PNG without profile says of its colours, in words; "" if they are those of sRGB, or it says nothing."""
-    with path.open("rb") as file:
-        head = file.read(4096).partition(b"IDAT")[0]
-    _, coded, values = head.partition(b"cICP")
-    if coded and len(values) > 1 and (tuple(values[:2]) not in _CODED_SRGB):
-        return _CODED.get(values[1], "other colours, cICP")
-    gamma, primaries = about.get("gamma"), about.get("chromaticity")
-    if "srgb" in about or coded:
-        return ""
-    if gamma and abs(gamma * 2.2 - 1) > 0.05:
-        return f"gamma {1 / gamma:.2g}"
-    return "" if primaries is None or np.allclose(primaries, _SRGB, atol=2e-3) else "other primaries"
-
-
-def _profile_name(profile: bytes) -> str:
-    return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profile))).strip()
+        return ["The images' headers say that their pixels are not square; they are used as square ones."]
+    return []
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int]]:

@@ -16,6 +16,7 @@ from PIL import Image
 from reangle.errors import UserError
 from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
+from reangle.media.image_colours import Colours, linear_to_srgb, of_jpeg_or_png
 from reangle.media.image_headers import (
     TURNS_SIDES,
     jpeg_coding,
@@ -25,7 +26,8 @@ from reangle.media.image_headers import (
     png_size,
     turned_upright,
 )
-from reangle.media.sniff import Kind
+from reangle.media.oiio_images import read_oiio_header, read_oiio_pixels
+from reangle.media.sniff import OIIO, Kind
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -50,6 +52,9 @@ def read_image_header(name: str, path: Path, kind: Kind) -> ImageHeader:
     if kind == "exr":
         exr = read_exr_header(path, name)
         return ImageHeader(exr.width, exr.height, exr.pixel_aspect, layer=exr.layer, notes=exr.notes)
+    if kind in OIIO:
+        stored = read_oiio_header(name, path, kind)
+        return ImageHeader(*stored.upright_size, stored.upright_aspect, stored.turned, notes=stored.notes)
     size = png_size(path) if kind == "png" else jpeg_size(path) or _size_by_decoder(path)
     if size is None or 0 in size:
         raise _damaged(name)
@@ -70,22 +75,28 @@ def read_working_image(name: str, path: Path, kind: Kind, framing: Framing) -> t
             alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
         colour = framing.apply(colour)
         return linear_to_srgb(colour), alpha
+    if kind in OIIO:
+        pixels, alpha, stored = read_oiio_pixels(name, path, kind)
+        if alpha is not None:
+            pixels = np.dstack([pixels, alpha])
+        return _framed(turned_upright(pixels, stored.turned), framing, stored.colours)
     pixels = turned_upright(_decode(name, path, kind), orientation(path, kind))
     if pixels.dtype == np.uint16:
-        pixels = np.rint(framing.apply(pixels.astype(np.float32)) / 257).clip(0, 255).astype(np.uint8)
-    else:
-        pixels = framing.apply(pixels)
+        pixels = pixels.astype(np.float32) / np.float32(65535)
     if pixels.ndim == 2:
-        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), None
-    alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
-    return np.ascontiguousarray(pixels[..., 2::-1]), alpha
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+    order = [2, 1, 0, *range(3, pixels.shape[2])]
+    return _framed(pixels[..., order], framing, of_jpeg_or_png(path))
 
 
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light, 1 = white, to sRGB uint8 (IEC 61966-2-1)."""
-    light = np.clip(linear, 0, 1)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * encoded).astype(np.uint8)
+def _framed(pixels: np.ndarray, framing: Framing, colours: Colours) -> tuple[np.ndarray, np.ndarray | None]:
+    """RGB or RGBA, uint8 or float32 with 1 for white, at the working size: sRGB, and alpha or None."""
+    pixels = framing.apply(pixels)
+    rgb = np.ascontiguousarray(colours.to_srgb(np.ascontiguousarray(pixels[..., :3])))
+    if pixels.shape[2] < 4:
+        return rgb, None
+    alpha = pixels[..., 3] if pixels.dtype == np.uint8 else np.rint(255 * np.clip(pixels[..., 3], 0, 1))
+    return rgb, np.ascontiguousarray(alpha, np.uint8)
 
 
 def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:

@@ -14,11 +14,12 @@ import numpy as np
 from reangle.contract import MAX_FRAMES, MAX_SIDE
 from reangle.contract.sequences import frame_numbers, frame_order
 from reangle.errors import UserError
+from reangle.media.image_colours import of_jpeg_or_png
 from reangle.media.image_headers import header_notes
 from reangle.media.images import ImageHeader, read_image_header
 from reangle.media.lens import focal_of_image
 from reangle.media.movie import MovieScan, scan_movie, square_pixels_note
-from reangle.media.sniff import IMAGES, Kind, sniff
+from reangle.media.sniff import IMAGES, OIIO, Kind, sniff
 
 MAX_WORKING_PIXELS = 1_000_000_000
 """Largest frames x width x height: every later stage holds the whole clip in memory."""
@@ -155,8 +156,9 @@ def _probe_images(files: Sequence[tuple[str, Path]], fps: float | None) -> ClipI
     notes = [] if fps or len(files) == 1 else [f"The images have no frame rate; {DEFAULT_IMAGE_FPS} fps is assumed."]
     if kind == "exr":
         notes.append("EXR colours are read as linear light and shown as sRGB; values above white are clipped.")
-    else:
-        notes += header_notes(files[0][1])
+    elif kind not in OIIO:
+        colours = of_jpeg_or_png(files[0][1])
+        notes += [*header_notes(files[0][1]), *filter(None, [colours.note])]
     notes += headers[0].notes
     if headers[0].pixel_aspect != 1:
         notes.append(square_pixels_note(headers[0].pixel_aspect))

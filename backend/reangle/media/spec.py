@@ -22,7 +22,7 @@ class DecodeParams:
 
 DECODE = StageSpec(
     kind="decode",
-    version=4,
+    version=5,
     params=DecodeParams,
     files=("clip",),
     writes=DecodedClip,

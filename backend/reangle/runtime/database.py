@@ -65,6 +65,7 @@ CREATE TABLE IF NOT EXISTS deaths (
 );
 """
 """How often in a row the backend died while it worked on a job that came no further. Older versions do not see it."""
+_IS_IMPORT = "CASE json_valid(request) WHEN 1 THEN coalesce(json_array_length(request, '$.paths'), 0) = 0 ELSE 0 END"
 _WARNINGS = """
 CREATE TABLE IF NOT EXISTS warnings (job TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (job, body));
 """
@@ -154,15 +155,17 @@ class JobDatabase(JobReader):
         return "new"
 
     def claim(self, waiting: Collection[str] = ()) -> JobRequest | None:
-        """The oldest queued job, now running. One that another version of Reangle queued may fail here.
+        """The oldest queued import, else the oldest render, now running. One that another version of Reangle queued
+        may fail here.
 
-        waiting: jobs that are left where they are. Those with which the backend died often come last.
+        An import has no cameras: it is short, and an artist waits for it. waiting: jobs that are left where they are.
+        Those with which the backend died often come last.
         """
         while True:
             with self._write() as db:
                 rows = db.execute(
                     "SELECT id, request FROM jobs LEFT JOIN deaths ON job = id WHERE state = 'queued' "
-                    "ORDER BY coalesce(count, 0) >= ?, seq",
+                    f"ORDER BY coalesce(count, 0) >= ?, NOT {_IS_IMPORT}, seq",
                     (BACK_AFTER_DEATHS,),
                 )
                 row = next((row for row in rows if row["id"] not in waiting), None)

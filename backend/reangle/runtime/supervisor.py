@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes jobs from the queue, oldest first, and runs each to its end."""
+"""Takes jobs from the queue, imports first, and runs each to its end."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class StartParams:
 
 START = StageSpec(
     kind="start",
-    version=3,
+    version=4,
     params=StartParams,
     reads={
         "decode": DecodedClip,

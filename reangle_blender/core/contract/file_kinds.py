@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # generated from backend/reangle/contract by scripts/vendor_contract.py; do not edit
-"""Which uploaded files are depth maps and which are cameras, by their names; and what names say of depth."""
+"""Which files are movies, images, depth maps and cameras, by their names; and what names say of depth."""
 
 from __future__ import annotations
 
 import re
 from pathlib import PurePath
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".exr", ".tif", ".tiff", ".dpx", ".tga", ".bmp", ".webp")
+"""Of image sequences that can be a clip."""
+MOVIE_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".3gp")
+"""Of movies, as file browsers list them; a movie of another suffix may be one, too."""
 DEPTH_SUFFIXES = (".exr", ".png", ".npz", ".npy")
 COLMAP_FILES = tuple(
     f"{part}{end}" for part in ("cameras", "images", "points3d", "rigs", "frames") for end in (".txt", ".bin")
