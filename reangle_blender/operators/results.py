@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
 from .. import compat, state
 from ..core.errors import UserError
-from ..exchange import clouds, fetching, homes, transfer
+from ..exchange import clouds, fetching, homes, sending, transfer
 from ..exchange.fetched_shot import clip_frames
-from ..scene import background, compositor, sequencer
+from ..scene import background, compositor, edit_scene, multicam, sequencer, sound
 from ..scene.result_marks import Result
 from ..state import paths
 from ._report import is_ready, reports_errors
@@ -74,7 +76,16 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
     bl_label = "To Sequencer"
     bl_description = (
         "Show each camera's result as a strip of the scene's edit, which is a scene of its own, so that this one still "
-        "renders its cameras. Strips of earlier results show the new ones"
+        "renders its cameras. A selector above them switches between the cameras"
+    )
+
+    versions: EnumProperty(
+        name="Earlier Results",
+        description="What becomes of the strips of earlier results of the same cameras",
+        items=(
+            ("REPLACE", "Replace", "Their strips show the new results and stay where they are", "NONE", 0),
+            ("STACK", "Stack as Version", "Keep them, muted, below a strip with the new version", "NONE", 1),
+        ),
     )
 
     timing: EnumProperty(
@@ -86,6 +97,28 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         ),
     )
     with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
+    with_sound: BoolProperty(name="Clip's Sound", description="Also add the sound of the clip, in sync", default=True)
+    with_selector: BoolProperty(
+        name="Multicam Selector",
+        description="Add a selector above two or more cameras; cut it with the keys 1 to 9 to switch between them",
+        default=True,
+    )
+    colours: EnumProperty(
+        name="View Transform",
+        description="How the edit shows colours. Video comes with its own, which AgX and Filmic wash out",
+        items=(
+            ("KEEP", "As It Is", "Keep the edit's view transform; a new edit gets Standard", "NONE", 0),
+            ("STANDARD", "Standard", "Show the colours of video as they are", "NONE", 1),
+        ),
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
+        edit = edit_scene.find(context.scene)
+        if edit is None or edit.view_settings.view_transform == compat.VIDEO_VIEW_TRANSFORM:
+            return self.execute(context)
+        self.colours = "STANDARD"
+        return context.window_manager.invoke_props_dialog(self)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
@@ -106,15 +139,49 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             digest = transfer.clip_digest(transfer.read_material(shot.shot_request).clip) if shot.shot_request else ""
             clip = Result(digest)
             sequences.insert(0, sequencer.frames_in(frames, clip, shot.shot_fps, shot.first_frame, size))
-        edit, notes = sequencer.show(scene, sequences, real_speed=self.timing == "SPEED")
+        edit, notes = sequencer.show(
+            scene, sequences, real_speed=self.timing == "SPEED", stack=self.versions == "STACK"
+        )
+        if self.with_sound:
+            notes.append(self._show_sound(scene, edit))
+        if self.with_selector:
+            notes.append(multicam.show(edit, job.clip))
+        edit_scene.fit_range(edit)
+        if self.colours == "STANDARD":
+            edit_scene.use_standard(edit)
         transform = edit.view_settings.view_transform
         if transform != compat.VIDEO_VIEW_TRANSFORM:
             self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
-        for note in notes:
+        for note in filter(None, notes):
             self.report({"INFO"}, note)
         is_shown = compat.show_in_sequencer(context, edit)
         where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
         self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
+
+
+    def _show_sound(self, scene: Scene, edit: Scene) -> str:
+        """Add the sound if the clip is a movie that is still there. Returns a note, or ""."""
+        shot = state.of(scene)
+        material = sending.imported(scene) if shot.shot_request else None
+        if material is None or not transfer.is_movie(material.clip.files[0].name):
+            return ""
+        digest = material.clip.files[0].sha256
+        file = next((place.file for place in material.places if place.sha256 == digest), Path(shot.clip.path))
+        if not file.is_file() and shot.clip.path and paths.absolute(shot.clip.path).name == file.name:
+            file = paths.absolute(shot.clip.path)
+        if not file.is_file():
+            return f"The clip's sound is left out: {file.name} is no longer in {file.parent}."
+        rate = sequencer.scene_rate(edit)
+        if self.timing == "FRAMES" and abs(rate / shot.shot_fps - 1) > 1e-3:
+            return (
+                f"The clip's sound is left out: frame by frame, {shot.shot_fps:g} frames per second play at {rate:g}. "
+                "Choose Real Speed to have it in sync."
+            )
+        clip = material.clip
+        about = sound.Sound(
+            file, transfer.clip_digest(clip), clip.start, shot.shot_frames, shot.shot_fps, shot.first_frame
+        )
+        return sound.show(edit, about, rate)
 
 
 class REANGLE_OT_results_to_backgrounds(_ResultOperator):

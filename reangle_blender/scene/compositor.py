@@ -63,7 +63,7 @@ def show(scene: Scene, every: Sequence[Layers]) -> tuple[NodeTree, bool]:
     """
     for layers in every:
         for part in PARTS:
-            images.sequence_files(layers.folder / part.folder, part.suffix)
+            images.sequence_files(layers.folder / part.folder)
     tree = compat.compositor_tree(scene)
     tree = tree if tree is not None and tree.library is None else None
     group = _group(scene, tree, every)
@@ -149,8 +149,8 @@ def _free_socket(group: Any, node: Any, name: str) -> Any:
 def _show_files(node: Any, layers: Layers, part: Part) -> None:
     folder = layers.folder / part.folder
     name = f"{layers.result.name} {part.folder}"
-    node.image = images.load_sequence(folder, name, suffix=part.suffix, is_data=part.is_data)
-    images.show_from(node, layers.first_frame, len(images.sequence_files(folder, part.suffix)))
+    node.image = images.load_sequence(folder, name, is_data=part.is_data)
+    images.show_from(node, layers.first_frame, len(images.sequence_files(folder)))
 
 
 def _output(group: Any) -> Any:

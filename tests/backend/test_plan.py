@@ -380,6 +380,12 @@ def test_another_fill_warps_nothing_again() -> None:
     assert not {title for title in changed(starting(NEAR), learned) if title.startswith("Warp")}
 
 
+def test_another_format_of_the_frames_repeats_no_work() -> None:
+    before, after = job(path("a")), job(path("a"), preview=PreviewSettings(frame_format="exr-half"))
+    assert changed(before, after) == {"Decode-16", "Warp-16 a", "Deliver a"}
+    assert "Decode-16" not in keys(job(preview=PreviewSettings(frame_format="exr-half")))
+
+
 def test_all_cameras_are_warped_before_anything_learns(video: str) -> None:
     titles = list(keys(learning(path("a"), path("b"), video=video)))
     first = min(titles.index(title) for title in titles if title.startswith(("Learn", "Generate")))

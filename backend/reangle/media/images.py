@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single images: size from the header, pixels as straight 8-bit RGB and alpha."""
+"""Single images: size from the header, pixels as straight 8-bit RGB and alpha, or as 16-bit RGB."""
 
 from __future__ import annotations
 
@@ -61,14 +61,7 @@ def read_image_header(name: str, path: Path, kind: Kind) -> ImageHeader:
 def read_working_image(name: str, path: Path, kind: Kind, framing: Framing) -> tuple[np.ndarray, np.ndarray | None]:
     """One image upright at the working size: H x W x 3 uint8 RGB, and H x W uint8 alpha or None."""
     if kind == "exr":
-        colour, alpha = read_exr_image(path, name)
-        colour = np.nan_to_num(colour, nan=0.0, posinf=65504.0, neginf=0.0)
-        if alpha is not None:
-            alpha = np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
-            # EXR colour is multiplied by alpha; PNG colour is not.
-            colour = colour / np.where(alpha > 1e-4, alpha, 1)[..., None]
-            alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
-        colour = framing.apply(colour)
+        colour, alpha = _exr_colour(name, path, framing)
         return linear_to_srgb(colour), alpha
     pixels = turned_upright(_decode(name, path, kind), orientation(path, kind))
     if pixels.dtype == np.uint16:
@@ -81,11 +74,44 @@ def read_working_image(name: str, path: Path, kind: Kind, framing: Framing) -> t
     return np.ascontiguousarray(pixels[..., 2::-1]), alpha
 
 
+def read_precise_image(name: str, path: Path, kind: Kind, framing: Framing) -> np.ndarray:
+    """As `read_working_image`, H x W x 3 uint16 with all the bits that the file has, without its alpha."""
+    if kind == "exr":
+        return np.rint(65535 * srgb_encoded(_exr_colour(name, path, framing)[0])).astype(np.uint16)
+    pixels = turned_upright(_decode(name, path, kind), orientation(path, kind))
+    step = 1 if pixels.dtype == np.uint16 else 257
+    pixels = np.rint(step * framing.apply(pixels.astype(np.float32))).clip(0, 65535).astype(np.uint16)
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    return np.ascontiguousarray(pixels[..., 2::-1])
+
+
+def _exr_colour(name: str, path: Path, framing: Framing) -> tuple[np.ndarray, np.ndarray | None]:
+    """Straight linear RGB, H x W x 3 float32, and alpha, H x W uint8 or None, at the working size."""
+    colour, alpha = read_exr_image(path, name)
+    colour = np.nan_to_num(colour, nan=0.0, posinf=65504.0, neginf=0.0)
+    if alpha is not None:
+        alpha = np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
+        # EXR colour is multiplied by alpha; PNG colour is not.
+        colour = colour / np.where(alpha > 1e-4, alpha, 1)[..., None]
+        alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
+    return framing.apply(colour), alpha
+
+
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     """Linear light, 1 = white, to sRGB uint8 (IEC 61966-2-1)."""
+    return np.rint(255 * srgb_encoded(linear)).astype(np.uint8)
+
+
+def srgb_encoded(linear: np.ndarray) -> np.ndarray:
+    """Linear light, 1 = white, to sRGB, 0 to 1; more light than white is cut off."""
     light = np.clip(linear, 0, 1)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * encoded).astype(np.uint8)
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
+    """The reverse of `srgb_encoded`, 0 to 1."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
 def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:
