@@ -176,7 +176,7 @@ def make_compositor_tree(scene: Scene) -> Any:
 
 
 def compositor_output(tree: Any) -> Any:
-    """The input socket of the picture that the scene renders, made if there is none. Since 5.0 it is a group's output."""
+    """The input of the picture that the scene renders, made if there is none. Since 5.0 it is a group's output."""
     kind = "NodeGroupOutput" if bpy.app.version >= (5, 0, 0) else "CompositorNodeComposite"
     if kind == "NodeGroupOutput" and not any(
         item.item_type == "SOCKET" and item.in_out == "OUTPUT" for item in tree.interface.items_tree

@@ -71,6 +71,11 @@ def _result(job: state.ReangleJob, camera: state.ReangleCamera) -> Result:
     return Result(job.clip, camera.camera, camera.name)
 
 
+def _layers(job: state.ReangleJob, camera: state.ReangleCamera) -> compositor.Layers:
+    size = camera.width, camera.height
+    return compositor.Layers(_result(job, camera), paths.absolute(camera.folder), camera.first_frame, size)
+
+
 class REANGLE_OT_results_to_sequencer(_ResultOperator):
     bl_idname = "reangle.results_to_sequencer"
     bl_label = "To Sequencer"
@@ -158,7 +163,6 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
         self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
 
-
     def _show_sound(self, scene: Scene, edit: Scene) -> str:
         """Add the sound if the clip is a movie that is still there. Returns a note, or ""."""
         shot = state.of(scene)
@@ -215,21 +219,45 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
     bl_idname = "reangle.results_to_compositor"
     bl_label = "To Compositor"
     bl_description = (
-        "Show the frames, the mask of areas that the clip shows, and depth in a node group. It is added to the scene's "
-        "compositing if there is one, and linked to nothing, so that the scene renders as before"
+        "Show frames, warp, masks and depth in a node group, with the clip's exact pixels over the result, and the "
+        "result with CG by depth. The scene's compositing gets it, linked to nothing: the scene renders as before"
     )
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         state.separate_copies()
         group, is_in_use = compositor.show(
             context.scene,
-            [
-                compositor.Layers(_result(job, camera), paths.absolute(camera.folder), camera.first_frame)
-                for camera in job.cameras
-            ],
+            [_layers(job, camera) for camera in job.cameras],
         )
         how = "link it to use it" if is_in_use else "add it to a compositing tree with Add > Group"
         self.report({"INFO"}, f"The results are in node group {group.name!r}; {how}. The scene renders as before.")
+
+
+class REANGLE_OT_use_in_compositing(_ResultOperator):
+    bl_idname = "reangle.use_in_compositing"
+    bl_label = "Use in This Scene"
+    bl_description = (
+        "Let this scene render the result of one camera with your objects before and behind it, by depth. Changes the "
+        "scene's compositing, camera, Z pass and transparent film; Undo takes it back"
+    )
+
+    camera: StringProperty(name="Camera", description="Whose result; empty is the scene's camera, else the job's first")
+
+    def show(self, context: Context, job: state.ReangleJob) -> None:
+        scene = context.scene
+        state.separate_copies()
+        chosen = [sent for sent in job.cameras if self.camera in (sent.name, sent.camera and sent.camera.name)]
+        if self.camera and not chosen:
+            raise UserError(
+                f"{job.title} has no result of camera {self.camera!r}.",
+                advice=f"Choose {' or '.join(sent.name for sent in job.cameras)}.",
+            )
+        chosen += [sent for sent in job.cameras if sent.camera is not None and sent.camera == scene.camera]
+        sent = (chosen or list(job.cameras))[0]
+        compositor.show(scene, [_layers(job, sent)])
+        for note in compositor.use(scene, _layers(job, sent)):
+            self.report({"INFO"}, note)
+        self.report({"INFO"}, f"{scene.name!r} renders the result of {sent.name} with your objects in it.")
 
 
 class REANGLE_OT_fetch_results(Operator):
@@ -316,6 +344,7 @@ _CLASSES = (
     REANGLE_OT_results_to_sequencer,
     REANGLE_OT_results_to_backgrounds,
     REANGLE_OT_results_to_compositor,
+    REANGLE_OT_use_in_compositing,
     REANGLE_OT_fetch_results,
     REANGLE_OT_locate_results,
     REANGLE_OT_open_results,

@@ -61,6 +61,12 @@ class REANGLE_PT_results(SidebarPanel, Panel):
             column.operator("reangle.results_to_sequencer", icon="SEQUENCE")
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
             column.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
+            column.operator("reangle.use_in_compositing", icon="RENDER_RESULT")
+            stack = column.operator("reangle.results_to_sequencer", text="Stack as Version", icon="RENDERLAYERS")
+            stack.versions = "STACK"
+            layout.prop(shot, "cloud_over_result")
+            layout.prop(shot, "truth")
+            layout.operator("reangle.compare", icon="MOD_MIRROR")
             for item, icon in ((edit_scene.find(context.scene), "SCENE_DATA"), (shot.result_nodes, "NODETREE")):
                 if item is not None:
                     layout.label(text=item.name, icon=icon)

@@ -12,7 +12,6 @@ from ..core.errors import UserError
 from ..state import paths
 from . import result_marks
 
-
 SUFFIXES = (".png", ".exr")
 """What images of results end with; one folder has one kind."""
 

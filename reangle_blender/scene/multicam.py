@@ -23,8 +23,8 @@ def is_own(strip: Any) -> bool:
 
 
 def show(edit: Scene, clip: str) -> str:
-    """Have a selector over the strips of two or more cameras, as long as they; one that the artist has moved, trimmed or
-    cut keeps its place in time.
+    """Have a selector over the strips of two or more cameras, as long as they; one that the artist has moved, trimmed
+    or cut keeps its place in time.
 
     clip: digest of the clip's files. Returns a note for the artist, or "".
     """
@@ -51,8 +51,8 @@ def show(edit: Scene, clip: str) -> str:
     result_marks.mark(piece, Result(clip), _PART)
     _remember(piece)
     return (
-        f"A Multicam Selector above the strips shows {shown[-1].name}; select it and press 1 to 9 to cut to the strip on "
-        "that channel."
+        f"A Multicam Selector above the strips shows {shown[-1].name}; select it and press 1 to 9 to cut to the strip "
+        "on that channel."
     )
 
 

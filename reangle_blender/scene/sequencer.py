@@ -70,8 +70,8 @@ class Frames:
         if shown != len(self.files):
             return (
                 f"{self.result.name}: the clip runs at {self.fps:g} and the scene at {rate:g} frames per second; "
-                f"{len(self.files)} frames became {shown}. To see every frame once, choose Frame by Frame in Adjust Last "
-                f"Operation, or set the scene to {self.fps:g} frames per second before its edit has strips."
+                f"{len(self.files)} frames became {shown}. To see every frame once, choose Frame by Frame in Adjust "
+                f"Last Operation, or set the scene to {self.fps:g} frames per second before its edit has strips."
             )
         if 2 * self.fps < rate:
             return (

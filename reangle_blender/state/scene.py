@@ -6,7 +6,7 @@ from __future__ import annotations
 from bpy.props import BoolProperty, CollectionProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
-from .. import choices
+from .. import choices, compat
 from ..core.contract import moves
 from . import identity, ticks
 from .cg import ReangleCG
@@ -145,6 +145,23 @@ class ReangleScene(PropertyGroup):
     jobs: CollectionProperty(type=ReangleJob)
     job_index: IntProperty(name="Job")
     point_size: FloatProperty(name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL")
+
+    cloud_over_result: FloatProperty(
+        name="Cloud over Result",
+        description="How much of the cloud is drawn over a result, in the view of its camera",
+        default=0.15,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+        options=set(),
+    )
+    truth: StringProperty(
+        name="Truth",
+        description="Folder of images that a real second camera filmed, to compare results with. Its first image is at "
+        "the clip's first frame",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
+    )
 
     @property
     def is_newer(self) -> bool:
