@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's buttons, one module per step. Operators start work and return at once; `exchange` reports its end."""
 
-from . import cameras, cg, clip, compare, interchange, render, results, starting, weights
+from . import cameras, cg, clip, compare, interchange, render, result_files, results, starting, weights
 
-_PARTS = (clip, weights, cameras, interchange, render, starting, results, compare, cg)
+_PARTS = (clip, weights, cameras, interchange, render, starting, results, result_files, compare, cg)
 
 
 def register() -> None:

@@ -179,8 +179,9 @@ def use(scene: Scene, layers: Layers) -> list[str]:
     _, mixed = mixes.find(group, layers.result, mixes.WITH_CG)
     key = next(link.to_socket.identifier for link in mixed.links if link.to_node.bl_idname == "NodeGroupOutput")
     tree.links.new(next(item for item in node.outputs if item.identifier == key), output)
-    render.location.x = min(render.location.x, node.location.x - 2 * COLUMN)
-    output.node.location.x = max(output.node.location.x, node.location.x + 2 * COLUMN)
+    if len(tree.nodes) == 3:  # none of the artist's
+        node.location, node.width = (0, 0), COLUMN
+        render.location, output.node.location = (-2 * COLUMN, 0), (2 * COLUMN, 0)
     if layers.result.camera is not None and scene.camera != layers.result.camera:
         scene.camera = layers.result.camera
         notes.append(f"The scene's camera is {scene.camera.name} now.")

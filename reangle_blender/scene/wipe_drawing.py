@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import bpy
@@ -143,7 +144,8 @@ def _texture(wipe: Wipe, kind: str, frame: int, picture: np.ndarray) -> Any:
         begun = time.perf_counter()
         height, width = picture.shape[:2]
         data = gpu.types.Buffer("FLOAT", picture.size, picture.reshape(-1))
-        wipe.textures[key] = gpu.types.GPUTexture((width, height), format="RGBA8", data=data)
+        # The shader reads it as light, which Blender encodes again when it shows the viewport.
+        wipe.textures[key] = gpu.types.GPUTexture((width, height), format="SRGB8_A8", data=data)
         wipe.upload_ms = 1000 * (time.perf_counter() - begun)
         while len(wipe.textures) > MOST_TEXTURES:
             wipe.textures.popitem(last=False)
@@ -168,7 +170,7 @@ def _draw_texture(texture: Any, frame: Rectangle, part: Rectangle) -> None:
         return
     u = [(x - x0) / shown_wide for x in (first, last)]
     y1 = y0 + shown_high
-    shader = gpu.shader.from_builtin("IMAGE")
+    shader = _picture_shader()
     batch = batch_for_shader(
         shader,
         "TRI_FAN",
@@ -179,8 +181,28 @@ def _draw_texture(texture: Any, frame: Rectangle, part: Rectangle) -> None:
     )
     gpu.state.blend_set("NONE")
     shader.bind()
-    shader.uniform_sampler("image", texture)
+    shader.uniform_float("viewport", gpu.matrix.get_projection_matrix() @ gpu.matrix.get_model_view_matrix())
+    shader.uniform_sampler("picture", texture)
     batch.draw(shader)
+
+
+@cache
+def _picture_shader() -> Any:
+    """Draws light as it is: the built-in shader of images takes it for sRGB in 5.2, and for light in 4.3."""
+    import gpu
+
+    passed = gpu.types.GPUStageInterfaceInfo("reangle_picture")
+    passed.smooth("VEC2", "place")
+    about = gpu.types.GPUShaderCreateInfo()
+    about.push_constant("MAT4", "viewport")
+    about.sampler(0, "FLOAT_2D", "picture")
+    about.vertex_in(0, "VEC2", "pos")
+    about.vertex_in(1, "VEC2", "texCoord")
+    about.vertex_out(passed)
+    about.fragment_out(0, "VEC4", "light")
+    about.vertex_source("void main() { place = texCoord; gl_Position = viewport * vec4(pos, 0.0, 1.0); }")
+    about.fragment_source("void main() { light = vec4(texture(picture, place).rgb, 1.0); }")
+    return gpu.shader.create_from_info(about)
 
 
 def _draw_box(box: Rectangle, color: tuple[float, float, float, float]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import tiny
 from bpy.types import Scene
 from test_render_stays import read, render
+from test_results_again import render_again, strips_of
 
 FRAME = 3
 
@@ -114,3 +115,26 @@ def test_cg_is_before_and_behind_the_result_by_depth(rendered: SimpleNamespace, 
     behind = render(scene, tmp_path / "behind.png")[..., :3]
     np.testing.assert_allclose(behind[depth > 0], result[depth > 0], atol=0.01)
     assert np.abs(before[..., :3] - behind).max() > 0.1
+
+
+def test_exr_results_look_like_png_ones(rendered: SimpleNamespace, tmp_path: Path) -> None:
+    scene = small_scene(rendered)
+    shot = rendered.state.of(scene)
+    plain = part(shot.jobs[-1], "frames")
+    shot.preview.frame_format = "exr-half"
+    job = render_again(rendered)
+    folder = Path(bpy.path.abspath(job.cameras["Left"].folder))
+    assert {file.suffix for file in (folder / "frames").iterdir()} == {".exr"}
+    read_picture = rendered.reangle("core.pictures").read_picture
+    drawn = read_picture(folder / "frames" / f"{FRAME:06d}.exr")
+    np.testing.assert_allclose(drawn[..., :3], plain, atol=0.01)
+    assert bpy.ops.reangle.results_to_backgrounds() == {"FINISHED"}
+    bpy.ops.reangle.results_to_compositor()
+    shown = composited(rendered, scene, "Left Frames", tmp_path / "nodes.png")
+    np.testing.assert_allclose(shown[..., :3], plain, atol=0.01)
+    bpy.ops.reangle.results_to_sequencer(with_selector=False)
+    edit = shot.edit
+    strips_of(rendered)["In"].mute = True
+    edit.frame_set(FRAME)
+    edit.render.image_settings.file_format = "PNG"
+    np.testing.assert_allclose(render(edit, tmp_path / "strip.png")[..., :3], plain, atol=0.01)
