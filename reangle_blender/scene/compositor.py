@@ -130,6 +130,8 @@ def _show_in_group(scene: Scene, group: Any, layers: Layers) -> None:
             node.label, node.parent = part.title, frame
             if row is not None:
                 node.location = (column * COLUMN, -row * ROW)
+            elif "frames" in sources:  # a part that the artist deleted, or that an older version did not show
+                node.location = (column * COLUMN, sources["frames"].location.y - ROW / 2)
         result_marks.mark(node, layers.result, part.folder)
         _show_files(node, layers, part)
         sources[part.folder] = node

@@ -128,8 +128,10 @@ def show(
         else:
             version = 1 + max((max(1, _version(strip)) for strip in others), default=0) if stack else 0
             channel = next(channels)
+            top = compat.strips_of(edit)  # channels in a meta strip are others
             for strip in others:
-                multicam.follow(edit, strip.channel, channel)
+                if strip in top:
+                    multicam.follow(edit, strip.channel, channel)
             _add(edit, item, files, channel, 0 if item.result.is_clip else version)
         for strip in others:
             strip.mute = True

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,7 +27,7 @@ Rectangle = tuple[float, float, float, float]
 @dataclass
 class Wipe:
     """A comparison that is shown. space: the only viewport that shows it, by its address. left, right: of KINDS.
-    split: where the line is, 0 to 1. draw_ms: what the latest drawing took in the main thread."""
+    split: where the line is, 0 to 1. rectangle: of the camera's frame, as it was drawn last."""
 
     space: int
     scene: int
@@ -37,8 +36,6 @@ class Wipe:
     left: str = "clip"
     right: str = "result"
     split: float = 0.5
-    draw_ms: float = 0.0
-    upload_ms: float = 0.0
     textures: OrderedDict[tuple[str, int], Any] = field(default_factory=OrderedDict)
     latest: dict[str, Any] = field(default_factory=dict)
     rectangle: Rectangle | None = None
@@ -109,14 +106,12 @@ def _draw() -> None:
     wipe.rectangle = frame_rectangle(scene, camera, context.region, context.region_data)
     if wipe.rectangle is None:
         return
-    begun = time.perf_counter()
     left, bottom, right, top = wipe.rectangle
     middle = left + wipe.split * (right - left)
     wipe.pictures.want([kind for kind in (wipe.left, wipe.right) if kind != "cloud"], scene.frame_current)
     _draw_side(wipe, wipe.left, scene.frame_current, (left, bottom, middle, top), is_left=True)
     _draw_side(wipe, wipe.right, scene.frame_current, (middle, bottom, right, top), is_left=False)
     _draw_box((middle - 1, bottom, middle + 1, top), LINE_COLOR)
-    wipe.draw_ms = 1000 * (time.perf_counter() - begun)
 
 
 def _draw_side(wipe: Wipe, kind: str, frame: int, part: Rectangle, *, is_left: bool) -> None:
@@ -141,12 +136,10 @@ def _texture(wipe: Wipe, kind: str, frame: int, picture: np.ndarray) -> Any:
 
     key = kind, frame
     if key not in wipe.textures:
-        begun = time.perf_counter()
         height, width = picture.shape[:2]
         data = gpu.types.Buffer("FLOAT", picture.size, picture.reshape(-1))
         # The shader reads it as light, which Blender encodes again when it shows the viewport.
         wipe.textures[key] = gpu.types.GPUTexture((width, height), format="SRGB8_A8", data=data)
-        wipe.upload_ms = 1000 * (time.perf_counter() - begun)
         while len(wipe.textures) > MOST_TEXTURES:
             wipe.textures.popitem(last=False)
     return wipe.textures[key]
