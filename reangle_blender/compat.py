@@ -76,6 +76,12 @@ def show_in_sequencer(context: bpy.types.Context, scene: Scene) -> bool:
     return workspace.sequencer_scene == scene
 
 
+def new_effect(scene: Scene, name: str, kind: str, channel: int, start: int, length: int) -> Any:
+    """A new effect strip without inputs."""
+    span = {"length": length} if bpy.app.version >= (5, 0, 0) else {"frame_end": start + length}
+    return strips(scene).new_effect(name=name, type=kind, channel=channel, frame_start=start, **span)
+
+
 def _curves(id_block: ID) -> Any:
     """The curves of a data-block's own action, created if there is none."""
     animation = id_block.animation_data or id_block.animation_data_create()
@@ -189,6 +195,63 @@ def compositor_tree(scene: Scene) -> Any:
     if hasattr(scene, "compositing_node_group"):
         return scene.compositing_node_group
     return scene.node_tree
+
+
+def make_compositor_tree(scene: Scene) -> Any:
+    """The scene's compositing nodes in use; made, empty, if there are none."""
+    if hasattr(scene, "compositing_node_group"):
+        if scene.compositing_node_group is None:
+            scene.compositing_node_group = bpy.data.node_groups.new(f"{scene.name} Compositing", "CompositorNodeTree")
+        scene.render.use_compositing = True
+        return scene.compositing_node_group
+    was_there = scene.node_tree is not None
+    scene.use_nodes = True
+    if not was_there:
+        scene.node_tree.nodes.clear()  # Blender adds its usual two
+    scene.render.use_compositing = True
+    return scene.node_tree
+
+
+def compositor_output(tree: Any) -> Any:
+    """The input of the picture that the scene renders, made if there is none. Since 5.0 it is a group's output."""
+    kind = "NodeGroupOutput" if bpy.app.version >= (5, 0, 0) else "CompositorNodeComposite"
+    if kind == "NodeGroupOutput" and not any(
+        item.item_type == "SOCKET" and item.in_out == "OUTPUT" for item in tree.interface.items_tree
+    ):
+        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    found = [node for node in tree.nodes if node.bl_idname == kind]
+    node = next((node for node in found if getattr(node, "is_active_output", True)), None) or tree.nodes.new(kind)
+    return node.inputs[0]
+
+
+def math_node(tree: Any, operation: str) -> Any:
+    """A compositing node that computes; since 5.0 it is the one of shaders."""
+    node = tree.nodes.new("ShaderNodeMath" if bpy.app.version >= (5, 0, 0) else "CompositorNodeMath")
+    node.operation = operation
+    return node
+
+
+def mix_node(tree: Any) -> tuple[Any, tuple[Any, Any, Any], Any]:
+    """A compositing node that mixes colours, its inputs (factor, first and second colour), and its output."""
+    if bpy.app.version < (5, 0, 0):
+        node = tree.nodes.new("CompositorNodeMixRGB")
+        return node, tuple(node.inputs[:3]), node.outputs[0]
+    node = tree.nodes.new("ShaderNodeMix")
+    node.data_type = "RGBA"
+    named = {socket.identifier: socket for socket in (*node.inputs, *node.outputs)}
+    return node, (named["Factor_Float"], named["A_Color"], named["B_Color"]), named["Result_Color"]
+
+
+def depth_combine_node(tree: Any) -> tuple[Any, tuple[Any, Any, Any, Any], Any]:
+    """A node that shows the nearer of two pictures by the first one's alpha; its inputs (picture and depth of the
+    first, then of the second), and its output."""
+    node = tree.nodes.new("CompositorNodeZcombine")
+    by_name = node.inputs.get("Use Alpha")
+    if by_name is not None:  # since 4.5
+        by_name.default_value = True
+    else:
+        node.use_alpha = True
+    return node, tuple(node.inputs[:4]), node.outputs[0]
 
 
 def nodes_of(material: bpy.types.Material) -> Any:

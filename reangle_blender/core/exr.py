@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the depth of results: OpenEXR files as the backend writes them. Blender's Python has no reader of its own that
-may run in a thread."""
+"""Reads depth and colour of results: OpenEXR files as the backend writes them. Blender's Python has no reader of its
+own that may run in a thread."""
 
 from __future__ import annotations
 
@@ -37,20 +37,26 @@ class _Header:
 def read_depth(path: Path) -> np.ndarray:
     """Channel Z of a file, H x W float32, planar z. Raises UserError if the file is missing, damaged, or has none."""
     try:
-        return _read(path.read_bytes())
+        return _read(path.read_bytes(), CHANNEL)
     except (OSError, ValueError, struct.error, zlib.error, IndexError) as error:
         raise UserError(
             f"The depth {path} cannot be read: {error}.", advice="Fetch the result again in step 4."
         ) from error
 
 
-def _read(data: bytes) -> np.ndarray:
+def read_colour(path: Path) -> np.ndarray:
+    """H x W x 3 float32, linear light. Raises OSError, ValueError, or an error of struct or zlib."""
+    data = path.read_bytes()
+    return np.stack([_read(data, name) for name in "RGB"], axis=-1)
+
+
+def _read(data: bytes, channel: str) -> np.ndarray:
     header = _header(data)
-    if CHANNEL not in header.channels:
-        raise ValueError(f"it has no channel {CHANNEL}")
+    if channel not in header.channels:
+        raise ValueError(f"it has no channel {channel}")
     pixel = sum(kind.itemsize for kind in header.channels.values())
-    before = header.width * sum(kind.itemsize for name, kind in header.channels.items() if name < CHANNEL)
-    kind = header.channels[CHANNEL]
+    before = header.width * sum(kind.itemsize for name, kind in header.channels.items() if name < channel)
+    kind = header.channels[channel]
     depth = np.empty((header.height, header.width), np.float32)
     lines = _LINES[header.compression]
     for start in struct.unpack_from(f"<{-(-header.height // lines)}Q", data, header.end):

@@ -7,6 +7,7 @@ from . import (
     cameras,
     cg,
     clip,
+    compare,
     floor,
     focus,
     importing,
@@ -14,6 +15,7 @@ from . import (
     lookahead,
     move_presets,
     render,
+    result_files,
     results,
     starting,
     weights,
@@ -34,6 +36,8 @@ _PARTS = (
     render,
     starting,
     results,
+    result_files,
+    compare,
     cg,
 )
 

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
 from .. import compat, state
 from ..core.errors import UserError
-from ..exchange import clouds, fetching, homes, transfer
+from ..exchange import homes, sending, transfer
 from ..exchange.fetched_shot import clip_frames
-from ..scene import background, compositor, sequencer
+from ..scene import background, compositor, edit_scene, multicam, sequencer, sound
 from ..scene.result_marks import Result
 from ..state import paths
 from ._report import is_ready, reports_errors
@@ -23,14 +25,6 @@ def chosen_job(scene: Scene, name: str) -> state.ReangleJob | None:
     if name:
         return shot.jobs.get(name)
     return shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
-
-
-def _needed_job(scene: Scene, name: str) -> state.ReangleJob:
-    """As `chosen_job`. Raises UserError if there is none."""
-    job = chosen_job(scene, name)
-    if job is None:
-        raise UserError("No job is chosen.", advice="Choose one in the list of jobs.")
-    return job
 
 
 class _ResultOperator(Operator):
@@ -69,12 +63,26 @@ def _result(job: state.ReangleJob, camera: state.ReangleCamera) -> Result:
     return Result(job.clip, camera.camera, camera.name)
 
 
+def _layers(job: state.ReangleJob, camera: state.ReangleCamera) -> compositor.Layers:
+    size = camera.width, camera.height
+    return compositor.Layers(_result(job, camera), paths.absolute(camera.folder), camera.first_frame, size)
+
+
 class REANGLE_OT_results_to_sequencer(_ResultOperator):
     bl_idname = "reangle.results_to_sequencer"
     bl_label = "To Sequencer"
     bl_description = (
         "Show each camera's result as a strip of the scene's edit, which is a scene of its own, so that this one still "
-        "renders its cameras. Strips of earlier results show the new ones"
+        "renders its cameras. A selector above them switches between the cameras"
+    )
+
+    versions: EnumProperty(
+        name="Earlier Results",
+        description="What becomes of the strips of earlier results of the same cameras",
+        items=(
+            ("REPLACE", "Replace", "Their strips show the new results and stay where they are", "NONE", 0),
+            ("STACK", "Stack as Version", "Keep them, muted, below a strip with the new version", "NONE", 1),
+        ),
     )
 
     timing: EnumProperty(
@@ -86,6 +94,34 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
         ),
     )
     with_clip: BoolProperty(name="With the Clip", description="Also add a strip of the original clip below them")
+    with_sound: BoolProperty(name="Clip's Sound", description="Also add the sound of the clip, in sync", default=True)
+    with_selector: BoolProperty(
+        name="Multicam Selector",
+        description="Add a selector above two or more cameras; cut it with the keys 1 to 9 to switch between them",
+        default=True,
+    )
+    colours: EnumProperty(
+        name="View Transform",
+        description="How the edit shows colours. Video comes with its own, which AgX and Filmic wash out",
+        items=(
+            ("KEEP", "As It Is", "Keep the edit's view transform; a new edit gets Standard", "NONE", 0),
+            ("STANDARD", "Standard", "Show the colours of video as they are", "NONE", 1),
+        ),
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
+        if properties.versions != "STACK":
+            return cls.bl_description
+        return "Show the results as new versions above the strips of earlier ones, which stay, muted"
+
+    def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
+        edit = edit_scene.find(context.scene)
+        if edit is None or edit.view_settings.view_transform == compat.VIDEO_VIEW_TRANSFORM:
+            return self.execute(context)
+        self.colours = "STANDARD"
+        return context.window_manager.invoke_props_dialog(self)
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         scene = context.scene
@@ -106,15 +142,48 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             digest = transfer.clip_digest(transfer.read_material(shot.shot_request).clip) if shot.shot_request else ""
             clip = Result(digest)
             sequences.insert(0, sequencer.frames_in(frames, clip, shot.shot_fps, shot.first_frame, size))
-        edit, notes = sequencer.show(scene, sequences, real_speed=self.timing == "SPEED")
+        edit, notes = sequencer.show(
+            scene, sequences, real_speed=self.timing == "SPEED", stack=self.versions == "STACK"
+        )
+        if self.with_sound:
+            notes.append(self._show_sound(scene, edit))
+        if self.with_selector:
+            notes.append(multicam.show(edit, job.clip))
+        edit_scene.fit_range(edit)
+        if self.colours == "STANDARD":
+            edit_scene.use_standard(edit)
         transform = edit.view_settings.view_transform
         if transform != compat.VIDEO_VIEW_TRANSFORM:
             self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
-        for note in notes:
+        for note in filter(None, notes):
             self.report({"INFO"}, note)
         is_shown = compat.show_in_sequencer(context, edit)
         where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
         self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
+
+    def _show_sound(self, scene: Scene, edit: Scene) -> str:
+        """Add the sound if the clip is a movie that is still there. Returns a note, or ""."""
+        shot = state.of(scene)
+        material = sending.imported(scene) if shot.shot_request else None
+        if material is None or not transfer.is_movie(material.clip.files[0].name):
+            return ""
+        digest = material.clip.files[0].sha256
+        file = next((place.file for place in material.places if place.sha256 == digest), Path(shot.clip.path))
+        if not file.is_file() and shot.clip.path and paths.absolute(shot.clip.path).name == file.name:
+            file = paths.absolute(shot.clip.path)
+        if not file.is_file():
+            return f"The clip's sound is left out: {file.name} is no longer in {file.parent}."
+        rate = sequencer.scene_rate(edit)
+        if self.timing == "FRAMES" and abs(rate / shot.shot_fps - 1) > 1e-3:
+            return (
+                f"The clip's sound is left out: frame by frame, {shot.shot_fps:g} frames per second play at {rate:g}. "
+                "Choose Real Speed to have it in sync."
+            )
+        clip = material.clip
+        about = sound.Sound(
+            file, transfer.clip_digest(clip), clip.start, shot.shot_frames, shot.shot_fps, shot.first_frame
+        )
+        return sound.show(edit, about, rate)
 
 
 class REANGLE_OT_results_to_backgrounds(_ResultOperator):
@@ -148,110 +217,51 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
     bl_idname = "reangle.results_to_compositor"
     bl_label = "To Compositor"
     bl_description = (
-        "Show the frames, the mask of areas that the clip shows, and depth in a node group. It is added to the scene's "
-        "compositing if there is one, and linked to nothing, so that the scene renders as before"
+        "Show frames, warp, masks and depth in a node group, with the clip's exact pixels over the result, and the "
+        "result with CG by depth. The scene's compositing gets it, linked to nothing: the scene renders as before"
     )
 
     def show(self, context: Context, job: state.ReangleJob) -> None:
         state.separate_copies()
         group, is_in_use = compositor.show(
             context.scene,
-            [
-                compositor.Layers(_result(job, camera), paths.absolute(camera.folder), camera.first_frame)
-                for camera in job.cameras
-            ],
+            [_layers(job, camera) for camera in job.cameras],
         )
         how = "link it to use it" if is_in_use else "add it to a compositing tree with Add > Group"
         self.report({"INFO"}, f"The results are in node group {group.name!r}; {how}. The scene renders as before.")
 
 
-class REANGLE_OT_fetch_results(Operator):
-    bl_idname = "reangle.fetch_results"
-    bl_label = "Fetch Results"
-    bl_description = "Fetch the results of the selected job from the backend"
+class REANGLE_OT_use_in_compositing(_ResultOperator):
+    bl_idname = "reangle.use_in_compositing"
+    bl_label = "Use in This Scene"
+    bl_description = (
+        "Let this scene render the result of one camera with your objects before and behind it, by depth. Changes the "
+        "scene's compositing, camera, Z pass and transparent film; Undo takes it back"
+    )
 
-    job: StringProperty(name="Job", options={"HIDDEN"})
+    camera: StringProperty(name="Camera", description="Whose result; empty is the scene's camera, else the job's first")
 
-    @reports_errors
-    def execute(self, context: Context) -> set[str]:
-        fetching.fetch_again(context.scene, _needed_job(context.scene, self.job).name)
-        return {"FINISHED"}
-
-
-class REANGLE_OT_show_warning(Operator):
-    bl_idname = "reangle.show_warning"
-    bl_label = "Show Frame"
-    bl_options = {"UNDO", "INTERNAL"}
-
-    job: StringProperty(name="Job", options={"HIDDEN"})
-    index: IntProperty(name="Warning", description="Number of the warning in the job", options={"HIDDEN"}, min=0)
-
-    @classmethod
-    def description(cls, context: Context, properties: bpy.types.OperatorProperties) -> str:
-        job = state.of(context.scene).jobs.get(properties.job)
-        is_there = job is not None and properties.index < len(job.warnings)
-        return job.warnings[properties.index].message if is_there else "Go to the frame of the warning"
-
-    @reports_errors
-    def execute(self, context: Context) -> set[str]:
-        job = _needed_job(context.scene, self.job)
-        frame = job.scene_frame(job.warnings[self.index]) if self.index < len(job.warnings) else None
-        if frame is None:
-            raise UserError("The job has no such warning.", advice="Choose one in the list of step 4.")
-        context.scene.frame_set(frame)
-        return {"FINISHED"}
-
-
-class REANGLE_OT_open_results(Operator):
-    bl_idname = "reangle.open_results"
-    bl_label = "Open Folder"
-    bl_description = "Show the files of the selected job in the system's file browser"
-
-    job: StringProperty(name="Job", options={"HIDDEN"})
-
-    @reports_errors
-    def execute(self, context: Context) -> set[str]:
-        job = chosen_job(context.scene, self.job)
-        folder = paths.absolute(job.folder) if job is not None and job.folder else None
-        if folder is None or not folder.is_dir():
-            if job is not None and job.loaded:
-                homes.set_missing(context.scene, job, True)
-                raise UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
-            raise UserError("This job has no folder yet.", advice="Fetch its results first.")
-        if bpy.app.background:
-            self.report({"INFO"}, f"The files of {job.title} are in {folder}.")
-        else:
-            bpy.ops.wm.path_open(filepath=str(folder))
-        return {"FINISHED"}
-
-
-class REANGLE_OT_locate_results(Operator):
-    bl_idname = "reangle.locate_results"
-    bl_label = "Find Folder"
-    bl_description = "Choose where the files of this job are now; other jobs beside them are found, too"
-
-    job: StringProperty(name="Job", options={"HIDDEN"})
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", *compat.PATH_OPTIONS})
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    @reports_errors
-    def execute(self, context: Context) -> set[str]:
-        homes.locate(_needed_job(context.scene, self.job), paths.absolute(self.directory))
-        clouds.read_all()
-        return {"FINISHED"}
+    def show(self, context: Context, job: state.ReangleJob) -> None:
+        scene = context.scene
+        state.separate_copies()
+        chosen = [sent for sent in job.cameras if self.camera in (sent.name, sent.camera and sent.camera.name)]
+        if self.camera and not chosen:
+            raise UserError(
+                f"{job.title} has no result of camera {self.camera!r}.",
+                advice=f"Choose {' or '.join(sent.name for sent in job.cameras)}.",
+            )
+        chosen += [sent for sent in job.cameras if sent.camera is not None and sent.camera == scene.camera]
+        sent = (chosen or list(job.cameras))[0]
+        compositor.show(scene, [_layers(job, sent)])
+        for note in compositor.use(scene, _layers(job, sent)):
+            self.report({"INFO"}, note)
+        self.report({"INFO"}, f"{scene.name!r} renders the result of {sent.name} with your objects in it.")
 
 
 _CLASSES = (
     REANGLE_OT_results_to_sequencer,
     REANGLE_OT_results_to_backgrounds,
     REANGLE_OT_results_to_compositor,
-    REANGLE_OT_fetch_results,
-    REANGLE_OT_locate_results,
-    REANGLE_OT_open_results,
-    REANGLE_OT_show_warning,
+    REANGLE_OT_use_in_compositing,
 )
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

@@ -9,7 +9,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 from .. import state
 from ..scene import edit_scene
 from . import _job, _starts
-from ._layout import SidebarPanel, paragraph
+from ._layout import SidebarPanel, paragraph, settings_column
 
 
 class REANGLE_UL_jobs(UIList):
@@ -58,9 +58,17 @@ class REANGLE_PT_results(SidebarPanel, Panel):
             _job.draw_warnings(layout, context, job)
         if job.has_results:
             column = layout.column(align=True)
-            column.operator("reangle.results_to_sequencer", icon="SEQUENCE")
+            row = column.row(align=True)
+            row.operator("reangle.results_to_sequencer", icon="SEQUENCE")
+            row.operator("reangle.results_to_sequencer", text="", icon="RENDERLAYERS").versions = "STACK"
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
-            column.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
+            row = column.row(align=True)
+            row.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
+            row.operator("reangle.use_in_compositing", text="", icon="RENDER_RESULT")
+            column.prop(shot, "cloud_over_result")
+            column = settings_column(layout)
+            column.prop(shot, "truth")
+            layout.operator("reangle.compare", icon="MOD_MIRROR")
             for item, icon in ((edit_scene.find(context.scene), "SCENE_DATA"), (shot.result_nodes, "NODETREE")):
                 if item is not None:
                     layout.label(text=item.name, icon=icon)

@@ -43,6 +43,12 @@ def shows_result(camera: Object) -> bool:
     )
 
 
+def cloud_opacity(scene: Scene, camera: Object) -> float:
+    """How opaque the cloud is drawn in this camera's view, 0 to 1: faded where it would cover a result, else 1."""
+    is_new = camera.type == "CAMERA" and camera != state.of(scene).source
+    return state.of(scene).cloud_over_result if is_new and shows_result(camera) else 1.0
+
+
 def uncover_results(scene: Scene) -> bool:
     """Hide the clip's plane, which lies before the scene and so before the results. Returns whether it was visible."""
     plane, was_visible = state.alive(scene, state.of(scene).plane), False

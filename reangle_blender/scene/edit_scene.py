@@ -40,11 +40,20 @@ def prepare(scene: Scene) -> Scene:
     edit = find(scene)
     if edit is None:
         edit = state.of(scene).edit = bpy.data.scenes.new(f"{scene.name} Edit")
-        edit.view_settings.view_transform = compat.VIDEO_VIEW_TRANSFORM
+        use_standard(edit)
         edit[_FITTED] = _settings(edit)
         edit.frame_current = scene.frame_current
     result_marks.give_name(edit, f"{scene.name} Edit")
     return edit
+
+
+def use_standard(edit: Scene) -> None:
+    """Show video with its own colours: with the view transform and look that leave them alone."""
+    was_fitted = is_fitted(edit)
+    edit.view_settings.view_transform = compat.VIDEO_VIEW_TRANSFORM
+    edit.view_settings.look = "None"
+    if was_fitted:
+        edit[_FITTED] = _settings(edit)
 
 
 def fit(edit: Scene, scene: Scene, size: tuple[int, int]) -> None:

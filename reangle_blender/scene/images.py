@@ -12,21 +12,24 @@ from ..core.errors import UserError
 from ..state import paths
 from . import result_marks
 
+SUFFIXES = (".png", ".exr")
+"""What images of results end with; one folder has one kind."""
 
-def sequence_files(folder: Path, suffix: str = ".png") -> list[str]:
+
+def sequence_files(folder: Path) -> list[str]:
     """Names of the numbered images of a result folder, in order. Raises UserError if there are none."""
-    names = sorted(path.name for path in folder.glob(f"*{suffix}")) if folder.is_dir() else []
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES) if folder.is_dir() else []
     if not names:
         raise UserError(f"There are no images in {folder}.", advice="Find their folder or fetch them again in step 4.")
     return names
 
 
-def load_sequence(folder: Path, label: str, *, suffix: str = ".png", is_data: bool = False) -> Image:
+def load_sequence(folder: Path, label: str, *, is_data: bool = False) -> Image:
     """The image data-block of the sequence in `folder`; one with the same files is reused.
 
     label: its name, unless the artist has given it another.
     """
-    first = folder / sequence_files(folder, suffix)[0]
+    first = folder / sequence_files(folder)[0]
     for image in bpy.data.images:
         if image.source == "SEQUENCE" and image.library is None and paths.absolute(image.filepath) == first:
             if result_marks.has_given_name(image):

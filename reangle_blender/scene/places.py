@@ -29,7 +29,7 @@ def own_paths() -> Iterator[tuple[Any, str]]:
 def _own_paths_of(scene: bpy.types.Scene, seen: set[bpy.types.Object]) -> Iterator[tuple[Any, str]]:
     """seen: objects whose paths were given already, as they may be in several scenes; new ones are added."""
     shot = state.of(scene)
-    yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"))
+    yield from ((shot, "shot_folder"), (shot.clip, "path"), (shot.clip, "geometry_folder"), (shot, "truth"))
     for job in shot.jobs:
         yield from ((job, "folder"), (job, "picture"))
         for camera in job.cameras:

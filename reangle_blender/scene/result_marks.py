@@ -70,6 +70,12 @@ def camera_of(item: Any) -> Object | None:
     return item.get(_CAMERA)
 
 
+def camera_name(item: Any) -> str:
+    """The name of the camera of a marked strip or node; "" for the clip and for the artist's own."""
+    camera = camera_of(item)
+    return camera.name if camera is not None else item.get(_PATH, "")
+
+
 def part_of(item: Any) -> str:
     """The part that a strip or node was marked with; "" for the artist's own."""
     return item.get(_PART, "")

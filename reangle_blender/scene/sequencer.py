@@ -13,7 +13,7 @@ from bpy.types import Scene
 from .. import compat
 from ..core.errors import UserError
 from ..state import paths
-from . import edit_scene, images, result_marks
+from . import edit_scene, images, multicam, result_marks
 from .result_marks import Result
 
 MOST_ELEMENTS = 20_000
@@ -28,6 +28,9 @@ CLIP_CHANNEL = 1
 _PART = "frames"
 _START, _LENGTH, _WIDTH, _FRAME = "reangle_start", "reangle_length", "reangle_width", "reangle_frame_width"
 """Custom properties of a strip: where the add-on put it and how long, and the widths of its images and of the edit."""
+
+_VERSION = "reangle_version"
+"""Custom property of a strip that is one of several versions, from 1."""
 
 
 def scene_rate(scene: Scene) -> float:
@@ -67,7 +70,8 @@ class Frames:
         if shown != len(self.files):
             return (
                 f"{self.result.name}: the clip runs at {self.fps:g} and the scene at {rate:g} frames per second; "
-                f"{len(self.files)} frames became {shown}."
+                f"{len(self.files)} frames became {shown}. To see every frame once, choose Frame by Frame in Adjust "
+                f"Last Operation, or set the scene to {self.fps:g} frames per second before its edit has strips."
             )
         if 2 * self.fps < rate:
             return (
@@ -82,20 +86,31 @@ def frames_in(folder: Path, result: Result, fps: float, first_frame: int, size: 
     return Frames(result, folder, tuple(images.sequence_files(folder)), fps, first_frame, size)
 
 
-def show(scene: Scene, sequences: Sequence[Frames], *, real_speed: bool = True) -> tuple[Scene, list[str]]:
+def show(
+    scene: Scene, sequences: Sequence[Frames], *, real_speed: bool = True, stack: bool = False
+) -> tuple[Scene, list[str]]:
     """Show these results as strips of the scene's edit, which is made if there is none.
 
     A strip that shows an earlier version of a result gets the new files, and stays as the artist has arranged it.
+    stack: keep that strip, muted, and put the new version on a channel of its own.
     real_speed: repeat or drop frames if the scene's rate differs; otherwise one clip frame per scene frame.
     Returns the edit, and notes for the artist. Raises UserError, before anything is changed, if channels are short.
     """
     edit = edit_scene.find(scene)
     rate = scene_rate(edit_scene.rate_source(scene))
     present = compat.every_strip(edit) if edit is not None else []
-    known = [
-        [strip for strip in present if strip.type == "IMAGE" and result_marks.shows(strip, item.result, _PART)]
-        for item in sequences
-    ]
+    known, older = [], []
+    for item in sequences:
+        strips = [strip for strip in present if strip.type == "IMAGE" and result_marks.shows(strip, item.result, _PART)]
+        same = [strip for strip in strips if paths.absolute(strip.directory) == item.folder]
+        last = max((_version(strip) for strip in strips), default=0)
+        newest = [strip for strip in strips if _version(strip) == last]
+        if stack and not item.result.is_clip:
+            known.append(same)
+            older.append([strip for strip in strips if strip not in same] if not same or same == newest else [])
+        else:
+            known.append(newest)
+            older.append([])
     shown = [item.at_rate(rate) if real_speed else list(item.files) for item in sequences]
     new = [index for index, strips in enumerate(known) if not strips]
     channels = _free_channels(scene, edit, [sequences[index] for index in new], [len(shown[index]) for index in new])
@@ -106,12 +121,22 @@ def show(scene: Scene, sequences: Sequence[Frames], *, real_speed: bool = True) 
         if strip.type == "IMAGE" and result_marks.part_of(strip) and edit_scene.is_fitted(edit):
             _scale(strip, edit.render.resolution_x / strip[_FRAME])
             strip[_FRAME] = edit.render.resolution_x
-    for item, files, strips in zip(sequences, shown, known, strict=True):
+    for item, files, strips, others in zip(sequences, shown, known, older, strict=True):
         if strips:
             for strip in strips:
                 _update(strip, item, files)
         else:
-            _add(edit, item, files, next(channels))
+            version = 1 + max((max(1, _version(strip)) for strip in others), default=0) if stack else 0
+            channel = next(channels)
+            top = compat.strips_of(edit)  # channels in a meta strip are others
+            for strip in others:
+                if strip in top:
+                    multicam.follow(edit, strip.channel, channel)
+            _add(edit, item, files, channel, 0 if item.result.is_clip else version)
+        for strip in others:
+            strip.mute = True
+            strip[_VERSION] = max(1, _version(strip))
+            result_marks.give_name(strip, _name_of(strip, item.result.name))
     edit_scene.fit_range(edit)
     notes = [item.note(len(files), rate) for item, files in zip(sequences, shown, strict=True)] if real_speed else []
     return edit, [note for note in notes if note]
@@ -122,7 +147,17 @@ def follow_names(edit: Scene) -> None:
     for strip in compat.every_strip(edit):
         camera = result_marks.camera_of(strip)
         if camera is not None:
-            result_marks.give_name(strip, camera.name)
+            result_marks.give_name(strip, _name_of(strip, camera.name))
+
+
+def _version(strip: Any) -> int:
+    """0 for a strip that is the only version."""
+    return strip.get(_VERSION, 0)
+
+
+def _name_of(strip: Any, name: str) -> str:
+    """name: of the camera, or of the clip."""
+    return f"{name} v{_version(strip):03d}" if _version(strip) else name
 
 
 def _free_channels(
@@ -132,6 +167,7 @@ def _free_channels(
     taken = [
         (strip.channel, strip.frame_final_start, strip.frame_final_end)
         for strip in (compat.strips_of(edit) if edit is not None else ())
+        if not multicam.is_own(strip)  # it makes room
     ]
     channels = []
     for item, length in zip(sequences, lengths, strict=True):
@@ -154,7 +190,8 @@ def _free_channels(
     return iter(channels)
 
 
-def _add(edit: Scene, item: Frames, files: list[str], channel: int) -> None:
+def _add(edit: Scene, item: Frames, files: list[str], channel: int, version: int = 0) -> None:
+    multicam.stay_above(edit, channel)
     strip = compat.strips(edit).new_image(
         name=item.result.name,
         filepath=paths.stored(item.folder / files[0]),
@@ -166,7 +203,9 @@ def _add(edit: Scene, item: Frames, files: list[str], channel: int) -> None:
         strip.elements.append(file)
     strip.frame_final_duration = len(files)
     result_marks.mark(strip, item.result, _PART)
-    result_marks.give_name(strip, item.result.name)
+    if version:
+        strip[_VERSION] = version
+    result_marks.give_name(strip, _name_of(strip, item.result.name))
     strip[_START], strip[_LENGTH] = item.first_frame, len(files)
     strip[_WIDTH], strip[_FRAME] = item.size[0], edit.render.resolution_x
 
@@ -194,7 +233,7 @@ def _update(strip: Any, item: Frames, files: list[str]) -> None:
             strip.channel = channel  # untrimmed, it made room for its neighbours
     _scale(strip, strip[_WIDTH] / item.size[0])
     result_marks.mark(strip, item.result, _PART)
-    result_marks.give_name(strip, item.result.name)
+    result_marks.give_name(strip, _name_of(strip, item.result.name))
     strip[_START], strip[_LENGTH], strip[_WIDTH] = item.first_frame, len(files), item.size[0]
 
 

@@ -47,10 +47,7 @@ def setting_property(cls: type, name: str, **overrides: Any) -> Any:
         case "text":
             return StringProperty(**{**arguments, **overrides})
         case "choice":
-            named = [
-                (choice, choice.replace("-", " ").title(), "", "NONE", offers.number_from(choice))
-                for choice in setting.choices
-            ]
+            named = [(choice, _label_of(choice), "", "NONE", offers.number_from(choice)) for choice in setting.choices]
             return EnumProperty(**{**arguments, "items": named, **overrides})
         case "int":
             limits = {name: int(limit) for name, limit in _limits(setting).items()}
@@ -61,6 +58,12 @@ def setting_property(cls: type, name: str, **overrides: Any) -> Any:
             if value and abs(value) < 0.01:
                 arguments["precision"] = 6
             return FloatProperty(**{**arguments, **_limits(setting), **overrides})
+
+
+def _label_of(choice: str) -> str:
+    """Words with capitals; kinds of files are written in capitals."""
+    words = choice.split("-")
+    return " ".join(word.upper() if word in ("png", "exr") else word.title() for word in words)
 
 
 def _description(setting: SettingInfo) -> str:

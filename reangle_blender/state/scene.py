@@ -14,7 +14,7 @@ from bpy.props import (
 )
 from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
-from .. import choices
+from .. import choices, compat
 from ..core.contract import moves
 from . import identity, ticks
 from .cg import ReangleCG
@@ -202,6 +202,23 @@ class ReangleScene(PropertyGroup):
         subtype="FACTOR",
         options=set(),
         update=_look_changed,
+    )
+
+    cloud_over_result: FloatProperty(
+        name="Cloud over Result",
+        description="How much of the cloud is drawn over a result, in the view of its camera",
+        default=0.15,
+        min=0,
+        max=1,
+        subtype="FACTOR",
+        options=set(),
+    )
+    truth: StringProperty(
+        name="Truth",
+        description="Folder of images that a real second camera filmed, to compare results with. Its first image is at "
+        "the clip's first frame",
+        subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
     )
 
     @property

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image, ImageCms
 from reangle.errors import UserError
 from reangle.media.decode import decode_frames, select
-from reangle.media.image_colours import cineon_to_linear, linear_to_srgb
+from reangle.media.image_colours import cineon_to_linear
 from reangle.media.probe import probe_clip
+from reangle.media.srgb import linear_to_srgb
 
 from tests.backend.clips import QUARTERS, corners, images, probe, quarters
 

@@ -144,7 +144,8 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
 
 
 def test_stage_is_equal_after_json(video: str) -> None:
-    stages = plan_job(learning(path("a", 0.5), video=video), Path("unused"))
+    precise = PreviewSettings(frame_format="exr-half")
+    stages = plan_job(learning(path("a", 0.5), video=video, preview=precise), Path("unused"))
     assert {stage.spec.kind for stage in stages} == set(STAGES) - {"glance"}
     for stage in stages:
         assert stage_from_json(json.loads(json.dumps(stage_to_json(stage))), STAGES) == stage
@@ -378,6 +379,12 @@ def test_another_fill_warps_nothing_again() -> None:
     assert Path(fills[0].checkpoint).name == "image"
     learned = starting(NEAR, preview=PreviewSettings(fill="painted"))
     assert not {title for title in changed(starting(NEAR), learned) if title.startswith("Warp")}
+
+
+def test_another_format_of_the_frames_repeats_no_work() -> None:
+    before, after = job(path("a")), job(path("a"), preview=PreviewSettings(frame_format="exr-half"))
+    assert changed(before, after) == {"Decode-16", "Warp-16 a", "Deliver a"}
+    assert "Decode-16" not in keys(job(preview=PreviewSettings(frame_format="exr-half")))
 
 
 def test_all_cameras_are_warped_before_anything_learns(video: str) -> None:

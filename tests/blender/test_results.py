@@ -24,8 +24,8 @@ def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Pa
     assert bpy.ops.reangle.results_to_sequencer(with_clip=True) == {"FINISHED"}
     edit = rendered.state.of(scene).edit
     strips = {strip.name: strip for strip in rendered.reangle("compat").strips_of(edit)}
-    assert sorted(strips) == ["Clip", "In", "Left"]
-    assert len({strip.channel for strip in strips.values()}) == 3
+    assert sorted(strips) == ["Cameras", "Clip", "In", "Left"]
+    assert len({strip.channel for strip in strips.values()}) == 4
     for name in ("Left", "In"):
         strip = strips[name]
         assert (strip.frame_final_start, strip.frame_final_duration) == (1, tiny.FRAMES)
@@ -41,15 +41,17 @@ def test_results_are_placed_in_the_scene(rendered: SimpleNamespace, tmp_path: Pa
 
     assert bpy.ops.reangle.results_to_compositor() == {"FINISHED"}
     group = rendered.state.of(scene).result_nodes
-    outputs = {item.name: item.identifier for item in group.interface.items_tree}
-    assert len(outputs) == 6
-    for part, title in (("frames", "Frames"), ("visibility", "Visibility"), ("depth", "Depth")):
+    outputs = {item.name: item.identifier for item in group.interface.items_tree if item.in_out == "OUTPUT"}
+    assert len(outputs) == 2 * 7
+    for part in ("frames", "warped", "visibility", "memory", "depth"):
+        title = "Warp" if part == "warped" else part.title()
         output = next(node for node in group.nodes if node.bl_idname == "NodeGroupOutput")
         link = next(item for item in output.inputs if item.identifier == outputs[f"Left {title}"]).links[0]
         node = link.from_node
         assert Path(bpy.path.abspath(node.image.filepath)).parent == Path(job.cameras["Left"].folder) / part
         assert (node.frame_start, node.frame_duration) == (1, tiny.FRAMES)
-        assert node.image.colorspace_settings.name == ("sRGB" if part == "frames" else "Non-Color")
+        is_colour = part in ("frames", "warped")
+        assert node.image.colorspace_settings.name == ("sRGB" if is_colour else "Non-Color")
 
 
 def test_another_frame_rate_keeps_the_speed(rendered: SimpleNamespace) -> None:
@@ -58,11 +60,11 @@ def test_another_frame_rate_keeps_the_speed(rendered: SimpleNamespace) -> None:
     strips = rendered.reangle("compat").strips_of
     bpy.ops.reangle.results_to_sequencer()
     edit = rendered.state.of(scene).edit
-    assert [strip.frame_final_duration for strip in strips(edit)] == [2 * tiny.FRAMES] * 2
+    assert [strip.frame_final_duration for strip in strips(edit)] == [2 * tiny.FRAMES] * 3
     shown = [element.filename for element in strips(edit)[0].elements]
     assert shown == [f"{n:06d}.png" for n in range(1, tiny.FRAMES + 1) for _ in range(2)]
     bpy.ops.reangle.results_to_sequencer(timing="FRAMES")
-    assert [strip.frame_final_duration for strip in strips(edit)] == [tiny.FRAMES] * 2
+    assert [strip.frame_final_duration for strip in strips(edit)] == [tiny.FRAMES] * 3
     assert (edit.frame_start, edit.frame_end) == (1, tiny.FRAMES)
 
 

@@ -165,7 +165,7 @@ def test_each_clip_and_each_scene_has_strips_of_its_own(rendered: SimpleNamespac
     first = bpy.context.scene
     bpy.ops.reangle.results_to_sequencer()
     bpy.ops.reangle.results_to_compositor()
-    shown = {folder_of(strip) for strip in strips_of(rendered).values()}
+    shown = {folder_of(strip) for strip in strips_of(rendered).values() if strip.type == "IMAGE"}
     # Another clip in the same scene, seen from the same cameras.
     shutil.copytree(clip.parents[1], tmp_path / "other")
     other = tmp_path / "other" / clip.parent.name / clip.name
@@ -173,7 +173,7 @@ def test_each_clip_and_each_scene_has_strips_of_its_own(rendered: SimpleNamespac
     import_clip(rendered, other)
     newer = render_again(rendered)
     bpy.ops.reangle.results_to_sequencer()
-    both = {folder_of(strip) for strip in strips_of(rendered).values()}
+    both = {folder_of(strip) for strip in strips_of(rendered).values() if strip.type == "IMAGE"}
     assert both == shown | {Path(camera.folder) for camera in newer.cameras}
     assert len(both) == 4
 
@@ -188,7 +188,7 @@ def test_each_clip_and_each_scene_has_strips_of_its_own(rendered: SimpleNamespac
     assert len({one.edit, two.edit, first, second}) == 4
     assert one.result_nodes != two.result_nodes
     assert sorted(strips_of(rendered, first)) == before
-    assert len(strips_of(rendered, second)) == 2
+    assert len(strips_of(rendered, second)) == 3  # with the selector
 
 
 def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
@@ -214,7 +214,9 @@ def test_nodes_are_not_doubled(rendered: SimpleNamespace) -> None:
     images = {node.image for node in group.nodes if node.bl_idname == "CompositorNodeImage"}
     shown = {Path(bpy.path.abspath(image.filepath)).parent for image in images}
     assert shown == {
-        Path(camera.folder) / part for camera in newer.cameras for part in ("frames", "visibility", "depth")
+        Path(camera.folder) / part
+        for camera in newer.cameras
+        for part in ("frames", "warped", "visibility", "memory", "depth")
     }
 
     # A copied scene's node shows that scene's own group. Since 5.0 both may have the same compositing.
@@ -241,16 +243,19 @@ def test_outputs_in_use_stay_when_nodes_are_deleted(rendered: SimpleNamespace, l
     node = next(node for node in tree.nodes if node.bl_idname == "CompositorNodeGroup")
     blur = tree.nodes.new("CompositorNodeBlur")
     tree.links.new(node.outputs["Left Frames"], blur.inputs[0])
-    before = [item.name for item in group.interface.items_tree]
+    before = [item.name for item in group.interface.items_tree if item.in_out == "OUTPUT"]
     for item in [item for item in group.nodes if lost == "nodes" or item.bl_idname == "NodeGroupOutput"]:
         group.nodes.remove(item)
     bpy.ops.reangle.results_to_compositor()
-    assert [item.name for item in group.interface.items_tree] == before
+    assert [item.name for item in group.interface.items_tree if item.in_out == "OUTPUT"] == before
     output = next(item for item in group.nodes if item.bl_idname == "NodeGroupOutput")
     for name in before:
-        image = output.inputs[name].links[0].from_node.image
-        assert name in (f"{image.name.rpartition(' ')[0]} {part}" for part in ("Frames", "Visibility", "Depth"))
-        assert Path(image.filepath).parent.name == name.rpartition(" ")[2].lower()
+        source = output.inputs[name].links[0].from_node
+        title = name.removeprefix("Left ").removeprefix("In ")
+        assert source.label == title
+        if title in ("Frames", "Visibility", "Memory", "Depth"):
+            assert source.image.name.rpartition(" ")[0] == name.removesuffix(f" {title}")
+            assert Path(source.image.filepath).parent.name == title.lower()
     assert blur.inputs[0].links[0].from_socket.name == "Left Frames"
 
 

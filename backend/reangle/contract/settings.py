@@ -132,6 +132,15 @@ class PreviewSettings:
         ),
     ] = "continued"
 
+    frame_format: Annotated[
+        Literal["png", "png-16-bit", "exr-half"],
+        Setting(
+            "Output",
+            "Files of the result's frames: PNG of 8 or 16 bits, or scene-linear OpenEXR of half floats. What the clip "
+            "shows has all its bits; what a model made or filled has 8",
+        ),
+    ] = "png"
+
     def __post_init__(self) -> None:
         check_fields(self)
 

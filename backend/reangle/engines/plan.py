@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
 from reangle.contract.engines import ENGINES
-from reangle.engines.preview import fill_painter, preview_stages
+from reangle.engines.preview import decode_params, fill_painter, is_precise, precise_clip, precise_warp, preview_stages
 from reangle.engines.starting import start_stages
 from reangle.engines.suite_choice import with_suite
 from reangle.engines.video import shared_learning, video_checkpoint, video_stages
@@ -16,10 +16,10 @@ from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
 from reangle.geometry.choose import camera_weights, choose, depth_weights
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE, CameraParams, GeometryParams, GlanceParams
-from reangle.media.spec import DECODE, DecodeParams
+from reangle.media.spec import DECODE
 from reangle.runtime.stage import PlannedStage
 from reangle.starting.spec import START
-from reangle.warping.spec import WARP
+from reangle.warping.spec import WARP, WARP_16
 
 TYPICAL_FRAMES, TYPICAL_SIZE = 100, (1280, 720)
 """Of a clip whose request does not say; for the expected time alone."""
@@ -38,11 +38,13 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     stages = [_decode(request), *_geometry(request, data)]
     video = video_checkpoint(request.engine, request.reangle.suite, data) if ENGINES[request.engine].needs else ""
     painter = fill_painter(request, data) if request.paths else ""
+    if request.until == "results":
+        stages += precise_clip(request)
     # What the clip shows of every camera is known before a video model works for any of them.
     for path in request.paths:
         stages += preview_stages(request, path, painter)
         if not video:
-            stages.append(_deliver(request, path, stages[-1]))
+            stages += _delivery(request, path, stages[-1])
     if not (video and request.paths):
         return stages
     starts = start_stages(request, data)
@@ -53,16 +55,15 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     stages += shared_learning(request, video)
     for path in request.paths:
         stages += video_stages(request, path, video, has_start=path.name in begun)
-        stages.append(_deliver(request, path, stages[-1]))
+        stages += _delivery(request, path, stages[-1])
     return stages
 
 
 def _decode(request: JobRequest) -> PlannedStage:
-    clip = request.clip
     return PlannedStage(
         spec=DECODE,
-        params=DecodeParams(start=clip.start, frames=clip.frames, width=clip.width, height=clip.height, fps=clip.fps),
-        files={"clip": clip.files},
+        params=decode_params(request.clip),
+        files={"clip": request.clip.files},
         weight=1,
         publishes="source",
     )
@@ -125,6 +126,11 @@ def _known_fov(settings: GeometrySettings) -> float | None:
     return settings.horizontal_fov_deg
 
 
+def _delivery(request: JobRequest, path: CameraPath, frames: PlannedStage) -> list[PlannedStage]:
+    """The result of one camera, after what only it needs."""
+    return [*precise_warp(request, path), _deliver(request, path, frames)]
+
+
 def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> PlannedStage:
     """frames: the stage that writes the finished frames. Only here the camera's name matters to the output."""
     settings = to_data(request.preview)
@@ -134,7 +140,12 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> Pla
         spec=DELIVER,
         camera=path.name,
         params=DeliverParams(
-            path=path, title=request.title, engine=request.engine, settings=settings, seed=request.seed
+            path=path,
+            title=request.title,
+            engine=request.engine,
+            settings=settings,
+            seed=request.seed,
+            frame_format=request.preview.frame_format,
         ),
         inputs={
             "decode": DECODE.id(),
@@ -142,6 +153,7 @@ def _deliver(request: JobRequest, path: CameraPath, frames: PlannedStage) -> Pla
             "warp": WARP.id(path.name),
             frames.spec.kind: frames.id,
             **{role: stage for role, stage in frames.inputs.items() if role == START.kind},
+            **({WARP_16.kind: WARP_16.id(path.name)} if is_precise(request) else {}),
         },
         weight=1,
         publishes=f"cameras/{path.name}",

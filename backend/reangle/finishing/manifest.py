@@ -7,13 +7,14 @@ from reangle.contract import CONTRACT_VERSION, ResultFile
 from reangle.finishing.spec import DeliverContext
 from reangle.folders import DecodedClip, FinishedFolder, GeometryFolder, Manifest, StartFolder, WarpFolder
 from reangle.folders.records import record_values
+from reangle.folders.result import FrameFormat
 from reangle.runtime.artifact import hash_file, seconds_taken
 
 CLIP_KEYS = ("start", "fps", "fps_is_variable", "timestamps", "width", "height", "frames", "notes")
 GEOMETRY_KEYS = ("camera_from", "depth_from", "checkpoint", "licence", "scale", "notes")
 
 
-def make_manifest(context: DeliverContext) -> Manifest:
+def make_manifest(context: DeliverContext, frame_format: FrameFormat) -> Manifest:
     """The manifest of a result. All its other files must be written."""
     params, path, out = context.params, context.params.path, context.out
     clip = record_values(context.read("decode", DecodedClip).metadata())
@@ -38,6 +39,7 @@ def make_manifest(context: DeliverContext) -> Manifest:
         geometry={key: geometry[key] for key in GEOMETRY_KEYS},
         start=start.record() if start else None,
         generation=finished.record() if finished else None,
+        frame_format=frame_format,
         coverage=warp.coverage,
         coverage_by_frame=warp.coverage_by_frame,
         trouble=warp.trouble,

@@ -14,6 +14,7 @@ from reangle.folders import (
     FinishedFolder,
     GeneratedFolder,
     GeometryFolder,
+    PreciseWarp,
     ResultFolder,
     StartFolder,
     WarpFolder,
@@ -47,13 +48,16 @@ class FinishParams:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class DeliverParams:
-    """path: the new camera. title, engine, settings, seed: of the job, for the manifest."""
+    """path: the new camera. title, engine, settings, seed: of the job, for the manifest. frame_format: as in
+    `contract.PreviewSettings`; all but the default need the input `warp-16`.
+    """
 
     path: CameraPath
     title: str
     engine: str
     settings: dict[str, Any]
     seed: int
+    frame_format: str = "png"
 
 
 FILL = StageSpec(
@@ -80,10 +84,10 @@ FinishContext = StageContext[FinishParams, FinishedFolder]
 
 DELIVER = StageSpec(
     kind="deliver",
-    version=5,
+    version=6,
     params=DeliverParams,
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
-    may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder},
+    may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder, "warp-16": PreciseWarp},
     writes=ResultFolder,
     run="reangle.finishing.stage:deliver",
 )

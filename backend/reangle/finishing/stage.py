@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from reangle.contract import CameraPath
 from reangle.finishing.composite import composite
 from reangle.finishing.fill import Filler, Painter
 from reangle.finishing.manifest import make_manifest
+from reangle.finishing.precise import FORMATS, write_precise
 from reangle.finishing.spec import DeliverContext, FillContext, FinishContext
 from reangle.folders import (
     ClipMetadata,
@@ -23,6 +25,7 @@ from reangle.folders import (
     FilledFolder,
     FinishedFolder,
     GeneratedFolder,
+    PreciseWarp,
     StartFolder,
     WarpFolder,
 )
@@ -115,17 +118,37 @@ def deliver(context: DeliverContext) -> None:
     path, out = context.params.path, context.out
     frames = context.find("finish", FinishedFolder) or context.read("fill", FilledFolder)
     warp = context.read("warp", WarpFolder)
-    for source, target in zip((*warp.images, frames.frames), (*out.images, out.frames), strict=True):
-        _link_folder(source, target)
+    count, frame_format = len(path.frames), FORMATS[context.params.frame_format]
+    links = zip((*warp.images, frames.frames), (*out.images, out.frames), strict=True)
+    if frame_format.bits == 8:
+        for source, target in links:
+            _link_folder(source, target)
+    else:
+        for source, target in links:
+            if target not in (out.frames, out.warped):
+                _link_folder(source, target)
+        precise = context.read("warp-16", PreciseWarp)
+        share = write_precise(
+            frames.frames,
+            warp,
+            precise,
+            out,
+            frame_format.kind,
+            count,
+            CHUNK,
+            lambda done: context.report(0.2 * done, ""),
+        )
+        frame_format = replace(frame_format, of_clip=share)
     context.report(0.2, "")
-    count = len(path.frames)
     images = (
-        image for start in range(0, count, CHUNK) for image in read_images(out.frames, start, min(CHUNK, count - start))
+        image
+        for start in range(0, count, CHUNK)
+        for image in read_images(frames.frames, start, min(CHUNK, count - start))
     )
     clip = context.read("decode", DecodedClip).metadata()
     write_mp4(out.movie, images, path.fps, _variable_times(clip, path))
     context.report(0.8, "")
-    out.write_manifest(make_manifest(context))
+    out.write_manifest(make_manifest(context, frame_format))
     context.report(1.0, "")
 
 

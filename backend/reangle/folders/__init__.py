@@ -5,6 +5,7 @@ from reangle.folders.camera import CameraFolder, CameraMetadata, Distortion, sou
 from reangle.folders.clip import ClipMetadata, DecodedClip
 from reangle.folders.geometry import GeometryFolder, GeometryMetadata
 from reangle.folders.learning import LearnedClip, LearningRecord, LoraFolder, UnfinishedLearning
+from reangle.folders.precise import PreciseClip, PreciseFolder, PreciseWarp
 from reangle.folders.result import Manifest, ResultFolder
 from reangle.folders.start import StartFolder, StartRecord
 from reangle.folders.video import FilledFolder, FinishedFolder, FramesFolder, GeneratedFolder, GenerationRecord
@@ -30,6 +31,9 @@ __all__ = [
     "LearningRecord",
     "LoraFolder",
     "Manifest",
+    "PreciseClip",
+    "PreciseFolder",
+    "PreciseWarp",
     "ResultFolder",
     "StartFolder",
     "StartRecord",

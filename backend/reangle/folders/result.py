@@ -18,12 +18,29 @@ from reangle.runtime.stage import STRICT
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class FrameFormat:
+    """What the files in `frames` and `warped` hold.
+
+    kind: the setting `frame_format`. bits: of a colour channel. encoding: "sRGB", or "scene-linear" for light.
+    of_clip: share of the frames' pixels, 0 to 1, that have more than 8 bits because the warp shows the clip there; the
+    others have 8 bits. None for files of 8 bits.
+    """
+
+    kind: str
+    bits: int
+    encoding: str
+    primaries: str
+    of_clip: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Manifest:
     """What ran, with which settings and licences, how much was seen, and every file's hash.
 
     K, world_from_camera: one matrix per output frame. clip, geometry: metadata of the clip and its geometry.
     start: how the camera's starting image was made, None where it has none of its own. generation: how the video model
-    made the frames, None where none did. seconds: input -> how long its stage ran, None where that is unknown.
+    made the frames, None where none did. frame_format: None in results of older versions, which have PNGs of 8 bits.
+    seconds: input -> how long its stage ran, None where that is unknown.
     """
 
     contract: int
@@ -49,6 +66,7 @@ class Manifest:
     trouble_by_frame: tuple[FrameTrouble, ...]
     seconds: dict[str, float | None]
     files: tuple[ResultFile, ...]
+    frame_format: FrameFormat | None = None
 
 
 class ResultFolder(WarpImages):

@@ -67,6 +67,17 @@ def to_working(
     return np.ascontiguousarray(rgb), None if opacity is None else np.ascontiguousarray(opacity)
 
 
+def to_precise(frame: VideoFrame, framing: Framing, turn: np.ndarray) -> np.ndarray:
+    """As `to_working`, H x W x 3 uint16 with all the bits that the frame has, without its alpha."""
+    kind = {} if frame.format.is_rgb else {"src_colorspace": _TO_SWS.get(matrix_of(frame), 5)}
+    pixels = frame.reformat(format="rgb48le", interpolation=_FLAGS, threads=1, **kind).to_ndarray()
+    pixels = framing.apply(upright(pixels, turn))
+    hdr = HDR_TRANSFERS.get(frame.color_trc)
+    if hdr is None:
+        return np.ascontiguousarray(pixels)
+    return np.rint(65535 * _tone_mapped(pixels.astype(np.float32) / 65535, hdr)).astype(np.uint16)
+
+
 def upright(image: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Apply the 2 x 2 part of a display matrix (x' = a x + c y, y' = b x + d y; quarter turns, mirrors) to an image."""
     (a, b), (c, d) = np.sign(np.round(turn)).astype(int)
@@ -77,11 +88,16 @@ def upright(image: np.ndarray, turn: np.ndarray) -> np.ndarray:
 
 def tone_map(encoded: np.ndarray, transfer: str) -> np.ndarray:
     """H x W x 3 float32 in 0..1, PQ or HLG with BT.2020 primaries, to H x W x 3 uint8 BT.709 for an SDR display."""
+    return np.rint(255 * _tone_mapped(encoded, transfer)).astype(np.uint8)
+
+
+def _tone_mapped(encoded: np.ndarray, transfer: str) -> np.ndarray:
+    """As `tone_map`, 0 to 1."""
     light = pq_to_light(encoded) if transfer == "PQ" else hlg_to_light(encoded)
     largest = np.maximum(light.max(axis=-1, keepdims=True), 1e-4)
     light *= _compress(largest) / largest
     light = light @ _BT709_FROM_BT2020.T
-    return np.rint(255 * np.clip(light / _SDR_PEAK, 0, 1) ** (1 / 2.4)).astype(np.uint8)
+    return np.clip(light / _SDR_PEAK, 0, 1) ** (1 / 2.4)
 
 
 def pq_to_light(encoded: np.ndarray) -> np.ndarray:

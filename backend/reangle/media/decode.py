@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reangle.errors import UserError
-from reangle.media.colour import to_working
+from reangle.media.colour import to_precise, to_working
 from reangle.media.framing import Framing, plan_framing
-from reangle.media.images import read_working_image
+from reangle.media.images import read_precise_image, read_working_image
 from reangle.media.movie import decode_from
 from reangle.media.probe import ClipInfo, check_amount
 
@@ -33,7 +33,8 @@ class Selection:
 class Frame:
     """One decoded frame.
 
-    number: in the whole clip, 0-based. rgb: H x W x 3 uint8. alpha: H x W uint8, not multiplied in, or None.
+    number: in the whole clip, 0-based. rgb: H x W x 3 uint8, or uint16 if the clip is decoded precisely.
+    alpha: H x W uint8, not multiplied in, or None.
     held: the frame could not be decoded, and a neighbour's picture replaces it. resized: it is stored in another size
     than the clip's first frame.
     """
@@ -68,8 +69,8 @@ def select(
     return Selection(start, count, framing)
 
 
-def decode_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
-    """The selected frames in order, always `selection.count` of them.
+def decode_frames(info: ClipInfo, selection: Selection, *, precise: bool = False) -> Iterator[Frame]:
+    """The selected frames in order, always `selection.count` of them. precise: as 16 bits, without alpha.
 
     A neighbour's picture replaces a frame that cannot be decoded, so that frame numbers keep their time. Raises
     UserError if no frame can be decoded.
@@ -77,7 +78,7 @@ def decode_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
     end = selection.start + selection.count
     last: Frame | None = None
     expected = selection.start
-    for frame in _readable(info, selection):
+    for frame in _readable(info, selection, precise):
         while expected < frame.number:
             yield replace(last or frame, number=expected, held=True)
             expected += 1
@@ -94,19 +95,24 @@ def decode_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
         yield replace(last, number=number, held=True)
 
 
-def _readable(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
+def _readable(info: ClipInfo, selection: Selection, precise: bool) -> Iterator[Frame]:
     if info.scan is None:
-        yield from _image_frames(info, selection)
+        yield from _image_frames(info, selection, precise)
         return
     name, path = info.files[0]
     for number, picture in decode_from(name, path, info.kind, info.scan, selection.start):
-        rgb, alpha = to_working(picture, selection.framing, info.scan.turn)
+        if precise:
+            rgb, alpha = to_precise(picture, selection.framing, info.scan.turn), None
+        else:
+            rgb, alpha = to_working(picture, selection.framing, info.scan.turn)
         yield Frame(number, rgb, alpha, resized=(picture.width, picture.height) != info.scan.coded_size)
 
 
-def _image_frames(info: ClipInfo, selection: Selection) -> Iterator[Frame]:
+def _image_frames(info: ClipInfo, selection: Selection, precise: bool) -> Iterator[Frame]:
     def read(number: int) -> Frame:
         name, path = info.files[number]
+        if precise:
+            return Frame(number, read_precise_image(name, path, info.kind, selection.framing), None)
         rgb, alpha = read_working_image(name, path, info.kind, selection.framing)
         return Frame(number, rgb, alpha)
 

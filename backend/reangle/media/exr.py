@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenEXR: colour images in, depth in and out."""
+"""OpenEXR: colour images and depth, in and out."""
 
 from __future__ import annotations
 
@@ -131,17 +131,26 @@ def read_exr_image(path: Path, name: str = "") -> tuple[np.ndarray, np.ndarray |
     return colour if matrix is None else colour @ matrix.T, channels.get("A")
 
 
+def write_exr_colour(path: Path, colour: np.ndarray) -> None:
+    """Write H x W x 3 float16, linear light with BT.709 primaries, as a one-part EXR; whole or not at all."""
+    _write_whole(path, {"RGB": np.ascontiguousarray(colour, np.float16)})
+
+
 def write_exr_depth(path: Path, depth: np.ndarray) -> None:
     """Write H x W float32 as a one-part EXR; never leaves an incomplete file.
 
     The channel is "Z". Blender shows a single Z as black, so "V", Blender's name for a grey image, repeats the
     values; compression makes the copy nearly free.
     """
-    header: Mapping[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     pixels = np.ascontiguousarray(depth, np.float32)
+    _write_whole(path, {"Z": pixels, "V": pixels})
+
+
+def _write_whole(path: Path, channels: Mapping[str, np.ndarray]) -> None:
+    header: Mapping[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        with OpenEXR.File(dict(header), {"Z": pixels, "V": pixels}, num_threads=0) as file:
+        with OpenEXR.File(dict(header), dict(channels), num_threads=0) as file:
             file.write(str(temporary))
         os.replace(temporary, path)
     finally:

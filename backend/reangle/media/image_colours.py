@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 
 from reangle.media.colour import tone_map
 from reangle.media.exr_colour import to_bt709
+from reangle.media.srgb import srgb_encoded, srgb_to_linear
 
 SRGB_CONFIG, SRGB = "ocio://studio-config-latest", "srgb_rec709_scene"
 """OpenColorIO's built-in configuration, and the name that it has for sRGB."""
@@ -22,7 +23,7 @@ _NO_CACHE = 0x0040
 """Little CMS keeps the last pixel in the transform, which threads share."""
 
 Convert = Callable[[np.ndarray], np.ndarray]
-"""H x W x 3 float32, 1 the largest number of whole numbers, to H x W x 3 uint8 sRGB."""
+"""H x W x 3 float32, 1 the largest number of whole numbers, to H x W x 3 sRGB: float with 1 for white, or uint8."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,22 @@ class Colours:
 
     def to_srgb(self, rgb: np.ndarray) -> np.ndarray:
         """H x W x 3, uint8 or float32 with 1 for white, to uint8 sRGB."""
+        return _bytes(self._encoded(rgb))
+
+    def to_precise_srgb(self, rgb: np.ndarray) -> np.ndarray:
+        """As `to_srgb`, to uint16 with all the bits that the conversion keeps: those of a profile or of HDR are 8."""
+        encoded = self._encoded(rgb)
+        if encoded.dtype == np.uint8:
+            return encoded.astype(np.uint16) * np.uint16(257)
+        return np.rint(65535 * np.clip(encoded, 0, 1)).astype(np.uint16)
+
+    def _encoded(self, rgb: np.ndarray) -> np.ndarray:
         if self.convert is None:
-            return rgb if rgb.dtype == np.uint8 else _bytes(rgb)
+            return rgb
         return self.convert(rgb.astype(np.float32) / np.float32(255) if rgb.dtype == np.uint8 else rgb)
 
 
 PLAIN = Colours(is_known=False)
-
-
-def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear light, 1 = white, to sRGB uint8 (IEC 61966-2-1)."""
-    light = np.clip(linear, 0, 1)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * encoded).astype(np.uint8)
-
-
-def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
-    """sRGB 0..1 to linear light (IEC 61966-2-1)."""
-    encoded = np.clip(encoded, 0, 1)
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
 
 
 def converted(name: str, convert: Convert, *, clips: bool = False) -> Colours:
@@ -101,7 +99,7 @@ def by_light(
 
     def convert(rgb: np.ndarray) -> np.ndarray:
         light = to_light(rgb).astype(np.float32)
-        return linear_to_srgb(light if matrix is None else light @ matrix.T)
+        return srgb_encoded(light if matrix is None else light @ matrix.T)
 
     return converted(name, convert, clips=clips)
 
@@ -143,7 +141,7 @@ def by_name(space: str) -> Colours | None:
         result = oiio.ImageBufAlgo.colorconvert(source, space, SRGB, unpremult=False, colorconfig=SRGB_CONFIG)
         if result.has_error:
             raise RuntimeError(result.geterror())
-        return _bytes(np.asarray(result.get_pixels(oiio.FLOAT)).reshape(rgb.shape))
+        return np.asarray(result.get_pixels(oiio.FLOAT)).reshape(rgb.shape)
 
     is_light = known.startswith(("Linear", "ACES2065", "ACEScg"))
     return converted(known, convert, clips=is_light)
@@ -157,7 +155,7 @@ def _config() -> Any:
 
 
 def _bytes(rgb: np.ndarray) -> np.ndarray:
-    return np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
+    return rgb if rgb.dtype == np.uint8 else np.rint(255 * np.clip(rgb, 0, 1)).astype(np.uint8)
 
 
 _PRIMARIES: Mapping[int, tuple[float, ...] | None] = {

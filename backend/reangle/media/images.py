@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single images: size from the header, pixels as straight 8-bit RGB and alpha."""
+"""Single images: size from the header, pixels as straight 8-bit RGB and alpha, or as 16-bit RGB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from reangle.errors import UserError
 from reangle.media.exr import read_exr_header, read_exr_image
 from reangle.media.framing import Framing
-from reangle.media.image_colours import Colours, linear_to_srgb, of_jpeg_or_png
+from reangle.media.image_colours import Colours, of_jpeg_or_png
 from reangle.media.image_headers import (
     TURNS_SIDES,
     jpeg_coding,
@@ -28,6 +28,7 @@ from reangle.media.image_headers import (
 )
 from reangle.media.oiio_images import read_oiio_header, read_oiio_pixels
 from reangle.media.sniff import OIIO, Kind
+from reangle.media.srgb import linear_to_srgb, srgb_encoded
 
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
@@ -66,14 +67,7 @@ def read_image_header(name: str, path: Path, kind: Kind) -> ImageHeader:
 def read_working_image(name: str, path: Path, kind: Kind, framing: Framing) -> tuple[np.ndarray, np.ndarray | None]:
     """One image upright at the working size: H x W x 3 uint8 RGB, and H x W uint8 alpha or None."""
     if kind == "exr":
-        colour, alpha = read_exr_image(path, name)
-        colour = np.nan_to_num(colour, nan=0.0, posinf=65504.0, neginf=0.0)
-        if alpha is not None:
-            alpha = np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
-            # EXR colour is multiplied by alpha; PNG colour is not.
-            colour = colour / np.where(alpha > 1e-4, alpha, 1)[..., None]
-            alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
-        colour = framing.apply(colour)
+        colour, alpha = _exr_colour(name, path, framing)
         return linear_to_srgb(colour), alpha
     if kind in OIIO:
         pixels, alpha, stored = read_oiio_pixels(name, path, kind)
@@ -97,6 +91,33 @@ def _framed(pixels: np.ndarray, framing: Framing, colours: Colours) -> tuple[np.
         return rgb, None
     alpha = pixels[..., 3] if pixels.dtype == np.uint8 else np.rint(255 * np.clip(pixels[..., 3], 0, 1))
     return rgb, np.ascontiguousarray(alpha, np.uint8)
+
+
+def read_precise_image(name: str, path: Path, kind: Kind, framing: Framing) -> np.ndarray:
+    """As `read_working_image`, H x W x 3 uint16 with all the bits that the file has, without its alpha."""
+    if kind == "exr":
+        return np.rint(65535 * srgb_encoded(_exr_colour(name, path, framing)[0])).astype(np.uint16)
+    if kind in OIIO:
+        pixels, _, stored = read_oiio_pixels(name, path, kind)
+        pixels, colours = turned_upright(pixels, stored.turned), stored.colours
+    else:
+        pixels, colours = turned_upright(_decode(name, path, kind), orientation(path, kind)), of_jpeg_or_png(path)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., 2::-1]
+    if pixels.dtype != np.float32:
+        pixels = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    return np.ascontiguousarray(colours.to_precise_srgb(np.ascontiguousarray(framing.apply(pixels))))
+
+
+def _exr_colour(name: str, path: Path, framing: Framing) -> tuple[np.ndarray, np.ndarray | None]:
+    """Straight linear RGB, H x W x 3 float32, and alpha, H x W uint8 or None, at the working size."""
+    colour, alpha = read_exr_image(path, name)
+    colour = np.nan_to_num(colour, nan=0.0, posinf=65504.0, neginf=0.0)
+    if alpha is not None:
+        alpha = np.nan_to_num(alpha, nan=0.0, posinf=1.0, neginf=0.0)
+        # EXR colour is multiplied by alpha; PNG colour is not.
+        colour = colour / np.where(alpha > 1e-4, alpha, 1)[..., None]
+        alpha = np.rint(255 * np.clip(framing.apply(alpha), 0, 1)).astype(np.uint8)
+    return framing.apply(colour), alpha
 
 
 def _decode(name: str, path: Path, kind: Kind) -> np.ndarray:

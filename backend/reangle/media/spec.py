@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pydantic.dataclasses import dataclass
 
-from reangle.folders import DecodedClip
+from reangle.folders import DecodedClip, PreciseClip
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 
@@ -29,3 +29,14 @@ DECODE = StageSpec(
     run="reangle.media.stage:decode",
 )
 DecodeContext = StageContext[DecodeParams, DecodedClip]
+
+DECODE_16 = StageSpec(
+    kind="decode-16",
+    version=1,
+    params=DecodeParams,
+    files=("clip",),
+    writes=PreciseClip,
+    run="reangle.media.stage:decode_16",
+)
+"""Of its own, so that geometry, which reads `decode`, comes from the cache whatever the output's format."""
+PreciseContext = StageContext[DecodeParams, PreciseClip]

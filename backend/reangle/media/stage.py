@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from reangle.folders import ClipMetadata
 from reangle.media.decode import decode_frames, select
 from reangle.media.probe import probe_clip
-from reangle.media.spec import DecodeContext
+from reangle.media.spec import DecodeContext, PreciseContext
 from reangle.media.write import ImageWriter
 
 
@@ -62,3 +62,14 @@ def decode(context: DecodeContext) -> None:
     for note in notes:
         context.report(1.0, note)
     context.report(1.0, "")
+
+
+def decode_16(context: PreciseContext) -> None:
+    """Write the clip's used frames with 16 bits. Raises UserError for clips that cannot be read."""
+    params = context.params
+    info = probe_clip(context.files["clip"], params.fps)
+    chosen = select(info, params.start, params.frames, params.width, params.height)
+    with ImageWriter(context.out.frames) as frames:
+        for done, frame in enumerate(decode_frames(info, chosen, precise=True), start=1):
+            frames.add(frame.rgb)
+            context.report(done / chosen.count, "")

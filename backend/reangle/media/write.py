@@ -17,7 +17,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
 
 from reangle.errors import UserError
-from reangle.media.exr import read_exr_depth, write_exr_depth
+from reangle.media.exr import read_exr_depth, write_exr_colour, write_exr_depth
 from reangle.media.probe import exact_fps
 
 THREADS = min(8, os.cpu_count() or 1)
@@ -26,7 +26,8 @@ _FLAGS = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL
 
 
 class ImageWriter:
-    """Writes 000001.png ... (uint8, H x W x 3 RGB or H x W grey) or 000001.exr ... (float32 H x W depth) on a pool.
+    """Writes 000001.png ... (8 or 16 bits, H x W x 3 RGB or H x W grey) or 000001.exr ... (float32 H x W depth, float16
+    H x W x 3 linear RGB) on a pool.
 
     Use it in a `with`: leaving it waits for all writes and raises their errors. Makes the folder if needed.
     """
@@ -71,7 +72,7 @@ def write_images(folder: Path, images: Iterable[np.ndarray]) -> None:
 
 
 def read_images(folder: Path, start: int = 0, count: int | None = None) -> np.ndarray:
-    """A folder that `write_images` wrote: T x H x W x 3 uint8 RGB, T x H x W uint8 grey or T x H x W float32 depth.
+    """A folder that `write_images` wrote: T x H x W x 3 RGB or T x H x W grey of uint8 or uint16, or float32 depth.
 
     Raises UserError if the folder is empty, or an image is damaged or of another size.
     """
@@ -150,12 +151,15 @@ def _encode(
 
 
 def write_image(stem: Path, image: np.ndarray) -> None:
-    """Write one image as stem.png (uint8, RGB or grey) or stem.exr (float32 depth)."""
+    """Write one image as stem.png (uint8 or uint16, RGB or grey) or stem.exr (float32 depth or float16 linear RGB)."""
+    if image.dtype == np.float16:
+        write_exr_colour(stem.with_suffix(".exr"), image)
+        return
     if image.dtype == np.float32:
         write_exr_depth(stem.with_suffix(".exr"), image)
         return
-    if image.dtype != np.uint8:
-        raise ValueError(f"images are uint8, depth is float32; this is {image.dtype}")
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"images are uint8 or uint16, depth is float32; this is {image.dtype}")
     bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     done, data = cv2.imencode(".png", bgr, (cv2.IMWRITE_PNG_COMPRESSION, 1))
     if not done:
@@ -169,7 +173,7 @@ def write_image(stem: Path, image: np.ndarray) -> None:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """What `write_image` wrote. Raises UserError for a damaged PNG."""
+    """What `write_image` wrote, except colour in EXR. Raises UserError for a damaged PNG."""
     if path.suffix == ".exr":
         return read_exr_depth(path)
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)

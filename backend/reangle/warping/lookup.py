@@ -33,11 +33,18 @@ def look_up(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colour of each target pixel, the share of it that the source shows, and its depth.
 
-    rgb: H x W x 3 uint8, the source picture. samples: depth in the target camera, 0 where unknown, float32 of
+    rgb: H x W x 3 uint8 or uint16, the source picture. samples: depth in the target camera, 0 where unknown, float32 of
     SAMPLES_PER_SIDE x SAMPLES_PER_SIDE samples a pixel. A, b: `pixel_transform` from target to source.
-    Returns height x width x 3 uint8, height x width float32 in 0..1 and height x width float32.
+    Returns height x width x 3 of rgb's type, height x width float32 in 0..1 and height x width float32.
     """
-    return _look_up(rgb, surface.depth, surface.rough, surface.near, samples, A, b)
+    out = np.zeros((samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE, 3), rgb.dtype)
+    share, depth = _look_up(rgb, surface.depth, surface.rough, surface.near, samples, A, b, out, white_of(rgb))
+    return out, share, depth
+
+
+def white_of(rgb: np.ndarray) -> float:
+    """The largest value of a picture's type."""
+    return float(np.iinfo(rgb.dtype).max)
 
 
 @numba.njit(inline="always")
@@ -50,8 +57,9 @@ def source_point(x, y, z, A, b):
 
 
 @numba.njit(inline="always")
-def to_byte(value):
-    return np.uint8(min(max(value + 0.5, 0.0), 255.0))
+def rounded(value, white):
+    """What an array of whole numbers keeps as the nearest one in 0..white."""
+    return min(max(value + 0.5, 0.0), white)
 
 
 @numba.njit(inline="always")
@@ -108,9 +116,8 @@ def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
 
 
 @numba.njit(**KERNEL)
-def _look_up(rgb, depth, rough, near, samples, A, b):
+def _look_up(rgb, depth, rough, near, samples, A, b, out, white):
     height, width = samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE
-    out = np.zeros((height, width, 3), np.uint8)
     share = np.zeros((height, width), np.float32)
     out_depth = np.zeros((height, width), np.float32)
     colour, behind = np.zeros(3), np.zeros(3)
@@ -152,8 +159,8 @@ def _look_up(rgb, depth, rough, near, samples, A, b):
                     for c in range(3):
                         colour[c] += far_share * (behind[c] - colour[c])
             for c in range(3):
-                out[y, x, c] = to_byte(colour[c])
-    return out, share, out_depth
+                out[y, x, c] = rounded(colour[c], white)
+    return share, out_depth
 
 
 @numba.njit(inline="always")

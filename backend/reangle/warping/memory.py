@@ -14,7 +14,7 @@ from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.parallel import thread_count
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
-from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, source_point, to_byte
+from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, rounded, source_point, white_of
 from reangle.warping.mesh import mesh_depth
 from reangle.warping.static_scene import Plate, Witnesses, make_plates, static_pixels
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
@@ -27,7 +27,7 @@ MOST_FRAMES = 64
 class Recalled(NamedTuple):
     """The memory, seen from one camera.
 
-    rgb: H x W x 3 uint8. depth: H x W float32, planar z, 0 where unknown.
+    rgb: H x W x 3 uint8 or uint16. depth: H x W float32, planar z, 0 where unknown.
     near: H x W bool, pixels on the nearer side of a depth edge in their source picture.
     """
 
@@ -39,8 +39,8 @@ class Recalled(NamedTuple):
 class Memory:
     """Pictures of one static scene from M cameras.
 
-    numbers: M rising frame numbers of the clip. colours: M x H x W x 3 uint8. static: M x H x W bool, pixels that may
-    be recalled. plates: the surfaces that are drawn into the target.
+    numbers: M rising frame numbers of the clip. colours: M x H x W x 3 uint8 or uint16. static: M x H x W bool, pixels
+    that may be recalled. plates: the surfaces that are drawn into the target.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Memory:
         """
         height, width = mask.shape
         recalled = Recalled(
-            np.zeros((height, width, 3), np.uint8),
+            np.zeros((height, width, 3), self.colours.dtype),
             np.zeros((height, width), np.float32),
             np.zeros((height, width), np.bool_),
         )
@@ -161,7 +161,9 @@ class Memory:
             for k in order
         ]
         A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
-        _gather(self.colours, self.depth, self.rough, self.near, self.static, order, A, b, *recalled)
+        _gather(
+            self.colours, self.depth, self.rough, self.near, self.static, order, A, b, *recalled, white_of(self.colours)
+        )
         return recalled
 
 
@@ -183,7 +185,7 @@ def _nearest_hidden(drawn, limit, own, A, b, depth):
 
 
 @numba.njit(**KERNEL)
-def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_near):
+def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_near, white):
     """Colour each pixel from the first picture that shows its point away from depth edges, else from the first that
     shows it beside one. Where no picture agrees on the depth, the depth is cleared."""
     height, width = depth.shape
@@ -213,7 +215,7 @@ def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_ne
                 quality = this
                 is_near[y, x] = near[k, j, i]
                 for c in range(3):
-                    out[y, x, c] = to_byte(colour[c])
+                    out[y, x, c] = rounded(colour[c], white)
                 if quality == 2:
                     break
             if quality == 0:

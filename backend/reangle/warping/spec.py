@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic.dataclasses import dataclass
 
 from reangle.contract import CameraPath, PreviewSettings
-from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, WarpFolder
+from reangle.folders import CameraFolder, DecodedClip, GeometryFolder, PreciseClip, PreciseWarp, WarpFolder
 from reangle.runtime.stage import STRICT, StageContext, StageSpec
 
 
@@ -27,3 +27,13 @@ WARP = StageSpec(
     run="reangle.warping.stage:warp",
 )
 WarpContext = StageContext[WarpParams, WarpFolder]
+
+WARP_16 = StageSpec(
+    kind="warp-16",
+    version=1,
+    params=WarpParams,
+    reads={"decode-16": PreciseClip, "camera": CameraFolder, "geometry": GeometryFolder},
+    writes=PreciseWarp,
+    run="reangle.warping.precise:warp_16",
+)
+PreciseContext = StageContext[WarpParams, PreciseWarp]

@@ -12,7 +12,7 @@ import numpy as np
 class WarpedFrame(NamedTuple):
     """One output frame.
 
-    rgb: H x W x 3 uint8, black where unknown.
+    rgb: H x W x 3 of the clip's type (uint8, or uint16), black where unknown.
     visible: H x W bool, the visibility mask: pixels shown by the output frame's own source frame.
     remembered: H x W bool, the memory mask: pixels shown only by other frames, even in front of the own frame's
     surface. No pixel is in both masks.

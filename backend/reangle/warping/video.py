@@ -37,7 +37,7 @@ LEAST_NEIGHBOURS = 4
 class Warper:
     """Warps single frames of one clip to cameras.
 
-    frames: T x H x W x 3 uint8. geometry: of the same T frames; its maps may be of another size.
+    frames: T x H x W x 3 uint8 or uint16. geometry: of the same T frames; its maps may be of another size.
     memory: the clip's, or None to warp each frame without the others. edge_filter: as in `contract.PreviewSettings`;
     the memory has its own.
     """
@@ -96,7 +96,7 @@ class Warper:
             remembered = known & ~visible & (neighbours >= LEAST_NEIGHBOURS)
             # A pixel that is visible in part shows the memory in the rest.
             part = np.where(known & visible, share, np.where(remembered, 0, 1)).astype(np.float32)[..., None]
-            rgb = np.rint(rgb * part + recalled * (1 - part)).astype(np.uint8)
+            rgb = np.rint(rgb * part + recalled * (1 - part)).astype(rgb.dtype)
             depth = np.where(remembered, recalled_depth, depth)
         unknown = ~(visible | remembered)
         rgb[unknown] = 0
@@ -131,7 +131,7 @@ class Warper:
     def _look_up(
         self, frame: int, surface: Surface, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Colour (uint8), share of the pixel that the frame shows (0 to 1) and depth."""
+        """Colour (of the frames' type), share of the pixel that the frame shows (0 to 1) and depth."""
         rgb = self.frames[frame]
         source_camera = self.geometry.world_from_camera[frame]
         forward = target_from_source(world_from_camera, source_camera)
