@@ -106,7 +106,7 @@ class REANGLE_OT_import_footage(_ImportOptions, Operator, ImportHelper):
     bl_idname = "reangle.import_footage"
     bl_label = "Import into Reangle"
     bl_description = "Choose a movie, or images of a sequence, and import it: its camera, and its depth as a cloud"
-    bl_options = {"REGISTER", "UNDO", "PRESET"}
+    bl_options = {"UNDO", "PRESET"}  # no redo panel, since each change there would send another job
 
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     files: CollectionProperty(type=OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"})
@@ -164,7 +164,7 @@ class REANGLE_OT_import_strip(_ImportOptions, Operator):
     bl_idname = "reangle.import_strip"
     bl_label = "Import Active Strip"
     bl_description = "Import the part of a movie or image sequence that the sequencer's active strip shows"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -197,7 +197,7 @@ class REANGLE_OT_import_movie_clip(_ImportOptions, Operator):
     bl_idname = "reangle.import_movie_clip"
     bl_label = "Import Tracked Clip"
     bl_description = "Import the clip of the Movie Clip Editor, with the camera that Blender's tracker solved"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}
 
     use_solved: BoolProperty(
         name="Solved Camera",
