@@ -60,11 +60,11 @@ class REANGLE_PT_results(SidebarPanel, Panel):
             column = layout.column(align=True)
             row = column.row(align=True)
             row.operator("reangle.results_to_sequencer", icon="SEQUENCE")
-            row.operator("reangle.results_to_sequencer", text="", icon="RENDERLAYERS").versions = "STACK"
+            row.operator("reangle.results_to_sequencer", text="", icon="DUPLICATE").versions = "STACK"
             column.operator("reangle.results_to_backgrounds", icon="CAMERA_DATA")
             row = column.row(align=True)
             row.operator("reangle.results_to_compositor", icon="NODE_COMPOSITING")
-            row.operator("reangle.use_in_compositing", text="", icon="RENDER_RESULT")
+            row.operator("reangle.use_in_compositing", text="", icon="OUTPUT")
             column.prop(shot, "cloud_over_result")
             column = settings_column(layout)
             column.prop(shot, "truth")

@@ -137,9 +137,10 @@ def _texture(wipe: Wipe, kind: str, frame: int, picture: np.ndarray) -> Any:
     key = kind, frame
     if key not in wipe.textures:
         height, width = picture.shape[:2]
-        data = gpu.types.Buffer("FLOAT", picture.size, picture.reshape(-1))
+        types: Any = gpu.types  # whose stubs lack constructors
+        data = types.Buffer("FLOAT", picture.size, picture.reshape(-1))
         # The shader reads it as light, which Blender encodes again when it shows the viewport.
-        wipe.textures[key] = gpu.types.GPUTexture((width, height), format="SRGB8_A8", data=data)
+        wipe.textures[key] = types.GPUTexture((width, height), format="SRGB8_A8", data=data)
         while len(wipe.textures) > MOST_TEXTURES:
             wipe.textures.popitem(last=False)
     return wipe.textures[key]
@@ -184,9 +185,10 @@ def _picture_shader() -> Any:
     """Draws light as it is: the built-in shader of images takes it for sRGB in 5.2, and for light in 4.3."""
     import gpu
 
-    passed = gpu.types.GPUStageInterfaceInfo("reangle_picture")
+    types: Any = gpu.types  # whose stubs lack constructors
+    passed = types.GPUStageInterfaceInfo("reangle_picture")
     passed.smooth("VEC2", "place")
-    about = gpu.types.GPUShaderCreateInfo()
+    about = types.GPUShaderCreateInfo()
     about.push_constant("MAT4", "viewport")
     about.sampler(0, "FLOAT_2D", "picture")
     about.vertex_in(0, "VEC2", "pos")

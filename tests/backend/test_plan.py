@@ -145,7 +145,8 @@ def test_frames_that_the_clip_lacks_are_refused_before_any_work() -> None:
 
 def test_stage_is_equal_after_json(video: str) -> None:
     precise = PreviewSettings(frame_format="exr-half")
-    stages = plan_job(learning(path("a", 0.5), video=video, preview=precise), Path("unused"))
+    request = job(path("a", 0.5), engine="reangle", reangle={"suite": video}, preview=precise)
+    stages = plan_job(request, Path("unused"))
     assert {stage.spec.kind for stage in stages} == set(STAGES) - {"glance"}
     for stage in stages:
         assert stage_from_json(json.loads(json.dumps(stage_to_json(stage))), STAGES) == stage
