@@ -30,15 +30,14 @@ _shader: Any = None
 
 def make_batch(grid: PixelGrid) -> Any:
     """The pixels on the GPU."""
-    import gpu
-
-    layout = gpu.types.GPUVertFormat()
+    types = _gpu().types
+    layout = types.GPUVertFormat()
     layout.attr_add(id="depth", comp_type="F32", len=1, fetch_mode="FLOAT")
     layout.attr_add(id="color", comp_type="U8", len=4, fetch_mode="INT_TO_FLOAT_UNIT")
-    buffer = gpu.types.GPUVertBuf(layout, len(grid.depth))
+    buffer = types.GPUVertBuf(layout, len(grid.depth))
     buffer.attr_fill("depth", grid.depth)
     buffer.attr_fill("color", grid.rgba)
-    return gpu.types.GPUBatch(type="POINTS", buf=buffer)
+    return types.GPUBatch(type="POINTS", buf=buffer)
 
 
 def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: float) -> None:
@@ -46,19 +45,18 @@ def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: floa
 
     grid: columns and rows of the batch. picture: width and height of the depth map. size: of a point, in pixels.
     """
-    import gpu
-
     global _shader
     if _shader is None:
         _shader = _make_shader()
     _shader.bind()
     _shader.uniform_float("grid", (*grid, *picture))
     _shader.uniform_float("size", size)
-    gpu.state.program_point_size_set(True)
+    state = _gpu().state
+    state.program_point_size_set(True)
     try:
         batch.draw(_shader)
     finally:
-        gpu.state.program_point_size_set(False)
+        state.program_point_size_set(False)
 
 
 def forget() -> None:
@@ -66,9 +64,15 @@ def forget() -> None:
     _shader = None
 
 
-def _make_shader() -> Any:
+def _gpu() -> Any:
+    """The module, which type stubs know in part."""
     import gpu
 
+    return gpu
+
+
+def _make_shader() -> Any:
+    gpu = _gpu()
     passed = gpu.types.GPUStageInterfaceInfo("reangle_points")
     passed.flat("VEC4", "point_color")
     info = gpu.types.GPUShaderCreateInfo()

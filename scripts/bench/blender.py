@@ -137,7 +137,7 @@ def arrays(_: Path) -> None:
     frames, depth_grid = iter(range(10**6)), module("core.depth_grid")
     grids = [depth_grid.make_grid(cloud.depth[i], cloud.K[i], cloud.world_from_camera[i], cloud, i) for i in range(2)]
     depth_mesh = module("scene.depth_mesh")
-    mesh = bpy.data.objects.new("Depth", bpy.data.meshes.new("Depth"))
+    mesh: Any = bpy.data.objects.new("Depth", bpy.data.meshes.new("Depth"))
     scene.collection.objects.link(mesh)
 
     def new() -> None:
