@@ -30,14 +30,16 @@ def test_a_camera_is_outdated_while_it_differs_from_what_was_sent(rendered: Simp
     assert 0.5 < coverage(left) <= 1
 
     curve = rendered.reangle("compat").find_fcurve(left, "location", 0)
-    curve.keyframe_points[-1].co.y += 0.1
+    key = curve.keyframe_points[-1]
+    place, focal = key.co.y, into.data.lens
+    key.co.y += 0.1
     left.animation_data.action.update_tag()
     assert statuses(rendered) == {"In": "v001", "Left": "Outdated"}
-    curve.keyframe_points[-1].co.y -= 0.1
+    key.co.y = place
     left.animation_data.action.update_tag()
     into.data.lens += 1
     assert statuses(rendered) == {"In": "Outdated", "Left": "v001"}
-    into.data.lens -= 1
+    into.data.lens = focal
 
     # What does not change a path changes no status.
     bpy.ops.reangle.add_camera(name="Other")

@@ -24,6 +24,7 @@ def test_a_frame_is_what_the_camera_sees() -> None:
     x = K[0, 0] * corners[:, 0] / -corners[:, 2] + K[0, 2]
     y = K[1, 1] * corners[:, 1] / corners[:, 2] + K[1, 2]
     assert sorted(zip(x.round(6), y.round(6), strict=True)) == [(0, 0), (0, 40), (80, 0), (80, 40)]
+    assert points[7, 1] > points[5, 1] > corners[:, 1].max(), "the triangle is above"
     turned = poses(2, 3.0)
     lines = path_lines.frame_lines(turned, points).reshape(2, -1, 3)
     assert np.allclose(lines[1] - lines[0], (3, 0, 0))
