@@ -9,7 +9,18 @@ import bpy
 from bpy.types import Depsgraph, Scene
 
 from . import compat, state
-from .exchange import clouds, connection, downloads, homes, ledger, main_thread, removing, watching
+from .exchange import (
+    auto_start,
+    clouds,
+    connection,
+    downloads,
+    homes,
+    installing,
+    ledger,
+    main_thread,
+    removing,
+    watching,
+)
 from .scene import cloud_drawing, compositor, depth_frames, edit_scene, point_cloud, sequencer
 from .state import identity, starts, ticks
 
@@ -30,6 +41,7 @@ def _opened(*_: object) -> None:
     cloud_drawing.forget()
     depth_frames.forget()
     watching.resume()
+    auto_start.opened()
     homes.find_all(clouds.read_all)
 
 
@@ -108,4 +120,5 @@ def unregister() -> None:
     ledger.forget_all()
     ledger.active.clear()
     downloads.forget()
+    installing.forget()
     connection.reset()

@@ -19,8 +19,10 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .environments import (
     BACKEND_PYTHONS,
@@ -44,11 +46,13 @@ from .environments import (
     works,
 )
 
-SOURCE, ABOUT, LOCKS = "backend.zip", "backend.json", "locks"
+SOURCE, ABOUT, LOCKS = "backend.zip", "about.json", "locks"
 """What the extension's folder of the backend has: the distribution's source with its weights, `Carried`, lock files."""
 FAILED = "Failed: "
 MAKING = "Making the environment in "
 AGAIN = "press Install again"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,10 +143,11 @@ def read_progress(line: str) -> tuple[float, str] | None:
     return (int(found[1]) / 100, found[2]) if found else None
 
 
-def choose_python(candidates: Sequence[Interpreter | None]) -> Interpreter:
-    """The first Python that fits and really makes an environment with pip. Raises SetupError.
+def with_a_python(candidates: Sequence[Interpreter | None], make: Callable[[Interpreter], T]) -> T:
+    """What `make` returns for the first Python that fits and with which it works. Raises SetupError.
 
-    candidates: first the running one, which the message names.
+    candidates: first the one that Blender runs, which the message names. make: raises SetupError where a Python cannot
+    make an environment.
     """
     problems: list[str] = []
     for found in dict.fromkeys(candidates):
@@ -150,10 +155,8 @@ def choose_python(candidates: Sequence[Interpreter | None]) -> Interpreter:
             continue
         try:
             check_venv(found)
-            with tempfile.TemporaryDirectory(prefix="reangle-venv-", ignore_cleanup_errors=True) as folder:
-                make_venv("trial", Path(folder) / "trial", found)
-            return found
-        except (SetupError, OSError) as error:
+            return make(found)
+        except SetupError as error:
             problems.append(str(error))
     first = candidates[0]
     problems = problems or [f"Blender's Python {first.version if first else ''} is not one of them."]
@@ -161,6 +164,12 @@ def choose_python(candidates: Sequence[Interpreter | None]) -> Interpreter:
         f"Reangle needs a Python {', '.join(BACKEND_PYTHONS[:-1])} or {BACKEND_PYTHONS[-1]} that can make virtual"
         f" environments. {problems[0]} Install Python 3.13 from https://www.python.org/downloads/, then {AGAIN}."
     )
+
+
+# "Processing" is for files on this machine.
+_PACKAGE = re.compile(
+    r"Collecting ([\w.\-]+)|Processing (?:.*[/\\])?([\w.]+)-[^/\\]*\.(?:whl|zip|gz)|Ignoring |Requirement already"
+)
 
 
 class PipProgress:
@@ -180,8 +189,8 @@ class PipProgress:
             print(line, flush=True)
             if line.startswith("Installing collected packages"):
                 return self._say(0.85, f"{self._what}: unpacking {self._count} packages")
-            if found := re.match(r"Collecting ([\w.\-]+)|Ignoring |Requirement already", line):
-                self._count, self._part, self._now = self._count + 1, 0.0, found[1] or self._now
+            if found := _PACKAGE.match(line):
+                self._count, self._part, self._now = self._count + 1, 0.0, found[1] or found[2] or self._now
             elif found := re.match(r" +(?:Downloading|Using cached) \S+ \((.+)\)", line):
                 self._now = f"{self._now.split(' (')[0]} ({found[1]})"
             else:
@@ -242,16 +251,22 @@ def _environment(about: Carried, locks: Path, torch_index: str) -> Path:
             folder = _folder(locks, found, torch_index)
             if works(folder):
                 return folder
-    chosen = choose_python(candidates)
-    folder = _folder(locks, chosen, torch_index)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    environments_folder().mkdir(parents=True, exist_ok=True)
     check_room("backend", about.gigabytes)
-    with locked(folder.with_suffix(".lock")):
+    with ExitStack() as held:
+
+        def begin(python: Interpreter) -> tuple[Path, Interpreter]:
+            folder = _folder(locks, python, torch_index)
+            held.enter_context(locked(folder.with_suffix(".lock")))
+            if not works(folder):  # else another program has just made it
+                say(0.02, f"{MAKING}{folder}")
+                make_venv("backend", folder, python)
+            return folder, python
+
+        folder, python = with_a_python(candidates, begin)
         if works(folder):
             return folder
-        say(0.02, f"{MAKING}{folder}")
-        make_venv("backend", folder, chosen)
-        torch, *rest = pins_of(_lock(locks, chosen))
+        torch, *rest = pins_of(_lock(locks, python))
         install_torch(folder, torch, torch_index, said=PipProgress(0.04, 0.5, "Installing PyTorch"), again=AGAIN)
         install_pins(folder, rest, said=PipProgress(0.5, 0.9, "Installing packages", len(rest)), again=AGAIN)
         say(0.9, "Checking the packages")
@@ -282,6 +297,8 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="data folder")
     parser.add_argument("--only-environment", action="store_true", help="leave the data folder alone")
     arguments = parser.parse_args()
+    # It is for finding this module alone.
+    os.environ.pop("PYTHONPATH", None)
     try:
         install(arguments.carried, arguments.data, only_environment=arguments.only_environment)
     except SetupError as error:
