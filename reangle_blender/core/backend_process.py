@@ -34,6 +34,7 @@ EXIT_TAKEN = 3
 _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 
 _INSTALL = "Install it in the add-on's preferences."
+_LOG = "Open Log in the add-on's preferences shows why."
 
 
 class NotInstalledError(UserError):

@@ -162,7 +162,7 @@ def with_a_python(candidates: Sequence[Interpreter | None], make: Callable[[Inte
     problems = problems or [f"Blender's Python {first.version if first else ''} is not one of them."]
     raise SetupError(
         f"Reangle needs a Python {', '.join(BACKEND_PYTHONS[:-1])} or {BACKEND_PYTHONS[-1]} that can make virtual"
-        f" environments. {problems[0]} Install Python 3.13 from https://www.python.org/downloads/, then {AGAIN}."
+        f" environments. {problems[0]} Or install Python 3.13 from https://www.python.org/downloads/, then {AGAIN}."
     )
 
 

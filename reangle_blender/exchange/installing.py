@@ -67,9 +67,10 @@ def has_log(path: Path) -> bool:
 def update() -> str:
     """The version to which the backend can be updated; "" if it is as new as what the add-on carries."""
     about, there = carried(), installed()
-    if about is None or not there.command:
+    version = there.version or connection.now.version
+    if about is None or not there.command or not version:
         return ""
-    return about.version if installer.is_newer(about.version, there.version) else ""
+    return about.version if installer.is_newer(about.version, version) else ""
 
 
 def check_online() -> None:

@@ -85,6 +85,7 @@ def _draw_installed(box: UILayout, context: Context) -> None:
     if now.state == "on":
         row.label(text=f"{name} is running", icon="LINKED")
         buttons = row.row(align=True)
+        buttons.alignment = "RIGHT"
         buttons.operator("reangle.restart_backend", text="Restart", icon="FILE_REFRESH")
         buttons.operator("reangle.stop_backend", text="Stop", icon="QUIT")
     elif now.state == "starting":

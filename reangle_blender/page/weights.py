@@ -29,7 +29,9 @@ def draw(layout: UILayout, context: Context, preferences: AddonPreferences) -> N
     if connection.now.state != "on" or known is None:
         paragraph(body, context, "Start the backend to see which weights it has and can download.", "INFO")
         return
-    row.operator("reangle.check_weights", icon="FILE_REFRESH")
+    right = row.row()
+    right.alignment = "RIGHT"
+    right.operator("reangle.check_weights", icon="FILE_REFRESH")
     try:
         installing.check_online()
     except UserError:
@@ -41,12 +43,8 @@ def draw(layout: UILayout, context: Context, preferences: AddonPreferences) -> N
             _draw_suite(body, context, suite)
             drawn |= {part.name for part in suite.parts}
     others = _others(known, drawn)
-    if others and (
-        inner := section(
-            body, "other_weights", "Camera, Depth, Painting and Judging", "OUTLINER_OB_CAMERA", closed=True
-        )
-    ):
-        _draw_parts(inner, context, others)
+    if others:
+        _draw_group(body, context, "others", "Camera, Depth, Painting and Judging", others)
 
 
 def _others(known: Capabilities, drawn: Iterable[str]) -> list[PartInfo]:
@@ -62,17 +60,21 @@ def _others(known: Capabilities, drawn: Iterable[str]) -> list[PartInfo]:
 
 
 def _draw_suite(layout: UILayout, context: Context, suite: SuiteInfo) -> None:
-    have = sum(part.installed for part in suite.parts)
-    state = "Installed" if have == len(suite.parts) else f"{have} of {len(suite.parts)} installed"
+    have, every = sum(part.installed for part in suite.parts), len(suite.parts)
+    state = "installed" if have == every else f"{have} of {every} installed"
     title = f"{suite.label}: {size_in_words(suite.size)}, {state}"
-    body = section(
-        layout, f"suite_{suite.name}", title, "CHECKMARK" if have == len(suite.parts) else "PACKAGE", closed=True
-    )
+    body = section(layout, f"suite_{suite.name}", title, "CHECKMARK" if have == every else "PACKAGE", closed=True)
     if body is None:
         return
     paragraph(body, context, suite.help)
     paragraph(body, context, suite.problem, "ERROR")
     _draw_parts(body, context, suite.parts)
+
+
+def _draw_group(layout: UILayout, context: Context, name: str, title: str, parts: Iterable[PartInfo]) -> None:
+    body = section(layout, f"weights_{name}", title, "OUTLINER_OB_CAMERA", closed=True)
+    if body is not None:
+        _draw_parts(body, context, parts)
 
 
 def _draw_parts(layout: UILayout, context: Context, parts: Iterable[PartInfo]) -> None:
@@ -83,9 +85,8 @@ def _draw_parts(layout: UILayout, context: Context, parts: Iterable[PartInfo]) -
 def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
     head = box.split(factor=0.62)
     about = head.column()
-    paragraph(
-        about, context, f"{part.label} ({part.role}), {size_in_words(part.size)}", "FILE_3D", taken=20, share=0.62
-    )
+    name = f"{part.label} ({part.role}), {size_in_words(part.size)}"
+    paragraph(about, context, name, "FILE_3D", taken=20, share=0.62)
     buttons = head.row(align=True)
     buttons.alignment = "RIGHT"
     status = downloads.statuses.get(part.name)
