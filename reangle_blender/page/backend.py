@@ -31,7 +31,7 @@ def draw(layout: UILayout, context: Context, preferences: AddonPreferences) -> N
         problem(box, context, installing.now.failure.message, installing.now.failure.advice)
     box.separator()
     box.prop(preferences, "auto_start")
-    _draw_logs(box)
+    _draw_tools(box)
 
 
 def _draw_installing(box: UILayout, context: Context, progress: installer.Progress) -> None:
@@ -101,15 +101,15 @@ def _draw_installed(box: UILayout, context: Context) -> None:
         row.label(text=f"The add-on carries version {newer}", icon="INFO")
         row.operator("reangle.install_backend", text=f"Update to {newer}", icon="IMPORT")
         _draw_reason(box, context)
-    elif now.state == "failed" and installing.carried() is not None:
-        box.operator("reangle.install_backend", text="Install Again", icon="FILE_REFRESH")
-        _draw_reason(box, context)
 
 
-def _draw_logs(box: UILayout) -> None:
+def _draw_tools(box: UILayout) -> None:
+    """What helps when something does not work: the logs, and the same backend afresh."""
     data = installing.data_folder()
     row = box.row(align=True)
     row.alignment = "LEFT"
+    if installing.now.progress is None and installing.installed().command and not installing.update():
+        row.operator("reangle.install_backend", text="Install Again", icon="FILE_REFRESH")
     if installing.has_log(backend_process.log_file(data)):
         row.operator("reangle.open_log", text="Open Log", icon="TEXT").log = "BACKEND"
     if installing.has_log(installer.log_file(data)):
