@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -190,7 +190,7 @@ def pip(
 ) -> None:
     """Run `pip install` in an environment. Raises SetupError; see `install_pins`."""
     command = [str(python_in(folder)), "-m", "pip", "install", "--disable-pip-version-check"]
-    command += [*([] if said is not None else ["--quiet"]), *arguments]
+    command += [*(["--quiet"] if said is None else ["--progress-bar", _progress_bar(folder)]), *arguments]
     last, errors, is_full = deque[str](maxlen=3), list[str](), False
     with subprocess.Popen(
         command,
@@ -222,6 +222,17 @@ def pip(
     )
 
 
+def _progress_bar(folder: Path) -> str:
+    """How pip tells the progress of a download in lines that can be read: since 24.1."""
+    for about in (
+        *folder.glob("lib/*/site-packages/pip-*.dist-info"),
+        *folder.glob("Lib/site-packages/pip-*.dist-info"),
+    ):
+        if found := re.match(r"pip-(\d+)\.(\d+)", about.name):
+            return "raw" if (int(found[1]), int(found[2])) >= (24, 1) else "off"
+    return "off"
+
+
 def check_imports(name: str, folder: Path, modules: str, *, again: str = SAME_COMMAND) -> None:
     """Raises SetupError if the environment cannot import these modules, with the name of a library it lacks."""
     done = subprocess.run([python_in(folder), "-c", f"import {modules}"], capture_output=True, text=True)
@@ -237,7 +248,7 @@ def check_imports(name: str, folder: Path, modules: str, *, again: str = SAME_CO
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Generator[None]:
     """Hold an operating-system lock on a file, so that two programs do not make one environment at once."""
     with path.open("a+b") as file:
         if sys.platform == "win32":

@@ -26,6 +26,8 @@ from .files import check_cancel, disk_errors
 from .installation import FAILED, MAKING, Carried, read_about, read_progress
 
 POLL_S = 0.1
+SCRATCH = "installing-"
+DAY_S = 86400.0
 _GROUP = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 _CORE = Path(__file__).parent
 
@@ -107,8 +109,9 @@ def run(
     with disk_errors(data, writing=True):
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         environments_folder().mkdir(parents=True, exist_ok=True)
+        _remove_old_scratch()
         # pip unpacks gigabytes, more than a temporary folder in memory holds.
-        scratch = Path(tempfile.mkdtemp(prefix="installing-", dir=environments_folder()))
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=environments_folder()))
         command = [blender_python(), "-B", "-m", "core.installation", "--data", str(data)]
         command += ["--carried", str(folder or carried_folder())]
         command += ["--only-environment"] if only_environment else []
@@ -185,6 +188,14 @@ def _follow(
             failed or f"The backend was not installed: {last or f'status {process.returncode}'}",
             advice="Open Log shows all that was tried.",
         )
+
+
+def _remove_old_scratch() -> None:
+    """Remove scratch folders that a crash has left; no installation takes a day."""
+    with contextlib.suppress(OSError):
+        for folder in environments_folder().glob(f"{SCRATCH}*"):
+            if folder.stat().st_mtime < time.time() - DAY_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _clean_up(data: Path, log: Path) -> None:

@@ -21,7 +21,7 @@ from . import connection, main_thread
 from .main_thread import Failure
 from .presence import Watched
 
-LINES = 6
+LINES = 4
 """How many lines of the log are kept to be drawn."""
 QUIT_S = 3.0
 """How long Blender's end waits until the installer is ended."""
@@ -139,7 +139,9 @@ def cancel() -> None:
         raise UserError("The backend is not being installed.", advice="There is nothing to cancel.")
     _cancel.set()
     if now.progress is not None:
-        now.progress = Progress(now.progress.fraction, "Canceling")
+        now.progress = Progress(now.progress.fraction, "Removing what is incomplete")
+        now.lines.clear()
+        main_thread.redraw()
 
 
 def forget() -> None:
