@@ -18,6 +18,9 @@ from ..panels._chosen import headline
 from ._text import paragraph, problem, section
 from .backend import draw_online
 
+NAME_SHARE = 0.55
+"""Of a row's width: what the name of weights has beside their buttons."""
+
 
 def draw(layout: UILayout, context: Context, preferences: AddonPreferences) -> None:
     body = section(layout, "weights", "Weights", "ASSET_MANAGER")
@@ -83,10 +86,10 @@ def _draw_parts(layout: UILayout, context: Context, parts: Iterable[PartInfo]) -
 
 
 def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
-    head = box.split(factor=0.62)
+    head = box.split(factor=NAME_SHARE)
     about = head.column()
     name = f"{part.label} ({part.role}), {size_in_words(part.size)}"
-    paragraph(about, context, name, "FILE_3D", taken=20, share=0.62)
+    paragraph(about, context, name, "FILE_3D", taken=20, share=NAME_SHARE)
     buttons = head.row(align=True)
     buttons.alignment = "RIGHT"
     status = downloads.statuses.get(part.name)
@@ -98,6 +101,7 @@ def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
         buttons.label(text="Installed", icon="CHECKMARK")
     elif part.page:
         one = buttons.row(align=True)
+        one.alignment = "RIGHT"
         one.enabled = _can_download(part)
         text = "Continue" if status is not None and status.here else "Download"
         one.operator("reangle.download_weights", text=text, icon="IMPORT").weights = part.name
