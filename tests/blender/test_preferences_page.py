@@ -148,3 +148,22 @@ def test_a_bug_report_has_versions_and_no_path(reangle: Reangle, data: Path) -> 
     assert bpy.app.version_string.split()[0] in address
     for private in (str(data), str(Path.home())):
         assert private not in links.versions()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_file_with_an_unfinished_job_starts_the_backend_if_that_is_wanted(
+    reangle: Reangle, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    job = reangle("state").of(bpy.context.scene).jobs.add()
+    job.name, job.state = "0" * 32, "running"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.context.preferences.addons[MODULE].preferences.auto_start = wanted
+    started: list[int] = []
+    # Without a window nothing is started.
+    monkeypatch.setattr(reangle("exchange.auto_start"), "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))
+    monkeypatch.setattr(reangle("exchange.connection"), "start", lambda: started.append(1))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    pump = reangle("exchange.main_thread")
+    pump.pump_until(lambda: not pump.is_busy(), timeout_s=30)
+    bpy.context.preferences.addons[MODULE].preferences.auto_start = False
+    assert started == [1] * wanted
