@@ -10,10 +10,12 @@ from bpy.types import Depsgraph, Scene
 
 from . import compat, state
 from .exchange import (
+    auto_start,
     clouds,
     connection,
     downloads,
     homes,
+    installing,
     ledger,
     lookahead,
     main_thread,
@@ -53,6 +55,7 @@ def _opened(*_: object) -> None:
     lookahead.forget()
     _read_cameras_again()
     watching.resume()
+    auto_start.opened()
     homes.find_all(clouds.read_all)
 
 
@@ -161,4 +164,5 @@ def unregister() -> None:
     ledger.active.clear()
     downloads.forget()
     ways_in.forget()
+    installing.forget()
     connection.reset()

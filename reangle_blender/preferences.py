@@ -38,12 +38,15 @@ class ReanglePreferences(AddonPreferences):
         description="Refuse models whose weights or code are not licensed for commercial work",
     )
 
-    def draw(self, _context: Context) -> None:
-        column = self.layout.column()
-        column.use_property_split = True
-        column.prop(self, "data_folder")
-        column.prop(self, "results_folder")
-        column.prop(self, "commercial_only")
+    auto_start: BoolProperty(
+        name="Start Backend Automatically",
+        description="Start the backend when a file with unfinished jobs is opened, or the sidebar's tab is shown",
+    )
+
+    def draw(self, context: Context) -> None:
+        from . import page  # it reads these preferences
+
+        page.draw(self.layout, context, self)
 
 
 def get() -> ReanglePreferences:

@@ -3,22 +3,32 @@
 
     python3.11 scripts/build_extension.py [--out dist]
 
-The manifest is in the repository's root and the code in `reangle_blender/`; Blender needs both in one folder.
+The manifest is in the repository's root and the code in `reangle_blender/`; Blender needs both in one folder. The
+backend's source with its weights and lock files are put beside them, so that the add-on can install it.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
+import os
 import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from environments import BACKEND_PYTHONS
 from vendor_contract import outdated
+
+from reangle_blender.core.environments import BACKEND_GIGABYTES, BACKEND_IMPORTS
+from reangle_blender.core.installation import LOCKS, SOURCE, Carried, write_about
+from reangle_blender.core.installer import carried_folder
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -43,11 +53,38 @@ def build(out: Path) -> Path:
         shutil.copytree(REPO / "reangle_blender", stage, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copy(manifest, stage)
         shutil.copy(REPO / "LICENSES" / "GPL-3.0-or-later.txt", stage / "LICENSE.txt")
+        carry_backend(carried_folder(stage))
         fresh = Path(folder) / archive.name
         _run(cli, "build", "--source-dir", str(stage), "--output-filepath", str(fresh))
         _run(cli, "validate", str(fresh))
         shutil.copy(fresh, archive)
     return archive
+
+
+def carry_backend(folder: Path) -> None:
+    """Write the backend's source with its weights, its lock files and its licence into a folder of the extension."""
+    locks = folder / LOCKS
+    locks.mkdir(parents=True)
+    for minor in BACKEND_PYTHONS:
+        shutil.copy(REPO / "locks" / f"backend-{minor}.txt", locks)
+    shutil.copy(REPO / "backend" / "LICENSE.txt", folder)
+    backend = REPO / "backend"
+    left_out = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", "*.pyc", "*.nbi", "*.nbc")
+    with zipfile.ZipFile(folder / SOURCE, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(_files(backend, left_out)):
+            # One date for all, so that the same source makes the same zip.
+            entry = zipfile.ZipInfo(path.relative_to(backend).as_posix(), (2020, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".safetensors" else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, path.read_bytes())
+    digest = hashlib.sha256((folder / SOURCE).read_bytes()).hexdigest()
+    write_about(folder, Carried(backend_version(), digest, BACKEND_IMPORTS, BACKEND_GIGABYTES))
+
+
+def _files(folder: Path, left_out: Callable[[str, list[str]], set[str]]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        ignored = left_out(parent, [*folders, *files])
+        folders[:] = [name for name in folders if name not in ignored]
+        yield from (Path(parent) / name for name in files if name not in ignored)
 
 
 def backend_version() -> str:

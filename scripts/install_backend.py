@@ -8,15 +8,14 @@ Makes the backend's environment, installs the distribution `reangle` into the da
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from environments import REPOSITORY, SetupError, canceled, environment_variables, python_of
+
+from reangle_blender.core.installation import install_application, write_launchers
 
 
 def main() -> int:
@@ -33,7 +32,7 @@ def main() -> int:
     try:
         python = python_of("backend", torch_index=arguments.torch_index or torch_index_for_the_card())
         data = (data or default_data_folder(python)).absolute()
-        application = install_application(data, python)
+        application = install_application(data, python, REPOSITORY / "backend")
         launcher = write_launchers(data, python, application)
     except SetupError as error:
         print(error, file=sys.stderr)
@@ -95,58 +94,6 @@ def default_data_folder(python: Path) -> Path:
     command = [python, "-c", "from reangle.runtime.data_folder import data_folder; print(data_folder())"]
     answer = subprocess.run(command, env=environment_variables(), check=True, capture_output=True, encoding="utf-8")
     return Path(answer.stdout.strip())
-
-
-def install_application(data: Path, python: Path, source: Path = REPOSITORY / "backend") -> Path:
-    """Install the distribution in `source` into `data/application`, replacing an older one by renaming.
-
-    python: the environment whose pip and setuptools build it; its packages are what the distribution depends on.
-    Raises SetupError if pip fails, OSError if `data` cannot be written.
-    """
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target, fresh, old = data / "application", data / "application.new", data / "application.old"
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix="reangle-build-", ignore_cleanup_errors=True) as folder:
-        # setuptools writes beside what it builds: the checkout stays as it is.
-        copy = Path(folder) / "backend"
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
-        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-        command += ["--no-deps", "--no-build-isolation", "--no-compile", "--target", fresh, copy]
-        done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SetupError(f"Installing the backend in {data} failed: {done.stderr.strip()}")
-    # pip's own command would not find the package here; `write_launchers` writes one that does.
-    for scripts in ("bin", "Scripts"):
-        shutil.rmtree(fresh / scripts, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-    return target
-
-
-def write_launchers(data: Path, python: Path, application: Path) -> Path:
-    """Write `backend.json` and the `reangle` command; return the command's path."""
-    environment = {"PYTHONPATH": str(application), "PYTHONUTF8": "1", "REANGLE_DATA": str(data)}
-    about = {"command": [str(python), "-m", "reangle"], "environment": environment}
-    temporary = data / "backend.json.new"
-    temporary.write_text(json.dumps(about, indent=1), encoding="utf-8")
-    temporary.replace(data / "backend.json")
-    if os.name == "nt":
-        launcher = data / "reangle.cmd"
-        settings = "".join(f'@set "{name}={value}"\r\n' for name, value in environment.items())
-        launcher.write_text(f'{settings}@"{python}" -m reangle %*\r\n', encoding="utf-8")
-    else:
-        launcher = data / "reangle"
-        settings = "".join(f"export {name}='{_quoted(value)}'\n" for name, value in environment.items())
-        launcher.write_text(f"#!/bin/sh\n{settings}exec '{_quoted(str(python))}' -m reangle \"$@\"\n", encoding="utf-8")
-        launcher.chmod(0o755)
-    return launcher
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "'\\''")
 
 
 if __name__ == "__main__":

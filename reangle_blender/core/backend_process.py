@@ -33,7 +33,8 @@ EXIT_TAKEN = 3
 # Signals to Blender must not reach the backend, and on Windows it must open no console; see start_new_session, too.
 _CREATION_FLAGS = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 
-_INSTALL = "Run `python3.11 scripts/install_backend.py` in the Reangle folder."
+_INSTALL = "Install it in the add-on's preferences."
+_LOG = "Open Log in the add-on's preferences shows why."
 
 
 class NotInstalledError(UserError):
@@ -108,7 +109,7 @@ def read_launch(data: Path) -> Launch:
         command = from_data(tuple[str, ...], about["command"])
         environment = {str(name): str(value) for name, value in about.get("environment", {}).items()}
     except FileNotFoundError as error:
-        raise NotInstalledError(f"The backend is not installed: {path} is not there.", advice=_INSTALL) from error
+        raise NotInstalledError(f"The backend is not installed: there is no {path}.", advice=_INSTALL) from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise NotInstalledError(f"{path} cannot be used: {error}", advice=_INSTALL) from error
     if not command or not Path(command[0]).is_file():
@@ -189,7 +190,9 @@ def _wait(
             stale = None
         elif status is not None:
             last = _last_line(log_file(data), log_start) or f"it ended with status {status}"
-            raise StartError(f"The backend did not start: {last}", advice=f"See {log_file(data)}, or: {_INSTALL}")
+            raise StartError(
+                f"The backend did not start: {last}", advice="Open Log in the add-on's preferences shows why."
+            )
         if time.monotonic() > deadline:
             last = _last_line(log_file(data), log_start)
             raise StartError(

@@ -179,7 +179,11 @@ def pump_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
 
 
 def redraw_panels() -> None:
-    """Draw the sidebars that show Reangle's panels, and nothing else of their areas."""
+    """Draw the sidebars that show Reangle's panels, and nothing else of their areas; and open preferences."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "PREFERENCES":
+                area.tag_redraw()
     for area in _viewports():
         for region in area.regions:
             is_open = region.type == "UI" and region.width > 1

@@ -21,7 +21,7 @@ FRESH_S = 2.0
 T = TypeVar("T")
 
 
-class _Watched(Generic[T]):
+class Watched(Generic[T]):
     """What a look at each path found. Threads look again when a path is asked for; `unknown` is the answer until then.
 
     Scripts without a window get the answer of this moment.
@@ -41,6 +41,10 @@ class _Watched(Generic[T]):
             # Not in `main_thread.in_thread`: that redraws after each answer, and what is drawn asks again.
             threading.Thread(target=self._update, args=(path, answer), name="reangle presence", daemon=True).start()
         return answer
+
+    def forget(self) -> None:
+        """Look again when a path is next asked for."""
+        self._answers = {path: (answer, 0.0) for path, (answer, _) in self._answers.items()}
 
     def _update(self, path: Path, before: T) -> None:
         answer = self._look(path)
@@ -84,5 +88,5 @@ def _digest(path: Path) -> str:
         return ""
 
 
-_there = _Watched(_is_there, True)
-_digests = _Watched(_digest, "")
+_there = Watched(_is_there, True)
+_digests = Watched(_digest, "")

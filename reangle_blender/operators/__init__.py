@@ -3,6 +3,7 @@
 
 from . import (
     angles,
+    backend,
     camera_list,
     cameras,
     cg,
@@ -14,6 +15,7 @@ from . import (
     interchange,
     lookahead,
     move_presets,
+    preferences,
     render,
     result_files,
     results,
@@ -22,6 +24,8 @@ from . import (
 )
 
 _PARTS = (
+    backend,
+    preferences,
     clip,
     importing,
     floor,

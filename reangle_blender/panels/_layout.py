@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from bpy.types import Context, UILayout
 
 from .. import readiness
+from ..core.wrapping import wrap
 
 PIXELS_PER_LETTER = 7.0
 
@@ -35,7 +34,7 @@ def paragraph(layout: UILayout, context: Context, text: str, icon: str = "NONE")
     letters = max(16, int(width / (PIXELS_PER_LETTER * scale)) - (7 if icon != "NONE" else 4))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, letters)):
+    for number, line in enumerate(wrap(text, len, letters)):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 

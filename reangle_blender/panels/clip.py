@@ -7,7 +7,7 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from .. import readiness, state
-from ..exchange import connection
+from ..exchange import auto_start, connection
 from ..exchange.transfer import is_movie
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
@@ -137,6 +137,8 @@ def _draw_backend(layout: UILayout, context: Context) -> None:
         layout.operator("reangle.start_backend", icon="PLAY")
         if now.failure is not None:
             problem(layout, context, now.failure.message, now.failure.advice)
+            layout.operator("reangle.open_preferences", icon="PREFERENCES")
+        auto_start.needed()
 
 
 def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def runs_as(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environments.platform, "python_version", lambda: version)
+    monkeypatch.setattr(platform, "python_version", lambda: version)
 
 
 def test_unsupported_python_is_refused_with_the_right_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,16 +58,16 @@ def test_each_python_has_its_own_lock_and_environment(monkeypatch: pytest.Monkey
 def test_blender_as_a_module_takes_python_3_11(monkeypatch: pytest.MonkeyPatch) -> None:
     runs_as("3.13.0", monkeypatch)
     beside = environments.Interpreter("/somewhere/python3.11", "3.11.9")
-    monkeypatch.setattr(environments, "_find_python", lambda minor: beside)
+    monkeypatch.setattr(environments, "find_python", lambda minor: beside)
     assert environments.interpreter_for("bpy") == beside
     assert environments.interpreter_for("backend").minor == "3.13"
-    monkeypatch.setattr(environments, "_find_python", lambda minor: None)
+    monkeypatch.setattr(environments, "find_python", lambda minor: None)
     with pytest.raises(environments.SetupError, match=r"needs Python 3\.11"):
         environments.environment_folder("bpy")
 
 
 def test_full_disk_is_reported_before_installing(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:
-    monkeypatch.setattr(environments.shutil, "disk_usage", lambda _: SimpleNamespace(free=2e8))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2e8))
     with pytest.raises(environments.SetupError, match=r"0\.2 GB free.*REANGLE_ENVIRONMENTS"):
         environments.python_of("backend")
     assert not list(own_folder.iterdir())
@@ -107,7 +108,7 @@ def test_a_missing_system_library_names_the_package(own_folder: Path) -> None:
     python.write_text(f"#!/bin/sh\necho '{text}' >&2\nexit 1\n")
     python.chmod(0o755)
     with pytest.raises(environments.SetupError, match=r"libSM\.so\.6 is missing.*apt install.*libsm6"):
-        environments._check_imports("bpy", own_folder)
+        environments.check_imports("bpy", own_folder, "bpy")
 
 
 @pytest.mark.parametrize("lock", sorted(path.stem for path in (REPO / "locks").glob("*.txt")))

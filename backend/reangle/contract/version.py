@@ -6,7 +6,7 @@ from __future__ import annotations
 CONTRACT_VERSION = 4
 
 UPDATE_ADDON = "Update the Reangle add-on in Blender's preferences, under Get Extensions."
-UPDATE_BACKEND = "Run `python3.11 scripts/install_backend.py` of the add-on's version, then start the backend again."
+UPDATE_BACKEND = "Update the backend in the add-on's preferences."
 
 
 def version_advice(*, addon: int, backend: int) -> str:

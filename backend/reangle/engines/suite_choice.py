@@ -46,7 +46,7 @@ def why_not_here(suite: Suite) -> str:
     needed = needed_bytes(size, TIERS[-1], rank, DeviceMemory(0, 2, apart=True)) / (1 - SPARE) + DESKTOP_BYTES
     cards = nvidia_cards()
     if reason := why_no_card():
-        advice = f" Run scripts/install_backend.py --torch-index {cards[0].torch_index}." if cards else ""
+        advice = " Install the backend again: that takes PyTorch for the card." if cards else ""
         return f"It needs a graphics card of {needed / 1e9:.0f} GB, but {reason}.{advice}"
     if not cards or choose_tier(size, rank, DeviceMemory(cards[0].memory - DESKTOP_BYTES, 2, apart=True)) is not None:
         return ""

@@ -83,7 +83,7 @@ def _check_device(folder: Path) -> None:
         raise UserError(
             f"{folder.name} has {weights / 1e9:.1f} billion weights and needs a graphics card, but {reason}; "
             "without one, training takes days.",
-            advice=f"Run scripts/install_backend.py --torch-index {cards[0].torch_index}."
+            advice="Install the backend again: that takes PyTorch for the card."
             if cards
             else "Choose the suite mini, or a backend on a machine with an NVIDIA card.",
         )

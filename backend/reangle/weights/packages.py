@@ -14,4 +14,4 @@ _EXTRAS = {
 
 def how_to_install(module: str) -> str:
     """The command that installs what `module` is part of, as one sentence."""
-    return _EXTRAS.get(module, "Run scripts/install_backend.py again.")
+    return _EXTRAS.get(module, "Install the backend again.")

@@ -15,7 +15,7 @@ from reangle.weights.checkpoints import CHECKPOINTS, Checkpoint
 from reangle.weights.identity import file_hash
 
 PACKAGE = Path(__file__).parent
-RESTORE = "Restore it from the repository, or run scripts/install_backend.py again."
+RESTORE = "Restore it from the repository, or install the backend again."
 
 
 @dataclass(frozen=True)
