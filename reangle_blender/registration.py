@@ -6,7 +6,7 @@ from __future__ import annotations
 from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
-from .exchange import main_thread
+from .exchange import all_jobs, estimates, main_thread, telling
 from .scene import cloud_drawing, depth_frames, point_cloud
 
 _PARTS = (
@@ -19,6 +19,9 @@ _PARTS = (
     cloud_drawing,
     main_thread,
     lifecycle,
+    telling,
+    estimates,
+    all_jobs,
 )
 
 

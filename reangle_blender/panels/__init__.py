@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar tab; one module per step. Panels only draw."""
 
-from . import _preview_icons, cameras, cg, clip, render, results, starting
+from . import _preview_icons, all_jobs, cameras, cg, clip, render, results, starting, statusbar
 
-_PARTS = (_preview_icons, clip, cameras, render, starting, results, cg)
+_PARTS = (_preview_icons, clip, cameras, render, starting, results, cg, all_jobs, statusbar)
 
 
 def register() -> None:
