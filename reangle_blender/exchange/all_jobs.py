@@ -34,8 +34,8 @@ jobs: tuple[JobStatus, ...] = ()
 """The newest first, as the backend said last; empty while it is not connected."""
 problem: UserError | None = None
 """Why the list is not known."""
-on_tick: list[Callable[[], bool]] = []
-"""Called at each tick; each returns whether the panels have to be drawn again."""
+on_tick: list[Callable[[], None]] = []
+"""Called at each tick."""
 
 _follower: _Follower | None = None
 _asked: object = None
@@ -119,8 +119,8 @@ def tick() -> None:
             _apply(came)
         if (error := _follower.error) is not None:
             _fail(error)
-    if any(call() for call in on_tick):
-        redraw()
+    for call in on_tick:
+        call()
 
 
 def _is_wanted() -> bool:
@@ -191,8 +191,12 @@ def redraw() -> None:
     """Draw the status bar again, and the sidebars where the list is open."""
     # Its header listens to this property alone of those that can be published, and no view does.
     bpy.msgbus.publish_rna(key=(bpy.types.ViewLayer, "name"))
-    if not is_shown():
-        return
+    if is_shown():
+        redraw_sidebars()
+
+
+def redraw_sidebars() -> None:
+    """Draw the sidebars again, and nothing else of the views."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             for region in area.regions if area.type == "VIEW_3D" else ():

@@ -178,11 +178,12 @@ def _geometry_of(choice: transfer.ClipChoice) -> GeometrySettings:
     return replace(choice.geometry, camera=camera, files=files)
 
 
-def tick() -> bool:
+def tick() -> None:
+    """Ask what the panels want to know, and show them what has come."""
     backend = connection.now.backend
-    if backend is None:
-        return False
-    return any(question.tick(backend.client) for question in (_import, _render))
+    came = [question.tick(backend.client) for question in (_import, _render)] if backend is not None else []
+    if True in came:
+        all_jobs.redraw_sidebars()
 
 
 def register() -> None:

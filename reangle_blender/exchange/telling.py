@@ -58,8 +58,8 @@ def dismiss() -> None:
         messages[-1] = replace(messages[-1], at=-SHOWN_S)
 
 
-def look() -> bool:
-    """Tell which jobs have ended since the last look. Returns whether the status bar has to be drawn again."""
+def look() -> None:
+    """Tell which jobs have ended since the last look."""
     global _was_shown
     for entry in list(ledger.entries.values()):
         if entry.forgotten:
@@ -79,17 +79,23 @@ def look() -> bool:
                 warn(f"{job.title} failed: {job.error.message} {job.error.advice}")
     is_shown = latest() is not None
     changed, _was_shown = is_shown != _was_shown, is_shown
-    return changed
+    if changed:
+        all_jobs.redraw()
 
 
 def _has_settled(entry: Entry) -> bool:
-    """Whether nothing more happens to it: also its results are here, or why they are not."""
-    return entry.is_final and (entry.loaded or bool(entry.message) or entry.state != "done")
+    """Whether nothing more happens to it now: also its results are here, or why they are not."""
+    if not entry.is_final or entry.state != "done":
+        return entry.is_final
+    return entry.loaded or bool(entry.message) or ledger.scene_of(entry) is None
 
 
 def _tell_entry(entry: Entry) -> None:
     if entry.state == "failed":
         warn(f"{entry.title} failed: {entry.message} {entry.advice}")
+    elif entry.state == "done" and ledger.scene_of(entry) is None and not entry.loaded:
+        file = bpy.path.basename(entry.blend)
+        _tell(f"{entry.title} is done. Open {file or 'its file'} to see its results.")
     elif entry.state == "done" and not entry.loaded:
         warn(f"{entry.title} is done, but its results are not here: {entry.message} {entry.advice}")
     elif entry.state == "done":
