@@ -28,6 +28,9 @@ from . import all_jobs, connection, sending, transfer
 
 QUIET_S = 0.4
 """For so long nothing may have changed before the backend is asked."""
+WANTED_S = 10.0
+"""After its last drawing, a panel no longer waits for the answer. Shorter than FRESH_S, so that an answer, which draws
+the panel again, is not the reason for the next question."""
 FRESH_S = 15.0
 """For so long an answer holds: jobs end meanwhile."""
 HASHED_BYTES = 1 << 30
@@ -65,7 +68,7 @@ class _Question:
             self.thread = None
             return True
         is_old = self.answered != self.key or now - self.at > FRESH_S
-        is_wanted = now - self.wanted < all_jobs.SHOWN_S
+        is_wanted = now - self.wanted < WANTED_S
         if self.make is not None and is_wanted and is_old and now - self.changed > QUIET_S:
             arguments = (client, self.key, self.make)
             self.thread = threading.Thread(target=self._run, args=arguments, name="reangle estimate", daemon=True)

@@ -40,7 +40,8 @@ def _ordinal(number: int) -> str:
 
 def estimate_line(estimate: Estimate) -> str:
     """How long a job would take if it were sent now."""
-    text = f"Takes about {duration(estimate.seconds)}"
+    is_new = estimate.seconds >= 0.5
+    text = f"Takes about {duration(estimate.seconds)}" if is_new else "Takes a moment: all of it was made before"
     if estimate.wait_s is not None and estimate.wait_s >= 1:
         text += f", after {duration(estimate.wait_s)} for the jobs before it"
     return text
