@@ -183,8 +183,8 @@ def age(seconds: float) -> str:
     """How long ago, in words."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now"
+            return f"{seconds / size:.0f} {unit}"
+    return "now"
 
 
 def redraw() -> None:

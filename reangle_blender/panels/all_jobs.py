@@ -37,7 +37,7 @@ class REANGLE_UL_all_jobs(UIList):
     ) -> None:
         split = layout.split(factor=0.5)
         split.label(text=item.title or item.name[:8], icon=_job.STATE_ICONS.get(item.state, "NONE"))
-        right = split.split(factor=0.6)
+        right = split.split(factor=0.65)
         right.label(text=_headline(item))
         age = right.row()
         age.alignment = "RIGHT"
@@ -93,15 +93,17 @@ def _draw_job(layout: UILayout, context: Context, job: state.ReangleListedJob) -
     if job.is_here:
         column.label(text="Listed in this file", icon="FILE_BLEND")
     problem(layout, context, job.message, job.advice)
-    row = layout.row(align=True)
+    buttons = layout.column(align=True)
+    row = buttons.row(align=True)
     if job.is_final:
         row.operator("reangle.retry_job", icon="FILE_REFRESH").job = job.name
     else:
         row.operator("reangle.cancel_listed_job", icon="CANCEL").job = job.name
     if job.takes_seed:
         row.operator("reangle.reseed_job", icon="RNDCURVE").job = job.name
-    row.operator("reangle.show_log", text="Log", icon="TEXT").job = job.name
-    row.operator("reangle.delete_job", text="", icon="TRASH").job = job.name
+    row = buttons.row(align=True)
+    row.operator("reangle.show_log", icon="TEXT").job = job.name
+    row.operator("reangle.delete_job", icon="TRASH").job = job.name
 
 
 def _what(job: state.ReangleListedJob) -> str:
