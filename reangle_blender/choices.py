@@ -58,6 +58,15 @@ def find(kind: Kind, name: str, engine: str = "") -> Choice | None:
     return reported(kind, engine).get(name)
 
 
+def recipe(suite: str, engine: str) -> dict[str, bool | int | float | str]:
+    """The values of `ReangleSettings` that a suite takes where a request leaves them open; empty while they are
+    unknown, as for a folder of weights or with an older backend."""
+    capabilities, choice = connection.now.capabilities, find("suite", suite, engine)
+    named = choice.stands_for if choice is not None and choice.stands_for else suite
+    info = capabilities.suite(named) if capabilities is not None else None
+    return {one.name: one.value for one in info.recipe} if info is not None else {}
+
+
 def known(kind: Kind, name: str) -> Choice | None:
     """The backend's description of a choice, else the add-on's own."""
     return find(kind, name) or offers.own_of(kind, name)

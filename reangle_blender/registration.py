@@ -6,7 +6,7 @@ from __future__ import annotations
 from . import lifecycle, preferences, state
 from . import operators as operators_package
 from . import panels as panels_package
-from .exchange import lookahead, lookahead_watch, main_thread
+from .exchange import all_jobs, estimates, lookahead, lookahead_watch, main_thread, telling
 from .scene import camera_picture, cloud_drawing, coverage_strip, depth_frames, path_drawing, point_cloud
 
 _PARTS = (
@@ -24,6 +24,9 @@ _PARTS = (
     path_drawing,
     main_thread,
     lifecycle,
+    telling,
+    estimates,
+    all_jobs,
 )
 
 

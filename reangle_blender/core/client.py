@@ -20,16 +20,21 @@ from .contract import (
     Capabilities,
     ContractError,
     Coverages,
+    DeletedJob,
     DownloadRequest,
     Downloads,
     DownloadStatus,
+    Estimate,
+    EstimateRequest,
     Events,
     Health,
+    JobList,
     JobRequest,
     JobStatus,
     LookRequest,
     Result,
     ResultFile,
+    RetryRequest,
     from_json,
     to_json,
     version_advice,
@@ -303,6 +308,33 @@ class Client:
         else:
             message = f"The backend at {self.address} cannot be reached."
         return UnreachableError(message, advice="Start the backend in the Clip step; jobs resume there.")
+
+    def queue(self, since: int = 0, wait_s: float = 0.0) -> JobList:
+        """The newest jobs; waits up to wait_s (at most 25 s) for another state of the list than `since`."""
+        wait_s = min(wait_s, MAX_WAIT_S)
+        return self._get(JobList, f"/v1/queue?since={since}&wait={wait_s:g}", timeout_s=wait_s + self._timeout_s)
+
+    def request_of(self, job: str) -> JobRequest:
+        """What was sent as this job."""
+        return self._get(JobRequest, f"/v1/jobs/{job}/request")
+
+    def retry(self, job: str, request: RetryRequest) -> JobStatus:
+        """Run an earlier job once more, as a new one; sending it again does not create another."""
+        return self._parse(JobStatus, self._post(f"/v1/jobs/{job}/retry", request))
+
+    def delete(self, job: str) -> DeletedJob:
+        """Cancel a job if it runs, and remove it with what no other job needs."""
+        return self._parse(DeletedJob, self._ask("DELETE", f"/v1/jobs/{job}", timeout_s=self._timeout_s * 2))
+
+    def estimate(self, request: EstimateRequest) -> Estimate:
+        """How long a request will take; nothing is sent and no file is needed."""
+        return self._parse(Estimate, self._post("/v1/estimate", request))
+
+    def log(self, job: str) -> str:
+        """The logs of all stages of a job, in order; "" if it has none yet."""
+        listed = self._ask("GET", f"/v1/jobs/{job}/logs").json()
+        names = [str(log["stage"]) for log in listed]
+        return "\n".join(self._ask("GET", f"/v1/jobs/{job}/logs/{quote(name, safe='')}").text for name in names)
 
 
 def check_version(contract: int, version: str) -> None:

@@ -86,6 +86,9 @@ class Entry:
     stage: str = ""
     progress: float = 0.0
     eta_s: float = -1.0
+    position: int = 0
+    behind: str = ""
+    wait_s: float = -1.0
     learning: str = ""
     picture: str = ""
     message: str = ""
@@ -125,6 +128,9 @@ _COPIED = (
     "stage",
     "progress",
     "eta_s",
+    "position",
+    "behind",
+    "wait_s",
     "learning",
     "message",
     "advice",
@@ -313,6 +319,8 @@ def apply_status(entry: Entry, status: JobStatus) -> bool:
         entry.learning = ""
     entry.state, entry.stage, entry.progress = status.state, status.stage, status.progress
     entry.eta_s = -1.0 if status.eta_s is None else status.eta_s
+    entry.position, entry.behind = status.position, status.behind
+    entry.wait_s = -1.0 if status.wait_s is None else status.wait_s
     entry.notes, entry.warnings = list(status.notes), list(status.warnings)
     error = status.error
     entry.message, entry.advice, entry.traceback = (

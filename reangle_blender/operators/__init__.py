@@ -13,6 +13,7 @@ from . import (
     focus,
     importing,
     interchange,
+    jobs,
     lookahead,
     move_presets,
     preferences,
@@ -43,6 +44,7 @@ _PARTS = (
     result_files,
     compare,
     cg,
+    jobs,
 )
 
 

@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar tab; one module per step. Panels only draw."""
 
-from . import _preview_icons, add_menu, cameras, cg, clip, lookahead, render, results, starting
+from . import (
+    _preview_icons,
+    add_menu,
+    all_jobs,
+    cameras,
+    cg,
+    clip,
+    lookahead,
+    render,
+    results,
+    starting,
+    statusbar,
+)
 
-_PARTS = (_preview_icons, clip, add_menu, cameras, lookahead, render, starting, results, cg)
+_PARTS = (_preview_icons, clip, add_menu, cameras, lookahead, render, starting, results, cg, all_jobs, statusbar)
 
 
 def register() -> None:

@@ -7,6 +7,7 @@ import bpy
 from bpy.types import Context, UILayout
 
 from .. import state
+from ..core.contract import Estimate
 from . import _preview_icons, _starts
 from ._layout import duration, paragraph, problem
 
@@ -23,10 +24,35 @@ STATE_ICONS = {
 PREVIEW_SCALE = 9.0
 
 
+def queue_words(job: state.ReangleJob | state.ReangleListedJob) -> str:
+    """Why a queued job waits, in one line; "" for others."""
+    if not job.position:
+        return ""
+    place = "Next" if job.position == 1 else _ordinal(job.position)
+    text = f"{place}, behind {job.behind}" if job.behind else place
+    return f"{text}; about {duration(job.wait_s)}" if job.behind and job.wait_s >= 0 else text
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """How long a job would take if it were sent now."""
+    is_new = estimate.seconds >= 0.5
+    text = f"Takes about {duration(estimate.seconds)}" if is_new else "Takes a moment: all of it was made before"
+    if estimate.wait_s is not None and estimate.wait_s >= 1:
+        text += f", after {duration(estimate.wait_s)} for the jobs before it"
+    return text
+
+
 def headline(job: state.ReangleJob) -> str:
     """State, stage and time left in one line."""
     if waiting := _starts.waiting_line(job):
         return waiting
+    if job.state == "queued" and (words := queue_words(job)):
+        return words
     if job.state == "done":
         return "Done" if job.loaded else "Done, not fetched"
     text = job.stage if job.state == "running" and job.stage else job.state.capitalize()
@@ -59,8 +85,10 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
             draw_remove(row, job)
     else:
         row = box.row(align=True)
-        row.progress(factor=job.progress, text=f"{headline(job)}  {job.progress:.0%}")
+        waits = queue_words(job) if job.state == "queued" else ""
+        row.progress(factor=job.progress, text=job.title if waits else f"{headline(job)}  {job.progress:.0%}")
         row.operator("reangle.cancel_job", text="", icon="CANCEL").job = job.name
+        paragraph(box, context, waits, "TIME")
     if job.state == "running":
         if job.learning:
             paragraph(box, context, job.learning, "IPO_EASE_OUT")

@@ -7,13 +7,13 @@ import bpy
 from bpy.types import Context, Panel, UILayout
 
 from .. import readiness, state
-from ..exchange import auto_start, connection
+from ..exchange import auto_start, connection, estimates
 from ..exchange.transfer import is_movie
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
 from . import _job
 from ._chosen import chosen
-from ._layout import SidebarPanel, duration, paragraph, problem, reason, settings_column
+from ._layout import SidebarPanel, paragraph, problem, reason, settings_column
 
 
 class REANGLE_PT_clip(SidebarPanel, Panel):
@@ -60,8 +60,8 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
         if (imported := shot.jobs.get(shot.shot)) is not None:
             _job.draw_missing(layout, context, imported)
         latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
-        if latest is None or latest.is_final:
-            paragraph(layout, context, estimate(clip), "TIME")
+        if (latest is None or latest.is_final) and (estimate := estimates.of_import(context.scene)) is not None:
+            paragraph(layout, context, _job.estimate_line(estimate), "TIME")
         if latest is not None and not (latest.loaded and latest.name == shot.shot and shot.about):
             _job.draw(layout, context, latest)
 
@@ -98,16 +98,6 @@ _ICONS = {
 
 def _subject(line: str) -> int:
     return next(number for number, start in enumerate(_ICONS) if line.startswith(start))
-
-
-def estimate(clip: state.ReangleClip) -> str:
-    """About how long an import takes, before it begins; "" while that is unknown."""
-    now, frames, (width, height) = connection.now.capabilities, clip.used_frames, clip.used_size
-    if now is None or not (frames and width and height):
-        return ""
-    sources = (now.camera_provider(clip.camera), now.depth_provider(clip.depth))
-    seconds = sum(source.estimate_s(frames, width, height) for source in sources if source is not None)
-    return f"About {duration(seconds)} for {frames} frames of {width} x {height}" if seconds else ""
 
 
 def _draw_sources(column: UILayout, context: Context, shot: state.ReangleScene) -> None:

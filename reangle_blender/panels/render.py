@@ -6,7 +6,8 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Panel
 
-from .. import readiness, state
+from .. import choices, readiness, state
+from ..exchange import estimates
 from ..scene.cameras import artist_cameras
 from ..state import engines
 from . import _job
@@ -41,6 +42,8 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         width = render.resolution_x * render.resolution_percentage // 100
         height = render.resolution_y * render.resolution_percentage // 100
         layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
+        if (estimate := estimates.of_render(context.scene)) is not None:
+            paragraph(layout, context, _job.estimate_line(estimate), "TIME")
         layout.operator("reangle.render", icon="RENDER_ANIMATION")
         reason(layout, context, readiness.check_render, said)
         for job in reversed(shot.jobs):
@@ -63,12 +66,29 @@ class REANGLE_PT_learning(SidebarPanel, Panel):
     def draw(self, context: Context) -> None:
         shot = state.of(context.scene)
         column = settings_column(self.layout)
-        column.active = shot.learning.use_own
         names = (*engines.LEARNING, *engines.GENERATING)
         if not engines.always_learns(shot.engine):
             names = (*engines.GENERATING, "use_learning", *(engines.LEARNING if shot.learning.use_learning else ()))
+        if shot.learning.use_own:
+            for name in names:
+                column.prop(shot.learning, name)
+            return
+        recipe = choices.recipe(shot.learning.suite, shot.engine)
+        if not recipe:
+            paragraph(self.layout, context, "The values that suit the weights are used.", "INFO")
         for name in names:
-            column.prop(shot.learning, name)
+            if name in recipe:
+                split = column.split(factor=0.4)
+                label = split.row()
+                label.alignment = "RIGHT"
+                label.label(text=shot.learning.bl_rna.properties[name].name)
+                split.label(text=_shown(recipe[name]))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "On" if value else "Off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render, REANGLE_PT_learning))

@@ -8,7 +8,8 @@ from bpy.props import PointerProperty
 from bpy.types import Object, Scene
 
 from ..core.errors import UserError
-from . import starts
+from . import all_jobs, starts
+from .all_jobs import ReangleListedJob
 from .cg import ReangleCG
 from .clip import ReangleClip
 from .engines import ReangleLearning, ReanglePreview, ReangleStarting
@@ -78,9 +79,11 @@ def register() -> None:
         bpy.utils.register_class(cls)
     Scene.reangle = PointerProperty(type=ReangleScene)
     Object.reangle = PointerProperty(type=ReangleObject)
+    all_jobs.register()
 
 
 def unregister() -> None:
+    all_jobs.unregister()
     del Object.reangle
     del Scene.reangle
     for cls in reversed(_CLASSES):
@@ -94,6 +97,7 @@ __all__ = [
     "ReangleClip",
     "ReangleJob",
     "ReangleLearning",
+    "ReangleListedJob",
     "ReangleObject",
     "ReanglePreview",
     "ReangleScene",

@@ -28,6 +28,14 @@ class ReanglePreview(PropertyGroup):
     """Settings of the engine `preview`; the other engines warp with them, too."""
 
 
+def _begin_with_recipe(group: ReangleLearning, _context: Context) -> None:
+    """The values that the artist has never set begin with those that were used before."""
+    if group.use_own:
+        for name, value in choices.recipe(group.suite, group.id_data.reangle.engine_name).items():
+            if not group.is_property_set(name):
+                setattr(group, name, value)
+
+
 @with_settings(ReangleSettings, leave_out=("suite",))
 class ReangleLearning(PropertyGroup):
     """Settings of the engines that run a video model, `reangle` and `inpaint`."""
@@ -45,7 +53,11 @@ class ReangleLearning(PropertyGroup):
         description="Also train the video model on this clip before it generates. It can fill the holes of any clip "
         "without, so few clips need this",
     )
-    use_own: BoolProperty(name="Advanced", description="Use these values instead of those that suit the weights")
+    use_own: BoolProperty(
+        name="Advanced",
+        description="Use these values instead of those that suit the weights",
+        update=_begin_with_recipe,
+    )
 
 
 @with_settings(StartSettings, leave_out=NAMED)

@@ -167,7 +167,10 @@ def test_waiting_for_events_ends_with_the_next_event(backend: Backend) -> None:
 def test_progress_is_reported_at_most_five_times_a_second(backend: Backend) -> None:
     stages = stages_of(backend)
     stages.order("hold-decode")
-    job = backend.submit(clip=b"measured")
+    request = backend.request(clip=b"measured")
+    request["clip"] |= {"frames": 2, "width": 48, "height": 32}  # else the time left is known only after decode
+    job = request["id"]
+    assert backend.ask("POST", "/v1/jobs", json=request).status_code == 201
 
     def reported() -> list[JSON]:
         return [event for event in backend.events(job) if event["type"] == "progress" and event["stage"] == "Decode"]
@@ -248,6 +251,11 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
         "PUT /v1/blobs/{sha256}",
         "POST /v1/jobs",
         "GET /v1/jobs",
+        "GET /v1/queue",
+        "GET /v1/jobs/{job_id}/request",
+        "POST /v1/jobs/{job_id}/retry",
+        "DELETE /v1/jobs/{job_id}",
+        "POST /v1/estimate",
         "GET /v1/jobs/{job_id}",
         "GET /v1/jobs/{job_id}/events",
         "POST /v1/jobs/{job_id}/cancel",

@@ -143,21 +143,6 @@ def test_commercial_use_only_refuses_what_the_backend_marks(
             choice_of(bpy.context.scene)
 
 
-def test_the_time_of_an_import_is_estimated(reangle: Reangle, offer: Offer) -> None:
-    clip = reangle("state").of(bpy.context.scene).clip
-    estimate = reangle("panels.clip").estimate
-    offer(
-        {"name": "auto", "seconds": 10.0, "seconds_per_frame": 1.0},
-        camera=({"name": "solve", "seconds_per_megapixel": 2.0},),
-    )
-    clip.camera = "solve"
-    assert estimate(clip) == "", "no clip is chosen"
-    clip.measured_frames, clip.measured_width, clip.measured_height = 100, 1000, 500
-    assert estimate(clip) == "About 4 min for 100 frames of 1000 x 500"
-    clip.start, clip.frames, clip.use_own_size, clip.width, clip.height = 95, 20, False, 100, 50
-    assert estimate(clip) == "About 15 s for 5 frames of 100 x 50"
-
-
 CARD = "It needs a graphics card of 13 GB, but there is none here."
 
 

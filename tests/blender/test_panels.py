@@ -58,7 +58,9 @@ def drawn_by(panel: Any) -> list[str]:
     layout = RecordingLayout([])
     # Without a window there is no region, and no scale of the interface.
     window = SimpleNamespace(
-        region=SimpleNamespace(width=280), preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1))
+        region=SimpleNamespace(width=280),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1)),
+        window_manager=bpy.context.window_manager,
     )
     panel.draw(SimpleNamespace(layout=layout), SimpleNamespace(scene=bpy.context.scene, **vars(window)))
     return layout.drawn

@@ -29,6 +29,7 @@ from reangle.api.change_signal import ChangeSignal, Wait
 from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
 from reangle.api.guard import BodyStalledError, BodyTooLargeError
+from reangle.api.job_routes import job_routes, view_of
 from reangle.api.log_routes import log_routes
 from reangle.api.lookahead_routes import lookahead_routes
 from reangle.api.receive import receive_blob
@@ -38,15 +39,20 @@ from reangle.contract import (
     CONTRACT_VERSION,
     Capabilities,
     Coverages,
+    DeletedJob,
     DownloadRequest,
     Downloads,
+    Estimate,
+    EstimateRequest,
     Events,
     Health,
     JobEvent,
+    JobList,
     JobRequest,
     JobStatus,
     LookRequest,
     Result,
+    RetryRequest,
     Sha256,
     read_request,
 )
@@ -80,7 +86,7 @@ def create_app(
     supervisor: Supervisor, downloads: weights_downloads.Downloads, changes: ChangeSignal, end: Callable[[], None]
 ) -> FastAPI:
     """The application, without its `Guard`. end: ends the server."""
-    database, store = supervisor.database, supervisor.store
+    database, store, view = supervisor.database, supervisor.store, view_of(supervisor)
     # Separate threads, so that many waiting clients or uploads do not block other requests.
     event_threads, upload_threads = anyio.CapacityLimiter(EVENT_THREADS), anyio.CapacityLimiter(UPLOAD_THREADS)
 
@@ -128,10 +134,10 @@ def create_app(
         openapi_extra=body_of(JobRequest),
     )
     async def submit(request: Request) -> Response:
-        return await run_in_threadpool(submit_job, await json_body(request))
+        body = await json_body(request)
+        return await run_in_threadpool(lambda: submit_job(read_request(body)))
 
-    def submit_job(body: bytes) -> Response:
-        job = read_request(body)
+    def submit_job(job: JobRequest) -> Response:
         if database.status(job.id) is None:
             plan_job(job, store.root)
             refs = {ref.sha256: ref for ref in job.file_refs()}
@@ -144,15 +150,15 @@ def create_app(
         outcome = supervisor.submit(job)
         if outcome == "conflict":
             raise RefusedError(409, f"Another job has the id {job.id}.", advice="Send a new job under a new id.")
-        return answer(_known(job.id, database.status(job.id)), 201 if outcome == "new" else 200)
+        return answer(view.describe([_known(job.id, database.status(job.id))])[0], 201 if outcome == "new" else 200)
 
     @app.get("/v1/jobs", responses=answers_with(tuple[JobStatus, ...]))
     def list_jobs(limit: Annotated[int, Query(ge=1, le=10_000)] = 500) -> Response:
-        return answer(database.newest(limit))
+        return answer(view.describe(database.newest(limit)))
 
     @app.get("/v1/jobs/{job_id}", responses=answers_with(JobStatus))
     def job_status(job_id: PathJobId) -> Response:
-        return answer(_known(job_id, database.status(job_id)))
+        return answer(view.describe([_known(job_id, database.status(job_id))])[0])
 
     @app.get("/v1/jobs/{job_id}/events", responses=answers_with(Events))
     async def events(
@@ -171,7 +177,7 @@ def create_app(
 
     @app.post("/v1/jobs/{job_id}/cancel", responses=answers_with(JobStatus))
     def cancel(job_id: PathJobId) -> Response:
-        return answer(_known(job_id, supervisor.cancel(job_id)))
+        return answer(view.describe([_known(job_id, supervisor.cancel(job_id))])[0])
 
     @app.get("/v1/jobs/{job_id}/results", responses=answers_with(tuple[Result, ...]))
     def results(job_id: PathJobId) -> Response:
@@ -185,6 +191,7 @@ def create_app(
         headers = {"ETag": f'"{sha256}"', "X-Content-Type-Options": "nosniff"}
         return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
+    app.include_router(job_routes(supervisor, changes, view, submit_job))
     app.include_router(log_routes(database, store.root))
     app.include_router(download_routes(downloads, changes))
     app.include_router(lookahead_routes(database, store, looking))
@@ -241,19 +248,23 @@ def _complete_document(app: FastAPI) -> None:
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         components["schemas"] |= component_schemas(
-            *(
-                Health,
-                Capabilities,
-                Uploaded,
-                JobRequest,
-                JobStatus,
-                Events,
-                Result,
-                DownloadRequest,
-                Downloads,
-                Ending,
-            ),
-            *(LookRequest, Coverages),
+            Health,
+            Capabilities,
+            Uploaded,
+            JobRequest,
+            JobStatus,
+            Events,
+            Result,
+            DownloadRequest,
+            Downloads,
+            Ending,
+            JobList,
+            RetryRequest,
+            DeletedJob,
+            EstimateRequest,
+            Estimate,
+            LookRequest,
+            Coverages,
         )
         document["security"] = [{"token": []}]
         return document

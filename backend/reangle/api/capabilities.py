@@ -9,6 +9,7 @@ from reangle.contract import CONTRACT_VERSION
 from reangle.contract.capabilities import (
     Capabilities,
     Limits,
+    NamedValue,
     PartInfo,
     SuiteInfo,
     easing_infos,
@@ -23,6 +24,7 @@ from reangle.geometry.listing import camera_infos, depth_infos
 from reangle.starting.painters import painter_infos
 from reangle.version import VERSION
 from reangle.weights.part_info import part_info
+from reangle.weights.recipes import recipe_named
 from reangle.weights.suites import SUITES, Suite
 
 
@@ -46,7 +48,8 @@ def capabilities_of(data: Path) -> Capabilities:
 
 def _suite(suite: Suite, data: Path) -> SuiteInfo:
     own = tuple(part_info(known, data) for known in suite.parts)
-    return _suite_info(suite.name, suite.label, suite.title, own, why_not_here(suite))
+    recipe = tuple(NamedValue(name, value) for name, value in vars(recipe_named(suite.name)).items())
+    return _suite_info(suite.name, suite.label, suite.title, own, why_not_here(suite), recipe)
 
 
 def _auto(data: Path) -> SuiteInfo:
@@ -59,7 +62,14 @@ def _auto(data: Path) -> SuiteInfo:
     return _suite_info(AUTO, "Auto", help_, parts, "")
 
 
-def _suite_info(name: str, label: str, help_: str, own: tuple[PartInfo, ...], problem: str) -> SuiteInfo:
+def _suite_info(
+    name: str,
+    label: str,
+    help_: str,
+    own: tuple[PartInfo, ...],
+    problem: str,
+    recipe: tuple[NamedValue, ...] = (),
+) -> SuiteInfo:
     return SuiteInfo(
         name=name,
         label=label,
@@ -69,4 +79,5 @@ def _suite_info(name: str, label: str, help_: str, own: tuple[PartInfo, ...], pr
         size=sum(part.size for part in own),
         parts=own,
         problem=problem,
+        recipe=recipe,
     )

@@ -8,6 +8,7 @@ from .camera_path import MAX_FRAMES, MAX_SIDE, CameraPath, SourceCamera
 from .capabilities import Capabilities
 from .downloads import DownloadRequest, Downloads, DownloadStatus
 from .errors import ContractError, UserError
+from .estimates import Estimate, EstimateRequest, StageEstimate
 from .job import (
     FINAL_STATES,
     MAX_CAMERAS,
@@ -23,6 +24,7 @@ from .job import (
     ResultFile,
     read_request,
 )
+from .job_list import DeletedJob, JobList, RetryRequest
 from .lookahead import Coverages, LookRequest
 from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
@@ -44,9 +46,12 @@ __all__ = [
     "Clip",
     "ContractError",
     "Coverages",
+    "DeletedJob",
     "DownloadRequest",
     "DownloadStatus",
     "Downloads",
+    "Estimate",
+    "EstimateRequest",
     "Events",
     "FileName",
     "FileRef",
@@ -55,6 +60,7 @@ __all__ = [
     "JobError",
     "JobEvent",
     "JobId",
+    "JobList",
     "JobRequest",
     "JobState",
     "JobStatus",
@@ -64,8 +70,10 @@ __all__ = [
     "ReangleSettings",
     "Result",
     "ResultFile",
+    "RetryRequest",
     "Sha256",
     "SourceCamera",
+    "StageEstimate",
     "StartSettings",
     "UserError",
     "check_file_name",

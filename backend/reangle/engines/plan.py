@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from reangle.contract import CameraPath, GeometrySettings, JobRequest, to_data
@@ -14,10 +15,12 @@ from reangle.engines.suite_choice import with_suite
 from reangle.engines.video import shared_learning, video_checkpoint, video_stages
 from reangle.errors import UserError
 from reangle.finishing.spec import DELIVER, DeliverParams
+from reangle.folders.clip import DecodedClip
 from reangle.geometry.choose import camera_weights, choose, depth_weights
 from reangle.geometry.spec import CAMERA, GEOMETRY, GLANCE, CameraParams, GeometryParams, GlanceParams
 from reangle.media.spec import DECODE
 from reangle.runtime.stage import PlannedStage
+from reangle.runtime.store import published_folder
 from reangle.starting.spec import START
 from reangle.warping.spec import WARP, WARP_16
 
@@ -25,8 +28,25 @@ TYPICAL_FRAMES, TYPICAL_SIZE = 100, (1280, 720)
 """Of a clip whose request does not say; for the expected time alone."""
 
 
-def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
-    """The stages of a job, each after those whose output it reads. data: the data folder.
+@dataclass(frozen=True)
+class ClipSize:
+    """How much of a clip is used: frames, and pixels of one; 0 is unknown."""
+
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.frames and self.width and self.height)
+
+
+UNKNOWN = ClipSize()
+
+
+def plan_job(request: JobRequest, data: Path, size: ClipSize = UNKNOWN) -> list[PlannedStage]:
+    """The stages of a job, each after those whose output it reads. data: the data folder. size: of the clip, for the
+    expected time of a clip that was not decoded yet and whose request does not say.
 
     Raises UserError for what is known to fail before any work: missing weights, a camera that asks for frames that the
     clip's selection cannot have.
@@ -35,7 +55,8 @@ def plan_job(request: JobRequest, data: Path) -> list[PlannedStage]:
     for path in request.paths:
         _check_frames(path, request.clip.frames)
     _check_given(request)
-    stages = [_decode(request), *_geometry(request, data)]
+    decode = _decode(request)
+    stages = [decode, *_geometry(request, data, _size(request, size, decode, data))]
     video = video_checkpoint(request.engine, request.reangle.suite, data) if ENGINES[request.engine].needs else ""
     painter = fill_painter(request, data) if request.paths else ""
     if request.until == "results":
@@ -69,11 +90,25 @@ def _decode(request: JobRequest) -> PlannedStage:
     )
 
 
-def _geometry(request: JobRequest, data: Path) -> list[PlannedStage]:
+def _size(request: JobRequest, told: ClipSize, decode: PlannedStage, data: Path) -> ClipSize:
+    """The clip's size: as it was decoded, else as the request says, else as told."""
+    if (folder := published_folder(data, decode.key({}, ""))) is not None:
+        try:
+            decoded = DecodedClip(folder).metadata()
+        except (OSError, ValueError):
+            pass  # the stage is made again
+        else:
+            return ClipSize(decoded.frames, decoded.width, decoded.height)
+    clip = request.clip
+    return ClipSize(clip.frames or told.frames, clip.width or told.width, clip.height or told.height)
+
+
+def _geometry(request: JobRequest, data: Path, known: ClipSize) -> list[PlannedStage]:
     """A first look at the depth where nothing else is asked for, then the camera and the geometry."""
     settings, clip = request.geometry, request.clip
     choice = choose(settings, data)
-    size = clip.frames or TYPICAL_FRAMES, *((clip.width, clip.height) if clip.width and clip.height else TYPICAL_SIZE)
+    size = known.frames or TYPICAL_FRAMES, known.width or TYPICAL_SIZE[0], known.height or TYPICAL_SIZE[1]
+    guessed = not known.is_known
     checkpoint = depth_weights(choice, settings, data)
     stages: list[PlannedStage] = []
     if not request.paths and choice.depth.name != "files":
@@ -84,6 +119,7 @@ def _geometry(request: JobRequest, data: Path) -> list[PlannedStage]:
                 inputs={"decode": DECODE.id()},
                 checkpoint=checkpoint,
                 weight=choice.depth.cost.seconds(1, *size[1:]),
+                guessed=guessed,
                 publishes="glance",
             )
         )
@@ -99,6 +135,7 @@ def _geometry(request: JobRequest, data: Path) -> list[PlannedStage]:
         files={"geometry": choice.camera_files} if choice.camera_files else {},
         checkpoint=camera_weights(choice, settings, data),
         weight=choice.camera.cost.seconds(*size),
+        guessed=guessed,
         note=choice.camera_note,
         publishes="camera",
     )
@@ -113,6 +150,7 @@ def _geometry(request: JobRequest, data: Path) -> list[PlannedStage]:
         files={"geometry": choice.depth_files} if choice.depth_files else {},
         checkpoint=checkpoint,
         weight=choice.depth.cost.seconds(*size),
+        guessed=guessed,
         note=choice.depth_note,
         publishes="geometry",
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reangle.contract import (
+    FINAL_STATES,
     CameraWarning,
     ContractError,
     JobError,
@@ -71,6 +72,12 @@ CREATE TABLE IF NOT EXISTS warnings (job TEXT NOT NULL, body TEXT NOT NULL, PRIM
 """
 """CameraWarning of each job, as JSON. Older versions do not see it."""
 
+_STAGES = """
+CREATE TABLE IF NOT EXISTS job_stages (job TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, key)) WITHOUT ROWID;
+"""
+"""The artifacts that each job has made or reused. Older versions do not see it."""
+_OF_A_JOB = ("events", "results", "stage_runs", "deaths", "warnings", "job_stages")
+
 Submission = Literal["new", "known", "conflict"]
 
 
@@ -95,7 +102,7 @@ class JobDatabase(JobReader):
             self._writer.execute("PRAGMA synchronous=FULL")
             if schema == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-            self._writer.executescript(_DEATHS + _WARNINGS)
+            self._writer.executescript(_DEATHS + _WARNINGS + _STAGES)
             # The log beside it appears with the first transaction, and holds what is not yet in the file.
             self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
             self._identities = [Identity(path)]
@@ -153,6 +160,23 @@ class JobDatabase(JobReader):
             )
             self._append(db, request.id, type="state", state="queued")
         return "new"
+
+    def unfinished(self) -> list[sqlite3.Row]:
+        """id, title, state and eta_s of the running jobs, then of the queued ones as `claim` takes them."""
+        return self._read(
+            "SELECT id, title, state, eta_s FROM jobs LEFT JOIN deaths ON job = id "
+            "WHERE state IN ('queued', 'running') ORDER BY state = 'queued', coalesce(count, 0) >= ?, seq",
+            BACK_AFTER_DEATHS,
+        )
+
+    def request_text(self, job_id: str) -> str | None:
+        """The stored request of a job, as JSON."""
+        rows = self._read("SELECT request FROM jobs WHERE id = ?", job_id)
+        return rows[0]["request"] if rows else None
+
+    def jobs_without_stages(self) -> list[str]:
+        """Jobs whose artifacts are not recorded: an older version ran them, or they have not begun."""
+        return [row["id"] for row in self._read("SELECT id FROM jobs WHERE id NOT IN (SELECT job FROM job_stages)")]
 
     def claim(self, waiting: Collection[str] = ()) -> JobRequest | None:
         """The oldest queued import, else the oldest render, now running. One that another version of Reangle queued
@@ -294,6 +318,29 @@ class JobDatabase(JobReader):
         """Record the run of the job's stage process, so that a later backend can end it."""
         with self._write() as db:
             db.execute("INSERT OR REPLACE INTO stage_runs VALUES (?, ?)", (job_id, run))
+
+    def record_stage(self, job_id: str, key: str) -> None:
+        """The job makes or reuses this artifact."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO job_stages VALUES (?, ?)", (job_id, key))
+
+    def stage_keys(self, job_id: str) -> set[str]:
+        """The artifacts that a job has made or reused; none of a job that an older version ran."""
+        return {row["key"] for row in self._read("SELECT key FROM job_stages WHERE job = ?", job_id)}
+
+    def delete(self, job_id: str, keys: Collection[str], discard: Callable[[set[str]], None]) -> bool:
+        """Remove an ended job. keys: artifacts that may go with it. discard: gets those that no other job has recorded,
+        while no stage can begin. False for a job that is not there or has not ended, which stays."""
+        with self._write() as db:
+            row = db.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None or row["state"] not in FINAL_STATES:
+                return False
+            used = "SELECT key FROM job_stages WHERE job != ? UNION SELECT key FROM results WHERE job != ?"
+            discard(set(keys) - {other["key"] for other in db.execute(used, (job_id, job_id))})
+            db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+            for table in _OF_A_JOB:
+                db.execute(f"DELETE FROM {table} WHERE job = ?", (job_id,))
+        return True
 
     def clear_stage_run(self, job_id: str) -> None:
         with self._write() as db:

@@ -27,6 +27,7 @@ from reangle.runtime.code import code_hash
 from reangle.runtime.data_folder import disk_full_line, has_no_room
 from reangle.runtime.database import JobDatabase
 from reangle.runtime.execute import MAX_AGAIN, Weights, inputs_of, stage_key, too_often
+from reangle.runtime.expected import cached_stages
 from reangle.runtime.logs import StageLog
 from reangle.runtime.process import StageProcess
 from reangle.runtime.progress import Progress
@@ -83,9 +84,13 @@ class JobRun:
     def run(self) -> None:
         """Raises JobInterruptedError, StageFailedError or UserError; returns when every stage is done."""
         stages = self._planner(self._request, self._store.root)
-        progress = Progress(stages)
+        progress = Progress(stages, cached=cached_stages(stages, self._store, self._weights))
+        guessed = not progress.is_known
         done: dict[StageId, Artifact] = {}
         for stage in stages:
+            if done and guessed:
+                guessed = False
+                progress.weigh_again(self._planner(self._request, self._store.root))
             with StageLog(self._store.root, self._request.id, stage.spec.kind, stage.camera) as log:
                 done[stage.id] = self._run_stage(stage, inputs_of(stage, done), progress, log)
 
@@ -96,11 +101,13 @@ class JobRun:
         if checkpoint_hash is None:
             checkpoint_hash = self._hash_weights(stage, progress, log)
         key = stage_key(stage, inputs, checkpoint_hash)
+        # Before it is looked for, so that no deleted job takes it away afterwards.
+        self._database.record_stage(self._request.id, key)
         with self._only_one(key):
             artifact = self._store.sound_artifact(key)
             cached = artifact is not None
             progress.begin()
-            eta_s = progress.eta_s(stage, 1.0 if cached else 0.0)
+            eta_s = progress.eta_s(stage, 1.0 if cached else 0.0, cached=cached)
             self._database.begin_stage(self._request.id, stage.title, progress.at(stage, 0), eta_s, cached=cached)
             if stage.note:
                 self._database.add_note(self._request.id, stage.title, stage.note)

@@ -95,7 +95,8 @@ class PlannedStage:
 
     inputs: role -> the earlier stage that writes it. files: role -> uploaded files, in order.
     checkpoint: folders of the weights that it loads, or "".
-    weight: expected duration in seconds. preparation: share of it before the main work starts, 0 to 1.
+    weight: expected duration in seconds. guessed: the weight is for a usual clip, because the size of this one is not
+    known before it is decoded. preparation: share of it before the main work starts, 0 to 1.
     note: told to the artist when the stage begins, or "".
     publishes: the result's name if the artist gets this stage's folder, else None.
     Raises ValueError if params, inputs or files are not those that the spec declares.
@@ -108,6 +109,7 @@ class PlannedStage:
     files: Mapping[str, tuple[FileRef, ...]] = field(default_factory=dict[str, tuple[FileRef, ...]])
     checkpoint: str = ""
     weight: float = 1.0
+    guessed: bool = False
     preparation: float = 0.0
     note: str = ""
     publishes: str | None = None

@@ -77,6 +77,13 @@ def _which(path: Path) -> _Which | None:
     return about.st_ino, about.st_mtime_ns
 
 
+def published_folder(root: Path, key: str) -> Path | None:
+    """The folder of an artifact that seems to be there; for a look at it, without opening the store. root: the data
+    folder."""
+    folder = root / "artifacts" / key[:2] / key
+    return folder if (folder / ARTIFACT_FILE).is_file() else None
+
+
 class Store:
     """The data folder's blobs and artifacts; safe to use from several processes at once.
 
@@ -249,6 +256,27 @@ class Store:
             else:
                 aside.unlink()
         return True
+
+    def set_aside(self, key: str) -> Path | None:
+        """Take an artifact, and what a killed stage left of it, out of the store at once. Returns where its files lie
+        now, for `clear_aside`; None if there is none."""
+        self.finished(key)
+        folder = self._place(self._artifacts, key)
+        aside = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
+        self._scratch.mkdir(exist_ok=True)
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:
+            return None
+        with suppress(OSError):  # others may still be beside it
+            folder.parent.rmdir()
+        return aside
+
+    def clear_aside(self, aside: Path) -> int:
+        """Delete what was set aside; returns its bytes."""
+        size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
+        _remove(aside)
+        return size
 
     def publish(self, key: str, folder: Path, about: Mapping[str, Any]) -> Artifact:
         """Make a finished scratch folder the artifact `key`. If another process was faster, its artifact stays."""

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import traceback
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -19,6 +19,7 @@ from reangle.runtime.execute import Weights
 from reangle.runtime.job_run import POLL_S, JobInterruptedError, JobRun, Planner, StageFailedError, error_of
 from reangle.runtime.logs import log_place, remove_old_logs
 from reangle.runtime.process import end_orphans
+from reangle.runtime.stage import PlannedStage
 from reangle.runtime.store import Store
 from reangle.runtime.waiting import Waiting
 
@@ -39,7 +40,7 @@ class Supervisor:
     ) -> None:
         self.database = database
         self.store = store
-        self._planner, self._weights = planner, weights
+        self._planner, self.weights, self.at_once = planner, weights, at_once
         self._queue_changed = threading.Condition()
         self._closing = threading.Event()
         self._canceled: set[str] = set()
@@ -68,6 +69,14 @@ class Supervisor:
             self._queue_changed.notify_all()
         for thread in self._threads:
             thread.join(timeout=15)
+
+    def plan(self, request: JobRequest) -> Sequence[PlannedStage]:
+        """The stages of a request. Raises UserError for what cannot succeed."""
+        return self._planner(request, self.store.root)
+
+    def held_up(self) -> set[str]:
+        """Queued jobs that something else than the queue holds up, as a full disk."""
+        return self._waiting.jobs()
 
     def submit(self, request: JobRequest) -> Submission:
         outcome = self.database.submit(request)
@@ -111,7 +120,7 @@ class Supervisor:
     def _run(self, request: JobRequest) -> None:
         interrupted = partial(self._is_interrupted, request.id)
         only_one = partial(self._only_one, interrupted)
-        run = JobRun(request, self.database, self.store, self._planner, self._weights, interrupted, only_one)
+        run = JobRun(request, self.database, self.store, self._planner, self.weights, interrupted, only_one)
         with log_place(request.id):
             logger.info("Job %s starts: %r, engine %s", request.id, request.title, request.engine)
             try:

@@ -144,12 +144,24 @@ class ProviderInfo:
 
 
 @dataclass(frozen=True)
+class NamedValue:
+    """The value that stands for a setting that the request leaves open."""
+
+    name: str
+    value: Value
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class SuiteInfo:
     """Weights that belong together. licence: of all parts. commercial_ok: of all parts. size: bytes of all parts.
 
     parts: an engine runs those of the roles that it `needs`, and a suite without such a part is for other engines. The
     suite "auto" has what it would take now for each engine, or what to install for it. problem: why its video model
-    cannot run on the backend's machine, installed or not, or "".
+    cannot run on the backend's machine, installed or not, or "". recipe: what the suite takes for the settings of
+    `ReangleSettings` that are None; empty of "auto", which has that of the suite that it takes.
     """
 
     name: str
@@ -160,6 +172,7 @@ class SuiteInfo:
     size: int
     parts: tuple[PartInfo, ...]
     problem: str = ""
+    recipe: tuple[NamedValue, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -147,8 +147,14 @@ class CameraWarning:
 
 @dataclass(frozen=True)
 class JobStatus:
-    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: None while unknown. created: Unix time. notes:
-    about the job as a whole. warnings: about frames of its cameras; not among the notes."""
+    """Where a job stands. progress: 0 to 1 over the whole job. eta_s: seconds that are left, of a queued job those that
+    it will run; None while unknown. created: Unix time. notes: about the job as a whole. warnings: about frames of its
+    cameras; not among the notes.
+
+    position: place in the queue from 1, 0 for a job that is not waiting there. behind: title of the job directly before
+    it. wait_s: seconds until its turn; None while unknown. engine, clip, cameras: of its request: the engine's name,
+    the name of the clip's first file, and how many cameras it renders. takes_seed: another seed makes another result.
+    """
 
     id: JobId
     title: str
@@ -161,6 +167,13 @@ class JobStatus:
     last_event: int = 0
     notes: tuple[str, ...] = ()
     warnings: tuple[CameraWarning, ...] = ()
+    position: Annotated[int, Range(minimum=0)] = 0
+    behind: str = ""
+    wait_s: float | None = None
+    engine: str = ""
+    clip: str = ""
+    cameras: Annotated[int, Range(minimum=0)] = 0
+    takes_seed: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
