@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from reangle.media.spec import DECODE, DECODE_16, DecodeParams
 from reangle.media.srgb import srgb_to_linear
 from reangle.media.stage import decode, decode_16
 from reangle.media.write import read_images
-from reangle.runtime.stage import StageContext
+from reangle.runtime.stage import StageContext, StageSpec
 from reangle.warping.precise import warp_16
 from reangle.warping.spec import WARP, WARP_16, WarpParams
 from reangle.warping.stage import warp
@@ -55,15 +56,16 @@ def run(root: Path, suffix: str, frame_format: str) -> Path:
     film((WALL,), COUNT)[1].save(GeometryFolder(root / "geometry"))
     path = make_path(np.stack([camera(SHIFT)] * COUNT))
     precise = {"warp-16": folders["warp-16"]} if frame_format != "png" else {}
-    for function, spec, params in (
+    delivered = DeliverParams(path=path, title="", engine="preview", settings={}, seed=1, frame_format=frame_format)
+    stages: list[tuple[Callable[[Any], None], StageSpec[Any, Any], object]] = [
         (decode, DECODE, DecodeParams(fps=24)),
         (decode_16, DECODE_16, DecodeParams(fps=24)),
         (warp, WARP, WarpParams(path=path)),
         (warp_16, WARP_16, WarpParams(path=path)),
         (fill, FILL, FillParams(path=path)),
-        (deliver, DELIVER, DeliverParams(path=path, title="", engine="preview", settings={}, seed=1,
-                                         frame_format=frame_format)),
-    ):  # fmt: skip
+        (deliver, DELIVER, delivered),
+    ]
+    for function, spec, params in stages:
         inputs = {role: folders[role] for role in spec.inputs if role in folders and role != "warp-16"}
         context = StageContext(
             params=params, out=folders[spec.kind], inputs={**inputs, **(precise if spec == DELIVER else {})},

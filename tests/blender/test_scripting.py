@@ -35,7 +35,7 @@ def test_the_documented_example_runs(
         assert len(rows) == tiny.FRAMES
         assert scene.objects[name].reangle.render
     edit = desk.state.of(scene).edit
-    assert sorted(strip.name for strip in desk.reangle("compat").strips_of(edit)) == ["Clip", "Left", "Near"]
+    assert sorted(strip.name for strip in desk.reangle("compat").strips_of(edit)) == ["Cameras", "Clip", "Left", "Near"]
     assert (tmp_path / "reshot.blend").is_file()
 
 
