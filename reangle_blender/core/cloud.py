@@ -186,8 +186,9 @@ class Cloud:
         height, width = depth.shape
         origin_from_pixel = self.origin_from_pixel(frame)
         # A pixel's ray is the sum of a column's part and a row's part, so no full-size matrix product is needed.
-        columns = (origin_from_pixel[:3, :1] * (np.arange(width) + 0.5)).astype(np.float32)
-        rows = (origin_from_pixel[:3, 1:2] * (np.arange(height) + 0.5) + origin_from_pixel[:3, 2:3]).astype(np.float32)
+        columns = np.asarray(origin_from_pixel[:3, :1] * (np.arange(width) + 0.5), np.float32)
+        down = origin_from_pixel[:3, 1:2], origin_from_pixel[:3, 2:3]
+        rows = np.asarray(down[0] * (np.arange(height) + 0.5) + down[1], np.float32)
         co = np.empty((height, width, 3), np.float32)
         ray = np.empty((height, width), np.float32)
         for axis in range(3):
