@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from math import degrees, radians
 from typing import Any, TypeVar
 
 from bpy.props import FloatProperty
@@ -12,9 +13,12 @@ from ..core.contract.moves import KINDS, Move, MoveKind
 
 T = TypeVar("T", bound=type[Operator])
 
+DECIMALS = 4
+"""Of degrees: Blender keeps radians in 32 bits."""
+
 
 def property_of(move: str) -> str:
-    """Name of the property that holds the amount of this move, in its own unit."""
+    """Name of the property that holds the amount of this move: radians, or percent of the distance to the focus."""
     return f"{move.replace('-', '_')}_amount"
 
 
@@ -33,17 +37,33 @@ def amount_of(operator: Any) -> float:
     """
     name = property_of(operator.move)
     if operator.properties.is_property_set("amount"):
-        setattr(operator, name, Move(operator.move, operator.amount).amount)
+        amount = Move(operator.move, operator.amount).amount
+        setattr(operator, name, radians(amount) if _is_angle(KINDS[operator.move]) else amount)
         operator.properties.property_unset("amount")
-    return getattr(operator, name)
+    amount = getattr(operator, name)
+    return round(degrees(amount), DECIMALS) if _is_angle(KINDS[operator.move]) else amount
+
+
+def _is_angle(kind: MoveKind) -> bool:
+    """Whether Blender shows the amount in its unit for angles, and so holds it in radians."""
+    return kind.unit == "degrees"
 
 
 def _amount(kind: MoveKind) -> Any:
-    in_degrees = kind.unit == "degrees"
+    if _is_angle(kind):
+        return FloatProperty(
+            name="Angle",
+            description="How far, over the clip",
+            subtype="ANGLE",
+            default=radians(kind.default),
+            min=0,
+            max=radians(kind.maximum),
+            options={"SKIP_SAVE"},
+        )
     return FloatProperty(
-        name="Degrees" if in_degrees else "Distance",
-        description="How far, over the clip" if in_degrees else "How far, in percent of the distance to the focus",
-        subtype="NONE" if in_degrees else "PERCENTAGE",
+        name="Distance",
+        description="How far, in percent of the distance to the focus",
+        subtype="PERCENTAGE",
         default=kind.default,
         min=0,
         max=kind.maximum,

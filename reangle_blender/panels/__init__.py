@@ -5,6 +5,7 @@ from . import (
     _preview_icons,
     add_menu,
     all_jobs,
+    camera_data,
     cameras,
     cg,
     clip,
@@ -15,7 +16,20 @@ from . import (
     statusbar,
 )
 
-_PARTS = (_preview_icons, clip, add_menu, cameras, lookahead, render, starting, results, cg, all_jobs, statusbar)
+_PARTS = (
+    _preview_icons,
+    clip,
+    add_menu,
+    cameras,
+    lookahead,
+    render,
+    starting,
+    results,
+    cg,
+    camera_data,
+    all_jobs,
+    statusbar,
+)
 
 
 def register() -> None:

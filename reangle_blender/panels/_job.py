@@ -99,11 +99,23 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         row = box.row(align=True)
         row.operator("reangle.show_traceback", icon="TEXT").job = job.name
         row.operator("reangle.copy_traceback", text="", icon="COPYDOWN").job = job.name
-    for note in job.notes.splitlines():
-        paragraph(box, context, note, "DOT")
+    draw_notes(box, context, job)
     draw_warnings(box, context, job)
     if job.until == "starts" or job.waits:
         _starts.draw(box, context, job)
+
+
+def draw_notes(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
+    """What the backend says of a job: folded to one line until the artist opens it, nothing once it is dismissed."""
+    notes = job.notes.splitlines()
+    if not notes or job.notes_dismissed:
+        return
+    row = layout.row(align=True)
+    icon = "DOWNARROW_HLT" if job.notes_open else "RIGHTARROW"
+    row.prop(job, "notes_open", text=f"{len(notes)} Notes" if len(notes) > 1 else "1 Note", icon=icon, emboss=False)
+    row.prop(job, "notes_dismissed", text="", icon="X", emboss=False)
+    for note in notes if job.notes_open else ():
+        paragraph(layout, context, note, "DOT")
 
 
 def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> None:

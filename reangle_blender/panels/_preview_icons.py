@@ -8,14 +8,14 @@ import bpy.utils.previews
 _loaded: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
-def icon_of(path: str) -> int:
-    """The icon of an image file; 0 for "". A file is read once, when its icon is first used."""
+def icon_of(path: str, *, movie: bool = False) -> int:
+    """The icon of an image file, or of a movie; 0 for "". A file is read once, when its icon is first used."""
     if not path:
         return 0
     global _loaded
     if _loaded is None:
         _loaded = bpy.utils.previews.new()
-    preview = _loaded[path] if path in _loaded else _loaded.load(path, path, "IMAGE")
+    preview = _loaded[path] if path in _loaded else _loaded.load(path, path, "MOVIE" if movie else "IMAGE")
     return preview.icon_id
 
 

@@ -136,7 +136,11 @@ class REANGLE_MT_camera_list(Menu):
 
 
 class REANGLE_PT_cameras(SidebarPanel, Panel):
-    bl_label = "2  Cameras"
+    bl_label = "Cameras"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return bool(state.of(context.scene).shot_frames)
 
     def draw(self, context: Context) -> None:
         layout = self.layout
@@ -223,7 +227,7 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         kind = KINDS.get(shot.move)
         timing = () if kind is not None and kind.always_held else ("easing", "hold")
         following = () if shot.bullet_time else ("follow",)
-        for name in ("move", shot.amount_property, *timing, "bullet_time", *following):
+        for name in ("move", shot.shown_amount, *timing, "bullet_time", *following):
             column.prop(shot, name)
         _draw_focus(column, context.scene)
         row = layout.row(align=True)
@@ -239,7 +243,9 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         for angles, text in (("THREE", "3 Angles"), ("FIVE", "5 Angles"), ("TEN", "10 Angles")):
             row.operator("reangle.add_angles", text=text).angles = angles
         if state.alive(context.scene, shot.cloud) is not None:
-            settings_column(layout).prop(shot, "point_size")
+            column = settings_column(layout)
+            column.prop(shot, "point_size")
+            column.prop(shot, "playing_share")
 
 
 def _draw_focus(column: UILayout, scene: Scene) -> None:

@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: the backend and the clip."""
+"""Step 1: the clip. Before an import its sources, afterwards what is known of it."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import bpy
 from bpy.types import Context, Panel, UILayout
 
-from .. import readiness, state
+from .. import choices, readiness, state
 from ..exchange import auto_start, connection, estimates
 from ..exchange.transfer import is_movie
+from ..scene import clip_list
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
-from . import _job
+from . import _job, _preview_icons
 from ._chosen import chosen
 from ._layout import SidebarPanel, paragraph, problem, reason, settings_column
 
+THUMBNAIL_SCALE = 3.5
+
 
 class REANGLE_PT_clip(SidebarPanel, Panel):
-    bl_label = "1  Clip"
+    bl_label = "Clip"
 
     def draw(self, context: Context) -> None:
         layout = self.layout
@@ -26,8 +31,35 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             reason(layout, context, state.check_editable)
             return
         _draw_backend(layout, context)
+        _draw_clips(layout, context)
+        if shot.shot_frames:
+            _draw_imported(layout, context)
+        else:
+            layout.prop(shot.clip, "path", text="")
+            column = settings_column(layout)
+            _draw_sources(column, context, shot)
+            _draw_import(layout, context)
+        if (imported := shot.jobs.get(shot.shot)) is not None:
+            _job.draw_missing(layout, context, imported)
+        latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
+        if latest is not None and not (latest.loaded and latest.name == shot.shot and shot.about):
+            _job.draw(layout, context, latest)
+
+
+class REANGLE_PT_import(SidebarPanel, Panel):
+    bl_label = "Import Settings"
+    bl_parent_id = "REANGLE_PT_clip"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return not state.of(context.scene).is_newer
+
+    def draw(self, context: Context) -> None:
+        layout, shot = self.layout, state.of(context.scene)
         clip = shot.clip
-        layout.prop(clip, "path", text="")
+        if shot.shot_frames:
+            layout.prop(clip, "path", text="")
         column = settings_column(layout)
         for name in ("start", "frames", "use_own_size"):
             column.prop(clip, name)
@@ -37,38 +69,21 @@ class REANGLE_PT_clip(SidebarPanel, Panel):
             size.prop(clip, "height")
         if clip.path and not is_movie(clip.path):
             column.prop(clip, "sequence_fps")
-        _draw_sources(column, context, shot)
         column.prop(clip, "match_scene")
         if not shot.shot_frames:
             column.prop(clip, "make_active")
-        if not shot.shot_frames:
             column.prop(shot, "at_scene_start")
         if shot.shot_frames or not shot.at_scene_start:
             column.prop(shot, "first_frame")
-        row = layout.row(align=True)
-        row.operator("reangle.import_clip", icon="IMPORT")
-        row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
-        if connection.now.failure is None:  # else that stands above
-            reason(layout, context, readiness.check_import)
-        source = state.alive(context.scene, shot.source)
-        if source is not None:
-            row = layout.row()
-            row.context_pointer_set("reangle_camera", source)
-            row.operator("reangle.look_through", text="Look Through Clip's Camera", icon="VIEW_CAMERA")
-            if state.alive(context.scene, shot.cloud) is not None:
-                layout.operator("reangle.set_floor", icon="EMPTY_ARROWS")
-        if (imported := shot.jobs.get(shot.shot)) is not None:
-            _job.draw_missing(layout, context, imported)
-        latest = next((job for job in reversed(shot.jobs) if job.kind == "IMPORT"), None)
-        if (latest is None or latest.is_final) and (estimate := estimates.of_import(context.scene)) is not None:
-            paragraph(layout, context, _job.estimate_line(estimate), "TIME")
-        if latest is not None and not (latest.loaded and latest.name == shot.shot and shot.about):
-            _job.draw(layout, context, latest)
+        if shot.shot_frames:
+            _draw_sources(column, context, shot)
+            _draw_import(layout, context)
 
 
 class REANGLE_PT_geometry(SidebarPanel, Panel):
     bl_label = "Camera and Depth"
     bl_parent_id = "REANGLE_PT_clip"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -100,6 +115,75 @@ def _subject(line: str) -> int:
     return next(number for number, start in enumerate(_ICONS) if line.startswith(start))
 
 
+def _draw_clips(layout: UILayout, context: Context) -> None:
+    """The clips of the file, each in a scene of its own, and a button for another."""
+    others = clip_list.scenes_with_clips()
+    if context.scene not in others or len(others) < 2:
+        if state.of(context.scene).shot_frames:
+            layout.operator("reangle.new_clip", icon="ADD")
+        return
+    column = layout.box().column(align=True)
+    for scene in others:
+        row = column.row(align=True)
+        shown = row.operator(
+            "reangle.show_clip",
+            text=state.of(scene).shot_title or scene.name,
+            icon="RADIOBUT_ON" if scene == context.scene else "RADIOBUT_OFF",
+            emboss=False,
+        )
+        shown.scene = scene.name
+    column.operator("reangle.new_clip", icon="ADD", emboss=False)
+
+
+def _draw_imported(layout: UILayout, context: Context) -> None:
+    """The clip in a few lines."""
+    scene = context.scene
+    shot = state.of(scene)
+    split = layout.split(factor=0.28)
+    path = bpy.path.abspath(shot.clip.path) if shot.clip.path else ""
+    if icon := _preview_icons.icon_of(path, movie=bool(path) and is_movie(path)):
+        split.template_icon(icon_value=icon, scale=THUMBNAIL_SCALE)
+    else:
+        split.label(text="", icon="FILE_MOVIE")
+    lines = split.column(align=True)
+    lines.scale_y = 0.8
+    last = shot.first_frame + shot.shot_frames - 1
+    seconds = shot.shot_frames / shot.shot_fps if shot.shot_fps else 0.0
+    lines.label(text=shot.shot_title or Path(path).name)
+    lines.label(text=f"{shot.shot_width} x {shot.shot_height}, {shot.shot_fps:g} fps, {seconds:.1f} s")
+    lines.label(text=f"Scene frames {shot.first_frame} to {last}")
+    for start in ("Camera: ", "Depth: "):
+        if line := next((line for line in shot.about.splitlines() if line.startswith(start)), ""):
+            paragraph(layout, context, line, _ICONS[start])
+    _draw_licence(layout, shot)
+    source = state.alive(scene, shot.source)
+    if source is not None:
+        row = layout.row(align=True)
+        row.context_pointer_set("reangle_camera", source)
+        row.operator("reangle.look_through", text="Look Through", icon="VIEW_CAMERA")
+        if state.alive(scene, shot.cloud) is not None:
+            row.operator("reangle.set_floor", icon="EMPTY_ARROWS")
+
+
+def _draw_licence(layout: UILayout, shot: state.ReangleScene) -> None:
+    """Where the clip's camera or depth may not be used commercially."""
+    for kind, name in (("camera", shot.clip.camera), ("depth", shot.clip.depth)):
+        choice = choices.find(kind, name)
+        if choice is not None and choice.licence and not choice.commercial_ok:
+            layout.label(text=f"{choice.label}: not for commercial work", icon="LOCKED")
+
+
+def _draw_import(layout: UILayout, context: Context) -> None:
+    row = layout.row(align=True)
+    row.operator("reangle.import_clip", icon="IMPORT")
+    row.operator("reangle.import_footage", text="", icon="FILEBROWSER")
+    if connection.now.failure is None:  # else that stands above
+        reason(layout, context, readiness.check_import)
+    running = any(job.kind == "IMPORT" and not job.is_final for job in state.of(context.scene).jobs)
+    if not running and (estimate := estimates.of_import(context.scene)) is not None:
+        paragraph(layout, context, _job.estimate_line(estimate), "TIME")
+
+
 def _draw_sources(column: UILayout, context: Context, shot: state.ReangleScene) -> None:
     """The sources of camera and depth, each with its settings; one that both read is drawn once."""
     clip, known = shot.clip, _known(shot)
@@ -116,14 +200,11 @@ def _draw_sources(column: UILayout, context: Context, shot: state.ReangleScene) 
 
 
 def _draw_backend(layout: UILayout, context: Context) -> None:
+    """What keeps the backend from working; nothing while it runs."""
     now = connection.now
-    if now.state == "on":
-        row = layout.row(align=True)
-        row.label(text=f"Backend {now.version} is running", icon="LINKED")
-        row.operator("reangle.stop_backend", text="", icon="QUIT")
-    elif now.state == "starting":
+    if now.state == "starting":
         layout.label(text="The backend is starting", icon="TIME")
-    else:
+    elif now.state != "on":
         layout.operator("reangle.start_backend", icon="PLAY")
         if now.failure is not None:
             problem(layout, context, now.failure.message, now.failure.advice)
@@ -145,4 +226,4 @@ def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str)
         layout.prop(clip, name)
 
 
-register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip, REANGLE_PT_geometry))
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip, REANGLE_PT_import, REANGLE_PT_geometry))

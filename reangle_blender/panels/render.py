@@ -16,7 +16,11 @@ from ._layout import SidebarPanel, reason, settings_column
 
 
 class REANGLE_PT_render(SidebarPanel, Panel):
-    bl_label = "3  Render"
+    bl_label = "Render"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return bool(state.of(context.scene).shot_frames)
 
     def draw(self, context: Context) -> None:
         layout = self.layout

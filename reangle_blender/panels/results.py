@@ -9,7 +9,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 from .. import state
 from ..scene import edit_scene
 from . import _job, _starts
-from ._layout import SidebarPanel, paragraph, settings_column
+from ._layout import SidebarPanel, settings_column
 
 
 class REANGLE_UL_jobs(UIList):
@@ -40,15 +40,16 @@ class REANGLE_UL_jobs(UIList):
 
 
 class REANGLE_PT_results(SidebarPanel, Panel):
-    bl_label = "4  Results"
+    bl_label = "Results"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return any(job.kind == "RENDER" for job in state.of(context.scene).jobs)
 
     def draw(self, context: Context) -> None:
         layout = self.layout
         shot = state.of(context.scene)
         renders = [job for job in shot.jobs if job.kind == "RENDER"]
-        if not renders:
-            paragraph(layout, context, "Finished renders are listed here.")
-            return
         layout.template_list("REANGLE_UL_jobs", "", shot, "jobs", shot, "job_index", rows=3)
         job = shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
         if job is None or job.kind != "RENDER":

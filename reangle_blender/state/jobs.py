@@ -65,6 +65,8 @@ class ReangleJob(PropertyGroup):
     traceback: StringProperty()
     folder: StringProperty(description="Folder of its fetched files")
     notes: StringProperty(description="One note per line")
+    notes_open: BoolProperty(name="Show Notes", description="Show what the backend says of this job", options=set())
+    notes_dismissed: BoolProperty(name="Dismiss Notes", description="Show the notes of this job no more", options=set())
     loaded: BoolProperty(description="Its results have been fetched")
     missing: BoolProperty(description="Its folder was looked for and not found")
     request: StringProperty(description="The clip and geometry that were sent, as JSON")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bpy.props import (
     BoolProperty,
     CollectionProperty,
@@ -104,9 +106,19 @@ class ReangleScene(PropertyGroup):
     move_degrees: FloatProperty(
         name="Degrees", description="How far, over the clip", default=10, min=0, max=180, update=_keep_in_range
     )
+    move_angle: FloatProperty(
+        name="Angle",
+        description="How far, over the clip",
+        subtype="ANGLE",
+        min=0,
+        max=math.pi,
+        get=lambda shot: math.radians(shot.move_degrees),
+        set=lambda shot, angle: setattr(shot, "move_degrees", round(math.degrees(angle), 4)),
+    )
     move_fraction: FloatProperty(
         name="Distance",
         description="How far, as a part of the distance to the focus",
+        subtype="FACTOR",
         default=0.2,
         min=0,
         max=4,
@@ -126,6 +138,7 @@ class ReangleScene(PropertyGroup):
     )
     focus: FloatProperty(
         name="Focus",
+        subtype="DISTANCE",
         description="Distance of the point that the move keeps in view, in the units of the clip's origin; 0 measures "
         "it in the middle of the cloud",
         min=0,
@@ -231,6 +244,11 @@ class ReangleScene(PropertyGroup):
         """Name of the property that holds the amount of the chosen move."""
         kind = moves.KINDS.get(self.move)
         return "move_degrees" if kind is None or kind.unit == "degrees" else "move_fraction"
+
+    @property
+    def shown_amount(self) -> str:
+        """Name of the property that shows the amount of the chosen move in Blender's own units."""
+        return "move_angle" if self.amount_property == "move_degrees" else self.amount_property
 
     @property
     def move_amount(self) -> float:
