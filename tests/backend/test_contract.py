@@ -163,7 +163,7 @@ def test_broken_json_is_refused(text: str) -> None:
         read_request(text)
 
 
-@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (5, "install_backend")])
+@pytest.mark.parametrize(("version", "advice"), [(1, "Update the Reangle add-on"), (5, "Update the backend")])
 def test_another_version_is_refused_before_its_fields_are_read(version: int, advice: str) -> None:
     with pytest.raises(ContractError, match=f"version {version}") as caught:
         read_request(json.dumps({"contract": version, "unknown": 1}))

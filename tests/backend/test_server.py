@@ -215,7 +215,7 @@ def test_bad_cameras_are_refused_with_advice(backend: Backend, change: dict, wor
 
 @pytest.mark.parametrize(
     ("contract", "advice"),
-    [(CONTRACT_VERSION - 3, "Update the Reangle add-on"), (CONTRACT_VERSION + 1, "install_backend")],
+    [(CONTRACT_VERSION - 3, "Update the Reangle add-on"), (CONTRACT_VERSION + 1, "Update the backend")],
 )
 def test_other_contract_version_is_refused_with_advice(backend: Backend, contract: int, advice: str) -> None:
     answer = backend.ask("POST", "/v1/jobs", json=backend.request() | {"contract": contract})

@@ -128,11 +128,11 @@ def test_stale_server_files_are_ignored(data: Path, tmp_path: Path) -> None:
 
 
 def test_not_installed(tmp_path: Path) -> None:
-    with pytest.raises(NotInstalledError, match=r"not installed.*install_backend\.py"):
+    with pytest.raises(NotInstalledError, match=r"not installed.*add-on's preferences"):
         ensure(tmp_path)
     for content in ("", "[]", '{"command": []}', '{"command": ["/nowhere/python"]}', '{"command": "python"}'):
         (tmp_path / "backend.json").write_text(content)
-        with pytest.raises(NotInstalledError, match=r"install_backend\.py"):
+        with pytest.raises(NotInstalledError, match=r"add-on's preferences"):
             ensure(tmp_path)
 
 
@@ -189,7 +189,7 @@ def test_two_simultaneous_starts_give_one_backend(data: Path) -> None:
 
 def test_other_version_is_reported(data: Path) -> None:
     install(data, BACKEND.replace("CONTRACT", "1"))
-    with pytest.raises(VersionMismatchError, match="install_backend"):
+    with pytest.raises(VersionMismatchError, match="Update the backend"):
         ensure(data)
 
 

@@ -111,7 +111,7 @@ def test_token_is_sent_and_proxies_are_not_used(
 
 
 @pytest.mark.parametrize(
-    ("contract", "advice"), [(1, "install_backend"), (CONTRACT_VERSION + 1, "Update the Reangle add-on")]
+    ("contract", "advice"), [(1, "Update the backend"), (CONTRACT_VERSION + 1, "Update the Reangle add-on")]
 )
 def test_other_contract_version_gives_advice(server: Server, client: Client, contract: int, advice: str) -> None:
     server.answers["GET", "/v1/health"] = health(contract)
