@@ -206,7 +206,7 @@ def _how_to_get(part: PartInfo) -> dict[str, str]:
         return {"message": part.problem}
     return {
         "message": f"{part.label} is not on this machine: {size_in_words(part.size)}, {part.licence}.",
-        "advice": "Press Download below Weights in step 3, or choose others.",
+        "advice": "Press Download below Weights in the Render panel, or choose others.",
     }
 
 

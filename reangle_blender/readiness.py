@@ -40,7 +40,7 @@ def check_backend(_scene: Scene) -> None:
 
 
 def choice_of(scene: Scene) -> transfer.ClipChoice:
-    """The choices of step 1. Raises UserError for what is missing, not available or not allowed."""
+    """The choices of the Clip panel. Raises UserError for what is missing, not available or not allowed."""
     clip = state.of(scene).clip
     if not clip.path:
         raise UserError("No clip is chosen.", advice="Choose a movie, or an image of a sequence.")
@@ -72,7 +72,7 @@ def check_import(scene: Scene) -> None:
 
 
 def check_clip(scene: Scene) -> None:
-    """Raises UserError if what is chosen in step 1 cannot be imported, whether or not the backend runs."""
+    """Raises UserError if what is chosen in the Clip panel cannot be imported, whether or not the backend runs."""
     if any(job.kind == "IMPORT" and not job.is_final for job in state.of(scene).jobs):
         raise UserError("An import is running.", advice="Wait for it, or cancel it.")
     choice = choice_of(scene)
@@ -96,7 +96,8 @@ def check_new_cameras(scene: Scene) -> None:
         raise UserError("There is no clip yet: new cameras start at its camera.", advice="Import a clip first.")
     if state.alive(scene, shot.origin) is None:
         raise UserError(
-            "The empty that holds the import was deleted.", advice="Undo that, or import the clip again in step 1."
+            "The empty that holds the import was deleted.",
+            advice="Undo that, or import the clip again in the Clip panel.",
         )
 
 
@@ -106,7 +107,7 @@ def check_coverage(scene: Scene) -> None:
     check_backend(scene)
     lookahead.check(scene)
     if not cameras.artist_cameras(scene):
-        raise UserError("There is no new camera yet.", advice="Add one in step 2.")
+        raise UserError("There is no new camera yet.", advice="Add one in the Cameras panel.")
 
 
 def cameras_to_render(scene: Scene) -> tuple[list[Object], bool]:
@@ -123,7 +124,7 @@ def check_render(scene: Scene) -> None:
     check_new_cameras(scene)
     chosen, use_markers = cameras_to_render(scene)
     if not (chosen or use_markers):
-        raise UserError("No camera is ticked.", advice="Add one in step 2, or tick one in the list.")
+        raise UserError("No camera is ticked.", advice="Add one in the Cameras panel, or tick one in the list.")
 
 
 def check_own_start(scene: Scene, row: state.ReangleCamera | None) -> None:

@@ -40,7 +40,7 @@ def read_depth(path: Path) -> np.ndarray:
         return _read(path.read_bytes(), CHANNEL)
     except (OSError, ValueError, struct.error, zlib.error, IndexError) as error:
         raise UserError(
-            f"The depth {path} cannot be read: {error}.", advice="Fetch the result again in step 4."
+            f"The depth {path} cannot be read: {error}.", advice="Fetch the result again in the Results panel."
         ) from error
 
 

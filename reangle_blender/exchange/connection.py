@@ -44,7 +44,7 @@ on_connected: list[Callable[[], None]] = []
 def client() -> Client:
     """The backend's client. Raises UserError while there is none."""
     if now.backend is None:
-        raise UserError("The backend is not running.", advice="Start it in step 1.")
+        raise UserError("The backend is not running.", advice="Start it in the Clip panel.")
     return now.backend.client
 
 

@@ -87,7 +87,7 @@ _import, _render = _Question(), _Question()
 
 
 def of_import(scene: Scene) -> Estimate | None:
-    """How long an import with the choices of step 1 would take; None while that is unknown."""
+    """How long an import with the choices of the Clip panel would take; None while that is unknown."""
     clip = state.of(scene).clip
     frames, (width, height) = clip.used_frames, clip.used_size
     try:

@@ -170,7 +170,7 @@ def render(scene: Scene, paths: list[CameraPath], cameras: list[Object | None]) 
 
 
 def engine_settings(scene: Scene) -> dict[str, Any]:
-    """The engine and its settings in step 3, as fields of a request; `check_render` first."""
+    """The engine and its settings in the Render panel, as fields of a request; `check_render` first."""
     shot = state.of(scene)
     has_starts = "starting" in engines.groups(shot.engine)
     return {
@@ -248,8 +248,8 @@ def check_render(scene: Scene) -> transfer.Material:
         if any(job.kind == "IMPORT" and not job.is_final for job in shot.jobs):
             raise UserError("The clip's depth is not ready yet.", advice="Wait for the import to end.")
         if shot.shot_frames:
-            raise UserError("The import of the clip did not end.", advice="Import it again in step 1.")
-        raise UserError("There is no imported clip in this scene.", advice="Import a clip in step 1 first.")
+            raise UserError("The import of the clip did not end.", advice="Import it again in the Clip panel.")
+        raise UserError("There is no imported clip in this scene.", advice="Import a clip in the Clip panel first.")
     choices.check("engine", shot.engine)
     if "reangle" in engines.groups(shot.engine):
         choices.check("suite", shot.learning.suite, shot.engine)

@@ -115,7 +115,7 @@ def kept_request(folder: Path, job: str, title: str) -> JobRequest:
             continue
     raise UserError(
         f"The request of {title} is not in {place.parent.parent}.",
-        advice="Find the folder of this job in step 4, or render again.",
+        advice="Find the folder of this job in the Results panel, or render again.",
     )
 
 

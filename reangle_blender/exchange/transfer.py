@@ -76,7 +76,7 @@ class LearningProgress:
 
 @dataclass(frozen=True)
 class ClipChoice:
-    """The artist's choices of step 1 as plain values.
+    """The artist's choices of the Clip panel as plain values.
 
     frames: 0 is all. size: (width, height), None is the clip's. geometry: without files. camera_files, depth_files:
     whether the camera and the depth come from those of geometry_folder.

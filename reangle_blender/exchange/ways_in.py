@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every way in ends here: a choice becomes that of step 1, and is imported. Main thread."""
+"""Every way in ends here: a choice becomes that of the Clip panel, and is imported. Main thread."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from . import connection, fetching, sending
 
 
 def import_choice(scene: Scene, values: Mapping[str, Any], scene_frame: int | None, framing: Framing) -> bool:
-    """Import a clip with these values of `ReangleClip`; others of step 1 stay. Returns whether it was sent already.
+    """Import a clip with these values of `ReangleClip`; others of the Clip panel stay. Returns whether it was sent already.
 
     While the backend is not running it is started, and the clip is imported when it runs. scene_frame: of the clip's
-    first used frame, None leaves it to step 1. Raises UserError if the clip cannot be imported; step 1 is then as it
+    first used frame, None leaves it to the Clip panel. Raises UserError if the clip cannot be imported; the Clip panel is then as it
     was before.
     """
     state.check_editable(scene)
@@ -50,7 +50,7 @@ _waiting: list[tuple[str, str, Framing]] = []
 
 
 def resume() -> None:
-    """Import what waited, now that the backend runs. What is chosen in step 1 by now counts."""
+    """Import what waited, now that the backend runs. What is chosen in the Clip panel by now counts."""
     waiting = _waiting[:]
     _waiting.clear()
     for uid, path, framing in waiting:
@@ -60,7 +60,7 @@ def resume() -> None:
         try:
             _import(scene, framing)
         except UserError:
-            continue  # step 1 says below its button why the choice cannot be imported
+            continue  # the Clip panel says below its button why the choice cannot be imported
         fetching.push_undo(f"Show {state.of(scene).shot_title}")
 
 

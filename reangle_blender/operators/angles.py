@@ -123,7 +123,9 @@ def movable_camera(scene: Scene) -> Object:
     """The active camera. Raises UserError if there is none, or it is the clip's own."""
     camera = camera_list.active_camera(scene)
     if camera is None:
-        raise UserError("The active object is not a camera.", advice="Select a camera in the list of step 2.")
+        raise UserError(
+            "The active object is not a camera.", advice="Select a camera in the list of the Cameras panel."
+        )
     if camera == state.of(scene).source:
         raise UserError("This is the clip's own camera.", advice="Add a new camera and change that.")
     return camera

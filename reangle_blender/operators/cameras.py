@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: new cameras and their moves."""
+"""The Cameras panel: new cameras and their moves."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: the backend and the clip."""
+"""The Clip panel: the backend and the clip."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class REANGLE_OT_compare(Operator):
         camera = wipe_drawing.camera_of(context.scene, context.space_data)
         if not comparison.sources(context.scene, camera):
             nothing = "There is nothing to compare yet: no clip is imported and no result fetched."
-            return report_error(self, UserError(nothing, advice="Import a clip in step 1 first."))
+            return report_error(self, UserError(nothing, advice="Import a clip in the Clip panel first."))
         self._region = next(region for region in context.area.regions if region.type == "WINDOW")
         self._area = context.area
         self._is_dragged, self._seen = False, -1

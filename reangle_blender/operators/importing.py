@@ -25,11 +25,11 @@ from ..state.paths import stored
 from ._report import is_ready, report_error, reports_errors
 
 OPTIONS = ("start", "frames", "use_own_size", "width", "height", "sequence_fps", "camera", "depth", "match_scene")
-"""Options of an import that are settings of step 1, by the same names."""
+"""Options of an import that are settings of the Clip panel, by the same names."""
 
 
 class _ImportOptions:
-    """Options that the ways in have in common. They begin as step 1 has them."""
+    """Options that the ways in have in common. They begin as the Clip panel has them."""
 
     start: setting_property(Clip, "start")
     frames: setting_property(Clip, "frames", description="How many frames to use; 0 uses all that remain", min=0)
@@ -53,7 +53,7 @@ class _ImportOptions:
     )
 
     def begin(self, context: Context) -> None:
-        """Take what was not given over from step 1, but for the part of the former clip that was used."""
+        """Take what was not given over from the Clip panel, but for the part of the former clip that was used."""
         clip = state.of(context.scene).clip
         for name in (*OPTIONS, "make_active"):
             kept = {"camera": "camera_name", "depth": "depth_name"}.get(name, name)
@@ -82,7 +82,7 @@ class _ImportOptions:
         column.prop(self, "make_active")
 
     def values(self, path: Path, **more: Any) -> dict[str, Any]:
-        """What is chosen, as values of step 1."""
+        """What is chosen, as values of the Clip panel."""
         chosen = {name: getattr(self, name) for name in OPTIONS if name not in ("camera", "depth")}
         chosen |= {"camera_name": self.camera_name, "depth_name": self.depth_name, "make_active": self.make_active}
         return {"path": stored(path), **chosen, **more}

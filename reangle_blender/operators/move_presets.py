@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Saves the settings of step 2's move as a preset, as Blender saves presets."""
+"""Saves the settings of the Cameras panel's move as a preset, as Blender saves presets."""
 
 from __future__ import annotations
 

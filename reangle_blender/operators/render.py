@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: render, cancel, remove, and read errors."""
+"""The Render panel: render, cancel, remove, and read errors."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: the files of a job, and the frames that it warns of."""
+"""The Results panel: the files of a job, and the frames that it warns of."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class REANGLE_OT_show_warning(Operator):
         job = _needed_job(context.scene, self.job)
         frame = job.scene_frame(job.warnings[self.index]) if self.index < len(job.warnings) else None
         if frame is None:
-            raise UserError("The job has no such warning.", advice="Choose one in the list of step 4.")
+            raise UserError("The job has no such warning.", advice="Choose one in the list of the Results panel.")
         context.scene.frame_set(frame)
         return {"FINISHED"}
 

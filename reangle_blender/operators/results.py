@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: results to the sequencer, the camera backgrounds and the compositor."""
+"""The Results panel: results to the sequencer, the camera backgrounds and the compositor."""
 
 from __future__ import annotations
 

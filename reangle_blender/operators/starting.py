@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps 3 and 4: starting images, which the artist accepts, paints, replaces, edits and anchors."""
+"""The Render and Results panels: starting images, which the artist accepts, paints, replaces, edits and anchors."""
 
 from __future__ import annotations
 

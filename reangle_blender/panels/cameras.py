@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: the list of cameras, and new cameras with their moves."""
+"""The Cameras panel: the list of cameras, and new cameras with their moves."""
 
 from __future__ import annotations
 

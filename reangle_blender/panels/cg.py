@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Part of step 4: CG in the shot."""
+"""Part of the Results panel: CG in the shot."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: the clip. Before an import its sources, afterwards what is known of it."""
+"""The Clip panel: the clip. Before an import its sources, afterwards what is known of it."""
 
 from __future__ import annotations
 

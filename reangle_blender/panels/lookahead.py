@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: what new cameras see of the clip, before anything is rendered."""
+"""The Cameras panel: what new cameras see of the clip, before anything is rendered."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: the engine, and the running jobs."""
+"""The Render panel: the engine, and the running jobs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 4: the results."""
+"""The Results panel: the results."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class REANGLE_PT_results(SidebarPanel, Panel):
         if job is None or job.kind != "RENDER":
             return
         _job.draw_missing(layout, context, job)
-        if job != shot.jobs[-1]:  # step 3 shows all of the latest job
+        if job != shot.jobs[-1]:  # the Render panel shows all of the latest job
             _job.draw_warnings(layout, context, job)
         if job.has_results:
             column = layout.column(align=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: how starting images are made, and whether the artist approves them first."""
+"""The Render panel: how starting images are made, and whether the artist approves them first."""
 
 from __future__ import annotations
 

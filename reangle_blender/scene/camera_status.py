@@ -14,7 +14,7 @@ from typing import Literal
 from bpy.types import Depsgraph, Object, Scene
 
 from .. import state
-from . import camera_inputs
+from . import camera_inputs, coverage
 from .cameras import artist_cameras
 
 Kind = Literal["new", "running", "waiting", "failed", "outdated", "done"]
@@ -66,7 +66,7 @@ def judge(rows: Sequence[Sent], signature: str) -> Status:
     if latest is not None and latest.waits:
         return Status("waiting", "Approve", "Its starting image waits for your approval", 0.0, version, coverage)
     if latest is not None and latest.state == "failed":
-        return Status("failed", "Failed", "Its last render failed; step 3 says why", 0.0, version, coverage)
+        return Status("failed", "Failed", "Its last render failed; the Render panel says why", 0.0, version, coverage)
     if last is None:
         return NEW
     changed = _changed(last.signature, signature)
@@ -178,7 +178,11 @@ def outdated(scene: Scene, among: Iterable[Object]) -> list[Object]:
 
 
 def coverage_of(camera: Object) -> float | None:
-    """The share of the camera's pictures that the clip shows, 0 to 1; None if unknown. As `statuses` last saw it."""
+    """The share of the camera's pictures that the clip shows, 0 to 1: as measured for its present path, else of its last
+    result, as `statuses` last saw it; None if unknown."""
+    measured = coverage.of(camera)
+    if measured is not None and measured.is_complete:
+        return measured.mean_known()
     return _coverage.get(camera.session_uid)
 
 

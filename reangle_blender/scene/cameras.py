@@ -105,7 +105,7 @@ def export_paths(
     if origin is None or not shot.shot_frames:
         raise UserError(
             "There is no imported clip in this scene, or its origin was deleted.",
-            advice="Import a clip in step 1 first.",
+            advice="Import a clip in the Clip panel first.",
         )
     names = path_names(cameras)
     if MARKER_CAMERA in names and use_markers:
@@ -177,7 +177,7 @@ def clip_frame_of(scene: Scene, camera: Object, index: int) -> int:
         raise UserError(
             f"Camera {camera.name!r} freezes the clip at frame {frozen}, but the clip has frames {shot.first_frame} to "
             f"{last}.",
-            advice="Choose one of these in step 2, or switch Freeze off.",
+            advice="Choose one of these in the Cameras panel, or switch Freeze off.",
         )
     return frozen - shot.first_frame
 

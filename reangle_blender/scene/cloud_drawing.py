@@ -64,21 +64,24 @@ def _draw() -> None:
     item, cloud = state.alive(scene, shot.cloud), point_cloud.cloud_of(scene)
     if item is None or cloud is None or not item.visible_get(viewport=space) or not space.overlay.show_overlays:
         return
-    if _shows_result(scene, context.region_data, space):
+    opacity = _opacity(scene, context.region_data, space)
+    if opacity <= 0:
         return
     frame = cloud.nearest(point_cloud.clip_frame(scene))
     share = _share(cloud, shot.playing_share) if mesh_use.is_playing() else 1.0
     _is_thinned |= share < 1
     drawn = _on_gpu((cloud, frame, point_cloud.filters_of(scene), share))
     gpu.state.depth_test_set("LESS_EQUAL")
-    gpu.state.depth_mask_set(True)
+    gpu.state.depth_mask_set(opacity >= 1)
+    gpu.state.blend_set("NONE" if opacity >= 1 else "ALPHA")
     began = time.thread_time()
     with gpu.matrix.push_pop():
         gpu.matrix.multiply_matrix(item.matrix_world @ Matrix(cloud.origin_from_pixel(frame).tolist()))
         # As large as what they stand for.
         size = shot.point_size * math.sqrt(cloud.depth[frame].size / (drawn.columns * drawn.rows))
-        cloud_shader.draw(drawn.batch, (drawn.columns, drawn.rows), cloud.size, size)
+        cloud_shader.draw(drawn.batch, (drawn.columns, drawn.rows), cloud.size, size, opacity)
     _learn_cost((time.thread_time() - began) / (drawn.columns * drawn.rows))
+    gpu.state.blend_set("NONE")
     gpu.state.depth_mask_set(False)
     gpu.state.depth_test_set("NONE")
 
@@ -112,13 +115,13 @@ def _on_gpu(key: Key) -> _Frame:
     return made
 
 
-def _shows_result(scene: Scene, view: RegionView3D, space: SpaceView3D) -> bool:
-    """Whether the view looks through a camera with its result behind it, which the cloud would hide."""
+def _opacity(scene: Scene, view: RegionView3D, space: SpaceView3D) -> float:
+    """Less than 1 where the view looks through a camera with its result behind it, which the cloud would hide."""
     if view is None or view.view_perspective != "CAMERA":
-        return False
+        return 1.0
     camera = space.camera if space.use_local_camera else scene.camera
     is_new = camera is not None and camera.type == "CAMERA" and camera != state.of(scene).source
-    return is_new and background.shows_result(camera)
+    return background.cloud_opacity(scene, camera) if is_new else 1.0
 
 
 def _settle() -> None:

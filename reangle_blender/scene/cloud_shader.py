@@ -18,7 +18,7 @@ void main()
   gl_Position = depth > 0.0 ? ModelViewProjectionMatrix * vec4(pixel * depth, depth, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = size;
   vec3 linear = mix(color.rgb / 12.92, pow((color.rgb + 0.055) / 1.055, vec3(2.4)), step(vec3(0.04045), color.rgb));
-  point_color = vec4(srgbTarget ? linear : color.rgb, 1.0);
+  point_color = vec4(srgbTarget ? linear : color.rgb, opacity);
 }
 """
 """Blender sets ModelViewProjectionMatrix and srgbTarget, which its own shaders have under these names, too."""
@@ -40,10 +40,11 @@ def make_batch(grid: PixelGrid) -> Any:
     return types.GPUBatch(type="POINTS", buf=buffer)
 
 
-def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: float) -> None:
+def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: float, opacity: float = 1.0) -> None:
     """Draw a batch with the current matrix, which takes (x z, y z, z, 1) of a pixel at x, y and depth z to the world.
 
-    grid: columns and rows of the batch. picture: width and height of the depth map. size: of a point, in pixels.
+    grid: columns and rows of the batch. picture: width and height of the depth map. size: of a point, in pixels. opacity: less than 1 needs
+    blending.
     """
     global _shader
     if _shader is None:
@@ -51,6 +52,7 @@ def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: floa
     _shader.bind()
     _shader.uniform_float("grid", (*grid, *picture))
     _shader.uniform_float("size", size)
+    _shader.uniform_float("opacity", opacity)
     state = _gpu().state
     state.program_point_size_set(True)
     try:
@@ -79,7 +81,13 @@ def _make_shader() -> Any:
     for slot, (kind, name) in enumerate((("FLOAT", "depth"), ("VEC4", "color"))):
         info.vertex_in(slot, kind, name)
     info.vertex_out(passed)
-    constants = (("MAT4", "ModelViewProjectionMatrix"), ("VEC4", "grid"), ("FLOAT", "size"), ("BOOL", "srgbTarget"))
+    constants = (
+        ("MAT4", "ModelViewProjectionMatrix"),
+        ("VEC4", "grid"),
+        ("FLOAT", "size"),
+        ("FLOAT", "opacity"),
+        ("BOOL", "srgbTarget"),
+    )
     for kind, name in constants:
         info.push_constant(kind, name)
     info.fragment_out(0, "VEC4", "fragment_color")

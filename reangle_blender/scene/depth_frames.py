@@ -105,7 +105,7 @@ def note_of(scene: Scene) -> str:
     order = _order(scene, scene.frame_current)
     grid = _kept(order.key) if order is not None else None
     if grid is not None and camera is not None and _has_moved(shot, camera, grid):
-        return f"{camera.name} has moved since its result was rendered, so CG does not fit: render it again in step 3."
+        return f"{camera.name} has moved since its result was rendered, so CG does not fit: render it again in the Render panel."
     return ""
 
 
@@ -170,7 +170,9 @@ def _record(folder: Path) -> tuple[np.ndarray, np.ndarray, Sequence[int]]:
         if K.shape != (len(frames), 3, 3) or poses.shape != (len(frames), 4, 4) or not frames:
             raise ValueError("its cameras and frames do not fit together")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} cannot be read: {error}.", advice="Fetch the result again in step 4.") from error
+        raise UserError(
+            f"{file} cannot be read: {error}.", advice="Fetch the result again in the Results panel."
+        ) from error
     return K, poses, frames
 
 

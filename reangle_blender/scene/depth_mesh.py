@@ -33,7 +33,7 @@ def check(scene: Scene) -> None:
     state.check_editable(scene)
     shot = state.of(scene)
     if state.alive(scene, shot.origin) is None or state.alive(scene, shot.cloud) is None:
-        raise UserError("There is no clip with depth in this scene.", advice="Import a clip in step 1 first.")
+        raise UserError("There is no clip with depth in this scene.", advice="Import a clip in the Clip panel first.")
     if shot.origin.library is not None:
         raise UserError(
             "The clip is linked from another file, and what is added to it here would be lost.",

@@ -67,7 +67,7 @@ def _row_of(scene: Scene, camera: Object) -> tuple[state.ReangleCamera | None, s
                 continue
             return row, ""
     lacks = "was rendered from an earlier import" if is_old else "has no result yet"
-    advice = "render it again in step 3" if is_old else "render it in step 3"
+    advice = "render it again in the Render panel" if is_old else "render it in the Render panel"
     return None, (
         f"{camera.name} {lacks}, so the mesh has the clip's depth, with gaps where the clip's camera does not see: "
         f"{advice}."

@@ -20,7 +20,9 @@ def sequence_files(folder: Path) -> list[str]:
     """Names of the numbered images of a result folder, in order. Raises UserError if there are none."""
     names = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES) if folder.is_dir() else []
     if not names:
-        raise UserError(f"There are no images in {folder}.", advice="Find their folder or fetch them again in step 4.")
+        raise UserError(
+            f"There are no images in {folder}.", advice="Find their folder or fetch them again in the Results panel."
+        )
     return names
 
 

@@ -47,7 +47,7 @@ def of_strip(strip: Any, scene: Scene) -> Found:
     if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())) > 0:
         raise UserError(
             f"The strip {strip.name!r} changes the order or the speed of its frames.",
-            advice="Reset that, or choose the file in step 1.",
+            advice="Reset that, or choose the file in the Clip panel.",
         )
     rate = scene.render.fps / scene.render.fps_base
     at = round(compat.strip_start(strip))

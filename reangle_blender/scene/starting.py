@@ -31,7 +31,7 @@ def check_own(camera: Object | None, name: str) -> Object:
     if camera is None:
         raise UserError(
             f"{name!r} has no camera object of its own in this scene, which would keep its starting image.",
-            advice="Tick the cameras themselves in step 3, and render again.",
+            advice="Tick the cameras themselves in the Render panel, and render again.",
         )
     if ticks.is_from_library(camera):
         raise UserError(

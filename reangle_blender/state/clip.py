@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: the clip, the part of it that is used, and where its camera and depth come from."""
+"""The Clip panel: the clip, the part of it that is used, and where its camera and depth come from."""
 
 from __future__ import annotations
 

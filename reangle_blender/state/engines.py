@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 3: the settings of the engines and of starting images."""
+"""The Render panel: the settings of the engines and of starting images."""
 
 from __future__ import annotations
 

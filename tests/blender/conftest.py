@@ -160,7 +160,7 @@ def unsaved(desk: SimpleNamespace, clip: Path, tmp_path: Path) -> SimpleNamespac
 
 
 def choose_clip(desk: SimpleNamespace, clip: Path) -> None:
-    """Choose the clip in step 1, with the camera and the depth that lie beside it."""
+    """Choose the clip in the Clip panel, with the camera and the depth that lie beside it."""
     settings = desk.state.of(bpy.context.scene).clip
     settings.path, settings.sequence_fps = str(clip), tiny.FPS
     settings.camera = settings.depth = "files"

@@ -144,7 +144,7 @@ def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace
     scene = bpy.context.scene
     jobs = unsaved.state.of(scene).jobs
     assert [job.missing for job in jobs] == [True, True]
-    with pytest.raises(RuntimeError, match="Find their folder or fetch them again in step 4"):
+    with pytest.raises(RuntimeError, match="Find their folder or fetch them again in the Results panel"):
         bpy.ops.reangle.results_to_sequencer(job=jobs[-1].name)
     with pytest.raises(RuntimeError, match="does not hold the files"):
         bpy.ops.reangle.locate_results(job=jobs[0].name, directory=str(tmp_path / "project"))

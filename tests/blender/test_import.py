@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 1: an imported clip in the scene."""
+"""The Clip panel: an imported clip in the scene."""
 
 from __future__ import annotations
 

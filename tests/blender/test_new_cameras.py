@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Step 2: moves as keyframes, and their exported paths."""
+"""The Cameras panel: moves as keyframes, and their exported paths."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps 3 and 4: a render by the real backend, and its results in the scene."""
+"""The Render and Results panels: a render by the real backend, and its results in the scene."""
 
 from __future__ import annotations
 
