@@ -16,6 +16,7 @@ import textwrap
 import traceback
 from collections.abc import Callable
 
+from reangle.cli.clean_options import add_clean_options
 from reangle.cli.settings import add_settings
 from reangle.cli.start_options import add_start_options
 from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings, StartSettings
@@ -38,6 +39,7 @@ _COMMANDS = {
     "models": "reangle.cli.models:models",
     "jobs": "reangle.cli.jobs:jobs",
     "logs": "reangle.cli.logs:logs",
+    "storage": "reangle.cli.storage:storage",
 }
 
 
@@ -170,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--stage", metavar="STAGE", help='one stage, as in learn or "warp left" (default: all)')
     logs.add_argument("--follow", action="store_true", help="also print new lines until the job ends")
 
+    add_clean_options(
+        commands.add_parser("storage", parents=[shared, talk], help="the room that the data folder takes; clean up")
+    )
     commands.add_parser("doctor", parents=[shared, talk], help="list what is installed and what is missing")
     models = commands.add_parser("models", help="list, download and verify weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -23,6 +23,7 @@ from .job import (
     ResultFile,
     read_request,
 )
+from .machine import Cleaned, CleanKind, CleanRequest, Device, Storage, StoragePart
 from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
 from .starts import AnchorImage, CameraStart, PromptEdit, StartSettings
@@ -40,8 +41,12 @@ __all__ = [
     "CameraStart",
     "CameraWarning",
     "Capabilities",
+    "CleanKind",
+    "CleanRequest",
+    "Cleaned",
     "Clip",
     "ContractError",
+    "Device",
     "DownloadRequest",
     "DownloadStatus",
     "Downloads",
@@ -64,6 +69,8 @@ __all__ = [
     "Sha256",
     "SourceCamera",
     "StartSettings",
+    "Storage",
+    "StoragePart",
     "UserError",
     "check_file_name",
     "file_name_from",

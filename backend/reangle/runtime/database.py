@@ -70,6 +70,11 @@ CREATE TABLE IF NOT EXISTS warnings (job TEXT NOT NULL, body TEXT NOT NULL, PRIM
 """
 """CameraWarning of each job, as JSON. Older versions do not see it."""
 
+_FETCHED = """
+CREATE TABLE IF NOT EXISTS fetched (job TEXT PRIMARY KEY);
+"""
+"""Jobs whose results a client has. Older versions do not see it."""
+
 Submission = Literal["new", "known", "conflict"]
 
 
@@ -94,7 +99,7 @@ class JobDatabase(JobReader):
             self._writer.execute("PRAGMA synchronous=FULL")
             if schema == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-            self._writer.executescript(_DEATHS + _WARNINGS)
+            self._writer.executescript(_DEATHS + _WARNINGS + _FETCHED)
             # The log beside it appears with the first transaction, and holds what is not yet in the file.
             self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
             self._identities = [Identity(path)]
@@ -286,6 +291,11 @@ class JobDatabase(JobReader):
                 self._append(db, job_id, type="result", name=name)
             else:
                 db.execute("UPDATE results SET key = ? WHERE job = ? AND name = ?", (key, job_id, name))
+
+    def set_fetched(self, job_id: str) -> None:
+        """A client has the job's results."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO fetched VALUES (?)", (job_id,))
 
     def set_stage_run(self, job_id: str, run: str) -> None:
         """Record the run of the job's stage process, so that a later backend can end it."""

@@ -97,6 +97,7 @@ class JobRun:
             checkpoint_hash = self._hash_weights(stage, progress, log)
         key = stage_key(stage, inputs, checkpoint_hash)
         with self._only_one(key):
+            self._store.hold(self._request.id, key)
             artifact = self._store.sound_artifact(key)
             cached = artifact is not None
             progress.begin()
