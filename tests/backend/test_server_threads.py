@@ -14,7 +14,7 @@ import pytest
 from reangle.api import serve
 from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
-from reangle.api.connections import Connections
+from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
 from reangle.api.server_file import ServerFile
 from reangle.engines.plan import plan_job
@@ -67,9 +67,9 @@ def test_watching_the_parent_does_not_block_the_event_loop(
 ) -> None:
     monkeypatch.setattr(serve, "PARENT_POLL_S", 0.0)
     monkeypatch.setattr(serve, "IDLE_AFTER_PARENT_S", -1.0)
-    guard = Guard(lambda *_: None, "token", Limits())  # type: ignore[arg-type]
+    guard = Guard(lambda *_: None, "token", Limits(), names=())  # type: ignore[arg-type]
     about = ServerFile(port=1, token="token", pid=1)
-    server = serve._Server(guard, ChangeSignal(), about, tmp_path, Connections(), slow.is_lost)
+    server = serve._Server(guard, ChangeSignal(), about, tmp_path, counting(Connections()), slow.is_lost, "")
 
     async def watch() -> float:
         watcher = asyncio.create_task(server._watch(None, slow.active))

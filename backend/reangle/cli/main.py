@@ -16,6 +16,7 @@ import textwrap
 import traceback
 from collections.abc import Callable
 
+from reangle.api.serve_options import add_options
 from reangle.cli.clean_options import add_clean_options
 from reangle.cli.settings import add_settings
 from reangle.cli.start_options import add_start_options
@@ -95,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from reangle.api.serve import main as serve
+    from reangle.api.serve import main_of as serve
     from reangle.runtime.data_folder import data_folder
 
     try:
@@ -103,7 +104,7 @@ def _serve(options: argparse.Namespace) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    return serve(data, port=options.port, parent=options.parent, at_once=options.jobs)
+    return serve(options, data)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -162,9 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine_options(evaluate, several=True)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
-    serve.add_argument("--port", type=_port, default=0, metavar="N", help="preferred port; another one if it is in use")
-    serve.add_argument("--parent", type=_positive, metavar="PID", help="end some time after this process")
-    serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
+    add_options(serve, _port, _positive)
 
     commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
     logs = commands.add_parser("logs", parents=[shared, talk], help="print the logs of a job")
