@@ -134,10 +134,10 @@ def pump_until(condition: Callable[[], bool], *, timeout_s: float) -> None:
 
 
 def redraw() -> None:
-    """Redraw the areas that show Reangle's panels and results."""
+    """Redraw the areas that show Reangle's panels, preferences and results."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
+            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"}:
                 area.tag_redraw()
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's buttons, one module per step. Operators start work and return at once; `exchange` reports its end."""
 
-from . import cameras, cg, clip, interchange, render, results, starting, weights
+from . import cameras, cg, clip, interchange, remote, render, results, starting, storage, weights
 
-_PARTS = (clip, weights, cameras, interchange, render, starting, results, cg)
+_PARTS = (clip, remote, storage, weights, cameras, interchange, render, starting, results, cg)
 
 
 def register() -> None:
