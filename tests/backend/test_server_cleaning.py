@@ -31,8 +31,9 @@ def parts(storage: JSON) -> dict[str, JSON]:
 
 def age_blobs(backend: Backend) -> None:
     """As if they had been uploaded yesterday."""
+    yesterday = time.time() - 86400
     for path in (backend.data / "blobs").glob("*/*"):
-        os.utime(path, (time.time() - 86400,) * 2)
+        os.utime(path, (yesterday, yesterday))
 
 
 def artifacts(backend: Backend) -> set[str]:

@@ -42,9 +42,8 @@ def job(backend: Backend) -> str:
     return job
 
 
-def address_of(backend: Backend, fingerprint: str | None = None) -> Address:
-    fingerprint = backend.about["fingerprint"] if fingerprint is None else fingerprint
-    return read_address(f"https://127.0.0.1:{backend.about['port']}", fingerprint)
+def address_of(backend: Backend) -> Address:
+    return read_address(f"https://127.0.0.1:{backend.about['port']}", backend.about["fingerprint"])
 
 
 def client_of(backend: Backend, fingerprint: str, token: str) -> Client:
@@ -118,8 +117,8 @@ def test_a_whole_job_of_another_machine(backend: Backend, tmp_path: Path) -> Non
     assert far.is_remote
     assert far.client.upload(places) == 2
     far.client.submit(request)
-    status = wait_for(lambda: (now := far.client.job(request.id)).is_final and now)
-    assert status.state == "done"
+    wait_for(lambda: far.client.job(request.id).is_final)
+    assert far.client.job(request.id).state == "done"
     since = far.client.events(request.id)
     assert since.events[-1].state == "done"
     (result,) = [result for result in far.client.results(request.id) if result.name == "cameras/Left é"]

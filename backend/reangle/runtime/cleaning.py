@@ -44,9 +44,9 @@ class Needed:
     """What must stay. keys: of stages. blobs: hashes. jobs: those that are not over. note: "" unless a job's needs
     cannot be told, or a command works in the data folder; then no stage may be removed."""
 
-    keys: set[str] = field(default_factory=set)
-    blobs: set[str] = field(default_factory=set)
-    jobs: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set[str])
+    blobs: set[str] = field(default_factory=set[str])
+    jobs: set[str] = field(default_factory=set[str])
     note: str = ""
 
 
