@@ -16,6 +16,7 @@ from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
+from reangle.api.listening import Reach
 from reangle.api.server_file import ServerFile
 from reangle.engines.plan import plan_job
 from reangle.runtime.database import JobDatabase
@@ -85,7 +86,7 @@ def test_watching_the_parent_does_not_block_the_event_loop(
 
 def test_connections_name_tcp_so_that_answers_are_sent_at_once() -> None:
     # asyncio sets TCP_NODELAY only then; without it, each answer with a body waited 44 ms.
-    with serve._listen(0) as listener, socket.create_connection(listener.getsockname()):
+    with Reach().listen(0)[0] as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.proto == socket.IPPROTO_TCP
