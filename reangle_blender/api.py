@@ -135,8 +135,8 @@ def import_clip(
     """Import a movie, or the sequence that an image belongs to, with its camera and its depth.
 
     start, frames: the used part, 0 frames are all that remain. size: width and height to work at, None is the clip's.
-    fps: of an image sequence. camera, depth: the sources of the Clip panel, such as "solve", "files", "given", "mini". files:
-    folder of depth maps, a camera file, or both. given_camera: the camera that filmed the clip, for "given".
+    fps: of an image sequence. camera, depth: the sources of the Clip panel, such as "solve", "files", "given", "mini".
+    files: folder of depth maps, a camera file, or both. given_camera: the camera that filmed the clip, for "given".
     """
     scene = bpy.context.scene
     choice = state.prepare(scene).clip

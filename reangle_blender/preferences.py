@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
 from . import compat
@@ -15,6 +15,13 @@ from .core.contract import file_name_from
 from .state import paths
 
 DEFAULT_RESULTS = "//reangle"
+
+
+def _moved(_preferences: AddonPreferences, _context: Context) -> None:
+    from .exchange import connection, remote  # they read these preferences
+
+    connection.moved()
+    remote.forget()
 
 
 class ReanglePreferences(AddonPreferences):
@@ -41,6 +48,32 @@ class ReanglePreferences(AddonPreferences):
     auto_start: BoolProperty(
         name="Start Backend Automatically",
         description="Start the backend when a file with unfinished jobs is opened, or the sidebar's tab is shown",
+    )
+
+    backend_place: EnumProperty(
+        name="Backend",
+        description="The computer whose backend this Blender uses",
+        items=(
+            ("HERE", "This Computer", "The add-on starts and stops it", 0),
+            ("REMOTE", "Another Computer", "It runs elsewhere, such as on a machine with a large graphics card", 1),
+        ),
+        update=_moved,
+    )
+    backend_url: StringProperty(
+        name="Address",
+        description="As the backend prints it: https://NAME:8443; where a tunnel by ssh begins, http://127.0.0.1:PORT",
+        update=_moved,
+    )
+    backend_token: StringProperty(
+        name="Token",
+        description="As the backend prints it. Whoever has it can use the backend. Kept in Blender's preferences",
+        subtype="PASSWORD",
+        update=_moved,
+    )
+    backend_fingerprint: StringProperty(
+        name="Fingerprint",
+        description="SHA-256 of the backend's certificate, as it prints it; empty accepts what the system trusts",
+        update=_moved,
     )
 
     def draw(self, context: Context) -> None:

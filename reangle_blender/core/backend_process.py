@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find, start, adopt and stop the backend on this machine.
+"""Find, start, adopt and stop the backend on this machine, and connect to one on another.
 
 The backend is a separate program: it outlives Blender while jobs run, and any Blender may connect to it through the
 server file in the data folder.
@@ -17,8 +17,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .address import Address, AddressError, read_fingerprint
 from .client import Client, UnauthorizedError, UnreachableError, VersionMismatchError
-from .contract import from_data, from_json
+from .contract import Device, Storage, from_data, from_json
 from .errors import UserError
 from .files import check_cancel, disk_errors
 
@@ -47,7 +48,10 @@ class StartError(UserError):
 
 @dataclass(frozen=True)
 class ServerFile:
-    """`server.json`: where a backend listens, and the token that it accepts. It may be stale."""
+    """`server.json`: where a backend listens, and the token that it accepts. It may be stale.
+
+    fingerprint: of its certificate; "" where it speaks plain http.
+    """
 
     contract: int
     version: str
@@ -56,6 +60,7 @@ class ServerFile:
     token: str
     pid: int
     started: float
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,20 @@ class Launch:
 
 @dataclass(frozen=True)
 class Backend:
-    """A backend that answers. process: set if we started it."""
+    """A backend that answers. data: its folder, on its machine. process: set if we started it.
+
+    is_remote: it belongs to another machine, so it is neither started nor stopped here. device, storage: as it said
+    when it was connected; None while it had not measured them.
+    """
 
     client: Client
     data: Path
     version: str
     pid: int
     process: subprocess.Popen[bytes] | None = None
+    is_remote: bool = False
+    device: Device | None = None
+    storage: Storage | None = None
 
 
 def data_folder() -> Path:
@@ -128,15 +140,46 @@ def find(data: Path) -> Backend | None:
     return None if about is None else _adopt(data, about)
 
 
+def connect(address: Address, token: str) -> Backend:
+    """The backend on another machine. Blocks: call it from a worker thread.
+
+    Raises AddressError, UnreachableError (CertificateError for a wrong certificate), UnauthorizedError,
+    VersionMismatchError.
+    """
+    token = token.strip()
+    if not token:
+        raise AddressError("The token is empty.", advice="Enter the token that the backend prints when it starts.")
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise AddressError("The token has characters that no token has.", advice="Copy the token that it prints again.")
+    client = Client(
+        address.host, address.port, token, tls=address.tls, fingerprint=address.fingerprint, is_remote=True
+    )  # fmt: skip
+    try:
+        health = client.health()
+    except BaseException:
+        client.close()
+        raise
+    return Backend(
+        client, Path(health.data), health.version, health.pid, None, True, health.device, health.storage
+    )  # fmt: skip
+
+
+def asked_again(backend: Backend) -> Backend:
+    """With the device and the storage as the backend knows them now. Raises as `Client.health`."""
+    health = backend.client.health(HEALTH_TIMEOUT_S if not backend.is_remote else None)
+    return replace(backend, device=health.device, storage=health.storage)
+
+
 def _adopt(data: Path, about: ServerFile) -> Backend | None:
     try:
-        client = Client(about.host, about.port, about.token)
+        fingerprint = read_fingerprint(about.fingerprint)
+        client = Client(about.host, about.port, about.token, tls=bool(fingerprint), fingerprint=fingerprint)
         health = client.health(HEALTH_TIMEOUT_S)
-    except (UnreachableError, UnauthorizedError, ValueError):
+    except (AddressError, UnreachableError, UnauthorizedError, ValueError):
         return None
     if not _same_folder(Path(health.data), data):
         return None
-    return Backend(client, data, health.version, health.pid)
+    return Backend(client, data, health.version, health.pid, device=health.device, storage=health.storage)
 
 
 def _same_folder(first: Path, second: Path) -> bool:
@@ -204,10 +247,14 @@ def _wait(
 
 
 def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
-    """End a backend and wait until it is gone; its jobs resume at the next start.
+    """End a backend and wait until it is gone; its jobs resume at the next start. One on another machine goes on, and
+    is only left.
 
     Raises UnreachableError if a backend that we did not start still answers; one that we started is killed then.
     """
+    if backend.is_remote:
+        backend.client.close()
+        return
     with contextlib.suppress(UnreachableError, UnauthorizedError):
         backend.client.shutdown()
     deadline = time.monotonic() + timeout_s

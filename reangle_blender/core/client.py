@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import threading
 import uuid
@@ -15,9 +14,13 @@ from urllib.parse import quote
 
 import requests
 
+from .address import Address
+from .certificates import adapter_for, is_other_certificate, is_unknown_certificate
 from .contract import (
     CONTRACT_VERSION,
     Capabilities,
+    Cleaned,
+    CleanRequest,
     ContractError,
     Coverages,
     DeletedJob,
@@ -35,6 +38,7 @@ from .contract import (
     Result,
     ResultFile,
     RetryRequest,
+    Storage,
     from_json,
     to_json,
     version_advice,
@@ -43,7 +47,10 @@ from .errors import UserError
 from .files import CHUNK, CanceledError, FileBody, Progress, check_cancel, disk_errors, hash_file
 
 CONNECT_TIMEOUT_S = 3.0
+FAR_CONNECT_TIMEOUT_S = 10.0
+"""For another machine."""
 READ_TIMEOUT_S = 30.0
+CLEAN_TIMEOUT_S = 600.0
 MAX_WAIT_S = 25.0
 LOOK_TIMEOUT_S = 150.0
 """The first question about a clip opens it, which takes longer than an answer."""
@@ -53,6 +60,15 @@ T = TypeVar("T")
 
 class UnreachableError(UserError):
     """No backend answers, or not in time."""
+
+
+class CertificateError(UnreachableError):
+    """What answers does not prove that it is the backend. is_changed: a certificate was trusted before, and this is
+    another one."""
+
+    def __init__(self, message: str, *, advice: str, is_changed: bool) -> None:
+        super().__init__(message, advice=advice)
+        self.is_changed = is_changed
 
 
 class UnauthorizedError(UserError):
@@ -75,30 +91,65 @@ class RefusedError(UserError):
 class Client:
     """One backend. Raises the errors of this module, all of them UserError."""
 
-    def __init__(self, host: str, port: int, token: str, *, timeout_s: float = READ_TIMEOUT_S) -> None:
-        """host: a loopback address; the token and the artist's clip never leave the machine."""
-        if not ipaddress.ip_address(host).is_loopback:
-            raise UnreachableError(f"{host} is not this machine.", advice="Start the backend on this machine.")
-        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        token: str,
+        *,
+        tls: bool = False,
+        fingerprint: str = "",
+        is_remote: bool = False,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        """fingerprint: as in `Address`. is_remote: the backend belongs to another machine, though a tunnel may lead
+        there.
+
+        Raises AddressError if the token would cross a network in the clear.
+        """
+        self._where = Address(host, port, tls, fingerprint)
+        self._where.check_private()
+        self.address = self._where.url
+        self.is_remote = is_remote
+        self._is_closed = False
         self._timeout_s = timeout_s
+        self._connect_timeout_s = CONNECT_TIMEOUT_S if self._where.is_loopback else FAR_CONNECT_TIMEOUT_S
         self._session = requests.Session()
+        if tls:
+            self._session.mount("https://", adapter_for(self._where))
         # The environment's proxies and .netrc files do not apply to this machine.
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
+        """End the connection for good: threads that still use it get an UnreachableError."""
+        self._is_closed = True
         self._session.close()
 
     def health(self, timeout_s: float | None = None) -> Health:
         """The backend's identity. Raises VersionMismatchError if it has another version of the contract."""
         try:
             health = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
-        except (ContractError, RefusedError) as error:
-            raise UnreachableError(
-                f"The program at {self.address} is not the backend.", advice="Start the backend again."
-            ) from error
-        check_version(health.contract, health.version)
+        except RefusedError as error:
+            if self.is_remote and error.status == 403:
+                raise UnreachableError(
+                    f"The backend does not know its machine by the name in {self.address}.",
+                    advice="Start it there with `--name` and this name, or write the address that it printed.",
+                ) from error
+            raise self._other_program() from error
+        except ContractError as error:
+            raise self._other_program() from error
+        try:
+            check_version(health.contract, health.version)
+        except VersionMismatchError as error:
+            if not self.is_remote or health.contract > CONTRACT_VERSION:
+                raise
+            raise VersionMismatchError(error.message, advice=f"On the backend's machine: {error.advice}") from error
         return health
+
+    def _other_program(self) -> UnreachableError:
+        advice = "Check the address." if self.is_remote else "Start the backend again."
+        return UnreachableError(f"The program at {self.address} is not the backend.", advice=advice)
 
     def capabilities(self) -> Capabilities:
         """Engines, providers, suites, settings, moves and limits."""
@@ -146,6 +197,19 @@ class Client:
     def picture(self, job: str, request: LookRequest) -> bytes:
         """One frame as the warp would show it: height x width x 4 bytes, RGB and what shows the pixel."""
         return self._post(f"/v1/jobs/{job}/picture", request, timeout_s=LOOK_TIMEOUT_S).content
+
+    def storage(self) -> Storage:
+        """The room that the backend's data folder takes, measured within the last seconds."""
+        return self._parse(Storage, self._ask("GET", "/v1/storage", timeout_s=CLEAN_TIMEOUT_S))
+
+    def clean(self, request: CleanRequest) -> Cleaned:
+        """Remove what no job needs from the backend's data folder."""
+        return self._parse(Cleaned, self._post("/v1/storage/clean", request, CLEAN_TIMEOUT_S))
+
+    def set_fetched(self, job: str) -> None:
+        """Tell the backend that its results of a job are here, so that they may be cleaned up there. An older backend
+        does not want to know."""
+        self._ask("POST", f"/v1/jobs/{job}/fetched", fine=(200, 404, 405))
 
     def shutdown(self) -> None:
         """Ask the backend to end; running jobs resume at its next start."""
@@ -287,11 +351,15 @@ class Client:
         timeout_s: float | None = None,
         **more: Any,
     ) -> requests.Response:
+        if self._is_closed:
+            raise UnreachableError(
+                f"The connection to {self.address} was ended.", advice="Connect again; jobs resume there."
+            )
         try:
             answer = self._session.request(
                 method,
                 self.address + address,
-                timeout=(CONNECT_TIMEOUT_S, timeout_s or self._timeout_s),
+                timeout=(self._connect_timeout_s, timeout_s or self._timeout_s),
                 allow_redirects=False,
                 **more,
             )
@@ -300,14 +368,31 @@ class Client:
         if answer.status_code in fine:
             return answer
         with answer:
-            raise _refusal(answer)
+            raise _refusal(answer, is_remote=self.is_remote)
 
     def _unreachable(self, error: requests.RequestException) -> UserError:
-        if isinstance(error, requests.Timeout):
+        if is_other_certificate(error):
+            return CertificateError(
+                f"{self.address} shows another certificate than the one you trust, so nothing was sent.",
+                advice="If the backend was set up anew, trust what it prints; else somebody may be in between.",
+                is_changed=True,
+            )
+        if is_unknown_certificate(error):
+            return CertificateError(
+                f"Nothing vouches for the certificate of {self.address}, so nothing was sent.",
+                advice="Enter the fingerprint that the backend prints, or test the connection to compare it.",
+                is_changed=False,
+            )
+        if isinstance(error, requests.exceptions.SSLError):
+            message = f"The program at {self.address} does not speak https."
+        elif isinstance(error, requests.Timeout):
             message = f"The backend at {self.address} does not answer in time."
         else:
             message = f"The backend at {self.address} cannot be reached."
-        return UnreachableError(message, advice="Start the backend in the Clip step; jobs resume there.")
+        advice = "Start the backend in the Clip step; jobs resume there."
+        if self.is_remote:
+            advice = "Check that the backend runs there, its address, and the tunnel or firewall between."
+        return UnreachableError(message, advice=advice)
 
     def queue(self, since: int = 0, wait_s: float = 0.0) -> JobList:
         """The newest jobs; waits up to wait_s (at most 25 s) for another state of the list than `since`."""
@@ -356,7 +441,7 @@ def _read(cls: type[T], answer: requests.Response) -> T:
     return from_json(cls, answer.content, ignore_unknown=True)
 
 
-def _refusal(answer: requests.Response) -> UserError:
+def _refusal(answer: requests.Response, *, is_remote: bool) -> UserError:
     try:
         body = answer.json()
         message, advice = str(body["error"]["message"]), str(body["error"].get("advice", ""))
@@ -364,15 +449,16 @@ def _refusal(answer: requests.Response) -> UserError:
     except (ValueError, KeyError, TypeError, AttributeError, requests.RequestException):
         message, advice, missing = f"The backend answered {answer.status_code} {answer.reason}.", "", ()
     if answer.status_code == 401:
-        return UnauthorizedError(
-            "The backend refuses this add-on's token.",
-            advice="Start the backend again; if that does not help, end other copies of Reangle.",
-        )
+        advice = "Start the backend again; if that does not help, end other copies of Reangle."
+        if is_remote:
+            advice = "Enter the token that the backend prints when it starts."
+        return UnauthorizedError("The backend refuses this add-on's token.", advice=advice)
     return RefusedError(message, advice=advice, status=answer.status_code, missing=missing)
 
 
 __all__ = [
     "CanceledError",
+    "CertificateError",
     "Client",
     "RefusedError",
     "UnauthorizedError",

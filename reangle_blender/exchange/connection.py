@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection to the backend, as plain state that panels read. Main thread only."""
+"""The connection to the backend, as plain state that panels read. Main thread only.
+
+The backend is this computer's, which is started here, or another one's, which runs there. The preferences say which.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import bpy
+
 from .. import preferences
 from ..core import backend_process
+from ..core.address import Address, read_address
 from ..core.backend_process import Backend
 from ..core.client import Client, UnreachableError
 from ..core.contract import Capabilities
@@ -17,12 +23,15 @@ from . import main_thread
 from .main_thread import Failure
 
 T = TypeVar("T")
+Described = tuple[Backend, Capabilities]
 
 
 class Connection:
     """state: "off", "starting", "on" or "failed"; backend is set while "on", failure while "failed".
 
-    capabilities: of the backend that was connected last.
+    capabilities: of the backend that was connected last. address: of another computer's backend, while "on"; None for
+    this computer's. key: identifies the backend in jobs: "" is this computer's, else the fingerprint of its certificate
+    or, without one, its address.
     """
 
     def __init__(self) -> None:
@@ -30,21 +39,32 @@ class Connection:
         self.backend: Backend | None = None
         self.capabilities: Capabilities | None = None
         self.failure: Failure | None = None
+        self.address: Address | None = None
 
     @property
     def version(self) -> str:
         return self.backend.version if self.backend else ""
 
+    @property
+    def key(self) -> str:
+        return (self.address.fingerprint or self.address.url) if self.address else ""
+
 
 now = Connection()
 on_connected: list[Callable[[], None]] = []
 """Called on the main thread whenever the backend becomes reachable."""
+_attempt = 0
+"""Number of the latest attempt to connect: what an earlier one finds is dropped."""
 
 
 def client() -> Client:
     """The backend's client. Raises UserError while there is none."""
     if now.backend is None:
+        if is_remote():
+            raise UserError("No backend is connected.", advice="Connect to it in the preferences.")
         raise UserError("The backend is not running.", advice="Start it in the Clip panel.")
+    if now.address is not None:
+        check_online(now.address)
     return now.backend.client
 
 
@@ -65,19 +85,79 @@ def call(
     main_thread.in_thread(work, done=done, failed=lost)
 
 
+def is_remote() -> bool:
+    """Whether the preferences name another computer's backend."""
+    return preferences.get().backend_place == "REMOTE"
+
+
+def chosen_address() -> Address:
+    """The address of another computer's backend, as the preferences have it. Raises AddressError, or UserError without
+    online access."""
+    chosen = preferences.get()
+    address = read_address(chosen.backend_url, chosen.backend_fingerprint)
+    check_online(address)
+    return address
+
+
+def check_online(address: Address) -> None:
+    """Raise UserError if Blender may not use the network for this address. A tunnel begins on this computer."""
+    if not (address.is_loopback or bpy.app.online_access):
+        raise UserError(
+            "Blender's online access is off, so a backend on another computer cannot be used.",
+            advice="Turn on Allow Online Access in the preferences under System, Network.",
+        )
+
+
 def start() -> None:
-    """Connect to the running backend, or start one, in a thread."""
+    """Connect to the backend in a thread; this computer's is started if it does not run."""
+    if now.state in ("starting", "on"):
+        return
+    if is_remote():
+        _connect_remote(_failed)
+        return
     data = _data_folder()
-    if now.state not in ("starting", "on"):
-        now.state = "starting"
-        main_thread.in_thread(lambda: _describe(backend_process.ensure(data)), done=_connected, failed=_failed)
+    now.state = "starting"
+    _in_thread(lambda: describe(backend_process.ensure(data)), None, _failed)
 
 
 def find() -> None:
-    """Connect to the running backend if there is one; start none and report nothing."""
+    """Connect to the backend if it runs; start none and report nothing."""
+    if now.state not in ("off", "failed"):
+        return
+    if is_remote():
+        _connect_remote(lambda failure: None, quietly=True)
+        return
     data = _data_folder()
-    if now.state in ("off", "failed"):
-        main_thread.in_thread(lambda: _find(data), done=_connected, failed=lambda failure: None)
+    _in_thread(lambda: _find(data), None, lambda failure: None)
+
+
+def _connect_remote(failed: Callable[[Failure], None], *, quietly: bool = False) -> None:
+    try:
+        address, token = chosen_address(), preferences.get().backend_token
+    except UserError as error:
+        failed(Failure(error))
+        return
+    if not quietly:
+        now.state = "starting"
+    _in_thread(lambda: describe(backend_process.connect(address, token)), address, failed)
+
+
+def _in_thread(
+    work: Callable[[], Described | None], address: Address | None, failed: Callable[[Failure], None]
+) -> None:
+    global _attempt
+    _attempt += 1
+    this = _attempt
+
+    def done(described: Described | None) -> None:
+        if this == _attempt:
+            _connected(described, address)
+
+    def not_done(failure: Failure) -> None:
+        if this == _attempt:
+            failed(failure)
+
+    main_thread.in_thread(work, done=done, failed=not_done)
 
 
 def refresh() -> None:
@@ -88,7 +168,10 @@ def refresh() -> None:
 
 
 def stop() -> None:
-    """Stop the backend; its jobs resume at the next start. Raises UserError while there is none."""
+    """Stop this computer's backend, whose jobs resume at its next start, or leave another computer's, whose jobs go on.
+
+    Raises UserError while there is none.
+    """
     backend = now.backend
     if backend is None:
         starting = "It is starting: stop it when it runs." if now.state == "starting" else "There is nothing to stop."
@@ -97,28 +180,48 @@ def stop() -> None:
     main_thread.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
 
 
+def moved() -> None:
+    """The preferences name another backend: leave the one that is connected, without stopping it."""
+    backend = now.backend
+    reset()
+    if backend is not None:
+        # Threads that follow its jobs end with its client, and resume when it is connected again.
+        backend.client.close()
+
+
+def online_changed() -> None:
+    """Blender's online access was turned on or off."""
+    if now.address is not None and not (now.address.is_loopback or bpy.app.online_access):
+        moved()
+
+
 def reset() -> None:
     """Forget the backend."""
-    now.state, now.backend, now.failure = "off", None, None
+    global _attempt
+    _attempt += 1
+    now.state, now.backend, now.failure, now.address = "off", None, None, None
 
 
 def _data_folder() -> Path:
     return preferences.data_folder() or backend_process.data_folder()
 
 
-def _describe(backend: Backend) -> tuple[Backend, Capabilities]:
-    return backend, backend.client.capabilities()
+def describe(backend: Backend) -> Described:
+    """The backend with its device, and what it can do. In a thread. Raises UserError."""
+    capabilities = backend.client.capabilities()
+    # It measures its device when it is asked for the first time.
+    return (backend if backend.device is not None else backend_process.asked_again(backend)), capabilities
 
 
-def _find(data: Path) -> tuple[Backend, Capabilities] | None:
+def _find(data: Path) -> Described | None:
     backend = backend_process.find(data)
-    return _describe(backend) if backend else None
+    return describe(backend) if backend else None
 
 
-def _connected(described: tuple[Backend, Capabilities] | None) -> None:
+def _connected(described: Described | None, address: Address | None) -> None:
     if described is not None:
         now.backend, now.capabilities = described
-        now.state, now.failure = "on", None
+        now.state, now.failure, now.address = "on", None, address
         for callback in on_connected:
             callback()
 
@@ -128,4 +231,4 @@ def _refreshed(capabilities: Capabilities) -> None:
 
 
 def _failed(failure: Failure) -> None:
-    now.state, now.backend, now.failure = "failed", None, failure
+    now.state, now.backend, now.failure, now.address = "failed", None, failure, None

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import bpy
 from bpy.types import Scene
@@ -17,6 +19,8 @@ from ..scene import shot as shots
 from . import connection, fetched_shot, homes, ledger, start_files, transfer
 from .ledger import Entry
 from .main_thread import Failure
+
+T = TypeVar("T")
 
 
 def fetch_again(scene: Scene, job: str) -> None:
@@ -56,20 +60,35 @@ def fetch(client: Client, entry: Entry) -> None:
     if entry.kind == "IMPORT":
         connection.call(
             client,
-            lambda: fetched_shot.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
+            lambda: _kept(
+                client,
+                entry,
+                fetched_shot.fetch_shot(client, entry.id, entry.title, entry.folder, progress, entry.stop),
+            ),
             done=lambda shot: _build(entry, shot),
             failed=failed,
         )
     else:
         connection.call(
             client,
-            lambda: (
-                _with_coverage(transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop)),
-                start_files.fetch_starts(client, entry.id, entry.folder, before, progress, entry.stop),
+            lambda: _kept(
+                client,
+                entry,
+                (
+                    _with_coverage(transfer.fetch_cameras(client, entry.id, entry.folder, progress, entry.stop)),
+                    start_files.fetch_starts(client, entry.id, entry.folder, before, progress, entry.stop),
+                ),
             ),
             done=lambda fetched: _fetched(entry, *fetched),
             failed=failed,
         )
+
+
+def _kept(client: Client, entry: Entry, fetched: T) -> T:
+    """The files are on this disk: the backend need no longer keep them. In a thread."""
+    with suppress(UserError):  # it keeps them for a while then
+        client.set_fetched(entry.id)
+    return fetched
 
 
 def show_glance(entry: Entry, shot: fetched_shot.Shot) -> Iterator[None]:

@@ -61,12 +61,12 @@ class SentCamera:
 class Entry:
     """One job. scene: the scene's uid. state: the contract's, or "sending" and "fetching" on the add-on's side.
 
-    until: "starts" for a job that ends with the starting images. clip: digest of the clip's files. blend: the file of
-    that scene, "" while it is unsaved; another version of the file has the same scene, and its own jobs. folder: for
-    its files. match: match the scene to an imported clip; matched: the scene's settings after that, None before it.
-    clip_frame: scene frame of the clip, which the first frames of the cameras belong to. framing: the views to turn to
-    an import. scene_notes: about the scene's settings. stop: set to end its threads. forgotten: its scene is no longer
-    updated.
+    backend: which one has the job, as in `connection.Connection`. until: "starts" for a job that ends with the starting
+    images. clip: digest of the clip's files. blend: the file of that scene, "" while it is unsaved; another version of
+    the file has the same scene, and its own jobs. folder: for its files. match: match the scene to an imported clip;
+    matched: the scene's settings after that, None before it. clip_frame: scene frame of the clip, which the first
+    frames of the cameras belong to. framing: the views to turn to an import. scene_notes: about the scene's settings.
+    stop: set to end its threads. forgotten: its scene is no longer updated.
     """
 
     scene: str
@@ -74,6 +74,7 @@ class Entry:
     kind: str
     title: str
     folder: Path
+    backend: str = ""
     until: str = "results"
     request: str = ""
     clip: str = ""
@@ -121,6 +122,7 @@ removed: set[tuple[str, str]] = set()
 _COPIED = (
     "kind",
     "title",
+    "backend",
     "until",
     "request",
     "clip",

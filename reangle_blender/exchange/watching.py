@@ -23,6 +23,7 @@ def watch(client: Client, entry: Entry) -> None:
     if entry.id in ledger.active:
         return
     ledger.active.add(entry.id)
+    entry.backend = connection.now.key
 
     def ended(status: JobStatus) -> None:
         ledger.active.discard(entry.id)
@@ -109,7 +110,7 @@ def resume_returned() -> None:
     backend = connection.now.backend
     for entry in list(ledger.entries.values()) if backend is not None else ():
         is_left = entry.state == "done" and not (entry.loaded or entry.message or entry.id in ledger.active)
-        if is_left and ledger.scene_of(entry) is not None:
+        if is_left and entry.backend == connection.now.key and ledger.scene_of(entry) is not None:
             watch(backend.client, entry)
 
 
@@ -126,7 +127,7 @@ def resume() -> None:
             if entry.state in ("failed", "canceled") or entry.loaded or entry.id in ledger.active:
                 continue
             has_unfinished = True
-            if connection.now.backend is not None:
+            if connection.now.backend is not None and entry.backend == connection.now.key:
                 ledger.entries[entry.id] = entry
                 watch(connection.now.backend.client, entry)
     if has_unfinished:

@@ -18,16 +18,20 @@ from . import (
     lookahead,
     move_presets,
     preferences,
+    remote,
     render,
     result_files,
     results,
     starting,
+    storage,
     weights,
 )
 
 _PARTS = (
     backend,
     preferences,
+    remote,
+    storage,
     clip,
     clip_list,
     importing,

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from bpy.types import AddonPreferences, Context, UILayout
 
-from . import about, backend, folders, weights
+from . import about, backend, folders, remote, storage, weights
 
 
 def draw(layout: UILayout, context: Context, preferences: AddonPreferences) -> None:
-    backend.draw(layout, context, preferences)
-    # A backend on another machine: remote.draw(layout, context, preferences)
+    remote.draw(layout, context, preferences)
+    if preferences.backend_place == "HERE":
+        backend.draw(layout, context, preferences)
     weights.draw(layout, context, preferences)
     folders.draw(layout, context, preferences)
-    # Disk use and the machine: storage.draw(layout, context, preferences)
+    storage.draw(layout, context, preferences)
     about.draw(layout, context)

@@ -49,7 +49,6 @@ class REANGLE_PT_results(SidebarPanel, Panel):
     def draw(self, context: Context) -> None:
         layout = self.layout
         shot = state.of(context.scene)
-        renders = [job for job in shot.jobs if job.kind == "RENDER"]
         layout.template_list("REANGLE_UL_jobs", "", shot, "jobs", shot, "job_index", rows=3)
         job = shot.jobs[shot.job_index] if 0 <= shot.job_index < len(shot.jobs) else None
         if job is None or job.kind != "RENDER":

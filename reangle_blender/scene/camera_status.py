@@ -178,8 +178,10 @@ def outdated(scene: Scene, among: Iterable[Object]) -> list[Object]:
 
 
 def coverage_of(camera: Object) -> float | None:
-    """The share of the camera's pictures that the clip shows, 0 to 1: as measured for its present path, else of its last
-    result, as `statuses` last saw it; None if unknown."""
+    """The share of the camera's pictures that the clip shows, 0 to 1; None if unknown.
+
+    As measured for its present path, else of its last result as `statuses` saw it.
+    """
     measured = coverage.of(camera)
     if measured is not None and measured.is_complete:
         return measured.mean_known()

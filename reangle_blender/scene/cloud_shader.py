@@ -43,8 +43,8 @@ def make_batch(grid: PixelGrid) -> Any:
 def draw(batch: Any, grid: tuple[int, int], picture: tuple[int, int], size: float, opacity: float = 1.0) -> None:
     """Draw a batch with the current matrix, which takes (x z, y z, z, 1) of a pixel at x, y and depth z to the world.
 
-    grid: columns and rows of the batch. picture: width and height of the depth map. size: of a point, in pixels. opacity: less than 1 needs
-    blending.
+    grid: columns and rows of the batch. picture: width and height of the depth map. size: of a point, in pixels.
+    opacity: less than 1 needs blending.
     """
     global _shader
     if _shader is None:

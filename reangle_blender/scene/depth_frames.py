@@ -105,7 +105,7 @@ def note_of(scene: Scene) -> str:
     order = _order(scene, scene.frame_current)
     grid = _kept(order.key) if order is not None else None
     if grid is not None and camera is not None and _has_moved(shot, camera, grid):
-        return f"{camera.name} has moved since its result was rendered, so CG does not fit: render it again in the Render panel."
+        return f"{camera.name} has moved since its result was rendered, so CG does not fit: render it again."
     return ""
 
 

@@ -34,7 +34,7 @@ def focus_depth(scene: Scene, *, measured: bool = False) -> float:
             raise UserError("The clip has no depth yet.", advice="Wait for its first depth, or set the focus distance.")
         raise UserError(
             "The point cloud is not loaded.",
-            advice="If the Clip panel says that its folder is not there, find or fetch it there, or set the focus distance.",
+            advice="If the Clip panel says that its folder is not there, find or fetch it, or set the focus distance.",
         )
     return cloud.focus_depth(0)
 

@@ -73,6 +73,7 @@ class ReangleJob(PropertyGroup):
     clip: StringProperty(description="Digest of the clip's files; empty if an older version sent it")
     cameras: CollectionProperty(type=ReangleCamera)
     warnings: CollectionProperty(type=ReangleWarning)
+    backend: StringProperty(description="The backend that has it, if that is another computer's; see `connection.key`")
     until: StringProperty(default="results", description='"starts" for a job that ends with the starting images')
 
     @property

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -126,7 +127,15 @@ class Backend:
         self.session = requests.Session()
         self.session.trust_env = False
         self.session.headers["Authorization"] = f"Bearer {self.about['token']}"
+        self.scheme = "https" if self.about["fingerprint"] else "http"
+        if self.about["fingerprint"]:
+            self.session.verify = str(self.certificate)
         return self.process
+
+    @property
+    def certificate(self) -> Path:
+        """Of a backend with --tls."""
+        return self.data / "remote" / "certificate.pem"
 
     def kill(self) -> None:
         self.process.kill()
@@ -137,7 +146,7 @@ class Backend:
         self.process.communicate(timeout=PATIENCE_S)
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        return self.session.request(method, f"http://127.0.0.1:{self.about['port']}{path}", timeout=60, **more)
+        return self.session.request(method, f"{self.scheme}://127.0.0.1:{self.about['port']}{path}", timeout=60, **more)
 
     def get(self, path: str) -> Any:
         answer = self.ask("GET", path)
@@ -147,6 +156,9 @@ class Backend:
     def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, bytes]:
         """Send a request without default headers. Returns status and body."""
         connection = http.client.HTTPConnection("127.0.0.1", self.about["port"], timeout=20)
+        if self.scheme == "https":
+            context = ssl.create_default_context(cafile=self.certificate)
+            connection = http.client.HTTPSConnection("127.0.0.1", self.about["port"], timeout=20, context=context)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)

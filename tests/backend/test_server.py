@@ -246,6 +246,9 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
     routes = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
     assert routes == {
         "GET /v1/health",
+        "GET /v1/storage",
+        "POST /v1/storage/clean",
+        "POST /v1/jobs/{job_id}/fetched",
         "GET /v1/capabilities",
         "HEAD /v1/blobs/{sha256}",
         "PUT /v1/blobs/{sha256}",

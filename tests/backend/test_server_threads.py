@@ -14,8 +14,9 @@ import pytest
 from reangle.api import serve
 from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
-from reangle.api.connections import Connections
+from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
+from reangle.api.listening import Reach
 from reangle.api.server_file import ServerFile
 from reangle.engines.plan import plan_job
 from reangle.runtime.database import JobDatabase
@@ -67,9 +68,9 @@ def test_watching_the_parent_does_not_block_the_event_loop(
 ) -> None:
     monkeypatch.setattr(serve, "PARENT_POLL_S", 0.0)
     monkeypatch.setattr(serve, "IDLE_AFTER_PARENT_S", -1.0)
-    guard = Guard(lambda *_: None, "token", Limits())  # type: ignore[arg-type]
+    guard = Guard(lambda *_: None, "token", Limits(), names=())  # type: ignore[arg-type]
     about = ServerFile(port=1, token="token", pid=1)
-    server = serve._Server(guard, ChangeSignal(), about, tmp_path, Connections(), slow.is_lost)
+    server = serve._Server(guard, ChangeSignal(), about, tmp_path, counting(Connections()), slow.is_lost, "")
 
     async def watch() -> float:
         watcher = asyncio.create_task(server._watch(None, slow.active))
@@ -85,7 +86,7 @@ def test_watching_the_parent_does_not_block_the_event_loop(
 
 def test_connections_name_tcp_so_that_answers_are_sent_at_once() -> None:
     # asyncio sets TCP_NODELAY only then; without it, each answer with a body waited 44 ms.
-    with serve._listen(0) as listener, socket.create_connection(listener.getsockname()):
+    with Reach().listen(0)[0] as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.proto == socket.IPPROTO_TCP

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from reangle_blender.core.address import AddressError
 from reangle_blender.core.client import (
     Client,
     RefusedError,
@@ -125,7 +126,7 @@ def test_unreachable_backend_is_reported(server: Server) -> None:
     server.answers["GET", "/v1/jobs"] = 200, lambda: time.sleep(0.5) or b"[]"
     with pytest.raises(UnreachableError, match="in time"):
         Client("127.0.0.1", server.server_address[1], "secret", timeout_s=0.1).jobs()
-    with pytest.raises(UnreachableError, match="not this machine"):
+    with pytest.raises(AddressError, match="not this machine"):
         Client("10.0.0.1", 80, "secret")
 
 

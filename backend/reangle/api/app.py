@@ -28,6 +28,7 @@ from reangle.api.capabilities import capabilities_of
 from reangle.api.change_signal import ChangeSignal, Wait
 from reangle.api.download_routes import download_routes
 from reangle.api.error_responses import ErrorResponse, RefusedError, error_response, unknown_job
+from reangle.api.facts import Facts
 from reangle.api.guard import BodyStalledError, BodyTooLargeError
 from reangle.api.job_routes import job_routes, view_of
 from reangle.api.log_routes import log_routes
@@ -35,6 +36,8 @@ from reangle.api.lookahead_routes import lookahead_routes
 from reangle.api.receive import receive_blob
 from reangle.api.result_files import find_file, results_of
 from reangle.api.schema import PathJobId, PathSha256, answer, answers_with, body_of, component_schemas, json_body
+from reangle.api.storage_routes import SCHEMAS as STORAGE_SCHEMAS
+from reangle.api.storage_routes import storage_routes
 from reangle.contract import (
     CONTRACT_VERSION,
     Capabilities,
@@ -59,9 +62,11 @@ from reangle.contract import (
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError
 from reangle.lookahead.desk import LookaheadDesk
+from reangle.runtime.cleaning import Cleaner
 from reangle.runtime.supervisor import Supervisor
 from reangle.version import VERSION
 from reangle.weights import downloads as weights_downloads
+from reangle.weights.installed import InstalledWeights
 
 EVENTS_AT_ONCE = 1000
 EVENT_THREADS = 8
@@ -87,6 +92,7 @@ def create_app(
 ) -> FastAPI:
     """The application, without its `Guard`. end: ends the server."""
     database, store, view = supervisor.database, supervisor.store, view_of(supervisor)
+    facts = Facts(Cleaner(database, store, plan_job, InstalledWeights(store.root)))
     # Separate threads, so that many waiting clients or uploads do not block other requests.
     event_threads, upload_threads = anyio.CapacityLimiter(EVENT_THREADS), anyio.CapacityLimiter(UPLOAD_THREADS)
 
@@ -112,7 +118,8 @@ def create_app(
     # Async, so that it answers even while every worker thread is busy.
     @app.get("/v1/health", responses=answers_with(Health))
     async def health() -> Response:
-        return answer(Health(contract=CONTRACT_VERSION, version=VERSION, pid=os.getpid(), data=str(store.root)))
+        device, storage = facts.latest()
+        return answer(Health(CONTRACT_VERSION, VERSION, os.getpid(), str(store.root), device, storage))
 
     @app.get("/v1/capabilities", responses=answers_with(Capabilities))
     def capabilities() -> Response:
@@ -120,7 +127,7 @@ def create_app(
 
     @app.head("/v1/blobs/{sha256}", responses={200: {"description": "The file is known"}})
     def has_blob(sha256: PathSha256) -> Response:
-        return Response(status_code=200 if store.has_blob(sha256) else 404)
+        return Response(status_code=200 if store.has_blob(sha256) and store.touch_blob(sha256) else 404)
 
     @app.put("/v1/blobs/{sha256}", responses=answers_with(Uploaded, 200, 201), openapi_extra=_BINARY_BODY)
     async def put_blob(sha256: PathSha256, request: Request) -> Response:
@@ -195,6 +202,7 @@ def create_app(
     app.include_router(log_routes(database, store.root))
     app.include_router(download_routes(downloads, changes))
     app.include_router(lookahead_routes(database, store, looking))
+    app.include_router(storage_routes(facts, database))
 
     @app.post("/v1/shutdown", status_code=202, responses=answers_with(Ending, 202))
     def shutdown() -> Response:
@@ -265,6 +273,7 @@ def _complete_document(app: FastAPI) -> None:
             Estimate,
             LookRequest,
             Coverages,
+            *STORAGE_SCHEMAS,
         )
         document["security"] = [{"token": []}]
         return document

@@ -25,7 +25,8 @@ class Connections:
         self._strangers: dict[Any, asyncio.Transport] = {}
 
     def opened(self, client: Any, transport: asyncio.Transport) -> None:
-        while len(self._strangers) >= MOST_STRANGERS:
+        """transport: of the connection; over TLS first the bare one, then that of the same client within it."""
+        while client not in self._strangers and len(self._strangers) >= MOST_STRANGERS:
             self._strangers.pop(next(iter(self._strangers))).abort()
         self._strangers[client] = transport
 

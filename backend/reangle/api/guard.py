@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refuses every request that lacks the token or does not come from a program on this machine.
+"""Refuses every request that lacks the token, or that was addressed to another name than this machine's.
 
 Pure ASGI and outermost, so that it also protects unknown paths, the OpenAPI document, streams and web sockets. It keeps
 out web pages in the artist's browser: DNS rebinding lets them send a foreign Host, a plain form a foreign Origin.
@@ -11,7 +11,7 @@ import asyncio
 import hmac
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reangle.api.error_responses import error_response
 from reangle.contract.job import MAX_REQUEST_BYTES
 
-_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?")
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^:\[\]\s]+))(?::\d{1,5})?")
 _UPLOAD_PREFIX = "/v1/blobs/"
 
 
@@ -38,12 +38,21 @@ class Limits:
 class Guard:
     """Checks Host, Origin and token of every request, and the size of its body.
 
+    names: what Host may be, in lower case and without port. scheme: of the pages that may ask, "http" or "https".
     last_seen: monotonic time of the last accepted request. accepted: called with the client's address for each.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, limits: Limits, accepted: Callable[[Any], None] = lambda client: None
+        self,
+        app: ASGIApp,
+        token: str,
+        limits: Limits,
+        accepted: Callable[[Any], None] = lambda client: None,
+        *,
+        names: Collection[str],
+        scheme: str = "http",
     ) -> None:
+        self._names, self._scheme = names, scheme
         self._app, self._token, self._limits, self._accepted = app, token.encode(), limits, accepted
         self.last_seen = time.monotonic()
 
@@ -66,11 +75,11 @@ class Guard:
 
         hosts, origins, tokens = values(b"host"), values(b"origin"), values(b"authorization")
         host = hosts[0].decode("latin-1").lower() if len(hosts) == 1 else ""
-        if not _LOOPBACK.fullmatch(host):
-            return _close(
-                error_response(403, "The request's Host is not this machine.", "Use the address in server.json.")
-            )
-        if any(origin.decode("latin-1").lower() != f"http://{host}" for origin in origins):
+        named = _HOST.fullmatch(host)
+        if named is None or (named[1] or named[2]) not in self._names:
+            advice = "Use an address of this machine, or start it with --name for another name that it has."
+            return _close(error_response(403, "The request's Host is not this machine.", advice))
+        if any(origin.decode("latin-1").lower() != f"{self._scheme}://{host}" for origin in origins):
             return _close(
                 error_response(403, "Requests from web pages are refused.", "Use the add-on or the command line.")
             )

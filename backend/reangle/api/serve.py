@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import logging
 import os
 import secrets
@@ -16,8 +15,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import anyio.to_thread
 import filelock
@@ -28,7 +29,10 @@ from reangle.api.app import create_app
 from reangle.api.change_signal import ChangeSignal
 from reangle.api.connections import Connections, counting
 from reangle.api.guard import Guard, Limits
+from reangle.api.listening import QUEUE, Reach, port_of, reach_of
+from reangle.api.serve_options import add_options
 from reangle.api.server_file import FILE_NAME, ServerFile
+from reangle.api.tls_connections import counting_tls
 from reangle.engines.plan import plan_job
 from reangle.errors import UserError, explained
 from reangle.runtime.data_folder import data_folder, disk_errors
@@ -43,7 +47,6 @@ from reangle.version import VERSION
 from reangle.weights.downloads import Downloads
 from reangle.weights.installed import InstalledWeights
 
-HOST = "127.0.0.1"
 EXIT_TROUBLE = 2
 EXIT_TAKEN = 3
 EXIT_LOST = 4
@@ -51,21 +54,21 @@ PARENT_POLL_S = 2.0
 FOLDER_POLL_S = 1.0
 IDLE_AFTER_PARENT_S = 60.0
 KEEP_ALIVE_S = 75
-QUEUE = 128
-"""How many connections the system keeps until they are accepted."""
 ACCEPT_AT_ONCE = 32
 """How many connections the event loop accepts before it can close any, which bounds its file descriptors."""
 
 logger = logging.getLogger(__name__)
 
 
-def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int = 1) -> int:
+def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int = 1, reach: Reach | None = None) -> int:
     """Serve a data folder until the shutdown request; returns the exit status.
 
     port: preferred port; 0, or one in use, takes a free one. parent: a process (Blender); after its end the backend
     ends too, once no job and no download is left and no request has come for a minute. at_once: how many jobs run at a
-    time. 0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder.
-    4: the data folder or its job list was taken away while it ran.
+    time. reach: who can reach it; None is this machine alone.
+
+    0: ended on request. 2: could not start; standard error says why. 3: another backend has this data folder. 4: the
+    data folder or its job list was taken away while it ran.
     """
     prepare_streams()
     try:
@@ -75,7 +78,7 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
         lock = filelock.FileLock(data / "server.lock", timeout=0)
         try:
             with disk_errors(data), hold_folder(data), lock:
-                return _serve(data.resolve(), port, parent, at_once)
+                return _serve(data.resolve(), port, parent, at_once, reach or Reach())
         except (filelock.Timeout, FolderTakenError):
             other = ServerFile.read(data)
             where = f" (process {other.pid}, port {other.port})" if other else ""
@@ -89,20 +92,36 @@ def main(data: Path, *, port: int = 0, parent: int | None = None, at_once: int =
         return EXIT_TROUBLE
 
 
-def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
+def _serve(data: Path, port: int, parent: int | None, at_once: int, reach: Reach) -> int:
     log_to_server_file(data)
     logger.info("Reangle %s starts as process %d", VERSION, os.getpid())
     changes = ChangeSignal()
     database = JobDatabase(data / "jobs.sqlite", on_change=changes.send)
     try:
         supervisor = Supervisor(database, Store(data), plan_job, InstalledWeights(data), at_once=at_once)
-        listener = _listen(port)
-        about = ServerFile(port=listener.getsockname()[1], token=secrets.token_urlsafe(32), pid=os.getpid())
+        certificate = reach.own_certificate(data)
+        context = certificate.context() if certificate is not None else None
+        about = ServerFile(
+            port=0,
+            token=reach.token(data) or secrets.token_urlsafe(32),
+            pid=os.getpid(),
+            fingerprint=certificate.fingerprint if certificate is not None else "",
+        )
+        listeners = reach.listen(port)
+        about = replace(about, port=listeners[0].getsockname()[1])
         downloads = Downloads(data, on_change=changes.send)
         app = create_app(supervisor, downloads, changes, lambda: server.end())
         connections = Connections()
-        guard = Guard(app, about.token, Limits(), connections.accept)
-        server = _Server(guard, changes, about, data, connections, database.is_lost)
+        guard = Guard(
+            app,
+            about.token,
+            Limits(),
+            connections.accept,
+            names=reach.allowed_names(),
+            scheme="https" if reach.tls else "http",
+        )
+        http = counting(connections) if context is None else counting_tls(connections, context)
+        server = _Server(guard, changes, about, data, http, database.is_lost, reach.words(about))
         if parent is not None:
             server.watch(parent, lambda: database.active() + downloads.active())
         # uvicorn raises the signals that it got again after its end; then there is nothing left to interrupt.
@@ -112,27 +131,11 @@ def _serve(data: Path, port: int, parent: int | None, at_once: int) -> int:
         # The end of the terminal is the end of the server, unless nohup keeps it.
         if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, lambda *_: server.end())
-        server.run(sockets=[listener])
+        server.run(sockets=listeners)
         logger.info("Process %d ends", os.getpid())
     finally:
         database.close()
     return EXIT_LOST if server.lost else 0
-
-
-def _listen(port: int) -> socket.socket:
-    # asyncio sends answers at once only if the socket names TCP; else each waits 40 ms for an acknowledgement.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # On Windows SO_REUSEADDR would let two programs share a port; elsewhere it only skips the wait after a restart.
-    option = socket.SO_EXCLUSIVEADDRUSE if sys.platform == "win32" else socket.SO_REUSEADDR
-    listener.setsockopt(socket.SOL_SOCKET, option, 1)
-    try:
-        listener.bind((HOST, port))
-    except OSError as error:
-        if port == 0 or error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
-        listener.bind((HOST, 0))
-    listener.listen(QUEUE)
-    return listener
 
 
 class _Server(uvicorn.Server):
@@ -142,15 +145,17 @@ class _Server(uvicorn.Server):
         changes: ChangeSignal,
         about: ServerFile,
         data: Path,
-        connections: Connections,
+        http: Any,
         is_lost: Callable[[], bool],
+        words: str,
     ) -> None:
-        """is_lost: whether the job list was taken away."""
+        """http: makes the protocol of each connection. is_lost: whether the job list was taken away. words: printed at
+        the start."""
         super().__init__(
             uvicorn.Config(
                 guard,
                 loop="asyncio",
-                http=counting(connections),
+                http=http,
                 backlog=ACCEPT_AT_ONCE,
                 ws="none",
                 lifespan="on",
@@ -166,6 +171,7 @@ class _Server(uvicorn.Server):
         self._parent: tuple[psutil.Process | None, Callable[[], int]] | None = None
         self._folder, self._list_is_lost = Identity(data), is_lost
         self._watchers: list[asyncio.Task[None]] = []
+        self._words = words
         self.lost = False
 
     def end(self) -> None:
@@ -187,7 +193,7 @@ class _Server(uvicorn.Server):
         for listener in sockets or []:
             listener.listen(QUEUE)  # asyncio has made it as short as what it accepts at once
         self._about.write(self._data)
-        print(f"Reangle backend on http://{HOST}:{self._about.port}, data in {self._data}", flush=True)
+        print(f"{self._words}, data in {self._data}", flush=True)
         self._watchers.append(asyncio.create_task(self._watch_folder()))
         if self._parent is not None:
             self._watchers.append(asyncio.create_task(self._watch(*self._parent)))
@@ -228,11 +234,19 @@ class _Server(uvicorn.Server):
 def run(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m reangle.api.serve", description=__doc__)
     parser.add_argument("--data", type=Path, default=None, help="the data folder")
-    parser.add_argument("--port", type=int, default=0, help="preferred port; a free one is taken if it is in use")
-    parser.add_argument("--parent", type=int, default=None, help="end some time after this process has ended")
-    parser.add_argument("--jobs", type=int, default=1, help="how many jobs run at a time")
+    add_options(parser, int, int)
     chosen = parser.parse_args(arguments)
-    return main(chosen.data or data_folder(), port=chosen.port, parent=chosen.parent, at_once=max(chosen.jobs, 1))
+    return main_of(chosen, chosen.data or data_folder())
+
+
+def main_of(options: argparse.Namespace, data: Path) -> int:
+    """`main` with the options of `add_options`."""
+    try:
+        reach = reach_of(options)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return EXIT_TROUBLE
+    return main(data, port=port_of(options), parent=options.parent, at_once=max(options.jobs, 1), reach=reach)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ class ServerFile:
     contract: int = CONTRACT_VERSION
     version: str = VERSION
     started: float = field(default_factory=time.time)
+    fingerprint: str = ""
+    """SHA-256 of the certificate; "" for a server without TLS."""
 
     def write(self, data: Path) -> None:
         write_atomically(data / FILE_NAME, json.dumps(asdict(self), indent=1).encode(), owner_only=True)

@@ -16,6 +16,8 @@ import textwrap
 import traceback
 from collections.abc import Callable
 
+from reangle.api.serve_options import add_options
+from reangle.cli.clean_options import add_clean_options
 from reangle.cli.settings import add_settings
 from reangle.cli.start_options import add_start_options
 from reangle.contract import Clip, GeometrySettings, PreviewSettings, ReangleSettings, StartSettings
@@ -38,6 +40,7 @@ _COMMANDS = {
     "models": "reangle.cli.models:models",
     "jobs": "reangle.cli.jobs:jobs",
     "logs": "reangle.cli.logs:logs",
+    "storage": "reangle.cli.storage:storage",
 }
 
 
@@ -93,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from reangle.api.serve import main as serve
+    from reangle.api.serve import main_of as serve
     from reangle.runtime.data_folder import data_folder
 
     try:
@@ -101,7 +104,7 @@ def _serve(options: argparse.Namespace) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    return serve(data, port=options.port, parent=options.parent, at_once=options.jobs)
+    return serve(options, data)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,9 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_engine_options(evaluate, several=True)
 
     serve = commands.add_parser("serve", parents=[shared], help="the backend that Blender talks to")
-    serve.add_argument("--port", type=_port, default=0, metavar="N", help="preferred port; another one if it is in use")
-    serve.add_argument("--parent", type=_positive, metavar="PID", help="end some time after this process")
-    serve.add_argument("--jobs", type=_positive, default=1, metavar="N", help="jobs that run at a time")
+    add_options(serve, _port, _positive)
 
     commands.add_parser("jobs", parents=[shared, talk], help="list the backend's jobs")
     logs = commands.add_parser("logs", parents=[shared, talk], help="print the logs of a job")
@@ -170,6 +171,9 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--stage", metavar="STAGE", help='one stage, as in learn or "warp left" (default: all)')
     logs.add_argument("--follow", action="store_true", help="also print new lines until the job ends")
 
+    add_clean_options(
+        commands.add_parser("storage", parents=[shared, talk], help="the room that the data folder takes; clean up")
+    )
     commands.add_parser("doctor", parents=[shared, talk], help="list what is installed and what is missing")
     models = commands.add_parser("models", help="list, download and verify weights")
     actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")

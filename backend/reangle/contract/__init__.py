@@ -26,6 +26,7 @@ from .job import (
 )
 from .job_list import DeletedJob, JobList, RetryRequest
 from .lookahead import Coverages, LookRequest
+from .machine import Cleaned, CleanKind, CleanRequest, Device, Storage, StoragePart
 from .names import FileName, JobId, Sha256, check_file_name, file_name_from, new_job_id
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
 from .starts import AnchorImage, CameraStart, PromptEdit, StartSettings
@@ -43,10 +44,14 @@ __all__ = [
     "CameraStart",
     "CameraWarning",
     "Capabilities",
+    "CleanKind",
+    "CleanRequest",
+    "Cleaned",
     "Clip",
     "ContractError",
     "Coverages",
     "DeletedJob",
+    "Device",
     "DownloadRequest",
     "DownloadStatus",
     "Downloads",
@@ -75,6 +80,8 @@ __all__ = [
     "SourceCamera",
     "StageEstimate",
     "StartSettings",
+    "Storage",
+    "StoragePart",
     "UserError",
     "check_file_name",
     "file_name_from",

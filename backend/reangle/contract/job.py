@@ -11,6 +11,7 @@ from .camera_path import CameraPath
 from .engines import ENGINES
 from .errors import ContractError
 from .fields import Length, Range, check_fields
+from .machine import Device, Storage
 from .names import JobId, Sha256, check_file_name
 from .settings import Clip, FileRef, GeometrySettings, PreviewSettings, ReangleSettings
 from .starts import CameraStart, StartSettings
@@ -256,12 +257,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Health:
-    """Who answers: the contract's version, the backend's version, its process id and its data folder."""
+    """Who answers: the contract's version, the backend's version, its process id and its data folder.
+
+    device, storage: as measured last; None while that is under way, and from an older backend.
+    """
 
     contract: int
     version: str
     pid: int
     data: str
+    device: Device | None = None
+    storage: Storage | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

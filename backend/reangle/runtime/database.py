@@ -76,7 +76,11 @@ _STAGES = """
 CREATE TABLE IF NOT EXISTS job_stages (job TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (job, key)) WITHOUT ROWID;
 """
 """The artifacts that each job has made or reused. Older versions do not see it."""
-_OF_A_JOB = ("events", "results", "stage_runs", "deaths", "warnings", "job_stages")
+_OF_A_JOB = ("events", "results", "stage_runs", "deaths", "warnings", "job_stages", "fetched")
+_FETCHED = """
+CREATE TABLE IF NOT EXISTS fetched (job TEXT PRIMARY KEY);
+"""
+"""Jobs whose results a client has. Older versions do not see it."""
 
 Submission = Literal["new", "known", "conflict"]
 
@@ -102,7 +106,7 @@ class JobDatabase(JobReader):
             self._writer.execute("PRAGMA synchronous=FULL")
             if schema == 0:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={SCHEMA}; COMMIT;")
-            self._writer.executescript(_DEATHS + _WARNINGS + _STAGES)
+            self._writer.executescript(_DEATHS + _WARNINGS + _STAGES + _FETCHED)
             # The log beside it appears with the first transaction, and holds what is not yet in the file.
             self._writer.executescript("BEGIN IMMEDIATE; COMMIT;")
             self._identities = [Identity(path)]
@@ -313,6 +317,11 @@ class JobDatabase(JobReader):
                 self._append(db, job_id, type="result", name=name)
             else:
                 db.execute("UPDATE results SET key = ? WHERE job = ? AND name = ?", (key, job_id, name))
+
+    def set_fetched(self, job_id: str) -> None:
+        """A client has the job's results."""
+        with self._write() as db:
+            db.execute("INSERT OR IGNORE INTO fetched VALUES (?)", (job_id,))
 
     def set_stage_run(self, job_id: str, run: str) -> None:
         """Record the run of the job's stage process, so that a later backend can end it."""

@@ -157,6 +157,18 @@ def run_plan(
 
     before: artifacts of earlier stages that are not in `stages`; they are returned, too.
     """
+    with store.working():
+        return _run_all(stages, store, weights, report, before, warn)
+
+
+def _run_all(
+    stages: Sequence[PlannedStage],
+    store: Store,
+    weights: Weights,
+    report: PlanReport,
+    before: Mapping[StageId, Artifact] | None,
+    warn: PlanWarn,
+) -> dict[StageId, Artifact]:
     done = dict(before or {})
     check = partial(check_code, code_hash(), "Run the command again; finished stages are kept.")
     for stage in stages:

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reangle.contract import CameraWarning, ContractError, JobError, JobEvent, JobStatus, from_json
+from reangle.contract import (
+    CameraWarning,
+    ContractError,
+    JobError,
+    JobEvent,
+    JobRequest,
+    JobStatus,
+    from_json,
+    read_request,
+)
 from reangle.errors import UserError
 from reangle.runtime.data_folder import disk_is_full
 
@@ -77,6 +86,26 @@ class JobReader:
 
     def running(self) -> list[str]:
         return [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = 'running' ORDER BY seq")]
+
+    def unfinished(self) -> tuple[list[str], list[JobRequest]]:
+        """The queued and running jobs: ids of those whose request another version wrote, and the requests of the
+        rest."""
+        unread: list[str] = []
+        requests: list[JobRequest] = []
+        for row in self._read("SELECT id, request FROM jobs WHERE state IN ('queued', 'running') ORDER BY seq"):
+            try:
+                requests.append(read_request(row["request"]))
+            except ContractError:  # it fails when its turn comes
+                unread.append(row["id"])
+        return unread, requests
+
+    def unfetched(self, since: float) -> set[str]:
+        """The artifact keys of results that no client has, of jobs that were sent after this Unix time."""
+        query = (
+            "SELECT DISTINCT key FROM results JOIN jobs ON jobs.id = results.job "
+            "WHERE state = 'done' AND created > ? AND job NOT IN (SELECT job FROM fetched)"
+        )
+        return {row["key"] for row in self._read(query, since)}
 
     def stage_runs(self) -> dict[str, str]:
         """Job -> the run of its stage process, for all that were not cleared."""

@@ -104,6 +104,7 @@ class JobRun:
         # Before it is looked for, so that no deleted job takes it away afterwards.
         self._database.record_stage(self._request.id, key)
         with self._only_one(key):
+            self._store.hold(self._request.id, key)
             artifact = self._store.sound_artifact(key)
             cached = artifact is not None
             progress.begin()

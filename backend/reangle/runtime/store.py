@@ -13,8 +13,10 @@ import json
 import os
 import re
 import shutil
+import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -41,6 +43,7 @@ from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_COMMAND = "command"
 _EMPTY = hashlib.sha256().hexdigest()
 
 UNFINISHED_S = 14 * 86400
@@ -96,6 +99,9 @@ class Store:
         self._artifacts = root / "artifacts"
         self._scratch = root / "tmp"
         self._unfinished = root / "unfinished"
+        self._holding = threading.RLock()
+        self._held: defaultdict[str, set[str]] = defaultdict(set)
+        self._used: set[str] | None = None
         check_format(root)
         with disk_errors(root):
             make_private(root)
@@ -121,6 +127,14 @@ class Store:
             if self._remove(path, found):
                 return False
         return False
+
+    def touch_blob(self, sha256: str) -> bool:
+        """A client is about to send a job with this blob, so it is not cleaned up. False if it is gone."""
+        try:
+            os.utime(self.blob_path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def has_file(self, ref: FileRef) -> bool:
         """Whether the file is here with its size; its bytes are read only if the size differs.
@@ -221,6 +235,64 @@ class Store:
             if error.errno in GONE:
                 return None
             raise
+
+    def hold(self, owner: str, key: str) -> None:
+        """The job `owner` of this process uses the artifact `key`, made or to be made, until `release`."""
+        with self._holding:
+            self._held[owner].add(key)
+            if self._used is not None:
+                self._used.add(key)
+
+    def release(self, owner: str) -> None:
+        with self._holding:
+            self._held.pop(owner, None)
+
+    @contextmanager
+    def cleaning(self) -> Generator[None]:
+        """Within, what a job of this process holds, or has held since the beginning, is not removed."""
+        with self._holding:
+            self._used = set[str]().union(*self._held.values())
+        try:
+            yield
+        finally:
+            with self._holding:
+                self._used = None
+
+    def remove_artifact(self, key: str) -> bool:
+        """Remove an artifact within `cleaning`. False if it stays, or is not there."""
+        place = self._place(self._artifacts, key)
+        with self._holding:
+            found = None if self._used is None or key in self._used else _which(place)
+            try:
+                return found is not None and self._remove(place, found) and not place.exists()
+            except OSError:  # another program has a file of it open
+                return False
+
+    def remove_unfinished(self, key: str) -> bool:
+        """Remove what an interrupted stage left, within `cleaning`. False if it stays."""
+        with self._holding:
+            if self._used is not None and key not in self._used:
+                self.finished(key)
+        return not self._place(self._unfinished, key).exists()
+
+    @contextmanager
+    def working(self) -> Generator[None]:
+        """A command runs stages in this process: while it does, a backend removes none."""
+        mark = self._scratch / f"{os.getpid()}-{_COMMAND}-{uuid.uuid4().hex}"
+        with disk_errors(mark):
+            mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+    def at_work(self) -> str:
+        """Says which command runs stages here now; "" for none."""
+        for mark in self._scratch.glob(f"*-{_COMMAND}-*"):
+            pid = mark.name.split("-")[0]
+            if pid.isdecimal() and psutil.pid_exists(int(pid)):
+                return f"A reangle command (process {pid}) works in this data folder, so all stages stay."
+        return ""
 
     def artifact_file(self, key: str, path: str) -> tuple[Path, ResultFile] | None:
         """An artifact's folder, and what it lists of one file there; None if it does not list it."""

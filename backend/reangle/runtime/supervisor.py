@@ -144,6 +144,7 @@ class Supervisor:
                 self._waiting.forget(request.id)
             finally:
                 self._canceled.discard(request.id)
+                self.store.release(request.id)
             if status := self.database.status(request.id):
                 logger.info("Job %s is %s", request.id, status.state)
             remove_old_logs(self.store.root, self.database.job_ids())
