@@ -10,14 +10,15 @@ from typing import Any
 import bpy
 import numpy as np
 
-# What Blender itself counts and computes, and what it does not restore when it undoes.
+# What Blender itself counts and computes. A tool's settings and the cursor of a scene that redo brings back have no
+# defaults, in Blender's own scenes, too.
 LEFT_OUT = {
     "rna_type", "users", "session_uid", "is_updated", "is_updated_data", "original", "is_evaluated", "depsgraph",
     "tag", "bl_rna", "id_data", "is_missing", "is_dirty", "has_data", "bindcode", "frame_current_final", "id_root",
     "preview", "bl_system_properties", "is_runtime_data", "use_extra_user", "is_evaluated_data", "override_library",
-    "node_preview", "starts_from", "frame_duration", "keying_sets_all", "cycles_visibility", "active_operator",
-    "is_user_data", "filepath_raw", "frame_float", "frame_subframe", "pixels", "is_loaded", "peers",
-    "internal_links", "links",
+    "node_preview", "tool_settings", "cursor", "starts_from", "frame_duration", "keying_sets_all",
+    "cycles_visibility", "active_operator", "is_user_data", "filepath_raw", "frame_float", "frame_subframe",
+    "pixels", "is_loaded", "peers", "internal_links", "links", "storage_type",
 }  # fmt: skip
 IN_DATA = (
     "scenes", "objects", "cameras", "meshes", "collections", "actions", "images", "movieclips", "materials", "worlds",

@@ -76,12 +76,13 @@ def ended_threads() -> list[str]:
 
 
 def children() -> list[str]:
-    """State and command of this process's children."""
+    """The commands of this process's children, with a Z before one that has ended and was not asked for its end."""
     if sys.platform != "linux":
         return []
     command = ["ps", "-o", "stat=,args=", "--ppid", str(os.getpid())]
     lines = subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
-    return [line for line in lines if "ps -o" not in line]
+    found = [line.split(maxsplit=1) for line in lines if "ps -o" not in line]
+    return [f"Z {command}" if state.startswith("Z") else command for state, command in found]
 
 
 def test_disabling_takes_everything_out_of_blender(reangle: Reangle) -> None:

@@ -16,7 +16,7 @@ from file_contents import contents, differences
 # What is added to the scene: our collections and objects, and the selection of a new camera.
 ADDED = re.compile(
     r"scenes/Scene/(reangle/.*|objects.*|collection/(children|all_objects|collection_children).*"
-    r"|view_layers/0/(objects|layer_collection|active_layer_collection).*|tool_settings/particle_edit/object)"
+    r"|view_layers/0/(objects|layer_collection|active_layer_collection).*)"
 )
 # What "Match Scene to Clip" says that it changes.
 MATCHED = re.compile(
