@@ -18,7 +18,7 @@ LEFT_OUT = {
     "preview", "bl_system_properties", "is_runtime_data", "use_extra_user", "is_evaluated_data", "override_library",
     "node_preview", "tool_settings", "cursor", "starts_from", "frame_duration", "keying_sets_all",
     "cycles_visibility", "active_operator", "is_user_data", "filepath_raw", "frame_float", "frame_subframe",
-    "pixels", "is_loaded", "peers", "internal_links", "links", "storage_type",
+    "pixels", "is_loaded", "peers", "internal_links", "links", "storage_type", "is_visible",
 }  # fmt: skip
 IN_DATA = (
     "scenes", "objects", "cameras", "meshes", "collections", "actions", "images", "movieclips", "materials", "worlds",
