@@ -2,9 +2,9 @@
 """The Python environments of this project, made on first use.
 
 `backend` holds the models and the server, `tests` adds the test tools to it; `bpy` holds Blender 4.5 as a module and
-the tools that check the code, `bpy-4.2` and `bpy-5.0` the same with other Blenders. Each is a folder named after what
-its locks pin, so a changed lock makes a new one and all checkouts share those that fit. Standard library only: this
-runs before anything is installed.
+the tools that check the code, `bpy-4.2` and `bpy-5.0` the same with other Blenders, `bpy-5.1` to `bpy-5.3` Blenders
+with the test tools alone. Each is a folder named after what its locks pin, so a changed lock makes a new one and all
+checkouts share those that fit. Standard library only: this runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -47,8 +47,15 @@ from reangle_blender.core.environments import (
 )
 
 IMPORTABLE = [str(REPOSITORY), str(REPOSITORY / "backend")]
-BLENDER_PYTHON = "3.11"
-BLENDERS = {"bpy": "4.5.15", "bpy-4.2": "4.2.23", "bpy-5.0": "5.0.1"}
+# The one that the checks run on comes first.
+BLENDERS = {
+    "bpy": "4.5.15",
+    "bpy-4.2": "4.2.23",
+    "bpy-5.0": "5.0.1",
+    "bpy-5.1": "5.1.2",
+    "bpy-5.2": "5.2.3",
+    "bpy-5.3": "5.3.0",
+}
 GIGABYTES_NEEDED = {"backend": BACKEND_GIGABYTES, "tests": 0.1}
 GIGABYTES_FOR_BLENDER = 1.5
 # What an environment must import; Blender where none is named.
@@ -88,19 +95,28 @@ def requirements(name: str) -> list[str]:
         return _pins(f"backend-{interpreter_for(name).minor}")
     if name == "tests":
         return _pins("tests")
-    rest = [*_pins("blender")[1:], *_pins("tests"), *_pins("checks")]
+    if blender_python(name) == "3.11":
+        rest = [*_pins("blender")[1:], *_pins("tests"), *_pins("checks")]
+    else:
+        rest = [*_pins(f"blender-{blender_python(name)}")[1:], *_pins("tests")]
     return [f"bpy=={BLENDERS[name]}", *dict.fromkeys(rest)]
+
+
+def blender_python(name: str) -> str:
+    """The one Python that a Blender of `BLENDERS` runs in."""
+    return "3.11" if tuple(map(int, BLENDERS[name].split("."))) < (5, 1) else "3.13"
 
 
 def interpreter_for(name: str) -> Interpreter:
     """The Python that an environment is made from: the running one where it fits. Raises SetupError."""
     running = running_interpreter()
     if name in BLENDERS:
-        result = running if running.minor == BLENDER_PYTHON else find_python(BLENDER_PYTHON)
+        python = blender_python(name)
+        result = running if running.minor == python else find_python(python)
         if result is None:
             raise SetupError(
-                f"Blender as a module needs Python {BLENDER_PYTHON}, beside this {running.version}: install it"
-                f" ({_HOW_TO_INSTALL})."
+                f"Blender {BLENDERS[name]} as a module needs Python {python}, beside this {running.version}: install it"
+                f" ({_how_to_install(python)})."
             )
         return result
     chosen = os.environ.get(_PYTHON)
@@ -111,7 +127,7 @@ def interpreter_for(name: str) -> Interpreter:
         )
         raise SetupError(
             f"Reangle needs Python {', '.join(BACKEND_PYTHONS[:-1])} or {BACKEND_PYTHONS[-1]}, and {what}: run it as"
-            f" `{_START} {sys.argv[0]}` ({_HOW_TO_INSTALL})."
+            f" `{_START} {sys.argv[0]}` ({_how_to_install('3.11')})."
         )
     return result
 
@@ -199,9 +215,13 @@ def exit_with(status: int) -> NoReturn:
 _INDEX = "REANGLE_TORCH_INDEX"
 _PYTHON = "REANGLE_PYTHON"
 _START = "py -3.11" if sys.platform == "win32" else "python3.11"
-_HOW_TO_INSTALL = (
-    "from https://www.python.org/downloads/, `apt install python3.11 python3.11-venv`, or `brew install python@3.11`"
-)
+
+
+def _how_to_install(minor: str) -> str:
+    return (
+        f"from https://www.python.org/downloads/, `apt install python{minor} python{minor}-venv`, or"
+        f" `brew install python@{minor}`"
+    )
 
 
 def _pins(lock: str) -> list[str]:

@@ -3,6 +3,7 @@
 
 Pins that still fit are kept; with --upgrade all become the newest that fit. A lock for the backend is made from
 `backend/pyproject.toml`, one per Python, because the newest numpy, scipy, networkx and av refuse Python 3.11.
+Blender's Python is 3.11 up to 5.0 and 3.13 since 5.1.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ DEPTH_ANYTHING_3 = "depth-anything-3==0.1.1"
 LOCKS = (
     Lock("tests", "3.11", ("httpx", "hypothesis", "pytest")),
     Lock("blender", "3.11", (f"bpy=={BLENDERS['bpy']}",)),
+    Lock("blender-3.13", "3.13", (f"bpy=={BLENDERS['bpy-5.3']}",), follows=("tests",)),
     Lock("checks", "3.11", CHECKS, follows=("tests", "blender")),
     *(
         Lock(f"backend-{version}", version, (DUST3R,), follows=("tests",), alone=(DEPTH_ANYTHING_3,))

@@ -2,7 +2,8 @@
 """Run the checks and tests: `python3.11 scripts/test.py [SUITE ...] [--all-blenders] [--gui] [-- PYTEST ARGUMENTS]`.
 
 Suites: lint, types, core, backend, blender, e2e, gui; without a name, all but gui. Two run at a time; each prints its
-output when it ends. Exit status 0 only if all passed.
+output when it ends. Exit status 0 only if all passed. --all-blenders leaves out, with a line, those that need a Python
+that is not on this machine; `--blenders 4.2 5.3` fails without it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from environments import BLENDERS, REPOSITORY, SetupError, environment_variables, python_of
+from environments import BLENDERS, REPOSITORY, SetupError, environment_variables, interpreter_for, python_of
 
 # Suite -> the environments that it needs.
 NEEDS = {
@@ -30,6 +31,8 @@ NEEDS = {
     "e2e": ["bpy", "tests"],
     "gui": ["bpy", "tests"],
 }
+# Version of Blender, such as 4.5 -> the environment with it.
+NAMES = {version.rpartition(".")[0]: name for name, version in BLENDERS.items()}
 # Ends a suite that hangs. Ten times what the longest takes on two idle cores: a busy machine is no failure.
 LIMIT_SECONDS = 7200
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command; lint_imports_command()"
@@ -50,14 +53,17 @@ def main() -> int:
     own, _, pytest_arguments = " ".join(sys.argv[1:]).partition("-- ")
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("suites", nargs="*", choices=[*NEEDS, []], default=[])
-    parser.add_argument("--all-blenders", action="store_true", help="tests/blender on 4.2, 4.5 and 5.0")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--all-blenders", action="store_true", help=f"tests/blender on {', '.join(NAMES)}")
+    chosen.add_argument("--blenders", nargs="+", choices=NAMES, metavar="VERSION", help="tests/blender on these")
     parser.add_argument("--gui", action="store_true", help="also tests/gui, in a real Blender window")
     arguments = parser.parse_args(own.split())
     wanted = arguments.suites or [suite for suite in NEEDS if suite != "gui" or arguments.gui]
     started = time.monotonic()
     try:
         backend = str(python_of("backend")) if any("tests" in NEEDS[suite] for suite in wanted) else ""
-        checks = make_checks(wanted, pytest_arguments.split(), all_blenders=arguments.all_blenders)
+        blenders = [NAMES[version] for version in arguments.blenders or ["4.5"]]
+        checks = make_checks(wanted, pytest_arguments.split(), available() if arguments.all_blenders else blenders)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
@@ -66,11 +72,27 @@ def main() -> int:
     return summarise(checks, results, time.monotonic() - started)
 
 
-def make_checks(wanted: list[str], pytest_arguments: list[str], *, all_blenders: bool) -> list[Check]:
-    """The commands of the wanted suites, the longest first; makes the environments they need. Raises SetupError."""
+def available() -> list[str]:
+    """The environments of all Blenders whose Python is on this machine; prints a line about each other one."""
+    names = []
+    for name in BLENDERS:
+        try:
+            interpreter_for(name)
+        except SetupError as error:
+            print(f"Left out: {error}", flush=True)
+        else:
+            names.append(name)
+    return names
+
+
+def make_checks(wanted: list[str], pytest_arguments: list[str], blenders: list[str]) -> list[Check]:
+    """The commands of the wanted suites, the longest first; makes the environments they need. Raises SetupError.
+
+    blenders: the environments that tests/blender runs in.
+    """
     needed = {name for suite in wanted for name in NEEDS[suite]}
     tests, bpy = (str(python_of(name)) if name in needed else "" for name in ("tests", "bpy"))
-    blenders = {name: str(python_of(name)) for name in (BLENDERS if all_blenders else ["bpy"]) if "blender" in wanted}
+    pythons = {name: str(python_of(name)) for name in blenders if "blender" in wanted}
     pytest = ["-m", "pytest", *pytest_arguments]
     pyright = [bpy, "-m", "pyright", "--pythonpath"]
     # The add-on's core needs no bpy, and only a newer numpy than Blender's has types that are strict.
@@ -80,7 +102,7 @@ def make_checks(wanted: list[str], pytest_arguments: list[str], *, all_blenders:
         "e2e": [Check("e2e", [tests, *pytest, "tests/e2e"])],
         "backend": [Check("backend", [tests, *pytest, "tests/backend"])],
         "blender": [
-            Check(f"blender {BLENDERS[name]}", [path, *pytest, "tests/blender"]) for name, path in blenders.items()
+            Check(f"blender {BLENDERS[name]}", [path, *pytest, "tests/blender"]) for name, path in pythons.items()
         ],
         "types": [
             Check("types, backend", [*pyright, tests, *python], counted=False),

@@ -179,7 +179,19 @@ def _adopt(data: Path, about: ServerFile) -> Backend | None:
         return None
     if not _same_folder(Path(health.data), data):
         return None
-    return Backend(client, data, health.version, health.pid, device=health.device, storage=health.storage)
+    return Backend(
+        client, data, health.version, health.pid, _child(health.pid), device=health.device, storage=health.storage
+    )
+
+
+_children: list[subprocess.Popen[bytes]] = []
+"""The backends that this process started: whoever starts a process must ask for its end, or its entry stays."""
+
+
+def _child(pid: int) -> subprocess.Popen[bytes] | None:
+    """The process of this id if we started it and it runs."""
+    _children[:] = [child for child in _children if child.poll() is None]
+    return next((child for child in _children if child.pid == pid), None)
 
 
 def _same_folder(first: Path, second: Path) -> bool:
@@ -225,8 +237,7 @@ def _wait(
         about = read_server_file(data)
         if about is not None and about != stale and (running := _adopt(data, about)):
             # Another Blender may have been faster; then the backend that answers is not the one we started.
-            ours = process.poll() is None
-            return replace(running, process=process if ours else None)
+            return running if process.poll() is not None else replace(running, process=process)
         status = process.poll()
         if status == EXIT_TAKEN:
             # The file was not stale: its backend was only too busy to answer.
@@ -310,6 +321,7 @@ def _spawn(launch: Launch, data: Path, parent: int) -> tuple[subprocess.Popen[by
             )
         except OSError as error:
             raise StartError(f"{command[0]} could not be started: {error}", advice=_INSTALL) from error
+    _children.append(process)
     return process, start
 
 

@@ -86,7 +86,10 @@ def find_python(minor: str) -> Interpreter | None:
     """A Python of this version on this machine, None if there is none."""
     if sys.platform == "win32":
         return ask_python("py", f"-{minor}")
-    return ask_python(f"python{minor}")
+    # pyenv has commands for all of its Pythons, but starts only the chosen ones.
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    places = [f"python{minor}", *map(str, sorted(pyenv.glob(f"versions/{minor}.*/bin/python{minor}")))]
+    return next((found for place in places if (found := ask_python(place))), None)
 
 
 @functools.cache

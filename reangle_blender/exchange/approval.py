@@ -106,8 +106,8 @@ def make_again(scene: Scene, job: state.ReangleJob) -> str:
     """Send a job that makes the starting images again, as cameras and settings now ask for them. Returns its id.
 
     Cameras that moved have their new path. An approval holds where the image stays the same; of a job with results,
-    all images count as accepted. Raises UserError if the backend is not running, a choice of the Render panel is not available
-    or not allowed, or Blender cannot read the cameras.
+    all images count as accepted. Raises UserError if the backend is not running, a choice is not available or
+    not allowed, or Blender cannot read the cameras.
     """
     client = connection.client()
     before = ledger.entry_of(scene, job)

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
@@ -35,6 +36,8 @@ T = TypeVar("T")
 _queue: queue.SimpleQueue[Callback] = queue.SimpleQueue()
 _unfinished: list[Iterator[None]] = []
 _threads: set[threading.Thread] = set()
+_former: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+"""Threads from before the add-on was disabled, whose callbacks are dropped."""
 
 on_tick: list[Callable[[], None]] = []
 """Called on the main thread in every tick of a window, also of an idle one: for what no handler tells."""
@@ -59,7 +62,8 @@ class Failure:
 
 def post(callback: Callback) -> None:
     """Run the callback on the main thread soon. Callable from any thread."""
-    _queue.put(callback)
+    if threading.current_thread() not in _former:
+        _queue.put(callback)
 
 
 def in_thread(
@@ -220,6 +224,8 @@ def register() -> None:
 def unregister() -> None:
     _stop_timer()
     atexit.unregister(_stop_timer)
+    _former.update(_threads)
+    _threads.clear()
     while not _queue.empty():
         _queue.get_nowait()
     _unfinished.clear()

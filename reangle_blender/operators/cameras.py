@@ -52,7 +52,7 @@ class REANGLE_OT_add_camera(Operator):
     bl_description = "Add a camera with the pose and lens of the clip's camera"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: StringProperty(name="Name", default="View", options={"SKIP_SAVE"})
+    name: StringProperty(name="Name", description="Name of the new camera", default="View", options={"SKIP_SAVE"})
     follow: BoolProperty(
         name="Follow Clip Camera", description="Copy its motion; otherwise stay at its pose of this frame"
     )
@@ -80,13 +80,18 @@ class REANGLE_OT_apply_move(Operator):
     bl_description = "Key a move over the clip, as a few keyframes that can be edited"
     bl_options = {"REGISTER", "UNDO"}
 
-    move: EnumProperty(name="Move", items=choices.items("move"))
+    move: EnumProperty(name="Move", description="How the camera moves", items=choices.items("move"))
     amount: FloatProperty(
         name="Amount",
         description="Degrees, or percent of the distance to the focus; by default that of the move",
         options={"HIDDEN", "SKIP_SAVE"},
     )
-    easing: EnumProperty(name="Easing", items=choices.items("easing"), default=choices.DEFAULTS["easing"])
+    easing: EnumProperty(
+        name="Easing",
+        description="How the move starts and ends",
+        items=choices.items("easing"),
+        default=choices.DEFAULTS["easing"],
+    )
     hold: BoolProperty(name="Still", description="Stay at the end of the move for the whole clip")
     focus: EnumProperty(
         name="Focus", description="The point that the move goes around and keeps in view", items=focus.KINDS

@@ -54,7 +54,12 @@ def _rotation_order() -> Any:
 class _FileOperator(Operator):
     """Base of operators that ask for a file or a folder."""
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE", *compat.PATH_OPTIONS})
+    filepath: StringProperty(
+        name="File",
+        description="The file, or the folder, of the path",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.PATH_OPTIONS},
+    )
     filter_glob: StringProperty(default="*.json;*.npz;*.txt;*.bin;*.chan", options={"HIDDEN"})
 
     def file(self) -> Path:
@@ -70,9 +75,10 @@ class REANGLE_OT_export_path(_FileOperator):
     bl_options = {"PRESET"}
 
     check_existing: BoolProperty(default=True, options={"HIDDEN"})
-    format: EnumProperty(name="Format", items=_WRITTEN, default="REANGLE")
+    format: EnumProperty(name="Format", description="Which program is to read it", items=_WRITTEN, default="REANGLE")
     which: EnumProperty(
         name="Cameras",
+        description="Whose paths are written",
         items=(
             ("ACTIVE", "Active", "The active object, which may be the clip's own camera", "NONE", 0),
             ("TICKED", "Ticked", "All cameras that are ticked to be rendered, each into a file of its own", "NONE", 1),
@@ -134,7 +140,7 @@ class REANGLE_OT_import_path(_FileOperator):
     )
     bl_options = {"REGISTER", "UNDO", "PRESET"}
 
-    format: EnumProperty(name="Format", items=_READ, default="AUTO")
+    format: EnumProperty(name="Format", description="Which program wrote it", items=_READ, default="AUTO")
     name: StringProperty(name="Name", description="Of the new camera; empty uses the file's", options={"SKIP_SAVE"})
     world: _world("in")
     start: BoolProperty(

@@ -148,10 +148,10 @@ def _label(kind: choices.Kind, name: str) -> str:
 
 
 def _update(scene: Scene) -> None:
-    """Evaluate the scene at the artist's frame, or at the nearest one of the clip."""
-    saved = state.of(scene)
+    """Evaluate the scene at the artist's frame, or at the nearest one of the clip if the scene is matched to it."""
+    saved, frame = state.of(scene), scene.frame_current
     last = saved.first_frame + saved.shot_frames - 1
-    scene.frame_set(int(np.clip(scene.frame_current, saved.first_frame, last)))
+    scene.frame_set(int(np.clip(frame, saved.first_frame, last)) if saved.clip.match_scene else frame)
 
 
 def _unit(scene: Scene, cloud: Cloud, notes: list[str], *, is_placed: bool) -> float:
@@ -282,7 +282,7 @@ def settings_of(scene: Scene) -> tuple[object, ...]:
 
 
 def match_scene(scene: Scene, path: CameraPath, frames: int) -> list[str]:
-    """Set rate, range, size and view transform to the clip's; return the changes as notes.
+    """Set rate, range, size and view transform to the clip's, and lock the interface; return the changes as notes.
 
     path: of the clip's camera. frames: of the clip.
     """

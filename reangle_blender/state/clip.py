@@ -61,7 +61,8 @@ class ReangleClip(PropertyGroup):
     )
     match_scene: BoolProperty(
         name="Match Scene to Clip",
-        description="Set the scene's frame rate, frame range, resolution and view transform to those of the clip",
+        description="Set the scene's frame rate, frame range, resolution and view transform to those of the clip, go "
+        "to its frames, and lock the interface while a render runs, because the cloud changes then",
         default=True,
     )
 

@@ -201,7 +201,7 @@ class ReangleScene(PropertyGroup):
     )
     keyed_from: IntProperty(description="The scene frame that the clip's camera is keyed from")
     jobs: CollectionProperty(type=ReangleJob)
-    job_index: IntProperty(name="Job")
+    job_index: IntProperty(name="Job", description="The job that is selected in the list of results")
     point_size: FloatProperty(
         name="Point Size", description="In pixels", default=3, min=1, max=20, subtype="PIXEL", update=_look_changed
     )

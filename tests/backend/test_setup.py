@@ -19,6 +19,7 @@ import demo
 import environments
 import install_backend
 import pytest
+import test as all_checks
 from reangle.version import VERSION
 from reangle.weights.checkpoints import RECOMMENDED
 
@@ -64,6 +65,22 @@ def test_blender_as_a_module_takes_python_3_11(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(environments, "find_python", lambda minor: None)
     with pytest.raises(environments.SetupError, match=r"needs Python 3\.11"):
         environments.environment_folder("bpy")
+
+
+def test_blenders_without_their_python_are_left_out_unless_they_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs_as("3.11.9", monkeypatch)
+    monkeypatch.setattr(environments, "_find_python", lambda minor: None)
+    assert all_checks.available() == ["bpy", "bpy-4.2", "bpy-5.0"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[: line.index(" as a module")] for line in lines] == [
+        f"Left out: Blender {environments.BLENDERS[name]}" for name in ("bpy-5.1", "bpy-5.2", "bpy-5.3")
+    ]
+    monkeypatch.setattr(sys, "argv", ["test.py", "blender", "--blenders", "4.2", "5.3"])
+    monkeypatch.setattr(all_checks, "python_of", environments.environment_folder)
+    assert all_checks.main() == 2
+    assert "Blender 5.3.0 as a module needs Python 3.13" in capsys.readouterr().err
 
 
 def test_full_disk_is_reported_before_installing(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:

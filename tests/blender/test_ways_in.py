@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A clip comes from a file browser, a drop, the sequencer or the Movie Clip Editor, and is imported by the same code."""
+"""A clip comes from a file browser, a drop, the sequencer or the Movie Clip Editor, through the same code."""
 
 from __future__ import annotations
 
