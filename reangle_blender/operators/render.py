@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
 from .. import readiness, state
 from ..core.errors import UserError
 from ..exchange import removing, sending, watching
-from ..scene import cameras
+from ..scene import camera_status, cameras
 from ._report import is_ready, report_error, reports_errors
 
 
@@ -35,6 +35,22 @@ class REANGLE_OT_render(Operator):
     bl_label = "Render Cameras"
     bl_description = "Render the clip from the ticked cameras, in the backend"
 
+    which: EnumProperty(
+        name="Cameras",
+        description="Which of the ticked cameras are rendered",
+        items=(
+            ("TICKED", "Ticked", "Render all ticked cameras"),
+            ("OUTDATED", "Outdated", "Render the ticked cameras that are new or have changed since their last result"),
+        ),
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
+        if properties.which == "OUTDATED":
+            return "Render the ticked cameras that are new or have changed since their last result; the others stay"
+        return cls.bl_description
+
     @classmethod
     def poll(cls, context: Context) -> bool:
         return is_ready(cls, readiness.check_render, context.scene)
@@ -44,6 +60,10 @@ class REANGLE_OT_render(Operator):
         scene = context.scene
         readiness.check_render(scene)
         chosen, use_markers = readiness.cameras_to_render(scene)
+        if self.which == "OUTDATED":
+            chosen, use_markers = camera_status.outdated(scene, chosen, read=True), False
+            if not chosen:
+                raise UserError("No ticked camera has changed since its last result.", advice="Render all with Render.")
         paths = cameras.export_paths(scene, chosen, use_markers=use_markers)
         sending.render(scene, paths, [*chosen, None] if use_markers else list(chosen))
         return {"FINISHED"}

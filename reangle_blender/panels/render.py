@@ -8,11 +8,12 @@ from bpy.types import Context, Panel
 
 from .. import choices, readiness, state
 from ..exchange import estimates
+from ..scene import camera_status
 from ..scene.cameras import artist_cameras
 from ..state import engines
 from . import _job
 from ._chosen import chosen
-from ._layout import SidebarPanel, reason, settings_column
+from ._layout import SidebarPanel, paragraph, reason, settings_column
 
 
 class REANGLE_PT_render(SidebarPanel, Panel):
@@ -48,7 +49,11 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
         if (estimate := estimates.of_render(context.scene)) is not None:
             paragraph(layout, context, _job.estimate_line(estimate), "TIME")
-        layout.operator("reangle.render", icon="RENDER_ANIMATION")
+        row = layout.row(align=True)
+        row.operator("reangle.render", icon="RENDER_ANIMATION").which = "TICKED"
+        changed = camera_status.outdated(context.scene, chosen_cameras)
+        if changed and len(changed) < len(chosen_cameras):
+            row.operator("reangle.render", text=f"Outdated ({len(changed)})", icon="FILE_REFRESH").which = "OUTDATED"
         reason(layout, context, readiness.check_render, said)
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):

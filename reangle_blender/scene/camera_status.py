@@ -171,8 +171,14 @@ def status_of(scene: Scene, camera: Object) -> Status:
     return statuses(scene).get(camera.session_uid, NEW)
 
 
-def outdated(scene: Scene, among: Iterable[Object]) -> list[Object]:
-    """Those of the cameras without a result of their present path, lens and settings, and without a running render."""
+def outdated(scene: Scene, among: Iterable[Object], *, read: bool = False) -> list[Object]:
+    """Those of the cameras without a result of their present path, lens and settings, and without a running render.
+
+    read: what the cameras follow from anew, as no handler may have told of the last change.
+    """
+    among = list(among)
+    for camera in among if read else ():
+        _inputs[scene.session_uid, camera.session_uid] = camera_inputs.read(scene, camera)
     known = statuses(scene)
     return [camera for camera in among if known.get(camera.session_uid, NEW).kind in ("new", "outdated", "failed")]
 
