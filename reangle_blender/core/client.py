@@ -389,7 +389,7 @@ class Client:
             message = f"The backend at {self.address} does not answer in time."
         else:
             message = f"The backend at {self.address} cannot be reached."
-        advice = "Start the backend in the Clip step; jobs resume there."
+        advice = "Start the backend in the Clip panel; jobs resume there."
         if self.is_remote:
             advice = "Check that the backend runs there, its address, and the tunnel or firewall between."
         return UnreachableError(message, advice=advice)

@@ -18,8 +18,8 @@ def import_choice(scene: Scene, values: Mapping[str, Any], scene_frame: int | No
     """Import a clip with these values of `ReangleClip`; others stay. Returns whether it was sent already.
 
     While the backend is not running it is started, and the clip is imported when it runs. scene_frame: of the clip's
-    first used frame, None leaves it to the Clip panel. Raises UserError if the clip cannot be imported; the panel then is
-    as before.
+    first used frame, None leaves it to the Clip panel. Raises UserError if the clip cannot be imported; that panel is
+    then as before.
     """
     state.check_editable(scene)
     shot = state.prepare(scene)

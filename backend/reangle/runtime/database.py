@@ -165,7 +165,7 @@ class JobDatabase(JobReader):
             self._append(db, request.id, type="state", state="queued")
         return "new"
 
-    def unfinished(self) -> list[sqlite3.Row]:
+    def waiting_rows(self) -> list[sqlite3.Row]:
         """id, title, state and eta_s of the running jobs, then of the queued ones as `claim` takes them."""
         return self._read(
             "SELECT id, title, state, eta_s FROM jobs LEFT JOIN deaths ON job = id "

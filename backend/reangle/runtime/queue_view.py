@@ -50,7 +50,7 @@ class QueueView:
 
     def _rows(self) -> list[Any]:
         waiting = self._waiting()
-        return [row for row in self._database.unfinished() if row["state"] == "running" or row["id"] not in waiting]
+        return [row for row in self._database.waiting_rows() if row["state"] == "running" or row["id"] not in waiting]
 
     def _places(self) -> dict[str, dict[str, Any]]:
         places: dict[str, dict[str, Any]] = {}
