@@ -7,15 +7,10 @@ import hashlib
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import quote
 
-import requests
-
-from .address import Address
-from .certificates import adapter_for, is_other_certificate, is_unknown_certificate
 from .contract import (
     CONTRACT_VERSION,
     Capabilities,
@@ -39,97 +34,33 @@ from .contract import (
     ResultFile,
     RetryRequest,
     Storage,
-    from_json,
-    to_json,
     version_advice,
 )
 from .errors import UserError
-from .files import CHUNK, CanceledError, FileBody, Progress, check_cancel, disk_errors, hash_file
+from .files import CanceledError, FileBody, Progress, check_cancel, disk_errors, hash_file
+from .transport import (
+    CertificateError,
+    RefusedError,
+    Transport,
+    UnauthorizedError,
+    UnreachableError,
+    VersionMismatchError,
+    read,
+)
 
-CONNECT_TIMEOUT_S = 3.0
-FAR_CONNECT_TIMEOUT_S = 10.0
-"""For another machine."""
-READ_TIMEOUT_S = 30.0
 CLEAN_TIMEOUT_S = 600.0
 MAX_WAIT_S = 25.0
 LOOK_TIMEOUT_S = 150.0
 """The first question about a clip opens it, which takes longer than an answer."""
 
-T = TypeVar("T")
 
-
-class UnreachableError(UserError):
-    """No backend answers, or not in time."""
-
-
-class CertificateError(UnreachableError):
-    """What answers does not prove that it is the backend. is_changed: a certificate was trusted before, and this is
-    another one."""
-
-    def __init__(self, message: str, *, advice: str, is_changed: bool) -> None:
-        super().__init__(message, advice=advice)
-        self.is_changed = is_changed
-
-
-class UnauthorizedError(UserError):
-    """A backend answers, but refuses the token."""
-
-
-class VersionMismatchError(UserError):
-    """The backend has another version of the contract."""
-
-
-class RefusedError(UserError):
-    """The backend refuses the request. missing: hashes of files that must be uploaded first."""
-
-    def __init__(self, message: str, *, advice: str = "", status: int = 0, missing: tuple[str, ...] = ()) -> None:
-        super().__init__(message, advice=advice)
-        self.status = status
-        self.missing = missing
-
-
-class Client:
-    """One backend. Raises the errors of this module, all of them UserError."""
-
-    def __init__(
-        self,
-        host: str,
-        port: int,
-        token: str,
-        *,
-        tls: bool = False,
-        fingerprint: str = "",
-        is_remote: bool = False,
-        timeout_s: float = READ_TIMEOUT_S,
-    ) -> None:
-        """fingerprint: as in `Address`. is_remote: the backend belongs to another machine, though a tunnel may lead
-        there.
-
-        Raises AddressError if the token would cross a network in the clear.
-        """
-        self._where = Address(host, port, tls, fingerprint)
-        self._where.check_private()
-        self.address = self._where.url
-        self.is_remote = is_remote
-        self._is_closed = False
-        self._timeout_s = timeout_s
-        self._connect_timeout_s = CONNECT_TIMEOUT_S if self._where.is_loopback else FAR_CONNECT_TIMEOUT_S
-        self._session = requests.Session()
-        if tls:
-            self._session.mount("https://", adapter_for(self._where))
-        # The environment's proxies and .netrc files do not apply to this machine.
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {token}"
-
-    def close(self) -> None:
-        """End the connection for good: threads that still use it get an UnreachableError."""
-        self._is_closed = True
-        self._session.close()
+class Client(Transport):
+    """One backend. Raises the errors of `transport`, all of them UserError."""
 
     def health(self, timeout_s: float | None = None) -> Health:
         """The backend's identity. Raises VersionMismatchError if it has another version of the contract."""
         try:
-            health = _read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
+            health = read(Health, self._ask("GET", "/v1/health", timeout_s=timeout_s))
         except RefusedError as error:
             if self.is_remote and error.status == 403:
                 raise UnreachableError(
@@ -320,80 +251,6 @@ class Client:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def _chunks(self, answer: requests.Response) -> Iterator[bytes]:
-        try:
-            yield from answer.iter_content(CHUNK)
-        except requests.RequestException as error:
-            raise self._unreachable(error) from error
-
-    def _post(self, address: str, request: object, timeout_s: float | None = None) -> requests.Response:
-        headers = {"Content-Type": "application/json"}
-        return self._ask("POST", address, data=to_json(request).encode(), headers=headers, timeout_s=timeout_s)
-
-    def _get(self, cls: type[T], address: str, timeout_s: float | None = None) -> T:
-        return self._parse(cls, self._ask("GET", address, timeout_s=timeout_s))
-
-    def _parse(self, cls: type[T], answer: requests.Response) -> T:
-        try:
-            return _read(cls, answer)
-        except ContractError as error:
-            raise VersionMismatchError(
-                f"The backend's answer cannot be understood: {error.message}",
-                advice="Install the add-on and the backend from the same version of Reangle.",
-            ) from error
-
-    def _ask(
-        self,
-        method: str,
-        address: str,
-        *,
-        fine: tuple[int, ...] = (200, 201, 202),
-        timeout_s: float | None = None,
-        **more: Any,
-    ) -> requests.Response:
-        if self._is_closed:
-            raise UnreachableError(
-                f"The connection to {self.address} was ended.", advice="Connect again; jobs resume there."
-            )
-        try:
-            answer = self._session.request(
-                method,
-                self.address + address,
-                timeout=(self._connect_timeout_s, timeout_s or self._timeout_s),
-                allow_redirects=False,
-                **more,
-            )
-        except requests.RequestException as error:
-            raise self._unreachable(error) from error
-        if answer.status_code in fine:
-            return answer
-        with answer:
-            raise _refusal(answer, is_remote=self.is_remote)
-
-    def _unreachable(self, error: requests.RequestException) -> UserError:
-        if is_other_certificate(error):
-            return CertificateError(
-                f"{self.address} shows another certificate than the one you trust, so nothing was sent.",
-                advice="If the backend was set up anew, trust what it prints; else somebody may be in between.",
-                is_changed=True,
-            )
-        if is_unknown_certificate(error):
-            return CertificateError(
-                f"Nothing vouches for the certificate of {self.address}, so nothing was sent.",
-                advice="Enter the fingerprint that the backend prints, or test the connection to compare it.",
-                is_changed=False,
-            )
-        if isinstance(error, requests.exceptions.SSLError):
-            message = f"The program at {self.address} does not speak https."
-        elif isinstance(error, requests.Timeout):
-            message = f"The backend at {self.address} does not answer in time."
-        else:
-            message = f"The backend at {self.address} cannot be reached."
-        advice = "Start the backend in the Clip panel; jobs resume there."
-        if self.is_remote:
-            advice = "Check that the backend runs there, its address, and the tunnel or firewall between."
-        return UnreachableError(message, advice=advice)
-
     def queue(self, since: int = 0, wait_s: float = 0.0) -> JobList:
         """The newest jobs; waits up to wait_s (at most 25 s) for another state of the list than `since`."""
         wait_s = min(wait_s, MAX_WAIT_S)
@@ -434,26 +291,6 @@ def check_version(contract: int, version: str) -> None:
 
 def _is_there(place: Path, file: ResultFile) -> bool:
     return place.is_file() and place.stat().st_size == file.size and hash_file(place) == file.sha256
-
-
-def _read(cls: type[T], answer: requests.Response) -> T:
-    """The response's body. Fields that only a newer backend knows are ignored."""
-    return from_json(cls, answer.content, ignore_unknown=True)
-
-
-def _refusal(answer: requests.Response, *, is_remote: bool) -> UserError:
-    try:
-        body = answer.json()
-        message, advice = str(body["error"]["message"]), str(body["error"].get("advice", ""))
-        missing = tuple(str(sha256) for sha256 in body.get("missing") or ())
-    except (ValueError, KeyError, TypeError, AttributeError, requests.RequestException):
-        message, advice, missing = f"The backend answered {answer.status_code} {answer.reason}.", "", ()
-    if answer.status_code == 401:
-        advice = "Start the backend again; if that does not help, end other copies of Reangle."
-        if is_remote:
-            advice = "Enter the token that the backend prints when it starts."
-        return UnauthorizedError("The backend refuses this add-on's token.", advice=advice)
-    return RefusedError(message, advice=advice, status=answer.status_code, missing=missing)
 
 
 __all__ = [

@@ -84,7 +84,9 @@ def move_about(
     if move.kind.startswith(_ABOUT_A_POINT):
         depth = np.linalg.norm(seen, axis=1)
         turn[:, :3, :3] = [_turn_to(axis) for axis in seen / depth[:, None]]
-    steps, factors, shifts = [], [], []
+    steps: list[np.ndarray] = []
+    factors: list[float] = []
+    shifts: list[float] = []
     for time, base, at, near in zip(times, source @ turn, turn, depth, strict=True):
         x, y, z = (np.asarray(up, np.float64) @ base[:3, :3]).tolist()
         camera = moves.move_camera(move, float(time), float(near), (x, y, z))

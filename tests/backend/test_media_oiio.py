@@ -30,6 +30,7 @@ def write(path: Path, pixels: np.ndarray, **attributes: object) -> Path:
     for name, value in attributes.items():
         spec.attribute(name.replace("__", ":"), value)
     file = oiio.ImageOutput.create(str(path))
+    assert file is not None, oiio.geterror()
     assert file.open(str(path), spec), file.geterror()
     assert file.write_image(pixels), file.geterror()
     file.close()

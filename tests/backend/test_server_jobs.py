@@ -100,6 +100,7 @@ def test_job_that_ends_the_backend_lets_the_others_run(tmp_path: Path) -> None:
 @posix
 def test_an_import_overtakes_the_renders_that_wait(tmp_path: Path) -> None:
     with serving(tmp_path) as backend:
+        assert backend.stages is not None
         backend.stages.order("hold-decode")
         running = backend.submit("left")
         backend.stages.wait_started("decode")

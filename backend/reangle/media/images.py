@@ -104,7 +104,7 @@ def read_precise_image(name: str, path: Path, kind: Kind, framing: Framing) -> n
         pixels, colours = turned_upright(_decode(name, path, kind), orientation(path, kind)), of_jpeg_or_png(path)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., 2::-1]
     if pixels.dtype != np.float32:
-        pixels = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+        pixels = pixels.astype(np.float32) / np.float32(65535 if pixels.dtype == np.uint16 else 255)
     return np.ascontiguousarray(colours.to_precise_srgb(np.ascontiguousarray(framing.apply(pixels))))
 
 
