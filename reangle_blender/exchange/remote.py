@@ -13,8 +13,8 @@ from .. import preferences
 from ..core import backend_process
 from ..core.address import Address, fingerprint_at, read_printed, shown_fingerprint
 from ..core.backend_process import Backend
-from ..core.client import FAR_CONNECT_TIMEOUT_S, CertificateError
 from ..core.errors import UserError
+from ..core.transport import FAR_CONNECT_TIMEOUT_S, CertificateError
 from . import connection, main_thread
 from .main_thread import Failure
 

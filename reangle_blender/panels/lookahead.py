@@ -38,6 +38,7 @@ class REANGLE_PT_lookahead(SidebarPanel, Panel):
         row.operator("reangle.measure_coverage", icon="FILE_REFRESH")
         row.prop(shown, "automatic", text="", icon="AUTO")
         row.prop(shown, "show_strip", text="", icon="TIME")
+        row.prop(shown, "show_on_paths", text="", icon="CURVE_PATH")
         reason(layout, context, readiness.check_coverage)
 
 

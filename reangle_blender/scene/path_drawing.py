@@ -16,7 +16,8 @@ from bpy.types import Context, Object, Scene
 from .. import state
 from ..core import path_lines
 from ..core.camera import intrinsics_from_lens
-from . import camera_list, camera_status, camera_track, cameras, point_cloud
+from ..core.coverage import colour_of
+from . import camera_list, camera_status, camera_track, cameras, coverage, point_cloud
 
 LINE_WIDTH = 1.4
 ACTIVE_WIDTH = 2.6
@@ -24,6 +25,8 @@ NOW_SIZE = 0.95
 """Of the present frame, beside the one that Blender draws: lines in one place would flicker."""
 END_SIZE = 0.5
 """Of the frames at the start and the end, beside the present one: most moves start at one place."""
+BAND_WIDTH = 7.0
+"""Of the coverage below a path."""
 HALO = (0.0, 0.0, 0.0, 0.25)
 HALO_WIDTH = 1.4
 """A dark rim lets lines be seen on a light view and on light points."""
@@ -31,6 +34,8 @@ HALO_WIDTH = 1.4
 _handler: Any = None
 _tracks: dict[tuple[int, int], camera_track.Track | None] = {}
 """Of each camera, by the session's numbers of scene and camera; None for one that is not simply keyed."""
+_bands: dict[tuple[int, int], tuple[object, Any]] = {}
+"""Of each camera, what the coloured band below its path follows from, and the band."""
 _drawn: dict[tuple[int, int], tuple[object, Any, Any]] = {}
 """What was drawn of each camera: what it follows from, the lines, and the lines that nothing hides."""
 
@@ -42,12 +47,28 @@ def remember(scene: Scene, changed: Iterable[Object]) -> None:
         ticks = path_lines.tick_frames(shot.shot_frames, camera_track.key_frames(scene, camera))
         frames = path_lines.sample_frames(shot.shot_frames, ticks)
         _tracks[scene.session_uid, camera.session_uid] = camera_track.read(scene, camera, frames)
-        _drawn.pop((scene.session_uid, camera.session_uid), None)
+        for made in (_drawn, _bands):
+            made.pop((scene.session_uid, camera.session_uid), None)
 
 
 def forget() -> None:
     _tracks.clear()
     _drawn.clear()
+    _bands.clear()
+
+
+def coverage_band(scene: Scene, camera: Object) -> tuple[np.ndarray, np.ndarray]:
+    """The camera's way in the space of the clip's origin, 2n x 3, and its colours by what the clip shows of the
+    camera's picture there, 2n x 4; none while that is not measured, or where it stands still."""
+    track, known = _tracks.get((scene.session_uid, camera.session_uid)), coverage.of(camera)
+    none = np.zeros((0, 3)), np.zeros((0, 4))
+    if track is None or known is None or known.worst() is None or track.frames.max() >= len(known.seen):
+        return none
+    way = path_lines.way_lines(track.poses, camera.data.display_size)
+    if not len(way):
+        return none
+    colours = np.array([colour_of(unseen) for unseen in known.unseen[track.frames]])
+    return way, np.repeat(colours, 2, axis=0)[1:-1]
 
 
 def lines_of(scene: Scene, camera: Object) -> tuple[np.ndarray, np.ndarray]:
@@ -120,6 +141,8 @@ def _draw_cameras(context: Context, scene: Scene, seen: list[Object], origin: Ob
     gpu.state.depth_test_set("LESS_EQUAL")
     with gpu.matrix.push_pop():
         gpu.matrix.multiply_matrix(origin.matrix_world)
+        if state.of(scene).lookahead.show_on_paths and not is_through:
+            _draw_bands(context, scene, seen, scale)
         shader.bind()
         shader.uniform_float("viewportSize", (context.region.width, context.region.height))
         for camera in seen:
@@ -137,6 +160,28 @@ def _draw_cameras(context: Context, scene: Scene, seen: list[Object], origin: Ob
                         batch.draw(shader)
     gpu.state.depth_test_set("NONE")
     gpu.state.blend_set("NONE")
+
+
+def _draw_bands(context: Context, scene: Scene, seen: list[Object], scale: float) -> None:
+    import gpu  # not there in background mode
+    from gpu_extras.batch import batch_for_shader
+
+    shader = gpu.shader.from_builtin("POLYLINE_FLAT_COLOR")
+    shader.bind()
+    shader.uniform_float("viewportSize", (context.region.width, context.region.height))
+    shader.uniform_float("lineWidth", BAND_WIDTH * scale)
+    gpu.state.depth_mask_set(False)
+    for camera in seen:
+        place, known = (scene.session_uid, camera.session_uid), coverage.of(camera)
+        key = None if known is None else (known.digest, int(np.isnan(known.seen).sum()))
+        made = _bands.get(place)
+        if made is None or made[0] != key:
+            lines, colours = coverage_band(scene, camera)
+            content = {"pos": lines.astype(np.float32), "color": colours.astype(np.float32)}
+            batch = batch_for_shader(shader, "LINES", content) if len(lines) else None
+            made = _bands[place] = (key, batch)
+        if made[1] is not None:
+            made[1].draw(shader)
 
 
 def _batches(shader: Any, scene: Scene, camera: Object) -> tuple[Any, Any]:

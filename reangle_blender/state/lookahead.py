@@ -27,6 +27,13 @@ class ReangleLookahead(PropertyGroup):
         default=True,
         update=_redraw,
     )
+    show_on_paths: BoolProperty(
+        name="Coverage on Paths",
+        description="Colour the paths of new cameras by what the clip shows of their pictures, in the colours of the "
+        "timeline",
+        default=True,
+        update=_redraw,
+    )
     show_view: EnumProperty(
         name="In Camera View",
         description="What is drawn over the view through a new camera, from the same warp as the render's",

@@ -112,3 +112,18 @@ def test_what_cannot_be_measured_says_why(measured: SimpleNamespace) -> None:
     assert coverage.of(camera) is None
     camera.data.type = "PERSP"
     measure(measured)
+
+
+def test_paths_have_the_colours_of_their_coverage(measured: SimpleNamespace) -> None:
+    scene, camera = bpy.context.scene, bpy.data.objects["Side"]
+    drawing, coverage = measured.reangle("scene.path_drawing"), measured.reangle("scene.coverage")
+    colour_of = measured.reangle("core.coverage").colour_of
+    drawing.remember(scene, [camera])
+    lines, colours = drawing.coverage_band(scene, camera)
+    assert lines.shape == (2 * (tiny.FRAMES - 1), 3)
+    unseen = coverage.of(camera).unseen
+    assert unseen.min() < unseen.max()
+    np.testing.assert_allclose(colours[0], colour_of(unseen[0]))
+    np.testing.assert_allclose(colours[-1], colour_of(unseen[-1]))
+    coverage.forget()
+    assert len(drawing.coverage_band(scene, camera)[0]) == 0
