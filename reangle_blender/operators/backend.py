@@ -57,6 +57,8 @@ class REANGLE_OT_restart_backend(Operator):
     @reports_errors
     def execute(self, context: Context) -> set[str]:
         connection.client()
+        if connection.is_remote():
+            raise UserError("The backend runs on another computer.", advice="Restart it there.")
         backend = connection.now.backend
         connection.reset()
         connection.now.state = "starting"
