@@ -7,6 +7,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
+from ..translations import tr
 from .. import choices, readiness, state
 from ..core.contract import CameraPath
 from ..core.contract.moves import KINDS, Move
@@ -116,8 +117,8 @@ class REANGLE_OT_apply_move(Operator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.new:
-            return "Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited"
-        return "Add this move to the active camera's own motion, as keyframes that can be edited"
+            return tr("Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited")
+        return tr("Add this move to the active camera's own motion, as keyframes that can be edited")
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
@@ -141,7 +142,8 @@ class REANGLE_OT_apply_move(Operator):
             focus.track(camera, target or focus.add_empty(scene, camera.reangle.focus, f"{camera.name} Focus"))
         make_active(context, camera)
         self.report(
-            {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
+            {"INFO"},
+            tr(f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."),
         )
         return {"FINISHED"}
 

@@ -10,6 +10,7 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, FloatVectorProperty
 from bpy.types import Context, Event, Operator
 
+from ..translations import tr
 from ..core.errors import UserError
 from ..scene import floor, picking
 from ..scene.framing import Framing
@@ -93,7 +94,7 @@ class REANGLE_OT_set_floor(Operator):
         if event.value != "PRESS":
             return {"RUNNING_MODAL"}
         if picks.hovered is None:
-            self.report({"INFO"}, "There is no point near; click on the cloud")
+            self.report({"INFO"}, tr("There is no point near; click on the cloud"))
             return {"RUNNING_MODAL"}
         picks.points.append(picks.hovered)
         if len(picks.points) < len(_ASKED):
@@ -112,13 +113,13 @@ class REANGLE_OT_set_floor(Operator):
         framing = Framing(context)
         points = np.array([self.first, self.second, self.third], np.float64)
         for note in floor.set_floor(context.scene, points, self.along, self.length):
-            self.report({"WARNING"}, note)
+            self.report({"WARNING"}, tr(note))
         framing.show(context.scene)
         return {"FINISHED"}
 
     def _say(self, context: Context) -> None:
         done = len(self._picks.points)
-        context.workspace.status_text_set(f"{done + 1} of {len(_ASKED)}: {_ASKED[done]}{_KEYS}")
+        context.workspace.status_text_set(tr(f"{done + 1} of {len(_ASKED)}: {tr(_ASKED[done])}") + tr(_KEYS))
         self._area.tag_redraw()
 
     def _end(self, context: Context) -> None:

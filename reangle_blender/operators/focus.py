@@ -11,6 +11,7 @@ from bpy.props import EnumProperty
 from bpy.types import Context, Event, Operator, Scene
 from mathutils import Vector
 
+from ..translations import tr
 from .. import readiness, state
 from ..core import picking
 from ..core.errors import UserError
@@ -80,7 +81,7 @@ class REANGLE_OT_pick_focus(Operator):
                 self, UserError("Points are picked in a 3D view.", advice="Start this from its sidebar.")
             )
         context.window.cursor_modal_set("EYEDROPPER")
-        context.workspace.status_text_set("Click a point of the cloud    Esc or right click: cancel")
+        context.workspace.status_text_set(tr("Click a point of the cloud    Esc or right click: cancel"))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

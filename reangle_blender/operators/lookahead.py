@@ -7,6 +7,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator
 
+from ..translations import tr
 from .. import readiness
 from ..core.errors import UserError
 from ..exchange import lookahead
@@ -28,7 +29,7 @@ class REANGLE_OT_measure_coverage(Operator):
         readiness.check_coverage(context.scene)
         new = cameras.artist_cameras(context.scene)
         count = lookahead.measure(context.scene, new)
-        self.report({"INFO"}, f"{count} of {len(new)} cameras have changed and are being measured.")
+        self.report({"INFO"}, tr(f"{count} of {len(new)} cameras have changed and are being measured."))
         return {"FINISHED"}
 
 

@@ -9,6 +9,7 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator
 
+from ..translations import tr
 from .. import links
 from ..core.errors import UserError
 from ._report import reports_errors
@@ -66,7 +67,7 @@ class REANGLE_OT_report_bug(Operator):
         if page:
             bpy.ops.wm.url_open(url=links.bug_page(page))
         else:
-            self.report({"INFO"}, "The versions in use are copied: paste them into your report")
+            self.report({"INFO"}, tr("The versions in use are copied: paste them into your report"))
         return {"FINISHED"}
 
 

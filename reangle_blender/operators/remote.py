@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Event, Operator
 
+from ..translations import told, tr
 from ..core.address import shown_fingerprint
 from ..core.errors import UserError
 from ..exchange import connection, remote
@@ -49,7 +50,7 @@ class REANGLE_OT_trust_certificate(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if not remote.now.certificate:
-            cls.poll_message_set("Test the connection first")
+            cls.poll_message_set(tr("Test the connection first"))
             return False
         return True
 
@@ -110,12 +111,12 @@ def fingerprint_lines(digits: str) -> tuple[str, str]:
 
 def _is_possible(cls: type[Operator], is_busy: bool) -> bool:
     if is_busy:
-        cls.poll_message_set("It is being asked")
+        cls.poll_message_set(tr("It is being asked"))
         return False
     try:
         connection.chosen_address()
     except UserError as error:
-        cls.poll_message_set(str(error))
+        cls.poll_message_set(told(error))
         return bpy.app.background  # a script gets the whole reason from `execute`
     return True
 

@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
+from ..translations import tr
 from .. import compat, readiness, state
 from ..core.contract import PromptEdit
 from ..core.errors import UserError
@@ -122,7 +123,7 @@ class REANGLE_OT_redo_start(_StartOperator):
         if not has_moved:
             starting.new_seed(camera)
             if row.about_start.startswith(start_files.FILLED):
-                self.report({"INFO"}, "The preview's fill is the same each time; choose an image model for others.")
+                self.report({"INFO"}, tr("The preview's fill is the same each time; choose an image model for others."))
         approval.make_again(context.scene, job)
         return {"FINISHED"}
 
@@ -143,7 +144,7 @@ class REANGLE_OT_paint_start(_StartOperator):
         image = starting.begin_painting(camera, paths.absolute(row.start) / start_files.IMAGE)
         where = starting.show_in_editor(context, image)
         file = paths.absolute(camera.reangle.start.source.path)
-        self.report({"INFO"}, f"{image.name!r} is a copy in {file}; {where}, then press Take Back.")
+        self.report({"INFO"}, tr(f"{image.name!r} is a copy in {file}; {where}, then press Take Back."))
         return {"FINISHED"}
 
 

@@ -7,6 +7,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Operator
 
+from ..translations import tr
 from .. import readiness, weights
 from ..core.contract.capabilities import PartInfo
 from ..core.errors import UserError
@@ -45,8 +46,8 @@ class REANGLE_OT_download_weights(Operator):
     def draw(self, context: Context) -> None:
         part = self._part()
         column = self.layout.column()
-        column.label(text=f"{part.label}: {size_in_words(part.size)} from huggingface.co", icon="IMPORT")
-        column.label(text=f"Licence: {part.licence}", icon="COPY_ID")
+        column.label(text=tr(f"{part.label}: {size_in_words(part.size)} from huggingface.co"), icon="IMPORT")
+        column.label(text=tr(f"Licence: {part.licence}"), icon="COPY_ID")
         if part.commercial_ok:
             column.label(text="It allows commercial work.", icon="CHECKMARK")
         else:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sentences in another language. A translation is a JSON file: per source file, English message -> translation.
+
+A message may have placeholders, `There is no file {path}.`: code makes the whole English sentence, and its pattern is
+found again here. So errors stay English for logs and scripts until a panel shows them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_KEPT = 2048
+"""Sentences whose translation is remembered: panels ask for the same ones at every redraw."""
+
+
+def read_table(file: Path) -> dict[str, str]:
+    """Message -> translation of one language, without messages that are not translated. Raises OSError, ValueError."""
+    groups: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    return {message: text for group in groups.values() for message, text in group.items() if text}
+
+
+def placeholders(message: str) -> list[str]:
+    """The names of a message's placeholders, sorted."""
+    return sorted(PLACEHOLDER.findall(message))
+
+
+class Words:
+    """Finds translations of finished sentences. table: message -> translation, as of `read_table`."""
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self._table = table
+        patterned = [message for message in table if PLACEHOLDER.search(message)]
+        # The pattern with the most text of its own is the most precise one.
+        patterned.sort(key=lambda message: -len(PLACEHOLDER.sub("", message)))
+        self._patterns = [(_pattern_of(message), table[message]) for message in patterned]
+        self.translate = lru_cache(_KEPT)(self._translate)
+
+    def _translate(self, text: str) -> str:
+        if text in self._table:
+            return self._table[text]
+        for pattern, translation in self._patterns:
+            if found := pattern.fullmatch(text):
+                values = found.groupdict()
+                return PLACEHOLDER.sub(lambda one: values[one[1]], translation)
+        return text
+
+
+def _pattern_of(message: str) -> re.Pattern[str]:
+    """A regular expression for the sentences that a message with placeholders becomes."""
+    parts = PLACEHOLDER.split(message)  # text and names by turns
+    return re.compile(
+        "".join(f"(?P<{part}>.+?)" if number % 2 else re.escape(part) for number, part in enumerate(parts)),
+        re.DOTALL,
+    )
