@@ -32,7 +32,19 @@ SHOWS_ARGUMENTS = {"tr", "paragraph", "problem", "section", "Status", "Progress"
 """Functions whose text arguments are shown. Errors are found by their class."""
 SHOWS_KEYWORDS = {"text", "heading", "title", "advice", "confirm_text"}
 """Keywords of any function whose texts are shown."""
-SHOWS_CONSTANTS = {"STATE_WORDS", "LABELS", "WORDS", "_MOTIONS", "_LENS_SOURCES", "_UNITS", "_SUBJECTS", "_ASKED", "_KEYS", "HINT", "_STAGES"}
+SHOWS_CONSTANTS = {
+    "STATE_WORDS",
+    "LABELS",
+    "WORDS",
+    "_MOTIONS",
+    "_LENS_SOURCES",
+    "_UNITS",
+    "_SUBJECTS",
+    "_ASKED",
+    "_KEYS",
+    "HINT",
+    "_STAGES",
+}
 """Tables and texts that are shown, wherever they are."""
 SENTENCE = re.compile(r"[A-Z{].* .*\.", re.DOTALL)
 """A literal that is a whole sentence is shown, wherever it is."""
@@ -54,7 +66,11 @@ class Messages:
 
 def has_words(message: str, *, is_word: bool) -> bool:
     """Whether there is anything to translate."""
+    from reangle_blender.core.words import is_pattern
+
     text = re.sub(r"\{\w+\}", "", message)
+    if text != message and not is_word and not is_pattern(message):
+        return False  # a finished sentence of this kind could not be told from others
     return bool(re.search(r"[A-Za-z]{2}", text)) and (is_word or not NO_TEXT.fullmatch(text))
 
 
@@ -144,7 +160,9 @@ def _errors(trees: Any) -> set[str]:
     known = {"UserError"}
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     while True:
-        more = {one.name for one in classes if any(isinstance(base, ast.Name) and base.id in known for base in one.bases)}
+        more = {
+            one.name for one in classes if any(isinstance(base, ast.Name) and base.id in known for base in one.bases)
+        }
         if more <= known:
             return known
         known |= more
@@ -158,10 +176,9 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     found.setdefault(target.id, []).append(node.value)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            found.setdefault(node.target.id, []).append(node.value)
-        elif isinstance(node, ast.NamedExpr):
-            found.setdefault(node.target.id, []).append(node.value)
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
+            if isinstance(node.target, ast.Name) and node.value is not None:
+                found.setdefault(node.target.id, []).append(node.value)
         elif isinstance(node, ast.For) and isinstance(node.target, ast.Tuple) and isinstance(node.iter, ast.Tuple):
             for row in node.iter.elts:
                 for target, value in zip(node.target.elts, getattr(row, "elts", ()), strict=False):
@@ -173,7 +190,9 @@ def _assigned(tree: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
 def _shown(call: ast.Call, errors: set[str]) -> Iterator[ast.expr]:
     """The arguments of a call that are shown."""
     function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    name = (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
     if name in SHOWS_ARGUMENTS or name in errors:
         yield from call.args
     for keyword in call.keywords:
@@ -190,10 +209,7 @@ def _texts(node: ast.expr, values: dict[str, list[ast.expr]], depth: int = 0) ->
     elif isinstance(node, ast.IfExp):
         yield from _texts(node.body, values, depth)
         yield from _texts(node.orelse, values, depth)
-    elif isinstance(node, ast.BoolOp):
-        for one in node.values:
-            yield from _texts(one, values, depth)
-    elif isinstance(node, ast.Dict):
+    elif isinstance(node, ast.BoolOp | ast.Dict):
         for one in node.values:
             yield from _texts(one, values, depth)
     elif isinstance(node, ast.Tuple):
@@ -258,7 +274,7 @@ def missing(wanted: dict[str, dict[str, str]], table: dict[str, str]) -> list[st
         for message in group:
             if message not in table:
                 lines.append(f"{file}: not translated: {message}")
-            elif not set(placeholders(table[message])) <= set(placeholders(message)):
+            elif placeholders(table[message]) != placeholders(message):
                 lines.append(f"{file}: {message}: the translation has other placeholders: {table[message]}")
     return lines
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sentences in another language. A translation is a JSON file: per source file, English message -> translation.
 
-A message may have placeholders, `There is no file {path}.`: code makes the whole English sentence, and its pattern is
-found again here. So errors stay English for logs and scripts until a panel shows them.
+A message may have placeholders, `There is no file {path}.`. Drawing code gives their values. Errors come as finished
+English sentences, for logs and scripts, too: where one is shown, its pattern is found again.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_TELLING = re.compile(r"[^\W\d_]{4}")
+"""What a pattern must hold of its own, so that it does not fit any sentence: a word of some length."""
 _KEPT = 2048
 """Sentences whose translation is remembered: panels ask for the same ones at every redraw."""
 
@@ -29,12 +31,23 @@ def placeholders(message: str) -> list[str]:
     return sorted(PLACEHOLDER.findall(message))
 
 
+def is_pattern(message: str) -> bool:
+    """Whether the message has placeholders, and enough other text to be found again in a finished sentence."""
+    text = PLACEHOLDER.sub("", message)
+    return text != message and bool(_TELLING.search(text))
+
+
+def fill(message: str, values: Mapping[str, object]) -> str:
+    """The message with values for its placeholders. A placeholder without a value stays."""
+    return PLACEHOLDER.sub(lambda one: str(values.get(one[1], one[0])), message)
+
+
 class Words:
     """Finds translations of finished sentences. table: message -> translation, as of `read_table`."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
         self._table = table
-        patterned = [message for message in table if PLACEHOLDER.search(message)]
+        patterned = [message for message in table if is_pattern(message)]
         # The pattern with the most text of its own is the most precise one.
         patterned.sort(key=lambda message: -len(PLACEHOLDER.sub("", message)))
         self._patterns = [(_pattern_of(message), table[message]) for message in patterned]
@@ -45,8 +58,7 @@ class Words:
             return self._table[text]
         for pattern, translation in self._patterns:
             if found := pattern.fullmatch(text):
-                values = found.groupdict()
-                return PLACEHOLDER.sub(lambda one: values[one[1]], translation)
+                return fill(translation, found.groupdict())
         return text
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from bpy.props import BoolProperty, EnumProperty, FloatProperty
 from bpy.types import Context, Object, Operator, Scene
 
-from ..translations import tr
 from .. import choices, readiness, state
 from ..core.contract.moves import KINDS, Move
 from ..core.errors import UserError
 from ..scene import camera_list, cameras, focus, moves
+from ..translations import tr
 from ._report import is_ready, reports_errors
 from .cameras import new_camera
 
@@ -68,7 +68,7 @@ class REANGLE_OT_add_angles(Operator):
             moves.apply(scene, camera, base, move, self.focus, on)
             made.append(camera)
         camera_list.select_only(context.view_layer, made[0])
-        self.report({"INFO"}, tr(f"Added {len(made)} cameras."))
+        self.report({"INFO"}, tr("Added {made} cameras.", made=len(made)))
         return {"FINISHED"}
 
     def draw(self, _context: Context) -> None:

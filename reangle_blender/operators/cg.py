@@ -6,9 +6,9 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Operator
 
-from ..translations import tr
 from .. import state
 from ..scene import depth_frames, depth_mesh
+from ..translations import tr
 from ._report import is_ready, reports_errors
 
 

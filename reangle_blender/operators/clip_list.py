@@ -7,9 +7,9 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator
 
-from ..translations import tr
 from ..core.errors import UserError
 from ..scene import clip_list
+from ..translations import tr
 from ._report import reports_errors
 
 
@@ -39,7 +39,7 @@ class REANGLE_OT_new_clip(Operator):
 
     def execute(self, context: Context) -> set[str]:
         scene = clip_list.new_scene(context.window, context.scene)
-        self.report({"INFO"}, tr(f"The scene {scene.name} is for the new clip."))
+        self.report({"INFO"}, tr("The scene {name} is for the new clip.", name=scene.name))
         return {"FINISHED"}
 
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Event, Operator
 
-from ..translations import tr
 from .. import state
 from ..core.errors import UserError
 from ..scene import comparison, wipe_drawing
+from ..translations import tr
 from ._report import is_ready, report_error
 
 DIGITS = ("ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX")
-HINT = "Compare:  drag the line  |  X swap  |  1 to 6 left side, with Shift right side: {}  |  Esc end"
+HINT = "Compare:  drag the line  |  X swap  |  1 to 6 left side, with Shift right side: {sides}  |  Esc end"
 REDRAW_S = 0.03
 
 
@@ -48,7 +48,7 @@ class REANGLE_OT_compare(Operator):
         self._timer = context.window_manager.event_timer_add(REDRAW_S, window=context.window)
         context.window_manager.modal_handler_add(self)
         numbered = ", ".join(f"{n} {tr(label)}" for n, label in enumerate(wipe_drawing.LABELS.values(), start=1))
-        context.area.header_text_set(tr(HINT).format(numbered))
+        context.area.header_text_set(tr(HINT, sides=numbered))
         context.area.tag_redraw()
         return {"RUNNING_MODAL"}
 

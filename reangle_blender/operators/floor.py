@@ -10,10 +10,10 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, FloatVectorProperty
 from bpy.types import Context, Event, Operator
 
-from ..translations import tr
 from ..core.errors import UserError
 from ..scene import floor, picking
 from ..scene.framing import Framing
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 
 _ASKED = (
@@ -27,7 +27,12 @@ _NAMES = ("first", "second", "third")
 
 def _point(name: str, description: str) -> Any:
     return FloatVectorProperty(
-        name=name, description=description, subtype="TRANSLATION", precision=4, options={"SKIP_SAVE"}
+        name=name,
+        description=description,
+        translation_context=CONTEXT,
+        subtype="TRANSLATION",
+        precision=4,
+        options={"SKIP_SAVE"},
     )
 
 
@@ -119,7 +124,10 @@ class REANGLE_OT_set_floor(Operator):
 
     def _say(self, context: Context) -> None:
         done = len(self._picks.points)
-        context.workspace.status_text_set(tr(f"{done + 1} of {len(_ASKED)}: {tr(_ASKED[done])}") + tr(_KEYS))
+        context.workspace.status_text_set(
+            tr("{value} of {_ASKED}: {_ASKED2}", value=done + 1, _ASKED=len(_ASKED), _ASKED2=tr(_ASKED[done]))
+            + tr(_KEYS)
+        )
         self._area.tag_redraw()
 
     def _end(self, context: Context) -> None:

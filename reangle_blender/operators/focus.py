@@ -11,11 +11,11 @@ from bpy.props import EnumProperty
 from bpy.types import Context, Event, Operator, Scene
 from mathutils import Vector
 
-from ..translations import tr
 from .. import readiness, state
 from ..core import picking
 from ..core.errors import UserError
 from ..scene import focus, moves, point_cloud
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 from .angles import movable_camera
 
@@ -28,6 +28,7 @@ class REANGLE_OT_set_focus(Operator):
 
     at: EnumProperty(
         name="At",
+        translation_context=CONTEXT,
         items=(
             ("ACTIVE", "Active Object", "The active object, also when it is moved later", "OBJECT_ORIGIN", 0),
             ("CURSOR", "3D Cursor", "An empty at the 3D cursor", "PIVOT_CURSOR", 1),

@@ -11,7 +11,6 @@ from bpy.props import BoolProperty, CollectionProperty, StringProperty
 from bpy.types import Context, Event, Menu, Operator, OperatorFileListElement, UILayout
 from bpy_extras.io_utils import ImportHelper
 
-from ..translations import tr
 from .. import choices, state
 from ..core.contract import Clip
 from ..core.contract.file_kinds import IMAGE_SUFFIXES, MOVIE_SUFFIXES
@@ -23,6 +22,7 @@ from ..scene import other_footage
 from ..scene.framing import Framing
 from ..state.from_contract import setting_property
 from ..state.paths import stored
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 OPTIONS = ("start", "frames", "use_own_size", "width", "height", "sequence_fps", "camera", "depth", "match_scene")
@@ -131,7 +131,7 @@ class REANGLE_OT_import_footage(_ImportOptions, Operator, ImportHelper):
         paths = self._paths()
         is_sequence = bool(paths) and not is_movie(paths[0])
         if len(paths) > 1:
-            self.layout.label(text=tr(f"{len(paths)} images are chosen"), icon="RENDERLAYERS")
+            self.layout.label(text=tr("{paths} images are chosen", paths=len(paths)), icon="RENDERLAYERS")
         elif is_sequence:
             self.layout.label(text="The image stands for its sequence", icon="RENDERLAYERS")
         self.draw_options(self.layout, is_sequence=is_sequence, with_range=len(paths) < 2)

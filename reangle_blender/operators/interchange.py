@@ -10,12 +10,12 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from bpy.types import Context, Event, Menu, Object, Operator, Scene
 
-from ..translations import tr
 from .. import compat, state
 from ..core.errors import UserError
 from ..core.interchange import FORMATS
 from ..scene import cameras, interchange
 from ..state import paths
+from ..translations import tr
 from ._report import is_ready, reports_errors
 from .cameras import make_active
 
@@ -126,7 +126,7 @@ class REANGLE_OT_export_path(_FileOperator):
         if not chosen:
             raise UserError("No camera is ticked.", advice="Tick one in the list, or export the active one.")
         for file, notes in interchange.write(scene, chosen, self.file(), self.format, self.file_options()).items():
-            self.report({"INFO"}, tr(f"Wrote {file}."))
+            self.report({"INFO"}, tr("Wrote {file}.", file=file))
             for note in notes:
                 self.report({"WARNING"}, tr(note))
         return {"FINISHED"}
@@ -182,7 +182,7 @@ class REANGLE_OT_import_path(_FileOperator):
         state.check_editable(scene)
         camera, notes = interchange.read(scene, self.file(), self.format, self.file_options(), self.name)
         make_active(context, camera)
-        self.report({"INFO"}, tr(f"{camera.name} follows the path of {self.file().name}."))
+        self.report({"INFO"}, tr("{name} follows the path of {name2}.", name=camera.name, name2=self.file().name))
         for note in notes:
             self.report({"WARNING"}, tr(note))
         return {"FINISHED"}

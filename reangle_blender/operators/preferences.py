@@ -9,9 +9,9 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import Context, Operator
 
-from ..translations import tr
 from .. import links
 from ..core.errors import UserError
+from ..translations import tr
 from ._report import reports_errors
 
 ADDON = (__package__ or "").rpartition(".")[0]

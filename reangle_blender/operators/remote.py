@@ -6,10 +6,10 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Event, Operator
 
-from ..translations import told, tr
 from ..core.address import shown_fingerprint
 from ..core.errors import UserError
 from ..exchange import connection, remote
+from ..translations import CONTEXT, told, tr
 from ._report import reports_errors
 
 DIALOG_WIDTH = 640
@@ -78,6 +78,7 @@ class REANGLE_OT_trust_certificate(Operator):
 class REANGLE_OT_connect_backend(Operator):
     bl_idname = "reangle.connect_backend"
     bl_label = "Connect"
+    bl_translation_context = CONTEXT
     bl_description = "Use this backend; jobs that run there are followed again"
 
     @classmethod

@@ -7,11 +7,11 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
-from ..translations import tr
 from .. import readiness, state
 from ..core.errors import UserError
 from ..exchange import removing, sending, watching
 from ..scene import camera_status, cameras
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 
@@ -81,7 +81,7 @@ class REANGLE_OT_cancel_job(Operator):
     def execute(self, context: Context) -> set[str]:
         job = self._chosen(context.scene)
         if job.is_final:
-            self.report({"INFO"}, tr(f"{job.title} has ended already."))
+            self.report({"INFO"}, tr("{title} has ended already.", title=job.title))
         else:
             watching.cancel(job.name)
         return {"FINISHED"}

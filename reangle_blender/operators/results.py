@@ -9,7 +9,6 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Operator, Scene
 
-from ..translations import tr
 from .. import compat, state
 from ..core.errors import UserError
 from ..exchange import homes, sending, transfer
@@ -17,6 +16,7 @@ from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, edit_scene, multicam, sequencer, sound
 from ..scene.result_marks import Result
 from ..state import paths
+from ..translations import tr
 from ._report import is_ready, reports_errors
 
 
@@ -155,12 +155,26 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             edit_scene.use_standard(edit)
         transform = edit.view_settings.view_transform
         if transform != compat.VIDEO_VIEW_TRANSFORM:
-            self.report({"WARNING"}, tr(f"The view transform {transform} changes the colours of video; Standard does not."))
+            self.report(
+                {"WARNING"},
+                tr(
+                    "The view transform {transform} changes the colours of video; Standard does not.",
+                    transform=transform,
+                ),
+            )
         for note in filter(None, notes):
             self.report({"INFO"}, tr(note))
         is_shown = compat.show_in_sequencer(context, edit)
         where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
-        self.report({"INFO"}, tr(f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before."))
+        self.report(
+            {"INFO"},
+            tr(
+                "The strips are in scene {name}; {where}. {name2} renders as before.",
+                name=repr(edit.name),
+                where=where,
+                name2=repr(scene.name),
+            ),
+        )
 
     def _show_sound(self, scene: Scene, edit: Scene) -> str:
         """Add the sound if the clip is a movie that is still there. Returns a note, or ""."""
@@ -197,7 +211,8 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
             item = state.alive(context.scene, camera.camera)
             if item is None:
                 self.report(
-                    {"WARNING"}, tr(f"The camera {camera.name!r} is no longer in the scene; its result is left out.")
+                    {"WARNING"},
+                    tr("The camera {name} is no longer in the scene; its result is left out.", name=repr(camera.name)),
                 )
                 continue
             if item.library is not None:
@@ -205,8 +220,10 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
                 self.report(
                     {"WARNING"},
                     tr(
-                        f"The camera {item.name!r} is linked from {file}, and what is set on it here would be lost; its "
-                        "result is left out. Make a library override of it first."
+                        "The camera {name} is linked from {file}, and what is set on it here would be lost; its result "
+                        "is left out. Make a library override of it first.",
+                        name=repr(item.name),
+                        file=file,
                     ),
                 )
                 continue
@@ -231,7 +248,14 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
             [_layers(job, camera) for camera in job.cameras],
         )
         how = "link it to use it" if is_in_use else "add it to a compositing tree with Add > Group"
-        self.report({"INFO"}, tr(f"The results are in node group {group.name!r}; {how}. The scene renders as before."))
+        self.report(
+            {"INFO"},
+            tr(
+                "The results are in node group {name}; {how}. The scene renders as before.",
+                name=repr(group.name),
+                how=how,
+            ),
+        )
 
 
 class REANGLE_OT_use_in_compositing(_ResultOperator):
@@ -258,7 +282,10 @@ class REANGLE_OT_use_in_compositing(_ResultOperator):
         compositor.show(scene, [_layers(job, sent)])
         for note in compositor.use(scene, _layers(job, sent)):
             self.report({"INFO"}, tr(note))
-        self.report({"INFO"}, tr(f"{scene.name!r} renders the result of {sent.name} with your objects in it."))
+        self.report(
+            {"INFO"},
+            tr("{name} renders the result of {name2} with your objects in it.", name=repr(scene.name), name2=sent.name),
+        )
 
 
 _CLASSES = (

@@ -9,13 +9,13 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from bpy.types import Context, Object, Operator, Scene
 
-from ..translations import tr
 from .. import compat, readiness, state
 from ..core.contract import PromptEdit
 from ..core.errors import UserError
 from ..exchange import approval, start_files
 from ..scene import starting
 from ..state import paths
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 from .cameras import CAMERA_NAME, named_camera
 from .render import named_job
@@ -44,6 +44,8 @@ def _row_of(job: state.ReangleJob, name: str) -> state.ReangleCamera:
 
 class _StartOperator(Operator):
     """Base of operators that act on the starting image of one camera of a job."""
+
+    bl_translation_context = CONTEXT
 
     job: StringProperty(name="Job", description="Id of the job; empty is the one that waits", options={"HIDDEN"})
     camera: StringProperty(name="Camera", description="Name of its path in the job", options={"HIDDEN"})
@@ -144,7 +146,15 @@ class REANGLE_OT_paint_start(_StartOperator):
         image = starting.begin_painting(camera, paths.absolute(row.start) / start_files.IMAGE)
         where = starting.show_in_editor(context, image)
         file = paths.absolute(camera.reangle.start.source.path)
-        self.report({"INFO"}, tr(f"{image.name!r} is a copy in {file}; {where}, then press Take Back."))
+        self.report(
+            {"INFO"},
+            tr(
+                "{name} is a copy in {file}; {where}, then press Take Back.",
+                name=repr(image.name),
+                file=file,
+                where=where,
+            ),
+        )
         return {"FINISHED"}
 
 

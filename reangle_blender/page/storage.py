@@ -37,7 +37,7 @@ def draw(layout: UILayout, context: Context, _preferences: AddonPreferences | No
         body.label(text="At work", icon="TIME")
     elif now.removed is not None:
         removed = size_in_words(now.removed) if now.removed else tr("Nothing")
-        body.label(text=tr(f"{removed} removed"), icon="CHECKMARK")
+        body.label(text=tr("{removed} removed", removed=removed), icon="CHECKMARK")
 
 
 def device_words(device: Device) -> str:
@@ -46,9 +46,14 @@ def device_words(device: Device) -> str:
     if not device.memory_total:
         return device.name
     if not device.memory_free:
-        return tr(f"{device.name}, {size_in_words(device.memory_total)} of {kind}")
+        return tr(
+            "{name}, {memory_total} of {kind}",
+            name=device.name,
+            memory_total=size_in_words(device.memory_total),
+            kind=kind,
+        )
     free, total = size_in_words(device.memory_free), size_in_words(device.memory_total)
-    return tr(f"{device.name}, {free} of {total} {kind} free")
+    return tr("{name}, {free} of {total} {kind} free", name=device.name, free=free, total=total, kind=kind)
 
 
 def _draw_parts(body: UILayout, context: Context, known: Storage) -> None:
@@ -67,7 +72,10 @@ def _draw_parts(body: UILayout, context: Context, known: Storage) -> None:
 def _draw_row(box: UILayout, label: str, size: int, removable: int) -> None:
     row = box.row()
     row.label(text=tr(label))
-    for text in (size_in_words(size), tr(f"{size_in_words(removable)} can be removed") if removable else ""):
+    for text in (
+        size_in_words(size),
+        tr("{removable} can be removed", removable=size_in_words(removable)) if removable else "",
+    ):
         cell = row.row()
         cell.alignment = "RIGHT"
         cell.label(text=text)

@@ -65,7 +65,7 @@ def _others(known: Capabilities, drawn: Iterable[str]) -> list[PartInfo]:
 
 def _draw_suite(layout: UILayout, context: Context, suite: SuiteInfo) -> None:
     have, every = sum(part.installed for part in suite.parts), len(suite.parts)
-    state = tr("installed" if have == every else f"{have} of {every} installed")
+    state = tr("installed") if have == every else tr("{have} of {every} installed", have=have, every=every)
     title = f"{suite.label}: {size_in_words(suite.size)}, {state}"
     body = section(layout, f"suite_{suite.name}", title, "CHECKMARK" if have == every else "PACKAGE", closed=True)
     if body is None:
@@ -109,8 +109,8 @@ def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
     if part.page:
         buttons.operator("wm.url_open", text="Open Page", icon="URL").url = part.page
     icon = "CHECKMARK" if part.commercial_ok else "ERROR"
-    terms = tr(f"Licence: {part.licence}")
-    terms = terms if part.commercial_ok else tr(f"{terms}; it restricts commercial work")
+    terms = tr("Licence: {licence}", licence=part.licence)
+    terms = terms if part.commercial_ok else tr("{terms}; it restricts commercial work", terms=terms)
     paragraph(box, context, terms, icon, taken=20)
     if status is not None and status.error is not None:
         problem(box, context, status.error.message, status.error.advice)

@@ -90,5 +90,5 @@ def headline(status: DownloadStatus) -> str:
     """Percent, bytes and time left in one line."""
     if status.state == "queued":
         return tr("Queued")
-    text = tr(f"{status.progress:.0%} of {size_in_words(status.size)}")
-    return text if status.eta_s is None else tr(f"{text}, {duration(status.eta_s)} left")
+    text = tr("{progress} of {size}", progress=f"{status.progress:.0%}", size=size_in_words(status.size))
+    return text if status.eta_s is None else tr("{text}, {eta_s} left", text=text, eta_s=duration(status.eta_s))

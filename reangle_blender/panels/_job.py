@@ -64,23 +64,25 @@ def queue_words(job: state.ReangleJob | state.ReangleListedJob) -> str:
     """Why a queued job waits, in one line; "" for others."""
     if not job.position:
         return ""
-    place = tr("Next") if job.position == 1 else tr(f"{_ordinal(job.position)} in the queue")
-    text = tr(f"{place}, behind {job.behind}") if job.behind else place
-    return tr(f"{text}; about {duration(job.wait_s)}") if job.behind and job.wait_s >= 0 else text
+    place = tr("Next") if job.position == 1 else _ordinal(job.position)
+    text = tr("{place}, behind {behind}", place=place, behind=job.behind) if job.behind else place
+    return (
+        tr("{text}; about {wait_s}", text=text, wait_s=duration(job.wait_s)) if job.behind and job.wait_s >= 0 else text
+    )
 
 
 def _ordinal(number: int) -> str:
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
+    return f"{number}{tr(ending)}"
 
 
 def estimate_line(estimate: Estimate) -> str:
     """How long a job would take if it were sent now."""
     is_new = estimate.seconds >= 0.5
     takes = duration(estimate.seconds)
-    text = tr(f"Takes about {takes}" if is_new else "Takes a moment: all of it was made before")
+    text = tr("Takes about {takes}", takes=takes) if is_new else tr("Takes a moment: all of it was made before")
     if estimate.wait_s is not None and estimate.wait_s >= 1:
-        text = tr(f"{text}, after {duration(estimate.wait_s)} for the jobs before it")
+        text = tr("{text}, after {wait_s} for the jobs before it", text=text, wait_s=duration(estimate.wait_s))
     return text
 
 
@@ -94,7 +96,7 @@ def headline(job: state.ReangleJob) -> str:
         return tr("Done" if job.loaded else "Done, not fetched")
     text = stage_words(job.stage) if job.state == "running" and job.stage else state_word(job.state)
     if job.state == "running" and job.eta_s >= 0:
-        text = tr(f"{text}, {duration(job.eta_s)} left")
+        text = tr("{text}, {eta_s} left", text=text, eta_s=duration(job.eta_s))
     return text
 
 
@@ -149,7 +151,13 @@ def draw_notes(layout: UILayout, context: Context, job: state.ReangleJob) -> Non
         return
     row = layout.row(align=True)
     icon = "DOWNARROW_HLT" if job.notes_open else "RIGHTARROW"
-    row.prop(job, "notes_open", text=tr(f"{len(notes)} Notes" if len(notes) > 1 else "1 Note"), icon=icon, emboss=False)
+    row.prop(
+        job,
+        "notes_open",
+        text=(tr("{notes} Notes", notes=len(notes)) if len(notes) > 1 else tr("1 Note")),
+        icon=icon,
+        emboss=False,
+    )
     row.prop(job, "notes_dismissed", text="", icon="X", emboss=False)
     for note in notes if job.notes_open else ():
         paragraph(layout, context, note, "DOT")
@@ -161,7 +169,7 @@ def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> 
         paragraph(layout, context, warning.message, "ERROR")
         frame = job.scene_frame(warning)
         if frame is not None:
-            action = layout.operator("reangle.show_warning", text=tr(f"Show Frame {frame}"), icon="TIME")
+            action = layout.operator("reangle.show_warning", text=tr("Show Frame {frame}", frame=frame), icon="TIME")
             action.job, action.index = job.name, index
 
 

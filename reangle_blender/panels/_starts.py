@@ -26,7 +26,7 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         _draw_row(layout.box().column(), context, job, row, asks=asks)
     if job.waits:
         done = sum(row.accepted for row in rows)
-        text = tr(f"Accept All ({done} of {len(rows)} accepted)" if done else "Accept All")
+        text = tr("Accept All ({done} of {rows} accepted)", done=done, rows=len(rows)) if done else tr("Accept All")
         layout.operator("reangle.accept_starts", text=text, icon="CHECKMARK").job = job.name
 
 
@@ -35,7 +35,7 @@ def waiting_line(job: state.ReangleJob) -> str:
     if not (job.waits and job.until == "starts"):
         return ""
     rows = [row for row in job.cameras if row.start]
-    return tr(f"{sum(row.accepted for row in rows)} of {len(rows)} accepted")
+    return tr("{value} of {rows} accepted", value=sum(row.accepted for row in rows), rows=len(rows))
 
 
 def _draw_row(box: UILayout, context: Context, job: state.ReangleJob, row: state.ReangleCamera, *, asks: bool) -> None:

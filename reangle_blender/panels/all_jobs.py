@@ -85,7 +85,7 @@ class REANGLE_PT_all_jobs(SidebarPanel, Panel):
 def _draw_job(layout: UILayout, context: Context, job: state.ReangleListedJob) -> None:
     if job.state == "running":
         text = f"{_job.stage_words(job.stage)}  {job.progress:.0%}"
-        text = tr(f"{text}, {duration(job.eta_s)} left") if job.eta_s >= 0 else text
+        text = tr("{text}, {eta_s} left", text=text, eta_s=duration(job.eta_s)) if job.eta_s >= 0 else text
         layout.progress(factor=job.progress, text=text)
     column = layout.column(align=True)
     column.scale_y = 0.8
@@ -111,8 +111,8 @@ def _draw_job(layout: UILayout, context: Context, job: state.ReangleListedJob) -
 def _what(job: state.ReangleListedJob) -> str:
     """The clip, and what is done with it."""
     if not job.cameras:
-        return tr(f"{job.clip}: import")
-    cameras = tr("1 camera" if job.cameras == 1 else f"{job.cameras} cameras")
+        return tr("{clip}: import", clip=job.clip)
+    cameras = tr("1 camera") if job.cameras == 1 else tr("{cameras} cameras", cameras=job.cameras)
     return f"{job.clip}: {cameras}, {tr(choices.label_of('engine', job.engine))}"
 
 

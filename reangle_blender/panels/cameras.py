@@ -184,7 +184,11 @@ def _draw_active(layout: UILayout, context: Context) -> None:
     if status is not None:
         coverage = camera_status.coverage_of(camera)
         said = tr(status.help)
-        said = tr(f"{said}, the clip shows {coverage:.0%} of it") if coverage is not None else said
+        said = (
+            tr("{said}, the clip shows {coverage} of it", said=said, coverage=f"{coverage:.0%}")
+            if coverage is not None
+            else said
+        )
         paragraph(box, context, f"{camera.name}: {said}.", _ICONS[status.kind])
     if camera.reangle.start.is_own:
         box.context_pointer_set("reangle_camera", camera)

@@ -163,7 +163,7 @@ def _draw_imported(layout: UILayout, context: Context) -> None:
     seconds = shot.shot_frames / shot.shot_fps if shot.shot_fps else 0.0
     lines.label(text=shot.shot_title or Path(path).name)
     lines.label(text=f"{shot.shot_width} x {shot.shot_height}, {shot.shot_fps:g} fps, {seconds:.1f} s")
-    lines.label(text=tr(f"Scene frames {shot.first_frame} to {last}"))
+    lines.label(text=tr("Scene frames {first_frame} to {last}", first_frame=shot.first_frame, last=last))
     for start in ("Camera: ", "Depth: "):
         if line := next((line for line in shot.about.splitlines() if line.startswith(start)), ""):
             paragraph(layout, context, _in_words(line), _ICONS[start])
@@ -182,7 +182,7 @@ def _draw_licence(layout: UILayout, shot: state.ReangleScene) -> None:
     for kind, name in (("camera", shot.clip.camera), ("depth", shot.clip.depth)):
         choice = choices.find(kind, name)
         if choice is not None and choice.licence and not choice.commercial_ok:
-            layout.label(text=tr(f"{choice.label}: not for commercial work"), icon="LOCKED")
+            layout.label(text=tr("{label}: not for commercial work", label=choice.label), icon="LOCKED")
 
 
 def _draw_import(layout: UILayout, context: Context) -> None:

@@ -32,7 +32,13 @@ class REANGLE_PT_lookahead(SidebarPanel, Panel):
                 paragraph(layout, context, f"{camera.name}: {tr(problem)}", "ERROR")
             elif (found := coverage.summary(scene, camera)) is not None:
                 row = layout.row(align=True)
-                text = tr(f"{camera.name}: {found.known:.0%} seen, least {found.worst:.0%} at frame {found.worst_frame}")
+                text = tr(
+                    "{name}: {known} seen, least {worst} at frame {worst_frame}",
+                    name=camera.name,
+                    known=f"{found.known:.0%}",
+                    worst=f"{found.worst:.0%}",
+                    worst_frame=found.worst_frame,
+                )
                 row.label(text=text if found.is_complete else f"{text} ...", icon="VIS_SEL_11")
                 row.operator("reangle.least_seen", text="", icon="TRIA_RIGHT").camera = camera.name
         row = layout.row(align=True)

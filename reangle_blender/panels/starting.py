@@ -49,7 +49,7 @@ def _auto_painter(shot: state.ReangleScene) -> str:
     info = reported.suite(suite.stands_for or suite.name) if reported is not None and suite is not None else None
     images = [part for part in info.parts if part.role == "image"] if info is not None else []
     if images and all(part.page and part.installed for part in images):
-        return tr(f"Painted by {images[0].label}")
+        return tr("Painted by {label}", label=images[0].label)
     return "" if engines.always_learns(shot.engine) else tr("The video model fills the first frame with the others")
 
 

@@ -43,7 +43,7 @@ def line() -> Line | None:
     if job.state == "queued":
         return Line(job.id, job.title, state_word("queued"), 0.0, more)
     words = f"{job.progress:.0%}"
-    words = tr(f"{words}, {duration(job.eta_s)} left") if job.eta_s is not None else words
+    words = tr("{words}, {eta_s} left", words=words, eta_s=duration(job.eta_s)) if job.eta_s is not None else words
     return Line(job.id, job.title, words, job.progress, more)
 
 

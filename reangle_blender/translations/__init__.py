@@ -13,9 +13,11 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import UserError
-from ..core.words import Words, read_table
+from ..core.words import Words, fill, read_table
 
-_CONTEXTS = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default)
+CONTEXT = "Reangle"
+"""Context of labels for which Blender has another word of its own, such as Fill or Revert."""
+_CONTEXTS = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default, CONTEXT)
 
 
 @cache
@@ -30,12 +32,15 @@ def _words_of(language: str) -> Words | None:
     return Words(table) if table else None
 
 
-def tr(text: str) -> str:
-    """The text in the language of Blender's interface; the same text where there is no translation, and for scripts."""
-    if bpy.app.background or not bpy.context.preferences.view.use_translate_interface:
-        return text
-    words = _words_of(bpy.app.translations.locale.partition("_")[0])
-    return words.translate(text) if words is not None else text
+def tr(text: str, **values: object) -> str:
+    """The text in the language of Blender's interface; English where there is no translation, and for scripts.
+
+    text: a message, or a finished sentence. values: of the message's placeholders.
+    """
+    if not bpy.app.background and bpy.context.preferences.view.use_translate_interface:
+        words = _words_of(bpy.app.translations.locale.partition("_")[0])
+        text = words.translate(text) if words is not None else text
+    return fill(text, values) if values else text
 
 
 def told(error: UserError) -> str:
