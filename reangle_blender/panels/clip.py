@@ -162,7 +162,8 @@ def _draw_imported(layout: UILayout, context: Context) -> None:
     last = shot.first_frame + shot.shot_frames - 1
     seconds = shot.shot_frames / shot.shot_fps if shot.shot_fps else 0.0
     lines.label(text=shot.shot_title or Path(path).name)
-    lines.label(text=f"{shot.shot_width} x {shot.shot_height}, {shot.shot_fps:g} fps, {seconds:.1f} s")
+    size = f"{shot.shot_width} x {shot.shot_height}"
+    lines.label(text=tr("{size}, {fps} fps, {seconds} s", size=size, fps=f"{shot.shot_fps:g}", seconds=f"{seconds:.1f}"))
     lines.label(text=tr("Scene frames {first_frame} to {last}", first_frame=shot.first_frame, last=last))
     for start in ("Camera: ", "Depth: "):
         if line := next((line for line in shot.about.splitlines() if line.startswith(start)), ""):
@@ -229,7 +230,7 @@ def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str)
     if name in ("files", "given"):
         layout.prop(clip, "geometry_folder" if name == "files" else "given_camera")
     elif switch_of(name) in clip.bl_rna.properties:
-        row = layout.row(heading=clip.bl_rna.properties[name].name)
+        row = layout.row(heading=tr(clip.bl_rna.properties[name].name))
         row.prop(clip, switch_of(name), text="")
         field = row.row()
         field.active = getattr(clip, switch_of(name))

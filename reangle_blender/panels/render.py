@@ -103,7 +103,7 @@ class REANGLE_PT_learning(SidebarPanel, Panel):
                 split = column.split(factor=0.4)
                 label = split.row()
                 label.alignment = "RIGHT"
-                label.label(text=shot.learning.bl_rna.properties[name].name)
+                label.label(text=tr(shot.learning.bl_rna.properties[name].name))
                 split.label(text=_shown(recipe[name]))
 
 

@@ -32,7 +32,7 @@ def _words_of(language: str) -> Words | None:
     return Words(table) if table else None
 
 
-def tr(text: str, **values: object) -> str:
+def tr(text: str, /, **values: object) -> str:
     """The text in the language of Blender's interface; English where there is no translation, and for scripts.
 
     text: a message, or a finished sentence. values: of the message's placeholders.

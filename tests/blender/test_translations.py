@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on in other languages: complete, with the same placeholders, and gone when the add-on is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+import addon_utils
+import bpy
+import pytest
+from conftest import MODULE, REPOSITORY
+
+COMPLETE = ("de",)
+Reangle = Callable[[str], ModuleType]
+
+
+@pytest.mark.parametrize("language", COMPLETE)
+@pytest.mark.parametrize("action", ["--missing", "--unused"])
+def test_every_message_is_translated(language: str, action: str) -> None:
+    script = REPOSITORY / "scripts" / "translations.py"
+    done = subprocess.run([sys.executable, script, language, action], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("language", COMPLETE)
+def test_sentences_of_errors_are_found_again(reangle: Reangle, language: str) -> None:
+    translations, words = reangle("translations"), reangle("core.words")
+    table = translations._tables()[language]
+    known = words.Words(table)
+    for message, translation in table.items():
+        if words.is_pattern(message):
+            values = {name: f"{number}.5" for number, name in enumerate(words.placeholders(message), start=1)}
+            assert known.translate(words.fill(message, values)) == words.fill(translation, values)
+    assert known.translate("The painter has no colours left.") == "The painter has no colours left."
+
+
+def test_scripts_read_english(reangle: Reangle) -> None:
+    with pytest.raises(RuntimeError, match="No clip is chosen|The backend"):
+        bpy.ops.reangle.import_clip()
+
+
+def test_another_add_on_may_use_the_key_afterwards(reangle: Reangle) -> None:
+    """Blender refuses a second registration under one name."""
+    name = f"{MODULE}.translations"
+    with pytest.raises(ValueError):
+        bpy.app.translations.register(name, {})
+    addon_utils.disable(MODULE)
+    bpy.app.translations.register(name, {})
+    bpy.app.translations.unregister(name)
+    addon_utils.enable(MODULE)
