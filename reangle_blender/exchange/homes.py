@@ -274,11 +274,23 @@ def locate(job: state.ReangleJob, chosen: Path) -> None:
         for scene, item in folders.get(folder, ()):
             set_missing(scene, item, False)
     _follow(moves)
+    _remember(moves)
 
 
 def move_missing(job: state.ReangleJob) -> None:
     """Before the files of a missing folder are fetched again: let all paths name the place of new results."""
-    _follow({paths.absolute(job.folder): preferences.results_folder(job.title, job.name)})
+    moves = {paths.absolute(job.folder): preferences.results_folder(job.title, job.name)}
+    _follow(moves)
+    _remember(moves)
+
+
+def _remember(moves: dict[Path, Path]) -> None:
+    """For undo, which may bring back any of the former names."""
+    for old, new in list(_moved.items()):
+        _moved[old] = moves.get(new, new)
+    _moved.update(moves)
+    for old in [old for old, new in _moved.items() if old == new]:
+        del _moved[old]
 
 
 def _follow(moves: dict[Path, Path]) -> None:

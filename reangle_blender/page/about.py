@@ -6,6 +6,7 @@ from __future__ import annotations
 from bpy.types import Context, UILayout
 
 from .. import links
+from ..panels import add_menu
 from ._text import paragraph, section
 
 
@@ -15,6 +16,8 @@ def draw(layout: UILayout, context: Context) -> None:
         return
     for line in links.versions().splitlines():
         paragraph(body, context, line)
+    body.label(text="Shortcut of the Camera Menu", icon="KEYINGSET")
+    add_menu.draw_keymap(body, context)
     row = body.row(align=True)
     row.alignment = "LEFT"
     page = links.website()

@@ -148,8 +148,15 @@ def test_a_missing_folder_can_be_found_or_fetched_again(unsaved: SimpleNamespace
         bpy.ops.reangle.results_to_sequencer(job=jobs[-1].name)
     with pytest.raises(RuntimeError, match="does not hold the files"):
         bpy.ops.reangle.locate_results(job=jobs[0].name, directory=str(tmp_path / "project"))
+    bpy.context.preferences.edit.use_global_undo = True
+    bpy.ops.ed.undo_push(message="before the folder was found")
     assert bpy.ops.reangle.locate_results(job=jobs[0].name, directory=str(tmp_path / "archive")) == {"FINISHED"}
     settle(reangle)
+    bpy.ops.ed.undo_push(message="after it")
+    bpy.ops.ed.undo()  # brings back the former names
+    settle(reangle)
+    scene = bpy.context.scene
+    jobs = unsaved.state.of(scene).jobs
     assert [job.missing for job in jobs] == [False, False]
     assert results_of(unsaved) == before
     assert all_there(reangle)

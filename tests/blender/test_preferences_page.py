@@ -48,7 +48,11 @@ def shown(reangle: Reangle, width: int = 600) -> list[str]:
     """Texts, operators and properties of the page, in their order."""
     layout = PageLayout([])
     system = SimpleNamespace(ui_scale=1.0)
-    context: Any = SimpleNamespace(region=SimpleNamespace(width=width), preferences=SimpleNamespace(system=system))
+    context: Any = SimpleNamespace(
+        region=SimpleNamespace(width=width),
+        preferences=SimpleNamespace(system=system),
+        window_manager=SimpleNamespace(keyconfigs=SimpleNamespace(user=None)),
+    )
     reangle("page").draw(layout, context, bpy.context.preferences.addons[MODULE].preferences)
     return layout.drawn
 
