@@ -50,16 +50,21 @@ class Words:
         patterned = [message for message in table if is_pattern(message)]
         # The pattern with the most text of its own is the most precise one.
         patterned.sort(key=lambda message: -len(PLACEHOLDER.sub("", message)))
-        self._patterns = [(_pattern_of(message), table[message]) for message in patterned]
+        self._patterns = [(_own_text(message), _pattern_of(message), table[message]) for message in patterned]
         self.translate = lru_cache(_KEPT)(self._translate)
 
     def _translate(self, text: str) -> str:
         if text in self._table:
             return self._table[text]
-        for pattern, translation in self._patterns:
-            if found := pattern.fullmatch(text):
+        for own_text, pattern, translation in self._patterns:
+            if own_text in text and (found := pattern.fullmatch(text)):
                 return fill(translation, found.groupdict())
         return text
+
+
+def _own_text(message: str) -> str:
+    """The longest text between placeholders: most sentences lack it, which is quickly seen."""
+    return max(PLACEHOLDER.split(message)[::2], key=len)
 
 
 def _pattern_of(message: str) -> re.Pattern[str]:

@@ -163,7 +163,9 @@ def _draw_imported(layout: UILayout, context: Context) -> None:
     seconds = shot.shot_frames / shot.shot_fps if shot.shot_fps else 0.0
     lines.label(text=shot.shot_title or Path(path).name)
     size = f"{shot.shot_width} x {shot.shot_height}"
-    lines.label(text=tr("{size}, {fps} fps, {seconds} s", size=size, fps=f"{shot.shot_fps:g}", seconds=f"{seconds:.1f}"))
+    lines.label(
+        text=tr("{size}, {fps} fps, {seconds} s", size=size, fps=f"{shot.shot_fps:g}", seconds=f"{seconds:.1f}")
+    )
     lines.label(text=tr("Scene frames {first_frame} to {last}", first_frame=shot.first_frame, last=last))
     for start in ("Camera: ", "Depth: "):
         if line := next((line for line in shot.about.splitlines() if line.startswith(start)), ""):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on in other languages: complete, with the same placeholders, and gone when the add-on is."""
+"""The add-on in other languages: complete, and with the same placeholders. bpy has no languages itself."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-import addon_utils
 import bpy
 import pytest
-from conftest import MODULE, REPOSITORY
+from conftest import REPOSITORY
 
 COMPLETE = ("de",)
 Reangle = Callable[[str], ModuleType]
@@ -40,14 +39,3 @@ def test_sentences_of_errors_are_found_again(reangle: Reangle, language: str) ->
 def test_scripts_read_english(reangle: Reangle) -> None:
     with pytest.raises(RuntimeError, match="No clip is chosen|The backend"):
         bpy.ops.reangle.import_clip()
-
-
-def test_another_add_on_may_use_the_key_afterwards(reangle: Reangle) -> None:
-    """Blender refuses a second registration under one name."""
-    name = f"{MODULE}.translations"
-    with pytest.raises(ValueError):
-        bpy.app.translations.register(name, {})
-    addon_utils.disable(MODULE)
-    bpy.app.translations.register(name, {})
-    bpy.app.translations.unregister(name)
-    addon_utils.enable(MODULE)
