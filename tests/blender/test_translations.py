@@ -37,5 +37,5 @@ def test_sentences_of_errors_are_found_again(reangle: Reangle, language: str) ->
 
 
 def test_scripts_read_english(reangle: Reangle) -> None:
-    with pytest.raises(RuntimeError, match="No clip is chosen|The backend"):
+    with pytest.raises(RuntimeError, match=r"No clip is chosen|The backend"):
         bpy.ops.reangle.import_clip()
