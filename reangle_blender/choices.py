@@ -21,6 +21,7 @@ from .core.contract.engines import ENGINES
 from .core.errors import UserError
 from .exchange import connection
 from .offers import AUTO, Choice, Kind, number_of
+from .translations import CONTEXT
 
 Item = tuple[str, str, str, str, int]
 """Name, label, description, icon and number of an enum's item."""
@@ -165,6 +166,7 @@ def enum(
     return EnumProperty(
         name=label,
         description=description,
+        translation_context=CONTEXT,
         items=lambda group, _context: listed(group),
         get=lambda group: number_of(kind, getattr(group, stored)),
         set=set_,

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from . import lifecycle, preferences, state
+from . import lifecycle, preferences, state, translations
 from . import operators as operators_package
 from . import panels as panels_package
 from .exchange import all_jobs, estimates, lookahead, lookahead_watch, main_thread, telling
 from .scene import camera_picture, cloud_drawing, coverage_strip, depth_frames, path_drawing, point_cloud
 
 _PARTS = (
+    translations,
     preferences,
     state,
     operators_package,

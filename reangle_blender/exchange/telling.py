@@ -100,12 +100,11 @@ def _tell_entry(entry: Entry) -> None:
         warn(f"{entry.title} is done, but its results are not here: {entry.message} {entry.advice}")
     elif entry.state == "done":
         if entry.kind == "IMPORT":
-            what = "its camera and depth are in the scene"
+            _tell(f"{entry.title} is done: its camera and depth are in the scene.")
         elif entry.until == "starts":
-            what = "its starting images wait for you"
+            _tell(f"{entry.title} is done: its starting images wait for you.")
         else:
-            what = "its results are loaded"
-        _tell(f"{entry.title} is done: {what}.")
+            _tell(f"{entry.title} is done: its results are loaded.")
 
 
 def _tell(text: str, *, is_problem: bool = False) -> None:

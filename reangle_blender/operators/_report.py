@@ -12,6 +12,7 @@ from bpy.types import Context, Operator, Scene
 
 from .. import readiness
 from ..core.errors import UserError
+from ..translations import told
 
 AnyOperator = TypeVar("AnyOperator", bound=Operator)
 TOLD_BYTES = 200
@@ -20,7 +21,7 @@ TOLD_BYTES = 200
 
 def report_error(operator: Operator, error: UserError) -> set[str]:
     """Show the error in a popup and cancel the operator. Blender raises RuntimeError for it in background mode."""
-    operator.report({"ERROR"}, str(error))
+    operator.report({"ERROR"}, told(error))
     return {"CANCELLED"}
 
 
@@ -46,5 +47,5 @@ def is_ready(cls: type[Operator], check: readiness.Check, scene: Scene) -> bool:
     error = readiness.missing(check, scene)
     if error is None or (bpy.app.background and len(str(error).encode()) > TOLD_BYTES):
         return True
-    cls.poll_message_set(str(error))
+    cls.poll_message_set(told(error))
     return False

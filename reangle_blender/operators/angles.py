@@ -14,6 +14,7 @@ from .. import choices, readiness, state
 from ..core.contract.moves import KINDS, Move
 from ..core.errors import UserError
 from ..scene import camera_list, cameras, focus, moves
+from ..translations import tr
 from ._report import is_ready, reports_errors
 from .cameras import new_camera
 
@@ -67,7 +68,7 @@ class REANGLE_OT_add_angles(Operator):
             moves.apply(scene, camera, base, move, self.focus, on)
             made.append(camera)
         camera_list.select_only(context.view_layer, made[0])
-        self.report({"INFO"}, f"Added {len(made)} cameras.")
+        self.report({"INFO"}, tr("Added {made} cameras.", made=len(made)))
         return {"FINISHED"}
 
     def draw(self, _context: Context) -> None:

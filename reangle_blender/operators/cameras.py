@@ -12,6 +12,7 @@ from ..core.contract import CameraPath
 from ..core.contract.moves import KINDS, Move
 from ..core.errors import UserError
 from ..scene import camera_list, cameras, focus, moves
+from ..translations import CONTEXT, tr
 from ._amounts import amount_of, property_of, with_amounts
 from ._report import is_ready, reports_errors
 
@@ -80,7 +81,9 @@ class REANGLE_OT_apply_move(Operator):
     bl_description = "Key a move over the clip, as a few keyframes that can be edited"
     bl_options = {"REGISTER", "UNDO"}
 
-    move: EnumProperty(name="Move", description="How the camera moves", items=choices.items("move"))
+    move: EnumProperty(
+        name="Move", description="How the camera moves", translation_context=CONTEXT, items=choices.items("move")
+    )
     amount: FloatProperty(
         name="Amount",
         description="Degrees, or percent of the distance to the focus; by default that of the move",
@@ -89,6 +92,7 @@ class REANGLE_OT_apply_move(Operator):
     easing: EnumProperty(
         name="Easing",
         description="How the move starts and ends",
+        translation_context=CONTEXT,
         items=choices.items("easing"),
         default=choices.DEFAULTS["easing"],
     )
@@ -116,8 +120,10 @@ class REANGLE_OT_apply_move(Operator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.new:
-            return "Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited"
-        return "Add this move to the active camera's own motion, as keyframes that can be edited"
+            return tr(
+                "Add a camera that starts at the clip's camera and makes this move, as keyframes that can be edited"
+            )
+        return tr("Add this move to the active camera's own motion, as keyframes that can be edited")
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
@@ -141,7 +147,13 @@ class REANGLE_OT_apply_move(Operator):
             focus.track(camera, target or focus.add_empty(scene, camera.reangle.focus, f"{camera.name} Focus"))
         make_active(context, camera)
         self.report(
-            {"INFO"}, f"{camera.name}: {len(keys.frames)} keys, within {keys.angle_error_deg:.3f} degrees of the move."
+            {"INFO"},
+            tr(
+                "{name}: {frames} keys, within {angle_error_deg} degrees of the move.",
+                name=camera.name,
+                frames=len(keys.frames),
+                angle_error_deg=f"{keys.angle_error_deg:.3f}",
+            ),
         )
         return {"FINISHED"}
 

@@ -8,6 +8,7 @@ from bpy.types import Context, Operator
 
 from .. import state
 from ..scene import depth_frames, depth_mesh
+from ..translations import tr
 from ._report import is_ready, reports_errors
 
 
@@ -34,7 +35,7 @@ class REANGLE_OT_add_depth_mesh(Operator):
         if not scene.render.film_transparent:
             self.report(
                 {"INFO"},
-                "Switch on Film > Transparent in the render settings before you render CG to put over a result.",
+                tr("Switch on Film > Transparent in the render settings before you render CG to put over a result."),
             )
         return {"FINISHED"}
 
@@ -48,7 +49,7 @@ class REANGLE_OT_remove_depth_mesh(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if state.of(context.scene).cg.mesh is None:
-            cls.poll_message_set("There is no depth mesh")
+            cls.poll_message_set(tr("There is no depth mesh"))
             return False
         return is_ready(cls, state.check_editable, context.scene)
 

@@ -9,6 +9,7 @@ from bpy.types import Context, Operator
 
 from ..core.errors import UserError
 from ..scene import clip_list
+from ..translations import tr
 from ._report import reports_errors
 
 
@@ -38,7 +39,7 @@ class REANGLE_OT_new_clip(Operator):
 
     def execute(self, context: Context) -> set[str]:
         scene = clip_list.new_scene(context.window, context.scene)
-        self.report({"INFO"}, f"The scene {scene.name} is for the new clip.")
+        self.report({"INFO"}, tr("The scene {name} is for the new clip.", name=scene.name))
         return {"FINISHED"}
 
 

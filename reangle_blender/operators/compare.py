@@ -9,10 +9,11 @@ from bpy.types import Context, Event, Operator
 from .. import state
 from ..core.errors import UserError
 from ..scene import comparison, wipe_drawing
+from ..translations import tr
 from ._report import is_ready, report_error
 
 DIGITS = ("ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX")
-HINT = "Compare:  drag the line  |  X swap  |  1 to 6 left side, with Shift right side: {}  |  Esc end"
+HINT = "Compare:  drag the line  |  X swap  |  1 to 6 left side, with Shift right side: {sides}  |  Esc end"
 REDRAW_S = 0.03
 
 
@@ -27,10 +28,10 @@ class REANGLE_OT_compare(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if context.area is None or context.area.type != "VIEW_3D":
-            cls.poll_message_set("Compare works in a 3D view")
+            cls.poll_message_set(tr("Compare works in a 3D view"))
             return False
         if wipe_drawing.camera_of(context.scene, context.space_data) is None:
-            cls.poll_message_set("The scene has no camera to look through")
+            cls.poll_message_set(tr("The scene has no camera to look through"))
             return False
         return is_ready(cls, state.check_local, context.scene)
 
@@ -46,8 +47,8 @@ class REANGLE_OT_compare(Operator):
         wipe_drawing.start(context.scene, context.space_data, camera)
         self._timer = context.window_manager.event_timer_add(REDRAW_S, window=context.window)
         context.window_manager.modal_handler_add(self)
-        numbered = ", ".join(f"{n} {label}" for n, label in enumerate(wipe_drawing.LABELS.values(), start=1))
-        context.area.header_text_set(HINT.format(numbered))
+        numbered = ", ".join(f"{n} {tr(label)}" for n, label in enumerate(wipe_drawing.LABELS.values(), start=1))
+        context.area.header_text_set(tr(HINT, sides=numbered))
         context.area.tag_redraw()
         return {"RUNNING_MODAL"}
 

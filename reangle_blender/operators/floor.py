@@ -13,6 +13,7 @@ from bpy.types import Context, Event, Operator
 from ..core.errors import UserError
 from ..scene import floor, picking
 from ..scene.framing import Framing
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 
 _ASKED = (
@@ -26,7 +27,12 @@ _NAMES = ("first", "second", "third")
 
 def _point(name: str, description: str) -> Any:
     return FloatVectorProperty(
-        name=name, description=description, subtype="TRANSLATION", precision=4, options={"SKIP_SAVE"}
+        name=name,
+        description=description,
+        translation_context=CONTEXT,
+        subtype="TRANSLATION",
+        precision=4,
+        options={"SKIP_SAVE"},
     )
 
 
@@ -93,7 +99,7 @@ class REANGLE_OT_set_floor(Operator):
         if event.value != "PRESS":
             return {"RUNNING_MODAL"}
         if picks.hovered is None:
-            self.report({"INFO"}, "There is no point near; click on the cloud")
+            self.report({"INFO"}, tr("There is no point near; click on the cloud"))
             return {"RUNNING_MODAL"}
         picks.points.append(picks.hovered)
         if len(picks.points) < len(_ASKED):
@@ -112,13 +118,16 @@ class REANGLE_OT_set_floor(Operator):
         framing = Framing(context)
         points = np.array([self.first, self.second, self.third], np.float64)
         for note in floor.set_floor(context.scene, points, self.along, self.length):
-            self.report({"WARNING"}, note)
+            self.report({"WARNING"}, tr(note))
         framing.show(context.scene)
         return {"FINISHED"}
 
     def _say(self, context: Context) -> None:
         done = len(self._picks.points)
-        context.workspace.status_text_set(f"{done + 1} of {len(_ASKED)}: {_ASKED[done]}{_KEYS}")
+        context.workspace.status_text_set(
+            tr("{value} of {_ASKED}: {_ASKED2}", value=done + 1, _ASKED=len(_ASKED), _ASKED2=tr(_ASKED[done]))
+            + tr(_KEYS)
+        )
         self._area.tag_redraw()
 
     def _end(self, context: Context) -> None:

@@ -15,6 +15,7 @@ from .. import readiness, state
 from ..core import picking
 from ..core.errors import UserError
 from ..scene import focus, moves, point_cloud
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 from .angles import movable_camera
 
@@ -27,6 +28,7 @@ class REANGLE_OT_set_focus(Operator):
 
     at: EnumProperty(
         name="At",
+        translation_context=CONTEXT,
         items=(
             ("ACTIVE", "Active Object", "The active object, also when it is moved later", "OBJECT_ORIGIN", 0),
             ("CURSOR", "3D Cursor", "An empty at the 3D cursor", "PIVOT_CURSOR", 1),
@@ -80,7 +82,7 @@ class REANGLE_OT_pick_focus(Operator):
                 self, UserError("Points are picked in a 3D view.", advice="Start this from its sidebar.")
             )
         context.window.cursor_modal_set("EYEDROPPER")
-        context.workspace.status_text_set("Click a point of the cloud    Esc or right click: cancel")
+        context.workspace.status_text_set(tr("Click a point of the cloud    Esc or right click: cancel"))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

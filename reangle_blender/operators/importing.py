@@ -22,6 +22,7 @@ from ..scene import other_footage
 from ..scene.framing import Framing
 from ..state.from_contract import setting_property
 from ..state.paths import stored
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 OPTIONS = ("start", "frames", "use_own_size", "width", "height", "sequence_fps", "camera", "depth", "match_scene")
@@ -89,7 +90,7 @@ class _ImportOptions:
 
     def begin_import(self, context: Context, values: dict[str, Any], scene_frame: int | None = None) -> set[str]:
         if not ways_in.import_choice(context.scene, values, scene_frame, Framing(context)):
-            self.report({"INFO"}, "The backend is starting; the clip is imported when it runs")
+            self.report({"INFO"}, tr("The backend is starting; the clip is imported when it runs"))
         return {"FINISHED"}
 
 
@@ -130,7 +131,7 @@ class REANGLE_OT_import_footage(_ImportOptions, Operator, ImportHelper):
         paths = self._paths()
         is_sequence = bool(paths) and not is_movie(paths[0])
         if len(paths) > 1:
-            self.layout.label(text=f"{len(paths)} images are chosen", icon="RENDERLAYERS")
+            self.layout.label(text=tr("{paths} images are chosen", paths=len(paths)), icon="RENDERLAYERS")
         elif is_sequence:
             self.layout.label(text="The image stands for its sequence", icon="RENDERLAYERS")
         self.draw_options(self.layout, is_sequence=is_sequence, with_range=len(paths) < 2)
@@ -169,7 +170,7 @@ class REANGLE_OT_import_strip(_ImportOptions, Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if other_footage.active_strip(context) is None:
-            cls.poll_message_set("No strip is active. Click a movie or an image strip in the sequencer.")
+            cls.poll_message_set(tr("No strip is active. Click a movie or an image strip in the sequencer."))
             return False
         return is_ready(cls, _check_free, context.scene)
 
@@ -208,7 +209,7 @@ class REANGLE_OT_import_movie_clip(_ImportOptions, Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if other_footage.edited_clip(context) is None:
-            cls.poll_message_set("There is no clip. Open one in the Movie Clip Editor.")
+            cls.poll_message_set(tr("There is no clip. Open one in the Movie Clip Editor."))
             return False
         return is_ready(cls, _check_free, context.scene)
 

@@ -15,6 +15,7 @@ from ..core.errors import UserError
 from ..core.interchange import FORMATS
 from ..scene import cameras, interchange
 from ..state import paths
+from ..translations import tr
 from ._report import is_ready, reports_errors
 from .cameras import make_active
 
@@ -113,7 +114,7 @@ class REANGLE_OT_export_path(_FileOperator):
             column.prop(self, name)
         column.label(text="In the file:")
         for line in FORMATS[self.format].axes.split("; "):
-            column.label(text=line[:1].upper() + line[1:])
+            column.label(text=tr(line[:1].upper() + line[1:]))
 
     def file_options(self) -> interchange.Options:
         return interchange.Options(world=self.world, rotation_order=self.rotation_order)
@@ -125,9 +126,9 @@ class REANGLE_OT_export_path(_FileOperator):
         if not chosen:
             raise UserError("No camera is ticked.", advice="Tick one in the list, or export the active one.")
         for file, notes in interchange.write(scene, chosen, self.file(), self.format, self.file_options()).items():
-            self.report({"INFO"}, f"Wrote {file}.")
+            self.report({"INFO"}, tr("Wrote {file}.", file=file))
             for note in notes:
-                self.report({"WARNING"}, note)
+                self.report({"WARNING"}, tr(note))
         return {"FINISHED"}
 
 
@@ -181,9 +182,9 @@ class REANGLE_OT_import_path(_FileOperator):
         state.check_editable(scene)
         camera, notes = interchange.read(scene, self.file(), self.format, self.file_options(), self.name)
         make_active(context, camera)
-        self.report({"INFO"}, f"{camera.name} follows the path of {self.file().name}.")
+        self.report({"INFO"}, tr("{name} follows the path of {name2}.", name=camera.name, name2=self.file().name))
         for note in notes:
-            self.report({"WARNING"}, note)
+            self.report({"WARNING"}, tr(note))
         return {"FINISHED"}
 
 

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..exchange import again, all_jobs, telling, watching
+from ..translations import tr
 from ._report import reports_errors
 
 
@@ -28,7 +29,7 @@ class REANGLE_OT_cancel_listed_job(_JobOperator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         title = next((job.title for job in all_jobs.jobs if job.id == properties.job), "this job")
-        return f"Cancel {title} in the backend; what its stages have finished is kept"
+        return tr("Cancel {title} in the backend; what its stages have finished is kept", title=title)
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
@@ -123,7 +124,7 @@ class REANGLE_OT_tell(Operator):
 
     def execute(self, _context: Context) -> set[str]:
         # An ERROR would open a popup where the mouse is.
-        self.report({"WARNING" if self.is_problem else "INFO"}, self.text)
+        self.report({"WARNING" if self.is_problem else "INFO"}, tr(self.text))
         return {"FINISHED"}
 
 

@@ -11,6 +11,7 @@ from .. import readiness
 from ..core.errors import UserError
 from ..exchange import lookahead
 from ..scene import cameras, coverage
+from ..translations import tr
 from ._report import is_ready, reports_errors
 
 
@@ -28,7 +29,9 @@ class REANGLE_OT_measure_coverage(Operator):
         readiness.check_coverage(context.scene)
         new = cameras.artist_cameras(context.scene)
         count = lookahead.measure(context.scene, new)
-        self.report({"INFO"}, f"{count} of {len(new)} cameras have changed and are being measured.")
+        self.report(
+            {"INFO"}, tr("{count} of {new} cameras have changed and are being measured.", count=count, new=len(new))
+        )
         return {"FINISHED"}
 
 

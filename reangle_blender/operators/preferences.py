@@ -11,6 +11,7 @@ from bpy.types import Context, Operator
 
 from .. import links
 from ..core.errors import UserError
+from ..translations import tr
 from ._report import reports_errors
 
 ADDON = (__package__ or "").rpartition(".")[0]
@@ -66,7 +67,7 @@ class REANGLE_OT_report_bug(Operator):
         if page:
             bpy.ops.wm.url_open(url=links.bug_page(page))
         else:
-            self.report({"INFO"}, "The versions in use are copied: paste them into your report")
+            self.report({"INFO"}, tr("The versions in use are copied: paste them into your report"))
         return {"FINISHED"}
 
 

@@ -9,6 +9,7 @@ from bpy.types import Context, Event, Operator
 from ..core.address import shown_fingerprint
 from ..core.errors import UserError
 from ..exchange import connection, remote
+from ..translations import CONTEXT, told, tr
 from ._report import reports_errors
 
 DIALOG_WIDTH = 640
@@ -49,7 +50,7 @@ class REANGLE_OT_trust_certificate(Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         if not remote.now.certificate:
-            cls.poll_message_set("Test the connection first")
+            cls.poll_message_set(tr("Test the connection first"))
             return False
         return True
 
@@ -77,6 +78,7 @@ class REANGLE_OT_trust_certificate(Operator):
 class REANGLE_OT_connect_backend(Operator):
     bl_idname = "reangle.connect_backend"
     bl_label = "Connect"
+    bl_translation_context = CONTEXT
     bl_description = "Use this backend; jobs that run there are followed again"
 
     @classmethod
@@ -110,12 +112,12 @@ def fingerprint_lines(digits: str) -> tuple[str, str]:
 
 def _is_possible(cls: type[Operator], is_busy: bool) -> bool:
     if is_busy:
-        cls.poll_message_set("It is being asked")
+        cls.poll_message_set(tr("It is being asked"))
         return False
     try:
         connection.chosen_address()
     except UserError as error:
-        cls.poll_message_set(str(error))
+        cls.poll_message_set(told(error))
         return bpy.app.background  # a script gets the whole reason from `execute`
     return True
 

@@ -11,6 +11,7 @@ from .. import readiness, state
 from ..core.errors import UserError
 from ..exchange import removing, sending, watching
 from ..scene import camera_status, cameras
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 
@@ -48,8 +49,8 @@ class REANGLE_OT_render(Operator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.which == "OUTDATED":
-            return "Render the ticked cameras that are new or have changed since their last result; the others stay"
-        return cls.bl_description
+            return tr("Render the ticked cameras that are new or have changed since their last result; the others stay")
+        return tr(cls.bl_description)
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -80,7 +81,7 @@ class REANGLE_OT_cancel_job(Operator):
     def execute(self, context: Context) -> set[str]:
         job = self._chosen(context.scene)
         if job.is_final:
-            self.report({"INFO"}, f"{job.title} has ended already.")
+            self.report({"INFO"}, tr("{title} has ended already.", title=job.title))
         else:
             watching.cancel(job.name)
         return {"FINISHED"}
@@ -158,7 +159,7 @@ class REANGLE_OT_copy_traceback(Operator):
     @classmethod
     def poll(cls, _context: Context) -> bool:
         if bpy.app.background:
-            cls.poll_message_set("There is no clipboard without a window; Show Details prints the error")
+            cls.poll_message_set(tr("There is no clipboard without a window; Show Details prints the error"))
         return not bpy.app.background
 
     @reports_errors

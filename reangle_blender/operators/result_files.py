@@ -11,6 +11,7 @@ from .. import compat, state
 from ..core.errors import UserError
 from ..exchange import clouds, fetching, homes
 from ..state import paths
+from ..translations import tr
 from ._report import reports_errors
 from .results import chosen_job
 
@@ -77,7 +78,7 @@ class REANGLE_OT_open_results(Operator):
                 raise UserError(f"The folder of {job.title} is not there.", advice="Find it, or fetch it again.")
             raise UserError("This job has no folder yet.", advice="Fetch its results first.")
         if bpy.app.background:
-            self.report({"INFO"}, f"The files of {job.title} are in {folder}.")
+            self.report({"INFO"}, tr("The files of {title} are in {folder}.", title=job.title, folder=folder))
         else:
             bpy.ops.wm.path_open(filepath=str(folder))
         return {"FINISHED"}

@@ -16,6 +16,7 @@ from ..exchange.fetched_shot import clip_frames
 from ..scene import background, compositor, edit_scene, multicam, sequencer, sound
 from ..scene.result_marks import Result
 from ..state import paths
+from ..translations import tr
 from ._report import is_ready, reports_errors
 
 
@@ -38,7 +39,7 @@ class _ResultOperator(Operator):
     def poll(cls, context: Context) -> bool:
         if any(job.kind == "RENDER" and job.has_results for job in state.of(context.scene).jobs):
             return is_ready(cls, state.check_editable, context.scene)
-        cls.poll_message_set("No results have been fetched yet")
+        cls.poll_message_set(tr("No results have been fetched yet"))
         return False
 
     @reports_errors
@@ -113,8 +114,8 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
     @classmethod
     def description(cls, _context: Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.versions != "STACK":
-            return cls.bl_description
-        return "Show the results as new versions above the strips of earlier ones, which stay, muted"
+            return tr(cls.bl_description)
+        return tr("Show the results as new versions above the strips of earlier ones, which stay, muted")
 
     def invoke(self, context: Context, _event: bpy.types.Event) -> set[str]:
         edit = edit_scene.find(context.scene)
@@ -154,12 +155,26 @@ class REANGLE_OT_results_to_sequencer(_ResultOperator):
             edit_scene.use_standard(edit)
         transform = edit.view_settings.view_transform
         if transform != compat.VIDEO_VIEW_TRANSFORM:
-            self.report({"WARNING"}, f"The view transform {transform} changes the colours of video; Standard does not.")
+            self.report(
+                {"WARNING"},
+                tr(
+                    "The view transform {transform} changes the colours of video; Standard does not.",
+                    transform=transform,
+                ),
+            )
         for note in filter(None, notes):
-            self.report({"INFO"}, note)
+            self.report({"INFO"}, tr(note))
         is_shown = compat.show_in_sequencer(context, edit)
         where = "the sequencer shows it" if is_shown else f"choose it {compat.SEQUENCER_CHOICE}"
-        self.report({"INFO"}, f"The strips are in scene {edit.name!r}; {where}. {scene.name!r} renders as before.")
+        self.report(
+            {"INFO"},
+            tr(
+                "The strips are in scene {name}; {where}. {name2} renders as before.",
+                name=repr(edit.name),
+                where=where,
+                name2=repr(scene.name),
+            ),
+        )
 
     def _show_sound(self, scene: Scene, edit: Scene) -> str:
         """Add the sound if the clip is a movie that is still there. Returns a note, or ""."""
@@ -196,21 +211,26 @@ class REANGLE_OT_results_to_backgrounds(_ResultOperator):
             item = state.alive(context.scene, camera.camera)
             if item is None:
                 self.report(
-                    {"WARNING"}, f"The camera {camera.name!r} is no longer in the scene; its result is left out."
+                    {"WARNING"},
+                    tr("The camera {name} is no longer in the scene; its result is left out.", name=repr(camera.name)),
                 )
                 continue
             if item.library is not None:
                 file = bpy.path.basename(item.library.filepath)
                 self.report(
                     {"WARNING"},
-                    f"The camera {item.name!r} is linked from {file}, and what is set on it here would be lost; its "
-                    "result is left out. Make a library override of it first.",
+                    tr(
+                        "The camera {name} is linked from {file}, and what is set on it here would be lost; its result "
+                        "is left out. Make a library override of it first.",
+                        name=repr(item.name),
+                        file=file,
+                    ),
                 )
                 continue
             frames = paths.absolute(camera.folder) / "frames"
             background.show_behind(item, frames, f"{item.name} frames", camera.first_frame)
         if background.uncover_results(context.scene):
-            self.report({"INFO"}, "The clip's plane is hidden, because it would cover the results.")
+            self.report({"INFO"}, tr("The clip's plane is hidden, because it would cover the results."))
 
 
 class REANGLE_OT_results_to_compositor(_ResultOperator):
@@ -228,7 +248,14 @@ class REANGLE_OT_results_to_compositor(_ResultOperator):
             [_layers(job, camera) for camera in job.cameras],
         )
         how = "link it to use it" if is_in_use else "add it to a compositing tree with Add > Group"
-        self.report({"INFO"}, f"The results are in node group {group.name!r}; {how}. The scene renders as before.")
+        self.report(
+            {"INFO"},
+            tr(
+                "The results are in node group {name}; {how}. The scene renders as before.",
+                name=repr(group.name),
+                how=how,
+            ),
+        )
 
 
 class REANGLE_OT_use_in_compositing(_ResultOperator):
@@ -254,8 +281,11 @@ class REANGLE_OT_use_in_compositing(_ResultOperator):
         sent = (chosen or list(job.cameras))[0]
         compositor.show(scene, [_layers(job, sent)])
         for note in compositor.use(scene, _layers(job, sent)):
-            self.report({"INFO"}, note)
-        self.report({"INFO"}, f"{scene.name!r} renders the result of {sent.name} with your objects in it.")
+            self.report({"INFO"}, tr(note))
+        self.report(
+            {"INFO"},
+            tr("{name} renders the result of {name2} with your objects in it.", name=repr(scene.name), name2=sent.name),
+        )
 
 
 _CLASSES = (

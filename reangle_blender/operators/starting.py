@@ -15,6 +15,7 @@ from ..core.errors import UserError
 from ..exchange import approval, start_files
 from ..scene import starting
 from ..state import paths
+from ..translations import CONTEXT, tr
 from ._report import is_ready, report_error, reports_errors
 from .cameras import CAMERA_NAME, named_camera
 from .render import named_job
@@ -43,6 +44,8 @@ def _row_of(job: state.ReangleJob, name: str) -> state.ReangleCamera:
 
 class _StartOperator(Operator):
     """Base of operators that act on the starting image of one camera of a job."""
+
+    bl_translation_context = CONTEXT
 
     job: StringProperty(name="Job", description="Id of the job; empty is the one that waits", options={"HIDDEN"})
     camera: StringProperty(name="Camera", description="Name of its path in the job", options={"HIDDEN"})
@@ -122,7 +125,7 @@ class REANGLE_OT_redo_start(_StartOperator):
         if not has_moved:
             starting.new_seed(camera)
             if row.about_start.startswith(start_files.FILLED):
-                self.report({"INFO"}, "The preview's fill is the same each time; choose an image model for others.")
+                self.report({"INFO"}, tr("The preview's fill is the same each time; choose an image model for others."))
         approval.make_again(context.scene, job)
         return {"FINISHED"}
 
@@ -143,7 +146,15 @@ class REANGLE_OT_paint_start(_StartOperator):
         image = starting.begin_painting(camera, paths.absolute(row.start) / start_files.IMAGE)
         where = starting.show_in_editor(context, image)
         file = paths.absolute(camera.reangle.start.source.path)
-        self.report({"INFO"}, f"{image.name!r} is a copy in {file}; {where}, then press Take Back.")
+        self.report(
+            {"INFO"},
+            tr(
+                "{name} is a copy in {file}; {where}, then press Take Back.",
+                name=repr(image.name),
+                file=file,
+                where=where,
+            ),
+        )
         return {"FINISHED"}
 
 

@@ -12,6 +12,7 @@ from ..core.contract import CleanKind, Storage
 from ..core.errors import UserError
 from ..core.files import size_in_words
 from ..exchange import connection, storage
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 DIALOG_WIDTH = 460
@@ -81,7 +82,7 @@ class REANGLE_OT_clean_storage(Operator):
             size.label(text=_removable(known, kind))
             below = column.row()
             below.active = False
-            below.label(text=words, icon="BLANK1")
+            below.label(text=tr(words), icon="BLANK1")
         column.prop(self, "days")
         column.separator()
         column.label(text="Queued and running jobs, and results not fetched yet, keep their files.", icon="INFO")
@@ -99,7 +100,7 @@ def _removable(known: Storage | None, kind: CleanKind) -> str:
     if known is None:
         return ""
     size = known.part(kind).removable
-    return size_in_words(size) if size else "nothing"
+    return size_in_words(size) if size else tr("nothing")
 
 
 _register, _unregister = bpy.utils.register_classes_factory((REANGLE_OT_measure_storage, REANGLE_OT_clean_storage))

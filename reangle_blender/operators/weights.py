@@ -12,6 +12,7 @@ from ..core.contract.capabilities import PartInfo
 from ..core.errors import UserError
 from ..core.files import size_in_words
 from ..exchange import downloads
+from ..translations import tr
 from ._report import is_ready, report_error, reports_errors
 
 DIALOG_WIDTH = 440
@@ -45,8 +46,11 @@ class REANGLE_OT_download_weights(Operator):
     def draw(self, context: Context) -> None:
         part = self._part()
         column = self.layout.column()
-        column.label(text=f"{part.label}: {size_in_words(part.size)} from huggingface.co", icon="IMPORT")
-        column.label(text=f"Licence: {part.licence}", icon="COPY_ID")
+        column.label(
+            text=tr("{label}: {size} from huggingface.co", label=part.label, size=size_in_words(part.size)),
+            icon="IMPORT",
+        )
+        column.label(text=tr("Licence: {licence}", licence=part.licence), icon="COPY_ID")
         if part.commercial_ok:
             column.label(text="It allows commercial work.", icon="CHECKMARK")
         else:

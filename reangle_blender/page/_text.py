@@ -7,6 +7,7 @@ import blf
 from bpy.types import Context, UILayout
 
 from ..core.wrapping import wrap
+from ..translations import tr
 
 WIDGET_POINTS = 11.0
 ICON = 22.0
@@ -23,7 +24,7 @@ def scale_of(context: Context) -> float:
 def paragraph(
     layout: UILayout, context: Context, text: str, icon: str = "NONE", *, taken: float = 0.0, share: float = 1.0
 ) -> None:
-    """The whole text, without a path or an address cut in mid-word. "" draws nothing.
+    """The whole text, translated, without a path or an address cut in mid-word. "" draws nothing.
 
     taken: pixels at scale 1 that the layout has less than the page. share: of the rest that is for the text.
     """
@@ -33,7 +34,7 @@ def paragraph(
     blf.size(0, WIDGET_POINTS * scale)
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(wrap(text, lambda words: blf.dimensions(0, words)[0], max(80.0 * scale, limit))):
+    for number, line in enumerate(wrap(tr(text), lambda words: blf.dimensions(0, words)[0], max(80.0 * scale, limit))):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
@@ -46,5 +47,5 @@ def problem(layout: UILayout, context: Context, message: str, advice: str, icon:
 def section(layout: UILayout, name: str, title: str, icon: str, *, closed: bool = False) -> UILayout | None:
     """A part of the page that folds; None while it is closed."""
     header, body = layout.panel(f"REANGLE_PAGE_{name}", default_closed=closed)
-    header.label(text=title, icon=icon)
+    header.label(text=tr(title), icon=icon)
     return body

@@ -8,11 +8,12 @@ from bpy.types import AddonPreferences, Context, UILayout
 from ..core import backend_process, installer
 from ..core.errors import UserError
 from ..exchange import connection, installing
+from ..translations import tr
 from ._text import paragraph, problem, section
 
 WHAT_IT_TAKES = (
     "The backend is a program of its own beside Blender. Installing it downloads {packages} from the Python Package"
-    " Index and takes a few minutes and up to {gigabytes:.0f} GB of disk; Blender's own Python stays as it is."
+    " Index and takes a few minutes and up to {gigabytes} GB of disk; Blender's own Python stays as it is."
 )
 
 
@@ -53,10 +54,14 @@ def _draw_not_installed(box: UILayout, context: Context) -> None:
     if about is None:
         _draw_reason(box, context)
         return
-    paragraph(box, context, WHAT_IT_TAKES.format(packages="PyTorch and other packages", gigabytes=about.gigabytes))
+    paragraph(
+        box,
+        context,
+        tr(WHAT_IT_TAKES, packages=tr("PyTorch and other packages"), gigabytes=f"{about.gigabytes:.0f}"),
+    )
     row = box.row()
     row.scale_y = 1.4
-    row.operator("reangle.install_backend", text=f"Install Backend {about.version}", icon="IMPORT")
+    row.operator("reangle.install_backend", text=tr("Install Backend {version}", version=about.version), icon="IMPORT")
     _draw_reason(box, context)
 
 
@@ -80,26 +85,26 @@ def draw_online(layout: UILayout) -> None:
 def _draw_installed(box: UILayout, context: Context) -> None:
     now, there = connection.now, installing.installed()
     version = now.version or there.version
-    name = f"Backend {version}" if version else "The backend"
+    name = tr("Backend {version}", version=version) if version else tr("The backend")
     row = box.row()
     if now.state == "on":
-        row.label(text=f"{name} is running", icon="LINKED")
+        row.label(text=tr("{name} is running", name=name), icon="LINKED")
         buttons = row.row(align=True)
         buttons.alignment = "RIGHT"
         buttons.operator("reangle.restart_backend", text="Restart", icon="FILE_REFRESH")
         buttons.operator("reangle.stop_backend", text="Stop", icon="QUIT")
     elif now.state == "starting":
-        row.label(text=f"{name} is starting", icon="TIME")
+        row.label(text=tr("{name} is starting", name=name), icon="TIME")
     else:
-        row.label(text=f"{name} is installed and does not run", icon="UNLINKED")
+        row.label(text=tr("{name} is installed and does not run", name=name), icon="UNLINKED")
         row.operator("reangle.start_backend", text="Start", icon="PLAY")
         if now.failure is not None:
             problem(box, context, now.failure.message, now.failure.advice)
     newer = installing.update()
     if newer:
         row = box.row()
-        row.label(text=f"The add-on carries version {newer}", icon="INFO")
-        row.operator("reangle.install_backend", text=f"Update to {newer}", icon="IMPORT")
+        row.label(text=tr("The add-on carries version {newer}", newer=newer), icon="INFO")
+        row.operator("reangle.install_backend", text=tr("Update to {newer}", newer=newer), icon="IMPORT")
         _draw_reason(box, context)
 
 

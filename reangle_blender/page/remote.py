@@ -11,6 +11,7 @@ from ..core.backend_process import Backend
 from ..core.errors import UserError
 from ..exchange import connection, remote
 from ..operators.remote import fingerprint_lines
+from ..translations import tr
 from ._text import paragraph, problem
 from .storage import device_words
 
@@ -64,7 +65,7 @@ def _draw_state(body: UILayout, context: Context, address: Address | None) -> No
     now = connection.now
     if now.state == "on" and now.backend is not None:
         at = (now.address or address).url if (now.address or address) else ""
-        body.label(text=f"Connected to {at}: Reangle {now.backend.version}", icon="LINKED")
+        body.label(text=tr("Connected to {at}: Reangle {version}", at=at, version=now.backend.version), icon="LINKED")
     elif now.state == "starting":
         body.label(text="Connecting", icon="TIME")
     elif now.failure is not None:
@@ -90,7 +91,7 @@ def _draw_test(body: UILayout, context: Context) -> None:
 
 def _draw_found(body: UILayout, context: Context, backend: Backend) -> None:
     box = body.box().column(align=True)
-    box.label(text=f"The test succeeded: Reangle {backend.version}", icon="CHECKMARK")
+    box.label(text=tr("The test succeeded: Reangle {version}", version=backend.version), icon="CHECKMARK")
     if backend.device is not None:
         box.label(text=device_words(backend.device), icon="MEMORY")
     paragraph(box, context, str(backend.data), "FILE_FOLDER")

@@ -8,6 +8,7 @@ from bpy.types import AddonPreferences, Context, UILayout
 from ..core.contract import Device, Storage
 from ..core.files import size_in_words
 from ..exchange import connection, storage
+from ..translations import tr
 from ._text import paragraph, problem
 
 
@@ -35,19 +36,24 @@ def draw(layout: UILayout, context: Context, _preferences: AddonPreferences | No
     if now.state == "asking" and known is not None:
         body.label(text="At work", icon="TIME")
     elif now.removed is not None:
-        removed = size_in_words(now.removed) if now.removed else "Nothing"
-        body.label(text=f"{removed} removed", icon="CHECKMARK")
+        removed = size_in_words(now.removed) if now.removed else tr("Nothing")
+        body.label(text=tr("{removed} removed", removed=removed), icon="CHECKMARK")
 
 
 def device_words(device: Device) -> str:
     """Its name, and its memory."""
-    kind = "graphics memory" if device.is_gpu else "memory"
+    kind = tr("graphics memory" if device.is_gpu else "memory")
     if not device.memory_total:
         return device.name
     if not device.memory_free:
-        return f"{device.name}, {size_in_words(device.memory_total)} of {kind}"
+        return tr(
+            "{name}, {memory_total} of {kind}",
+            name=device.name,
+            memory_total=size_in_words(device.memory_total),
+            kind=kind,
+        )
     free, total = size_in_words(device.memory_free), size_in_words(device.memory_total)
-    return f"{device.name}, {free} of {total} {kind} free"
+    return tr("{name}, {free} of {total} {kind} free", name=device.name, free=free, total=total, kind=kind)
 
 
 def _draw_parts(body: UILayout, context: Context, known: Storage) -> None:
@@ -57,16 +63,19 @@ def _draw_parts(body: UILayout, context: Context, known: Storage) -> None:
         if part.size:
             _draw_row(box, part.label, part.size, part.removable)
     box.separator()
-    _draw_row(box, "All", known.used, sum(part.removable for part in known.parts))
-    _draw_row(box, "Free on the disk", known.free, 0)
+    _draw_row(box, tr("All"), known.used, sum(part.removable for part in known.parts))
+    _draw_row(box, tr("Free on the disk"), known.free, 0)
     if known.note:
         paragraph(body, context, known.note, "INFO")
 
 
 def _draw_row(box: UILayout, label: str, size: int, removable: int) -> None:
     row = box.row()
-    row.label(text=label)
-    for text in (size_in_words(size), f"{size_in_words(removable)} can be removed" if removable else ""):
+    row.label(text=tr(label))
+    for text in (
+        size_in_words(size),
+        tr("{removable} can be removed", removable=size_in_words(removable)) if removable else "",
+    ):
         cell = row.row()
         cell.alignment = "RIGHT"
         cell.label(text=text)

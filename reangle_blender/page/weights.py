@@ -15,6 +15,7 @@ from ..core.files import size_in_words
 from ..exchange import connection, downloads, installing
 from ..offers import AUTO
 from ..panels._chosen import headline
+from ..translations import tr
 from ._text import paragraph, problem, section
 from .backend import draw_online
 
@@ -64,7 +65,7 @@ def _others(known: Capabilities, drawn: Iterable[str]) -> list[PartInfo]:
 
 def _draw_suite(layout: UILayout, context: Context, suite: SuiteInfo) -> None:
     have, every = sum(part.installed for part in suite.parts), len(suite.parts)
-    state = "installed" if have == every else f"{have} of {every} installed"
+    state = tr("installed") if have == every else tr("{have} of {every} installed", have=have, every=every)
     title = f"{suite.label}: {size_in_words(suite.size)}, {state}"
     body = section(layout, f"suite_{suite.name}", title, "CHECKMARK" if have == every else "PACKAGE", closed=True)
     if body is None:
@@ -88,7 +89,7 @@ def _draw_parts(layout: UILayout, context: Context, parts: Iterable[PartInfo]) -
 def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
     head = box.split(factor=NAME_SHARE)
     about = head.column()
-    name = f"{part.label} ({part.role}), {size_in_words(part.size)}"
+    name = f"{part.label} ({tr(part.role)}), {size_in_words(part.size)}"
     paragraph(about, context, name, "FILE_3D", taken=20, share=NAME_SHARE)
     buttons = head.row(align=True)
     buttons.alignment = "RIGHT"
@@ -108,8 +109,9 @@ def _draw_part(box: UILayout, context: Context, part: PartInfo) -> None:
     if part.page:
         buttons.operator("wm.url_open", text="Open Page", icon="URL").url = part.page
     icon = "CHECKMARK" if part.commercial_ok else "ERROR"
-    note = "" if part.commercial_ok else "; it restricts commercial work"
-    paragraph(box, context, f"Licence: {part.licence}{note}", icon, taken=20)
+    terms = tr("Licence: {licence}", licence=part.licence)
+    terms = terms if part.commercial_ok else tr("{terms}; it restricts commercial work", terms=terms)
+    paragraph(box, context, terms, icon, taken=20)
     if status is not None and status.error is not None:
         problem(box, context, status.error.message, status.error.advice)
     elif not part.installed and not part.page:

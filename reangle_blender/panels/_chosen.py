@@ -13,6 +13,7 @@ from ..core.contract.capabilities import PartInfo
 from ..core.errors import UserError
 from ..core.files import size_in_words
 from ..exchange import downloads
+from ..translations import tr
 from ._layout import duration, paragraph, problem
 
 
@@ -88,6 +89,6 @@ def _draw_missing(layout: UILayout, context: Context, part: PartInfo) -> None:
 def headline(status: DownloadStatus) -> str:
     """Percent, bytes and time left in one line."""
     if status.state == "queued":
-        return "Queued"
-    text = f"{status.progress:.0%} of {size_in_words(status.size)}"
-    return text if status.eta_s is None else f"{text}, {duration(status.eta_s)} left"
+        return tr("Queued")
+    text = tr("{progress} of {size}", progress=f"{status.progress:.0%}", size=size_in_words(status.size))
+    return text if status.eta_s is None else tr("{text}, {eta_s} left", text=text, eta_s=duration(status.eta_s))

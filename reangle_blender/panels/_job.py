@@ -8,6 +8,7 @@ from bpy.types import Context, UILayout
 
 from .. import state
 from ..core.contract import Estimate
+from ..translations import tr
 from . import _preview_icons, _starts
 from ._layout import duration, paragraph, problem
 
@@ -21,29 +22,67 @@ STATE_ICONS = {
     "canceled": "CANCEL",
 }
 
+STATE_WORDS = {
+    "sending": "Sending",
+    "queued": "Queued",
+    "running": "Running",
+    "fetching": "Fetching",
+    "done": "Done",
+    "failed": "Failed",
+    "canceled": "Canceled",
+}
+
+_STAGES = (
+    "Decode",
+    "Glance",
+    "Camera",
+    "Geometry",
+    "Warp",
+    "Fill",
+    "Start",
+    "Learn",
+    "Generate",
+    "Finish",
+    "Deliver",
+)
+"""First words of the backend's stages."""
+
 PREVIEW_SCALE = 9.0
+
+
+def state_word(state: str) -> str:
+    return tr(STATE_WORDS.get(state, state.capitalize()))
+
+
+def stage_words(stage: str) -> str:
+    """A stage in the artist's language: what it does, and the camera's name."""
+    kind, _, camera = stage.partition(" ")
+    return f"{tr(kind)} {camera}".rstrip() if kind in _STAGES else stage
 
 
 def queue_words(job: state.ReangleJob | state.ReangleListedJob) -> str:
     """Why a queued job waits, in one line; "" for others."""
     if not job.position:
         return ""
-    place = "Next" if job.position == 1 else _ordinal(job.position)
-    text = f"{place}, behind {job.behind}" if job.behind else place
-    return f"{text}; about {duration(job.wait_s)}" if job.behind and job.wait_s >= 0 else text
+    place = tr("Next") if job.position == 1 else _ordinal(job.position)
+    text = tr("{place}, behind {behind}", place=place, behind=job.behind) if job.behind else place
+    return (
+        tr("{text}; about {wait_s}", text=text, wait_s=duration(job.wait_s)) if job.behind and job.wait_s >= 0 else text
+    )
 
 
 def _ordinal(number: int) -> str:
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
+    return f"{number}{tr(ending)}"
 
 
 def estimate_line(estimate: Estimate) -> str:
     """How long a job would take if it were sent now."""
     is_new = estimate.seconds >= 0.5
-    text = f"Takes about {duration(estimate.seconds)}" if is_new else "Takes a moment: all of it was made before"
+    takes = duration(estimate.seconds)
+    text = tr("Takes about {takes}", takes=takes) if is_new else tr("Takes a moment: all of it was made before")
     if estimate.wait_s is not None and estimate.wait_s >= 1:
-        text += f", after {duration(estimate.wait_s)} for the jobs before it"
+        text = tr("{text}, after {wait_s} for the jobs before it", text=text, wait_s=duration(estimate.wait_s))
     return text
 
 
@@ -54,10 +93,10 @@ def headline(job: state.ReangleJob) -> str:
     if job.state == "queued" and (words := queue_words(job)):
         return words
     if job.state == "done":
-        return "Done" if job.loaded else "Done, not fetched"
-    text = job.stage if job.state == "running" and job.stage else job.state.capitalize()
+        return tr("Done" if job.loaded else "Done, not fetched")
+    text = stage_words(job.stage) if job.state == "running" and job.stage else state_word(job.state)
     if job.state == "running" and job.eta_s >= 0:
-        text += f", {duration(job.eta_s)} left"
+        text = tr("{text}, {eta_s} left", text=text, eta_s=duration(job.eta_s))
     return text
 
 
@@ -112,7 +151,13 @@ def draw_notes(layout: UILayout, context: Context, job: state.ReangleJob) -> Non
         return
     row = layout.row(align=True)
     icon = "DOWNARROW_HLT" if job.notes_open else "RIGHTARROW"
-    row.prop(job, "notes_open", text=f"{len(notes)} Notes" if len(notes) > 1 else "1 Note", icon=icon, emboss=False)
+    row.prop(
+        job,
+        "notes_open",
+        text=(tr("{notes} Notes", notes=len(notes)) if len(notes) > 1 else tr("1 Note")),
+        icon=icon,
+        emboss=False,
+    )
     row.prop(job, "notes_dismissed", text="", icon="X", emboss=False)
     for note in notes if job.notes_open else ():
         paragraph(layout, context, note, "DOT")
@@ -124,7 +169,7 @@ def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> 
         paragraph(layout, context, warning.message, "ERROR")
         frame = job.scene_frame(warning)
         if frame is not None:
-            action = layout.operator("reangle.show_warning", text=f"Show Frame {frame}", icon="TIME")
+            action = layout.operator("reangle.show_warning", text=tr("Show Frame {frame}", frame=frame), icon="TIME")
             action.job, action.index = job.name, index
 
 

@@ -7,6 +7,7 @@ from bpy.types import Context, UILayout
 
 from .. import readiness
 from ..core.wrapping import wrap
+from ..translations import tr
 
 PIXELS_PER_LETTER = 7.0
 
@@ -28,13 +29,13 @@ def settings_column(layout: UILayout) -> UILayout:
 
 
 def paragraph(layout: UILayout, context: Context, text: str, icon: str = "NONE") -> None:
-    """The text in as many labels as the sidebar's width needs: labels do not wrap. "" draws nothing."""
+    """The text, translated, in as many labels as the sidebar's width needs: labels do not wrap. "" draws nothing."""
     scale = context.preferences.system.ui_scale
     width = context.region.width if context.region else 280
     letters = max(16, int(width / (PIXELS_PER_LETTER * scale)) - (7 if icon != "NONE" else 4))
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(wrap(text, len, letters)):
+    for number, line in enumerate(wrap(tr(text), len, letters)):
         column.label(text=line, icon=icon if number == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 

@@ -11,6 +11,7 @@ from .. import readiness, state
 from ..exchange import presence, start_files
 from ..scene import starting
 from ..state import paths
+from ..translations import tr
 from . import _preview_icons
 from ._layout import paragraph, problem
 
@@ -25,7 +26,7 @@ def draw(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
         _draw_row(layout.box().column(), context, job, row, asks=asks)
     if job.waits:
         done = sum(row.accepted for row in rows)
-        text = f"Accept All ({done} of {len(rows)} accepted)" if done else "Accept All"
+        text = tr("Accept All ({done} of {rows} accepted)", done=done, rows=len(rows)) if done else tr("Accept All")
         layout.operator("reangle.accept_starts", text=text, icon="CHECKMARK").job = job.name
 
 
@@ -34,7 +35,7 @@ def waiting_line(job: state.ReangleJob) -> str:
     if not (job.waits and job.until == "starts"):
         return ""
     rows = [row for row in job.cameras if row.start]
-    return f"{sum(row.accepted for row in rows)} of {len(rows)} accepted"
+    return tr("{value} of {rows} accepted", value=sum(row.accepted for row in rows), rows=len(rows))
 
 
 def _draw_row(box: UILayout, context: Context, job: state.ReangleJob, row: state.ReangleCamera, *, asks: bool) -> None:

@@ -7,6 +7,7 @@ import bpy
 from bpy.types import Context, KeyMap, KeyMapItem, Menu, UILayout
 
 from ..core.contract.moves import KINDS
+from ..translations import tr
 
 PIE = ("orbit-left", "orbit-right", "orbit-down", "orbit-up", "dolly-in", "dolly-out", "truck-left", "truck-right")
 """Moves in the order of a pie's slots: west, east, south, north, north-west, north-east, south-west, south-east."""
@@ -59,7 +60,7 @@ class REANGLE_MT_moves_pie(Menu):
 
 
 def _draw_move(layout: UILayout, move: str) -> None:
-    action = layout.operator("reangle.apply_move", text=KINDS[move].label, icon=_ICONS.get(move, "NONE"))
+    action = layout.operator("reangle.apply_move", text=tr(KINDS[move].label), icon=_ICONS.get(move, "NONE"))
     action.move, action.new = move, True
 
 

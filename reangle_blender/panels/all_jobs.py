@@ -8,6 +8,7 @@ from bpy.types import Context, Panel, UILayout, UIList
 
 from .. import choices, state
 from ..exchange import all_jobs, connection
+from ..translations import tr
 from . import _job
 from ._layout import SidebarPanel, duration, paragraph, problem
 
@@ -15,11 +16,11 @@ from ._layout import SidebarPanel, duration, paragraph, problem
 def _headline(job: state.ReangleListedJob) -> str:
     """State and time left in a few words."""
     if job.state == "queued":
-        return _job.queue_words(job).partition(";")[0].partition(",")[0] or "Queued"
+        return _job.queue_words(job).partition(";")[0].partition(",")[0] or tr("Queued")
     if job.state == "running":
         left = f", {duration(job.eta_s)}" if job.eta_s >= 0 else ""
         return f"{job.progress:.0%}{left}"
-    return job.state.capitalize()
+    return _job.state_word(job.state)
 
 
 class REANGLE_UL_all_jobs(UIList):
@@ -83,8 +84,9 @@ class REANGLE_PT_all_jobs(SidebarPanel, Panel):
 
 def _draw_job(layout: UILayout, context: Context, job: state.ReangleListedJob) -> None:
     if job.state == "running":
-        left = f", {duration(job.eta_s)} left" if job.eta_s >= 0 else ""
-        layout.progress(factor=job.progress, text=f"{job.stage}  {job.progress:.0%}{left}")
+        text = f"{_job.stage_words(job.stage)}  {job.progress:.0%}"
+        text = tr("{text}, {eta_s} left", text=text, eta_s=duration(job.eta_s)) if job.eta_s >= 0 else text
+        layout.progress(factor=job.progress, text=text)
     column = layout.column(align=True)
     column.scale_y = 0.8
     column.label(text=_what(job), icon="FILE_MOVIE")
@@ -109,9 +111,9 @@ def _draw_job(layout: UILayout, context: Context, job: state.ReangleListedJob) -
 def _what(job: state.ReangleListedJob) -> str:
     """The clip, and what is done with it."""
     if not job.cameras:
-        return f"{job.clip}: import"
-    cameras = "1 camera" if job.cameras == 1 else f"{job.cameras} cameras"
-    return f"{job.clip}: {cameras}, {choices.label_of('engine', job.engine)}"
+        return tr("{clip}: import", clip=job.clip)
+    cameras = tr("1 camera") if job.cameras == 1 else tr("{cameras} cameras", cameras=job.cameras)
+    return f"{job.clip}: {cameras}, {tr(choices.label_of('engine', job.engine))}"
 
 
 register, unregister = bpy.utils.register_classes_factory((REANGLE_UL_all_jobs, REANGLE_PT_all_jobs))

@@ -9,6 +9,7 @@ from bpy.types import Context, Object, Panel
 from .. import readiness, state
 from ..scene import camera_status, cameras, coverage
 from ..state import ticks
+from ..translations import tr
 from ._layout import paragraph, reason, settings_column
 
 
@@ -36,7 +37,7 @@ class REANGLE_PT_camera_data(Panel):
             return
         status = camera_status.statuses(scene).get(camera.session_uid)
         if status is not None:
-            paragraph(layout, context, f"{status.help}.", "INFO")
+            paragraph(layout, context, f"{tr(status.help)}.", "INFO")
         if (found := coverage.summary(scene, camera)) is not None:
             text = f"The clip shows {found.known:.0%} of its pictures, {found.worst:.0%} at frame {found.worst_frame}."
             paragraph(layout, context, text, "VIS_SEL_11")

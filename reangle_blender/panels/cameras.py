@@ -14,6 +14,7 @@ from ..core.contract.moves import KINDS
 from ..scene import camera_list, camera_status
 from ..scene.cameras import artist_cameras
 from ..state import ticks
+from ..translations import tr
 from . import _job
 from ._layout import SidebarPanel, paragraph, reason, settings_column
 
@@ -115,11 +116,11 @@ def _draw_status(row: UILayout, context: Context, camera: Object, status: camera
     seen = f" {coverage:.0%}" if coverage is not None and status.kind == "done" and is_wide else ""
     icon = _ICONS[status.kind]
     if is_wide:
-        row.label(text=f"{status.text}{seen}", icon=icon)
+        row.label(text=f"{tr(status.text)}{seen}", icon=icon)
     elif status.kind in _BY_SIGN:
         row.label(text="", icon=icon)
     else:
-        row.label(text=status.text)
+        row.label(text=tr(status.text))
 
 
 class REANGLE_MT_camera_list(Menu):
@@ -182,8 +183,13 @@ def _draw_active(layout: UILayout, context: Context) -> None:
     status = _now.get(camera.session_uid)
     if status is not None:
         coverage = camera_status.coverage_of(camera)
-        seen = f", the clip shows {coverage:.0%} of it" if coverage is not None else ""
-        paragraph(box, context, f"{camera.name}: {status.help}{seen}.", _ICONS[status.kind])
+        said = tr(status.help)
+        said = (
+            tr("{said}, the clip shows {coverage} of it", said=said, coverage=f"{coverage:.0%}")
+            if coverage is not None
+            else said
+        )
+        paragraph(box, context, f"{camera.name}: {said}.", _ICONS[status.kind])
     if camera.reangle.start.is_own:
         box.context_pointer_set("reangle_camera", camera)
         box.operator("reangle.clear_start", icon="FILE_IMAGE")

@@ -14,6 +14,7 @@ from ..exchange.transfer import is_movie
 from ..scene import clip_list
 from ..state.clip import EVERY_SETTING, reads
 from ..state.from_contract import switch_of
+from ..translations import tr
 from . import _job, _preview_icons
 from ._chosen import chosen
 from ._layout import SidebarPanel, paragraph, problem, reason, settings_column
@@ -91,7 +92,7 @@ class REANGLE_PT_geometry(SidebarPanel, Panel):
 
     def draw(self, context: Context) -> None:
         for line in sorted(_known(state.of(context.scene)), key=_subject):
-            paragraph(self.layout, context, line, list(_ICONS.values())[_subject(line)])
+            paragraph(self.layout, context, _in_words(line), list(_ICONS.values())[_subject(line)])
 
 
 def _known(shot: state.ReangleScene) -> list[str]:
@@ -113,6 +114,17 @@ _ICONS = {
 
 def _subject(line: str) -> int:
     return next(number for number, start in enumerate(_ICONS) if line.startswith(start))
+
+
+_SUBJECTS = ("Camera", "Lens", "Depth", "Unit")
+
+
+def _in_words(line: str) -> str:
+    """The line in the artist's language: as a whole, or the facts of a subject one by one."""
+    subject, _, facts = line.partition(": ")
+    if subject not in _SUBJECTS or tr(line) != line:
+        return tr(line)
+    return f"{tr(subject)}: {', '.join(tr(fact) for fact in facts.split(', '))}"
 
 
 def _draw_clips(layout: UILayout, context: Context) -> None:
@@ -150,11 +162,14 @@ def _draw_imported(layout: UILayout, context: Context) -> None:
     last = shot.first_frame + shot.shot_frames - 1
     seconds = shot.shot_frames / shot.shot_fps if shot.shot_fps else 0.0
     lines.label(text=shot.shot_title or Path(path).name)
-    lines.label(text=f"{shot.shot_width} x {shot.shot_height}, {shot.shot_fps:g} fps, {seconds:.1f} s")
-    lines.label(text=f"Scene frames {shot.first_frame} to {last}")
+    size = f"{shot.shot_width} x {shot.shot_height}"
+    lines.label(
+        text=tr("{size}, {fps} fps, {seconds} s", size=size, fps=f"{shot.shot_fps:g}", seconds=f"{seconds:.1f}")
+    )
+    lines.label(text=tr("Scene frames {first_frame} to {last}", first_frame=shot.first_frame, last=last))
     for start in ("Camera: ", "Depth: "):
         if line := next((line for line in shot.about.splitlines() if line.startswith(start)), ""):
-            paragraph(layout, context, line, _ICONS[start])
+            paragraph(layout, context, _in_words(line), _ICONS[start])
     _draw_licence(layout, shot)
     source = state.alive(scene, shot.source)
     if source is not None:
@@ -170,7 +185,7 @@ def _draw_licence(layout: UILayout, shot: state.ReangleScene) -> None:
     for kind, name in (("camera", shot.clip.camera), ("depth", shot.clip.depth)):
         choice = choices.find(kind, name)
         if choice is not None and choice.licence and not choice.commercial_ok:
-            layout.label(text=f"{choice.label}: not for commercial work", icon="LOCKED")
+            layout.label(text=tr("{label}: not for commercial work", label=choice.label), icon="LOCKED")
 
 
 def _draw_import(layout: UILayout, context: Context) -> None:
@@ -217,7 +232,7 @@ def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str)
     if name in ("files", "given"):
         layout.prop(clip, "geometry_folder" if name == "files" else "given_camera")
     elif switch_of(name) in clip.bl_rna.properties:
-        row = layout.row(heading=clip.bl_rna.properties[name].name)
+        row = layout.row(heading=tr(clip.bl_rna.properties[name].name))
         row.prop(clip, switch_of(name), text="")
         field = row.row()
         field.active = getattr(clip, switch_of(name))

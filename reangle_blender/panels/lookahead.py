@@ -8,6 +8,7 @@ from bpy.types import Context, Panel
 
 from .. import readiness, state
 from ..scene import camera_picture, cameras, coverage
+from ..translations import tr
 from ._layout import SidebarPanel, paragraph, reason
 
 
@@ -28,10 +29,16 @@ class REANGLE_PT_lookahead(SidebarPanel, Panel):
         camera = coverage.shown_camera(scene)
         if camera is not None:
             if problem := coverage.problem_of(camera):
-                paragraph(layout, context, f"{camera.name}: {problem}", "ERROR")
+                paragraph(layout, context, f"{camera.name}: {tr(problem)}", "ERROR")
             elif (found := coverage.summary(scene, camera)) is not None:
                 row = layout.row(align=True)
-                text = f"{camera.name}: {found.known:.0%} seen, least {found.worst:.0%} at frame {found.worst_frame}"
+                text = tr(
+                    "{name}: {known} seen, least {worst} at frame {worst_frame}",
+                    name=camera.name,
+                    known=f"{found.known:.0%}",
+                    worst=f"{found.worst:.0%}",
+                    worst_frame=found.worst_frame,
+                )
                 row.label(text=text if found.is_complete else f"{text} ...", icon="VIS_SEL_11")
                 row.operator("reangle.least_seen", text="", icon="TRIA_RIGHT").camera = camera.name
         row = layout.row(align=True)

@@ -11,6 +11,7 @@ from ..exchange import estimates
 from ..scene import camera_status
 from ..scene.cameras import artist_cameras
 from ..state import engines
+from ..translations import tr
 from . import _job
 from ._chosen import chosen
 from ._layout import SidebarPanel, paragraph, reason, settings_column
@@ -41,19 +42,31 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         chosen_cameras, use_markers = readiness.cameras_to_render(context.scene)
         every = artist_cameras(context.scene)
         if every:
-            text = f"{len(chosen_cameras)} of {len(every)} cameras ticked"
-            layout.label(text=text + (", and the scene camera" if use_markers else ""), icon="OUTLINER_OB_CAMERA")
+            text = tr(
+                "{chosen_cameras} of {every} cameras ticked", chosen_cameras=len(chosen_cameras), every=len(every)
+            )
+            text = tr("{text}, and the scene camera", text=text) if use_markers else text
+            layout.label(text=text, icon="OUTLINER_OB_CAMERA")
         render = context.scene.render
         width = render.resolution_x * render.resolution_percentage // 100
         height = render.resolution_y * render.resolution_percentage // 100
-        layout.label(text=f"{width} x {height} pixels, {shot.shot_frames} frames")
+        layout.label(
+            text=tr(
+                "{width} x {height} pixels, {shot_frames} frames",
+                width=width,
+                height=height,
+                shot_frames=shot.shot_frames,
+            )
+        )
         if (estimate := estimates.of_render(context.scene)) is not None:
             paragraph(layout, context, _job.estimate_line(estimate), "TIME")
         row = layout.row(align=True)
         row.operator("reangle.render", icon="RENDER_ANIMATION").which = "TICKED"
         changed = camera_status.outdated(context.scene, chosen_cameras)
         if changed and len(changed) < len(chosen_cameras):
-            row.operator("reangle.render", text=f"Outdated ({len(changed)})", icon="FILE_REFRESH").which = "OUTDATED"
+            row.operator(
+                "reangle.render", text=tr("Outdated ({changed})", changed=len(changed)), icon="FILE_REFRESH"
+            ).which = "OUTDATED"
         reason(layout, context, readiness.check_render, said)
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):
@@ -90,13 +103,13 @@ class REANGLE_PT_learning(SidebarPanel, Panel):
                 split = column.split(factor=0.4)
                 label = split.row()
                 label.alignment = "RIGHT"
-                label.label(text=shot.learning.bl_rna.properties[name].name)
+                label.label(text=tr(shot.learning.bl_rna.properties[name].name))
                 split.label(text=_shown(recipe[name]))
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
-        return "On" if value else "Off"
+        return tr("On" if value else "Off")
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -9,6 +9,7 @@ from bpy.types import Context, Panel
 from .. import choices, state
 from ..exchange import connection
 from ..state import engines
+from ..translations import tr
 from ._chosen import chosen
 from ._layout import SidebarPanel, settings_column
 
@@ -48,8 +49,8 @@ def _auto_painter(shot: state.ReangleScene) -> str:
     info = reported.suite(suite.stands_for or suite.name) if reported is not None and suite is not None else None
     images = [part for part in info.parts if part.role == "image"] if info is not None else []
     if images and all(part.page and part.installed for part in images):
-        return f"Painted by {images[0].label}"
-    return "" if engines.always_learns(shot.engine) else "The video model fills the first frame with the others"
+        return tr("Painted by {label}", label=images[0].label)
+    return "" if engines.always_learns(shot.engine) else tr("The video model fills the first frame with the others")
 
 
 register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_starting,))

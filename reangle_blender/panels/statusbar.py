@@ -9,6 +9,8 @@ import bpy
 from bpy.types import Context, Header
 
 from ..exchange import all_jobs, ledger, telling
+from ..translations import tr
+from ._job import state_word
 from ._layout import duration
 
 BAR_UNITS = 14.0
@@ -34,14 +36,15 @@ def line() -> Line | None:
     more = len(moving) + len(active) - 1
     if moving:
         entry = moving[0]
-        return Line(entry.id, entry.title, entry.state.capitalize(), entry.progress, more)
+        return Line(entry.id, entry.title, state_word(entry.state), entry.progress, more)
     if not active:
         return None
     job = min(active, key=lambda one: (one.state != "running", one.id not in ledger.entries))
     if job.state == "queued":
-        return Line(job.id, job.title, "Queued", 0.0, more)
-    left = f", {duration(job.eta_s)} left" if job.eta_s is not None else ""
-    return Line(job.id, job.title, f"{job.progress:.0%}{left}", job.progress, more)
+        return Line(job.id, job.title, state_word("queued"), 0.0, more)
+    words = f"{job.progress:.0%}"
+    words = tr("{words}, {eta_s} left", words=words, eta_s=duration(job.eta_s)) if job.eta_s is not None else words
+    return Line(job.id, job.title, words, job.progress, more)
 
 
 def _draw(self: Header, _context: Context) -> None:
@@ -50,7 +53,8 @@ def _draw(self: Header, _context: Context) -> None:
         return
     row = self.layout.row(align=True)
     if message is not None:
-        text = message.text if len(message.text) <= LETTERS else f"{message.text[:LETTERS].rsplit(' ', 1)[0]} ..."
+        text = tr(message.text)
+        text = text if len(text) <= LETTERS else f"{text[:LETTERS].rsplit(' ', 1)[0]} ..."
         row.label(text=text, icon="ERROR" if message.is_problem else "CHECKMARK")
         row.operator("reangle.dismiss_message", text="", icon="X", emboss=False)
     if shown is not None:

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from bpy.types import Object, Region, RegionView3D, Scene, SpaceView3D
 
+from ..translations import tr
 from .comparison import KINDS, Pictures, sources
 
 MOST_TEXTURES = 24
@@ -128,7 +129,7 @@ def _draw_side(wipe: Wipe, kind: str, frame: int, part: Rectangle, *, is_left: b
             else:
                 wipe.latest[kind] = texture
                 _draw_texture(texture, wipe.rectangle, part)
-    _draw_label(": ".join(filter(None, (LABELS[kind], note))), part, is_left=is_left)
+    _draw_label(": ".join(filter(None, (tr(LABELS[kind]), tr(note)))), part, is_left=is_left)
 
 
 def _texture(wipe: Wipe, kind: str, frame: int, picture: np.ndarray) -> Any:

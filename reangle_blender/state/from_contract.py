@@ -16,6 +16,7 @@ from bpy.types import PropertyGroup
 
 from .. import offers
 from ..core.contract.capabilities import SettingInfo, describe_settings
+from ..translations import CONTEXT
 
 T = TypeVar("T", bound=type)
 
@@ -38,7 +39,7 @@ def setting_property(cls: type, name: str, **overrides: Any) -> Any:
     """The property for a setting. overrides: arguments of the bpy property that differ from the contract."""
     setting = settings_of(cls)[name]
     value = shown_value(setting)
-    arguments = {"name": setting.label, "description": _description(setting)}
+    arguments = {"name": setting.label, "description": _description(setting), "translation_context": CONTEXT}
     if value is not None:
         arguments["default"] = value
     match setting.type:
@@ -99,7 +100,7 @@ def with_settings(
             group.__annotations__[setting.name] = setting_property(cls, setting.name, **overrides)
             if switches and setting.optional and setting.type != "text":
                 group.__annotations__[switch_of(setting.name)] = BoolProperty(
-                    name=f"Set {setting.label}", description=_description(setting)
+                    name=f"Set {setting.label}", description=_description(setting), translation_context=CONTEXT
                 )
         return group
 

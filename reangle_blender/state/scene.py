@@ -18,6 +18,7 @@ from bpy.types import Context, NodeTree, Object, PropertyGroup, Scene
 
 from .. import choices, compat
 from ..core.contract import moves
+from ..translations import CONTEXT
 from . import identity, ticks
 from .cg import ReangleCG
 from .clip import ReangleClip
@@ -145,6 +146,7 @@ class ReangleScene(PropertyGroup):
     )
     focus_object: PointerProperty(
         name="Focus Object",
+        translation_context=CONTEXT,
         description="What new moves go around and keep in view, in place of the focus distance",
         type=Object,
     )
