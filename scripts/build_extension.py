@@ -64,9 +64,9 @@ def build(out: Path) -> Path:
 
 
 def write_repository(folder: Path) -> Path:
-    """Build the extension into `folder` and write its index for Blender, `index.json`, and for people, `index.html`.
+    """Build the extension into `folder` with the index that Blender reads, `index.json`, and a page, `index.html`.
 
-    Earlier versions in the folder are removed, because Blender's index has one archive per extension. Returns the path of
+    Earlier versions in the folder are removed: the index has one archive per extension. Returns the path of
     `index.json`. Raises RuntimeError as `build` does.
     """
     archive = build(folder)

@@ -242,10 +242,6 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         row = layout.row(align=True)
         for angles, text in (("THREE", "3 Angles"), ("FIVE", "5 Angles"), ("TEN", "10 Angles")):
             row.operator("reangle.add_angles", text=text).angles = angles
-        if state.alive(context.scene, shot.cloud) is not None:
-            column = settings_column(layout)
-            column.prop(shot, "point_size")
-            column.prop(shot, "playing_share")
 
 
 def _draw_focus(column: UILayout, scene: Scene) -> None:

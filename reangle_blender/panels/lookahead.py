@@ -30,9 +30,10 @@ class REANGLE_PT_lookahead(SidebarPanel, Panel):
             if problem := coverage.problem_of(camera):
                 paragraph(layout, context, f"{camera.name}: {problem}", "ERROR")
             elif (found := coverage.summary(scene, camera)) is not None:
+                more = "" if found.is_complete else " ..."
+                layout.label(text=f"{camera.name}: {found.known:.0%} seen{more}", icon="VIS_SEL_11")
                 row = layout.row(align=True)
-                text = f"{camera.name}: {found.known:.0%} seen, least {found.worst:.0%} at frame {found.worst_frame}"
-                row.label(text=text if found.is_complete else f"{text} ...", icon="VIS_SEL_11")
+                row.label(text=f"Least at frame {found.worst_frame}: {found.worst:.0%}", icon="BLANK1")
                 row.operator("reangle.least_seen", text="", icon="TRIA_RIGHT").camera = camera.name
         row = layout.row(align=True)
         row.operator("reangle.measure_coverage", icon="FILE_REFRESH")
