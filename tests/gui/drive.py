@@ -4,7 +4,8 @@
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 
 CONFIG: archive, data, results, clip, depth, out, fps; optional sources (of camera and depth; files), moves, view,
-distance, learn (whether to render with the engine `reangle`, too), film (whether to take pictures for a film).
+distance, wider (pixels that the sidebar is made wider by), learn (whether to render with the engine `reangle`, too),
+film (whether to take pictures for a film).
 Writes `out/report.json` and screenshots.
 """
 
@@ -38,7 +39,7 @@ def install() -> Steps:
     bpy.ops.extensions.package_install_files(filepath=CONFIG["archive"], repo="user_default", enable_on_install=True)
     addon = preferences.addons[MODULE].preferences
     addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
-    yield from mouse.open_sidebar()
+    yield from mouse.open_sidebar(CONFIG.get("wider", 100))
 
 
 def look_from(direction: tuple[float, float, float], distance: float) -> None:
@@ -126,10 +127,6 @@ def measure() -> Steps:
 def compare() -> Steps:
     """Open the wipe over the clip and the result, and end it with Esc."""
     wipe = module("scene.wipe_drawing")
-    camera = module("scene.cameras").artist_cameras(bpy.context.scene)[0]
-    window, area, _ = view3d()
-    with bpy.context.temp_override(window=window, area=area, region=mouse.canvas()):
-        bpy.ops.reangle.look_through(camera=camera.name)
     yield from click("reangle.compare", lambda: wipe.shown is not None, film="Compare clip and result")
     report["compared"] = [wipe.shown.left, wipe.shown.right]
     yield from wait(lambda: wipe.shown.pictures.read >= 2, 30)
@@ -192,7 +189,10 @@ def off_and_on() -> Steps:
         if callable(value) and getattr(value, "__module__", "") == main_thread.__name__ and _is_timer(value)
     ]
     bpy.ops.preferences.addon_enable(module=MODULE)
+    view3d()[1].tag_redraw()
+    yield 2.0
     view3d()[2].active_panel_category = "Reangle"
+    view3d()[1].tag_redraw()
     yield 2.0
     connection = module("exchange.connection")
     if connection.now.state != "on":
@@ -225,6 +225,9 @@ def whole_job() -> Steps:
     yield from click("reangle.render", lambda: len(shot.jobs) == 2)
     yield from screenshot("4_rendering")
     yield from done(-1)
+    window, area, _ = view3d()
+    with bpy.context.temp_override(window=window, area=area, region=mouse.canvas()):
+        bpy.ops.reangle.look_through(camera="Orbit Left 14")
     yield from compare()
     yield from to_edit()
     yield from click("reangle.results_to_backgrounds", lambda: len(cameras_with_background()) > 1)

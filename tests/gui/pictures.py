@@ -19,6 +19,9 @@ import drive
 import mouse
 from mouse import CONFIG, MODULE, Steps, click, screenshot, view3d
 
+MARGIN = 60
+"""Pixels that stay free around a camera's picture."""
+
 PLAYED = 3
 """Every how many frames of the scene the film shows one."""
 
@@ -32,7 +35,8 @@ def preferences_page() -> Steps:
     yield 0.5
     bpy.context.window_manager.addon_search = "Reangle"
     bpy.ops.preferences.addon_expand(module=MODULE)
-    yield 1.0
+    area.tag_redraw()
+    yield 2.0
     yield from screenshot("preferences", area)
     area.type = "VIEW_3D"
     yield 0.5
@@ -43,19 +47,42 @@ def preferences_page() -> Steps:
 
 
 def through_camera(camera: bpy.types.Object) -> Steps:
-    """Look through a camera, with its picture as large as the view has room for beside the sidebar."""
+    """Look through a camera, with its picture as large as there is room between toolbar and sidebar."""
     window, area, sidebar = view3d()
-    bpy.context.scene.camera = camera
-    space = area.spaces.active
-    space.region_3d.view_perspective = "CAMERA"
-    yield 0.3
-    with bpy.context.temp_override(window=window, area=area, region=mouse.canvas()):
-        bpy.ops.view3d.view_center_camera()
-    yield 0.3
-    # The sidebar overlaps the view's right side.
-    space.region_3d.view_camera_zoom -= 4
-    space.region_3d.view_camera_offset[0] = 0.5 * sidebar.width / mouse.canvas().width * 0.9
+    space, region = area.spaces.active, mouse.canvas()
+    frame_rectangle = drive.module("scene.wipe_drawing").frame_rectangle
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.reangle.look_through(camera=camera.name)
+    view = space.region_3d
+    left, right = MARGIN, sidebar.x - region.x - MARGIN
+
+    def shown() -> tuple[float, float, float, float]:
+        return frame_rectangle(bpy.context.scene, camera, region, view) or (0.0, 0.0, 0.0, 0.0)
+
+    view.view_camera_offset = (0, 0)
+    for zoom in range(30, -30, -2):
+        view.view_camera_zoom = zoom
+        area.tag_redraw()
+        yield 0.15
+        x, y, far_x, far_y = shown()
+        if far_x - x <= right - left and far_y - y <= region.height - 2 * MARGIN:
+            break
+    before = shown()[0]
+    view.view_camera_offset[0] = 0.1
+    area.tag_redraw()
     yield 0.5
+    moved = (shown()[0] - before) / 0.1
+    if moved:
+        view.view_camera_offset[0] = ((left + right) / 2 - region.width / 2) / moved
+    area.tag_redraw()
+    yield 0.5
+
+
+def orbiting() -> bpy.types.Object:
+    """The camera that moves around the scene."""
+    return next(
+        item for item in drive.module("scene.cameras").artist_cameras(bpy.context.scene) if "Orbit" in item.name
+    )
 
 
 def play(caption: str) -> Steps:
@@ -80,7 +107,7 @@ def film() -> Steps:
     yield from drive.add_cameras()
     yield from drive.measure()
     shot.lookahead.show_view = "HOLES"
-    camera = drive.module("scene.cameras").artist_cameras(scene)[0]
+    camera = orbiting()
     yield from through_camera(camera)
     yield 2.0
     yield from mouse.filmed("Green: the clip shows it. Red: no frame does", 1.5)
@@ -111,7 +138,7 @@ def pictures() -> Steps:
     yield from mouse.to_top()
     yield from screenshot("cameras", view3d()[1])
 
-    camera = drive.module("scene.cameras").artist_cameras(scene)[0]
+    camera = orbiting()
     yield from through_camera(camera)
     shot.lookahead.show_view = "HOLES"
     scene.frame_set(scene.frame_end)
