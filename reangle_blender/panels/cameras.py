@@ -224,12 +224,8 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         layout = self.layout
         shot = state.of(context.scene)
         column = settings_column(layout)
-        kind = KINDS.get(shot.move)
-        timing = () if kind is not None and kind.always_held else ("easing", "hold")
-        following = () if shot.bullet_time else ("follow",)
-        for name in ("move", shot.shown_amount, *timing, "bullet_time", *following):
+        for name in ("move", shot.shown_amount):
             column.prop(shot, name)
-        _draw_focus(column, context.scene)
         row = layout.row(align=True)
         for new, text, icon in ((True, "Add Moving", "ADD"), (False, "Move Active", "FCURVE")):
             action = row.operator("reangle.apply_move", text=text, icon=icon)
@@ -242,6 +238,22 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         row = layout.row(align=True)
         for angles, text in (("THREE", "3 Angles"), ("FIVE", "5 Angles"), ("TEN", "10 Angles")):
             row.operator("reangle.add_angles", text=text).angles = angles
+
+
+class REANGLE_PT_motion(SidebarPanel, Panel):
+    bl_label = "Motion and Focus"
+    bl_parent_id = "REANGLE_PT_new_camera"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        shot = state.of(context.scene)
+        column = settings_column(self.layout)
+        kind = KINDS.get(shot.move)
+        timing = () if kind is not None and kind.always_held else ("easing", "hold")
+        following = () if shot.bullet_time else ("follow",)
+        for name in (*timing, "bullet_time", *following):
+            column.prop(shot, name)
+        _draw_focus(column, context.scene)
 
 
 def _draw_focus(column: UILayout, scene: Scene) -> None:
@@ -263,5 +275,6 @@ register, unregister = bpy.utils.register_classes_factory(
         REANGLE_PT_move_presets,
         REANGLE_PT_cameras,
         REANGLE_PT_new_camera,
+        REANGLE_PT_motion,
     )
 )
