@@ -32,13 +32,16 @@ def module(name: str) -> ModuleType:
     return importlib.import_module(f"{MODULE}.{name}")
 
 
+def set_folders() -> None:
+    addon = bpy.context.preferences.addons[MODULE].preferences
+    addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
+
+
 def install() -> Steps:
-    preferences = bpy.context.preferences
     for item in list(bpy.data.objects):
         bpy.data.objects.remove(item)
     bpy.ops.extensions.package_install_files(filepath=CONFIG["archive"], repo="user_default", enable_on_install=True)
-    addon = preferences.addons[MODULE].preferences
-    addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
+    set_folders()
     yield from mouse.open_sidebar(CONFIG.get("wider", 100))
 
 
@@ -178,10 +181,12 @@ def off_and_on() -> Steps:
     jobs = [job.name for job in bpy.context.scene.reangle.jobs]
     main_thread = module("exchange.main_thread")
     bpy.ops.preferences.addon_disable(module=MODULE)
-    yield 3.0
-    report["threads_after_disable"] = [
-        thread.name for thread in threading.enumerate() if thread.name.lower().startswith("reangle")
-    ]
+    for _ in range(60):  # a request that is under way ends first
+        yield 0.5
+        threads = [thread.name for thread in threading.enumerate() if thread.name.lower().startswith("reangle")]
+        if not threads:
+            break
+    report["threads_after_disable"] = threads
     report["types_after_disable"] = [name for name in dir(bpy.types) if name.startswith("REANGLE_")]
     report["timers_after_disable"] = [
         name
@@ -189,6 +194,7 @@ def off_and_on() -> Steps:
         if callable(value) and getattr(value, "__module__", "") == main_thread.__name__ and _is_timer(value)
     ]
     bpy.ops.preferences.addon_enable(module=MODULE)
+    set_folders()  # Blender forgets the preferences of an add-on that is disabled
     view3d()[1].tag_redraw()
     yield 2.0
     view3d()[2].active_panel_category = "Reangle"
@@ -249,7 +255,7 @@ def learned_render() -> Steps:
     known.engine = "reangle"
     chosen = known.learning
     chosen.use_own, chosen.caption, chosen.rate = True, "a box before a wall", 1e-3
-    chosen.shared_steps, chosen.path_steps, chosen.rank, chosen.alpha, chosen.sampling_steps = 4, 40, 4, 4, 2
+    chosen.shared_steps, chosen.path_steps, chosen.rank, chosen.alpha, chosen.sampling_steps = 4, 16, 4, 4, 2
     for camera in module("scene.cameras").artist_cameras(scene)[1:]:
         camera.reangle.render = False
     before = len(known.jobs)

@@ -193,8 +193,9 @@ def edit_layout(compositor: bool) -> Steps:
     yield 0.3
     lower = next(item for item in window.screen.areas if item.type == "VIEW_3D" and item.y < view3d()[1].y)
     upper = view3d()[1]
-    shown = [_sequencer(upper, "PREVIEW", bpy.ops.sequencer.view_all_preview)]
-    if compositor:
+    if not compositor:
+        shown = [_sequencer(upper, "PREVIEW", bpy.ops.sequencer.view_all_preview)]
+    else:
         with bpy.context.temp_override(window=window, area=upper):
             bpy.ops.screen.area_split(direction="VERTICAL", factor=0.5)
         yield 0.3
