@@ -33,7 +33,6 @@ CHOICES: dict[str, Any] = {
     "fps": FPS,
     "sources": "auto",
     "moves": (("orbit-left", 12), ("dolly-zoom-in", 0.25)),
-    "wider": 200,
     "look": ((1.2, 0, 0.5), 1.9),
 }
 PICTURES = ("panel.png", "cameras.jpg", "coverage.jpg", "compare.jpg", "results.jpg", "preferences.jpg")

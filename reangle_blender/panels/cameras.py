@@ -72,9 +72,9 @@ def draw_row(layout: UILayout, context: Context, camera: Object, status: camera_
     scene = context.scene
     is_source = camera == state.of(scene).source
     is_fixed = ticks.is_from_library(camera)
-    split = layout.split(factor=0.45, align=True)
-    split.context_pointer_set("reangle_camera", camera)
-    row = split.row(align=True)
+    whole = layout.row(align=True)
+    whole.context_pointer_set("reangle_camera", camera)
+    row = whole.row(align=True)
     if is_source:
         row.label(text="", icon="FILE_MOVIE")
     else:
@@ -86,8 +86,8 @@ def draw_row(layout: UILayout, context: Context, camera: Object, status: camera_
         row.label(text=camera.name, icon="LINKED")
     else:
         row.prop(camera, "name", text="", emboss=False)
-    row = split.row(align=True)
-    row.alignment = "RIGHT"
+    row = whole.row(align=True)
+    row.alignment = "RIGHT"  # no wider than needed: the name has the rest
     if status is not None:
         _draw_status(row, context, camera, status)
     row.operator(

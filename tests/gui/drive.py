@@ -4,8 +4,7 @@
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 
 CONFIG: archive, data, results, clip, depth, out, fps; optional sources (of camera and depth; files), moves, view,
-distance, wider (pixels that the sidebar is made wider by), learn (whether to render with the engine `reangle`, too),
-film (whether to take pictures for a film).
+distance, learn (whether to render with the engine `reangle`, too), film (whether to take pictures for a film).
 Writes `out/report.json` and screenshots.
 """
 
@@ -42,7 +41,7 @@ def install() -> Steps:
         bpy.data.objects.remove(item)
     bpy.ops.extensions.package_install_files(filepath=CONFIG["archive"], repo="user_default", enable_on_install=True)
     set_folders()
-    yield from mouse.open_sidebar(CONFIG.get("wider", 100))
+    yield from mouse.open_sidebar()
 
 
 def look_from(direction: tuple[float, float, float], distance: float) -> None:

@@ -191,24 +191,13 @@ def _click_once(command: str, across: float, film: str) -> Steps:
             yield found
 
 
-def open_sidebar(wider: int = 100) -> Steps:
-    """Show the add-on's tab. wider: pixels by which its left edge is dragged."""
-    window, area, region = view3d()
+def open_sidebar() -> Steps:
+    """Show the add-on's tab, in the width that Blender gives it."""
+    area = view3d()[1]
     area.spaces.active.show_region_ui = True
     yield 0.5
-    region = view3d()[2]
-    region.active_panel_category = "Reangle"
+    view3d()[2].active_panel_category = "Reangle"
     area.tag_redraw()
-    yield 0.5
-    x, y = region.x, region.y + 40
-    point(x, y)
-    yield 0.2
-    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
-    for step in range(10, wider + 10, 20):
-        yield 0.1
-        point(x - step, y)
-    yield 0.1
-    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x - wider, y=y)
     yield 0.5
 
 
