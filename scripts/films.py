@@ -10,6 +10,7 @@ shortened: a grab every few seconds. Beside the film a poster is written, a pict
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ FPS = 10
 WIDTH, HEIGHT = 1280, 720
 LONGEST_S = 20.0
 MOST_BYTES = 1_000_000
+WAIT_S = 0.2
+"""How long a grab that `mouse.wait` took is shown."""
+MOST_WAITING = 10
 GLIDE_S = 0.5
 """How long the mouse takes from one click to the next, at most; less where the screen is shown for less."""
 
@@ -64,6 +68,17 @@ def frames(grabs: list[dict[str, Any]], folder: Path, speed: float) -> Iterator[
                 mouse = begin[0] + (at[0] - begin[0]) * smooth, begin[1] + (at[1] - begin[1]) * smooth
                 _draw_mouse(shown, mouse, pressed=number == count - 1)
             yield shown
+
+
+def shortened(grabs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The grabs without most of those that were taken while waiting, which are many where the machine is slow."""
+    kept = []
+    for _, group in itertools.groupby(grabs, lambda grab: (grab["caption"], grab["seconds"] == WAIT_S)):
+        row = list(group)
+        if row[0]["seconds"] == WAIT_S and len(row) > MOST_WAITING:
+            row = [row[number * (len(row) - 1) // (MOST_WAITING - 1)] for number in range(MOST_WAITING)]
+        kept += row
+    return kept
 
 
 def _caption(picture: Image.Image, text: str) -> None:
@@ -115,7 +130,7 @@ def main() -> int:
     parser.add_argument("--images", type=Path, default=REPOSITORY / "docs" / "images", metavar="DIR")
     args = parser.parse_args()
     try:
-        grabs = screenshots.drive(args.work, film=True)["film"]
+        grabs = shortened(screenshots.drive(args.work, film=True)["film"])
     except window.NoWindowError as error:
         print(f"No film: {error}.", file=sys.stderr)
         return 2

@@ -51,6 +51,10 @@ def through_camera(camera: bpy.types.Object) -> Steps:
     window, area, sidebar = view3d()
     space, region = area.spaces.active, mouse.canvas()
     frame_rectangle = drive.module("scene.wipe_drawing").frame_rectangle
+    layer = bpy.context.scene.view_layers[0]
+    for item in layer.objects:
+        item.select_set(item == camera, view_layer=layer)
+    layer.objects.active = camera
     with bpy.context.temp_override(window=window, area=area, region=region):
         bpy.ops.reangle.look_through(camera=camera.name)
     view = space.region_3d
