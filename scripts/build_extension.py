@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build the add-on as a Blender extension and check it with Blender's own validator.
 
-    python3.11 scripts/build_extension.py [--out dist]
+    python3.11 scripts/build_extension.py [--out dist] [--repository DIR]
 
 The manifest is in the repository's root and the code in `reangle_blender/`; Blender needs both in one folder. The
 backend's source with its weights and lock files are put beside them, so that the add-on can install it.
+
+--repository writes a folder that any web server can host and that Blender subscribes to by the URL of its `index.json`.
 """
 
 from __future__ import annotations
@@ -61,6 +63,20 @@ def build(out: Path) -> Path:
     return archive
 
 
+def write_repository(folder: Path) -> Path:
+    """Build the extension into `folder` with the index that Blender reads, `index.json`, and a page, `index.html`.
+
+    Earlier versions in the folder are removed: the index has one archive per extension. Returns the path of
+    `index.json`. Raises RuntimeError as `build` does.
+    """
+    archive = build(folder)
+    for earlier in folder.glob("reangle-*.zip"):
+        if earlier != archive:
+            earlier.unlink()
+    _run(_extension_cli(), "server-generate", "--repo-dir", str(folder), "--html")
+    return folder / "index.json"
+
+
 def carry_backend(folder: Path) -> None:
     """Write the backend's source with its weights, its lock files and its licence into a folder of the extension."""
     locks = folder / LOCKS
@@ -111,7 +127,11 @@ def _run(cli: Path, *arguments: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the add-on as a Blender extension.")
     parser.add_argument("--out", type=Path, default=REPO / "dist")
-    print(build(parser.parse_args().out))
+    parser.add_argument(
+        "--repository", type=Path, metavar="DIR", help="write a repository for Blender into this folder"
+    )
+    args = parser.parse_args()
+    print(write_repository(args.repository) if args.repository else build(args.out))
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def _kind_of(callback: Callable[..., object]) -> str:
         callback = callback.args[0] if callback.func is _guarded else callback.func
     code = getattr(callback, "__code__", None)
     line = f":{code.co_firstlineno}" if code is not None and code.co_name == "<lambda>" else ""
-    return f"{callback.__module__.rpartition('.')[2]}.{getattr(callback, '__qualname__', callback)}{line}"
+    module = callback.__module__ or ""  # a built-in method has none
+    return f"{module.rpartition('.')[2]}.{getattr(callback, '__qualname__', callback)}{line}"
 
 
 def _kind_of_step(steps: Iterator[None]) -> str:

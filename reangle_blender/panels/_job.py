@@ -164,13 +164,16 @@ def draw_notes(layout: UILayout, context: Context, job: state.ReangleJob) -> Non
 
 
 def draw_warnings(layout: UILayout, context: Context, job: state.ReangleJob) -> None:
-    """Frames that are likely to come out wrong, each with a button that shows the worst one."""
-    for index, warning in enumerate(job.warnings):
-        paragraph(layout, context, warning.message, "ERROR")
+    """Frames that are likely to come out wrong, each with a button that shows the worst one; the same advice once."""
+    parts = [warning.message.partition(". ") for warning in job.warnings]
+    for index, (warning, (what, stop, _)) in enumerate(zip(job.warnings, parts, strict=True)):
+        paragraph(layout, context, what + stop.rstrip(), "ERROR")
         frame = job.scene_frame(warning)
         if frame is not None:
             action = layout.operator("reangle.show_warning", text=tr("Show Frame {frame}", frame=frame), icon="TIME")
             action.job, action.index = job.name, index
+    for advice in dict.fromkeys(advice for _, _, advice in parts):
+        paragraph(layout, context, advice, "LIGHT")
 
 
 def warnings_of(context: Context, camera: bpy.types.Object) -> list[tuple[state.ReangleJob, int]]:

@@ -73,9 +73,9 @@ def draw_row(layout: UILayout, context: Context, camera: Object, status: camera_
     scene = context.scene
     is_source = camera == state.of(scene).source
     is_fixed = ticks.is_from_library(camera)
-    split = layout.split(factor=0.45, align=True)
-    split.context_pointer_set("reangle_camera", camera)
-    row = split.row(align=True)
+    whole = layout.row(align=True)
+    whole.context_pointer_set("reangle_camera", camera)
+    row = whole.row(align=True)
     if is_source:
         row.label(text="", icon="FILE_MOVIE")
     else:
@@ -87,8 +87,8 @@ def draw_row(layout: UILayout, context: Context, camera: Object, status: camera_
         row.label(text=camera.name, icon="LINKED")
     else:
         row.prop(camera, "name", text="", emboss=False)
-    row = split.row(align=True)
-    row.alignment = "RIGHT"
+    row = whole.row(align=True)
+    row.alignment = "RIGHT"  # no wider than needed: the name has the rest
     if status is not None:
         _draw_status(row, context, camera, status)
     row.operator(
@@ -230,12 +230,8 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         layout = self.layout
         shot = state.of(context.scene)
         column = settings_column(layout)
-        kind = KINDS.get(shot.move)
-        timing = () if kind is not None and kind.always_held else ("easing", "hold")
-        following = () if shot.bullet_time else ("follow",)
-        for name in ("move", shot.shown_amount, *timing, "bullet_time", *following):
+        for name in ("move", shot.shown_amount):
             column.prop(shot, name)
-        _draw_focus(column, context.scene)
         row = layout.row(align=True)
         for new, text, icon in ((True, "Add Moving", "ADD"), (False, "Move Active", "FCURVE")):
             action = row.operator("reangle.apply_move", text=text, icon=icon)
@@ -248,10 +244,22 @@ class REANGLE_PT_new_camera(SidebarPanel, Panel):
         row = layout.row(align=True)
         for angles, text in (("THREE", "3 Angles"), ("FIVE", "5 Angles"), ("TEN", "10 Angles")):
             row.operator("reangle.add_angles", text=text).angles = angles
-        if state.alive(context.scene, shot.cloud) is not None:
-            column = settings_column(layout)
-            column.prop(shot, "point_size")
-            column.prop(shot, "playing_share")
+
+
+class REANGLE_PT_motion(SidebarPanel, Panel):
+    bl_label = "Motion and Focus"
+    bl_parent_id = "REANGLE_PT_new_camera"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: Context) -> None:
+        shot = state.of(context.scene)
+        column = settings_column(self.layout)
+        kind = KINDS.get(shot.move)
+        timing = () if kind is not None and kind.always_held else ("easing", "hold")
+        following = () if shot.bullet_time else ("follow",)
+        for name in (*timing, "bullet_time", *following):
+            column.prop(shot, name)
+        _draw_focus(column, context.scene)
 
 
 def _draw_focus(column: UILayout, scene: Scene) -> None:
@@ -273,5 +281,6 @@ register, unregister = bpy.utils.register_classes_factory(
         REANGLE_PT_move_presets,
         REANGLE_PT_cameras,
         REANGLE_PT_new_camera,
+        REANGLE_PT_motion,
     )
 )

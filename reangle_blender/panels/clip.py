@@ -95,6 +95,22 @@ class REANGLE_PT_geometry(SidebarPanel, Panel):
             paragraph(self.layout, context, _in_words(line), list(_ICONS.values())[_subject(line)])
 
 
+class REANGLE_PT_cloud(SidebarPanel, Panel):
+    bl_label = "Point Cloud"
+    bl_parent_id = "REANGLE_PT_clip"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return state.alive(context.scene, state.of(context.scene).cloud) is not None
+
+    def draw(self, context: Context) -> None:
+        shot = state.of(context.scene)
+        column = settings_column(self.layout)
+        column.prop(shot, "point_size")
+        column.prop(shot, "playing_share")
+
+
 def _known(shot: state.ReangleScene) -> list[str]:
     """What is known of the imported clip's camera and depth."""
     job = shot.jobs.get(shot.shot)
@@ -241,4 +257,6 @@ def _draw_geometry_setting(layout: UILayout, clip: state.ReangleClip, name: str)
         layout.prop(clip, name)
 
 
-register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_clip, REANGLE_PT_import, REANGLE_PT_geometry))
+register, unregister = bpy.utils.register_classes_factory(
+    (REANGLE_PT_clip, REANGLE_PT_import, REANGLE_PT_geometry, REANGLE_PT_cloud)
+)

@@ -31,15 +31,12 @@ class REANGLE_PT_lookahead(SidebarPanel, Panel):
             if problem := coverage.problem_of(camera):
                 paragraph(layout, context, f"{camera.name}: {tr(problem)}", "ERROR")
             elif (found := coverage.summary(scene, camera)) is not None:
+                more = "" if found.is_complete else " ..."
+                seen = tr("{name}: {known} seen", name=camera.name, known=f"{found.known:.0%}")
+                layout.label(text=f"{seen}{more}", icon="VIS_SEL_11")
                 row = layout.row(align=True)
-                text = tr(
-                    "{name}: {known} seen, least {worst} at frame {worst_frame}",
-                    name=camera.name,
-                    known=f"{found.known:.0%}",
-                    worst=f"{found.worst:.0%}",
-                    worst_frame=found.worst_frame,
-                )
-                row.label(text=text if found.is_complete else f"{text} ...", icon="VIS_SEL_11")
+                least = tr("Least at frame {frame}: {worst}", frame=found.worst_frame, worst=f"{found.worst:.0%}")
+                row.label(text=least, icon="BLANK1")
                 row.operator("reangle.least_seen", text="", icon="TRIA_RIGHT").camera = camera.name
         row = layout.row(align=True)
         row.operator("reangle.measure_coverage", icon="FILE_REFRESH")

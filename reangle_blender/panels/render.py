@@ -30,11 +30,8 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         column = settings_column(layout)
         column.prop(shot, "engine")
         chosen(column, context, "engine", shot.engine)
-        groups = engines.groups(shot.engine)
-        for name in engines.PREVIEW if "preview" in groups else ():
-            column.prop(shot.preview, name)
         said = ""
-        if "reangle" in groups:
+        if "reangle" in engines.groups(shot.engine):
             for name in engines.MAIN:
                 column.prop(shot.learning, name)
                 if name == "suite":
@@ -71,6 +68,22 @@ class REANGLE_PT_render(SidebarPanel, Panel):
         for job in reversed(shot.jobs):
             if job.kind == "RENDER" and (not job.is_final or job.waits or job == shot.jobs[-1]):
                 _job.draw(layout, context, job)
+
+
+class REANGLE_PT_warp(SidebarPanel, Panel):
+    bl_label = "Warp and Output"
+    bl_parent_id = "REANGLE_PT_render"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        return "preview" in engines.groups(state.of(context.scene).engine)
+
+    def draw(self, context: Context) -> None:
+        shot = state.of(context.scene)
+        column = settings_column(self.layout)
+        for name in engines.PREVIEW:
+            column.prop(shot.preview, name)
 
 
 class REANGLE_PT_learning(SidebarPanel, Panel):
@@ -113,4 +126,4 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render, REANGLE_PT_learning))
+register, unregister = bpy.utils.register_classes_factory((REANGLE_PT_render, REANGLE_PT_learning, REANGLE_PT_warp))

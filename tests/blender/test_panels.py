@@ -120,7 +120,7 @@ def test_filters_of_depth_are_drawn_for_every_engine(reangle: Reangle) -> None:
     shot = reangle("state").of(bpy.context.scene)
     for engine in ENGINES:
         shot.engine = engine
-        drawn = drawn_by(reangle("panels.render").REANGLE_PT_render)
+        drawn = drawn_by(reangle("panels.render").REANGLE_PT_warp)
         assert drawn[: drawn.index("confidence_filter") + 1][-3:] == ["memory", "edge_filter", "confidence_filter"]
     assert shot.preview.bl_rna.properties["edge_filter"].subtype == "FACTOR"
 

@@ -4,172 +4,44 @@
     blender --factory-startup --enable-event-simulate --python drive.py -- CONFIG.json
 
 CONFIG: archive, data, results, clip, depth, out, fps; optional sources (of camera and depth; files), moves, view,
-distance, and learn (whether to render with the engine `reangle`, too).
+distance, learn (whether to render with the engine `reangle`, too), film (whether to take pictures for a film).
 Writes `out/report.json` and screenshots.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import re
-import shutil
-import subprocess
 import sys
+import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import bpy
 
-MODULE = "bl_ext.user_default.reangle"
-CONFIG = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text(encoding="utf-8"))
-OUT = Path(CONFIG["out"])
-Steps = Iterator[float]
+sys.path.insert(0, str(Path(__file__).parent))
 
-report: dict[str, Any] = {"clicked": [], "bounds": {}, "error": ""}
+import mouse
+from mouse import CONFIG, MODULE, Steps, click, report, screenshot, view3d, wait
 
 
-def view3d() -> tuple[bpy.types.Window, bpy.types.Area, bpy.types.Region]:
-    window = bpy.context.window_manager.windows[0]
-    area = max(
-        (area for area in window.screen.areas if area.type == "VIEW_3D"), key=lambda area: area.width * area.height
-    )
-    return window, area, next(region for region in area.regions if region.type == "UI")
+def module(name: str) -> ModuleType:
+    """A module of the extension."""
+    return importlib.import_module(f"{MODULE}.{name}")
 
 
-def wait(condition, seconds: float = 900.0) -> Steps:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the condition did not hold within {seconds:g} s")
-        yield 0.1
-
-
-def screenshot(name: str, *areas: bpy.types.Area) -> Steps:
-    """A screenshot, taken by the X server if possible: Blender's own is black with software GL.
-
-    areas: whose bounds are reported: left, top, right, bottom of all of them together.
-    """
-    yield 0.5
-    if areas:
-        height = bpy.context.window_manager.windows[0].height
-        report["bounds"][name] = [
-            min(area.x for area in areas),
-            height - max(area.y + area.height for area in areas),
-            max(area.x + area.width for area in areas),
-            height - min(area.y for area in areas),
-        ]
-    path = str(OUT / f"{name}.png")
-    if shutil.which("import") and os.environ.get("DISPLAY"):
-        subprocess.run(["import", "-window", "root", path], check=True)
-    else:
-        bpy.ops.screen.screenshot(filepath=path)
-
-
-def command_under(x: int, y: int, settled: float = 0.01) -> Steps:
-    """Copy the command of the button under the mouse to the clipboard. settled: seconds to wait before."""
-    window, area, region = view3d()
-    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    yield settled
-    context = bpy.context.window_manager
-    context.clipboard = ""
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        if bpy.ops.ui.copy_python_command_button.poll():
-            bpy.ops.ui.copy_python_command_button()
-
-
-def scroll(kind: str, times: int) -> Steps:
-    window, _, region = view3d()
-    x, y = region.x + region.width // 2, region.y + region.height // 2
-    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    for _ in range(times):
-        yield 0.02
-        window.event_simulate(type=kind, value="PRESS", x=x, y=y)
-    yield 0.1
-
-
-def click(operator: str, worked: Callable[[], bool]) -> Steps:
-    """Click the button of this operator until it `worked`: a click is lost while the panels move."""
-    for _ in range(4):
-        yield from click_once(operator)
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            if worked():
-                report["clicked"].append(operator)
-                return
-            yield 0.1
-    raise TimeoutError(f"clicking {operator} has no effect")
-
-
-def click_once(operator: str) -> Steps:
-    """Find the button of this operator in the sidebar, first in view and then from the top down, and click it."""
-    for turn in range(7):
-        if turn == 1:
-            yield from scroll("WHEELUPMOUSE", 40)
-        elif turn:
-            yield from scroll("WHEELDOWNMOUSE", 12)
-        window, _, region = view3d()
-        x = region.x + region.width // 3
-        for y in range(region.y + region.height - 12, region.y + 8, -15):
-            yield from command_under(x, y)
-            if f"{operator}(" not in bpy.context.window_manager.clipboard:
-                continue
-            # While redraws are slow, the mouse is already below the button that the clipboard names.
-            for above in range(0, 120, 5):
-                yield from command_under(x, y + above, settled=0.3)
-                if f"{operator}(" in bpy.context.window_manager.clipboard:
-                    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y + above)
-                    yield 0.1
-                    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y + above)
-                    yield 0.3
-                    return
-    raise LookupError(f"there is no button for {operator} in the sidebar")
-
-
-def open_first_panel() -> Steps:
-    """Unfold the first panel if a click on its header has folded it."""
-    yield from scroll("WHEELUPMOUSE", 40)
-    window, _, region = view3d()
-    x, top = region.x + region.width // 3, region.y + region.height - 12
-    for y in range(top, region.y + region.height // 2, -15):
-        yield from command_under(x, y)
-        if "reangle.import_clip(" in bpy.context.window_manager.clipboard:
-            return
-    for value in ("PRESS", "RELEASE"):
-        window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=top)
-        yield 0.1
-        window.event_simulate(type="LEFTMOUSE", value=value, x=x, y=top)
-        yield 0.2
+def set_folders() -> None:
+    addon = bpy.context.preferences.addons[MODULE].preferences
+    addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
 
 
 def install() -> Steps:
-    preferences = bpy.context.preferences
     for item in list(bpy.data.objects):
         bpy.data.objects.remove(item)
     bpy.ops.extensions.package_install_files(filepath=CONFIG["archive"], repo="user_default", enable_on_install=True)
-    addon = preferences.addons[MODULE].preferences
-    addon.data_folder, addon.results_folder = CONFIG["data"], CONFIG["results"]
-    _, area, _ = view3d()
-    area.spaces.active.show_region_ui = True
-    yield 0.5
-    window, _, region = view3d()
-    region.active_panel_category = "Reangle"
-    area.tag_redraw()
-    yield 0.5
-    x, y = region.x, region.y + 40
-    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
-    yield 0.2
-    window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
-    for step in range(10, 110, 20):
-        yield 0.1
-        window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x - step, y=y)
-    yield 0.1
-    window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x - 100, y=y)
-    yield 0.5
+    set_folders()
+    yield from mouse.open_sidebar()
 
 
 def look_from(direction: tuple[float, float, float], distance: float) -> None:
@@ -182,7 +54,7 @@ def look_from(direction: tuple[float, float, float], distance: float) -> None:
     view.view_perspective = "PERSP"
     view.view_rotation = Euler(direction).to_quaternion()
     origin = bpy.context.scene.reangle.origin
-    focus = importlib.import_module(f"{MODULE}.scene.moves").focus_depth(bpy.context.scene)
+    focus = module("scene.moves").focus_depth(bpy.context.scene)
     view.view_location = origin.matrix_world @ origin.location.__class__((0, focus * 0.6, 0))
     view.view_distance = focus * distance
     space.clip_end = max(space.clip_end, focus * 50)
@@ -193,61 +65,103 @@ def cameras_with_background() -> list[str]:
     return [item.name for item in scene.objects if item.type == "CAMERA" and item.data.background_images]
 
 
-def whole_job() -> Steps:
-    yield from install()
-    scene = bpy.context.scene
-    known = scene.reangle
-    yield from screenshot("1_before")
-
-    connection = importlib.import_module(f"{MODULE}.exchange.connection")
-    yield from click("reangle.start_backend", lambda: connection.now.state != "off")
+def start_and_import() -> Steps:
+    """Start the backend, choose the clip in the file browser, and wait for its cloud."""
+    shot = bpy.context.scene.reangle
+    connection = module("exchange.connection")
+    yield from click("reangle.start_backend", lambda: connection.now.state != "off", film="Start the backend")
     yield from wait(lambda: connection.now.state == "on", 60)
-    clip = known.clip
-    clip.path, clip.sequence_fps = CONFIG["clip"], CONFIG["fps"]
+    clip = shot.clip
+    clip.sequence_fps = CONFIG["fps"]
     clip.camera = clip.depth = CONFIG.get("sources", "files")
     clip.geometry_folder = CONFIG["depth"]
-    yield from click("reangle.import_clip", lambda: len(known.jobs) == 1)
-    yield from wait(lambda: known.jobs and known.jobs[0].is_final)
-    if known.jobs[0].state != "done":
-        raise RuntimeError(f"{known.jobs[0].message} {known.jobs[0].traceback}")
-    yield from wait(lambda: known.jobs[0].loaded)
-    look_from(CONFIG.get("view", (1.15, 0, 0.55)), CONFIG.get("distance", 2.2))
-    yield from screenshot("2_imported")
+    screen = bpy.context.window_manager.windows[0].screen.name
+    yield from click(
+        "reangle.import_footage",
+        lambda: bpy.context.window_manager.windows[0].screen.name != screen,
+        across=-49,
+        film="Import a clip",
+    )
+    yield from mouse.choose_in_file_browser(Path(CONFIG["clip"]))
+    yield from wait(lambda: len(shot.jobs) == 1, 60)
+    yield from done(0, film="The camera is solved, the depth estimated")
 
+
+def done(number: int, film: str = "") -> Steps:
+    """Wait until a job of the scene is done and fetched. Raises RuntimeError with its message if it fails."""
+    jobs = bpy.context.scene.reangle.jobs
+    name = jobs[number].name
+    yield from wait(lambda: jobs[name].is_final, film=film)
+    if jobs[name].state != "done":
+        raise RuntimeError(f"{jobs[name].message} {jobs[name].traceback}")
+    yield from wait(lambda: jobs[name].loaded)
+
+
+def add_cameras() -> Steps:
+    """One camera for each of CONFIG's moves; the last one is the scene's."""
+    scene = bpy.context.scene
     for move, amount in CONFIG.get("moves", [["orbit-left", 14], ["crane-up", 0.3]]):
-        known.move = move
-        setattr(known, "move_degrees" if move.startswith(("orbit", "arc", "roll")) else "move_fraction", amount)
+        scene.reangle.move = move
+        turns = move.startswith(("orbit", "arc", "roll"))
+        setattr(scene.reangle, "move_degrees" if turns else "move_fraction", amount)
         yield 0.2
         before = len(scene.objects)
-        yield from click("reangle.apply_move", lambda before=before: len(scene.objects) > before)
+        yield from click("reangle.apply_move", lambda before=before: len(scene.objects) > before, film="Add cameras")
+        yield from mouse.filmed("Add cameras", 0.8)
     report["cameras"] = [item.name for item in scene.objects if item.type == "CAMERA"]
     scene.frame_set((scene.frame_start + scene.frame_end) // 2)
-    yield from open_first_panel()
-    yield from screenshot("3_cameras", view3d()[1])
 
-    yield from click("reangle.render", lambda: len(known.jobs) == 2)
-    yield from screenshot("4_rendering")
-    yield from wait(lambda: known.jobs[-1].is_final)
-    if known.jobs[-1].state != "done":
-        raise RuntimeError(f"{known.jobs[-1].message} {known.jobs[-1].traceback}")
-    yield from wait(lambda: known.jobs[-1].loaded)
-    bpy.ops.ed.undo()
-    report["jobs_after_undo"] = [job.state for job in bpy.context.scene.reangle.jobs]
-    bpy.ops.ed.redo()
-    yield 0.5
-    strips = importlib.import_module(f"{MODULE}.compat").strips_of
-    results = {
-        "results_to_sequencer": lambda: bpy.context.scene.reangle.edit is not None,
-        "results_to_backgrounds": lambda: len(cameras_with_background()) > 1,
-        "results_to_compositor": lambda: any(image.name.endswith(" depth") for image in bpy.data.images),
-    }
-    for operator, worked in results.items():
-        yield from click(f"reangle.{operator}", worked)
-    yield from screenshot("5_results")
 
+def measure() -> Steps:
+    """Measure coverage; report it by camera."""
     scene = bpy.context.scene
-    report["strips"] = [strip.name for strip in strips(scene.reangle.edit)]
-    report["backgrounds"] = cameras_with_background()
+    scene.reangle.lookahead.automatic = False
+    coverage, cameras = module("scene.coverage"), module("scene.cameras").artist_cameras(scene)
+
+    def found() -> list:
+        return [coverage.summary(scene, camera) for camera in cameras]
+
+    yield from click("reangle.measure_coverage", lambda: True, film="See what the clip shows")
+    yield from wait(lambda: all(one is not None and one.is_complete for one in found()), 120)
+    report["coverage"] = {camera.name: one.known for camera, one in zip(cameras, found(), strict=True)}
+
+
+def compare() -> Steps:
+    """Open the wipe over the clip and the result, and end it with Esc."""
+    wipe = module("scene.wipe_drawing")
+    yield from click("reangle.compare", lambda: wipe.shown is not None, film="Compare clip and result")
+    report["compared"] = [wipe.shown.left, wipe.shown.right]
+    yield from wait(lambda: wipe.shown.pictures.read >= 2, 30)
+    yield from screenshot("compare", view3d()[1])
+    for _ in range(3):
+        yield from mouse.press_in_view("ESC")
+        if wipe.shown is None:
+            return
+        yield 1.0
+    raise RuntimeError("Esc does not end the comparison")
+
+
+def to_edit() -> Steps:
+    """The results as strips; undone and done again by their keys."""
+    yield from click("reangle.results_to_sequencer", lambda: bpy.context.scene.reangle.edit is not None)
+    edits = []
+    for modifiers in ({"ctrl": True}, {"ctrl": True, "shift": True}):
+        before = bpy.context.scene.reangle.edit is None
+        for _ in range(4):
+            yield from mouse.press_in_view("Z", **modifiers)
+            yield 1.0
+            if (bpy.context.scene.reangle.edit is None) != before:
+                break
+        edits.append(bpy.context.scene.reangle.edit is not None)
+    report["edit_after_undo_and_redo"] = edits
+    report["jobs_after_undo"] = [job.state for job in bpy.context.scene.reangle.jobs]
+    edit = bpy.context.scene.reangle.edit
+    report["strips"] = sorted(strip.name for strip in module("compat").strips_of(edit))
+
+
+def frame_times() -> Steps:
+    """Report the seconds to show a frame, and the number of points."""
+    scene = bpy.context.scene
     window, area, _ = view3d()
     seconds = []
     for frame in range(scene.frame_start, scene.frame_end + 1):
@@ -256,11 +170,81 @@ def whole_job() -> Steps:
         with bpy.context.temp_override(window=window, area=area):
             bpy.ops.wm.redraw_timer(type="DRAW_WIN", iterations=1)
         seconds.append(time.perf_counter() - started)
+        yield 0.0
     report["frame_seconds"] = sorted(seconds)[len(seconds) // 2]
     report["points"] = len(scene.reangle.cloud.data.vertices)
+
+
+def off_and_on() -> Steps:
+    """Disable the add-on and enable it again, as its tick in the preferences does."""
+    jobs = [job.name for job in bpy.context.scene.reangle.jobs]
+    main_thread = module("exchange.main_thread")
+    bpy.ops.preferences.addon_disable(module=MODULE)
+    for _ in range(60):  # a request that is under way ends first
+        yield 0.5
+        threads = [thread.name for thread in threading.enumerate() if thread.name.lower().startswith("reangle")]
+        if not threads:
+            break
+    report["threads_after_disable"] = threads
+    report["types_after_disable"] = [name for name in dir(bpy.types) if name.startswith("REANGLE_")]
+    report["timers_after_disable"] = [
+        name
+        for name, value in vars(main_thread).items()
+        if callable(value) and getattr(value, "__module__", "") == main_thread.__name__ and _is_timer(value)
+    ]
+    bpy.ops.preferences.addon_enable(module=MODULE)
+    set_folders()  # Blender forgets the preferences of an add-on that is disabled
+    view3d()[1].tag_redraw()
+    yield 2.0
+    view3d()[2].active_panel_category = "Reangle"
+    view3d()[1].tag_redraw()
+    yield 2.0
+    connection = module("exchange.connection")
+    if connection.now.state != "on":
+        yield from click("reangle.start_backend", lambda: connection.now.state != "off")
+        yield from wait(lambda: connection.now.state == "on", 60)
+    shot = bpy.context.scene.reangle
+    report["jobs_kept"] = [job.name for job in shot.jobs] == jobs and all(job.loaded for job in shot.jobs)
+    yield from screenshot("6_enabled_again")
+
+
+def _is_timer(function: object) -> bool:
+    try:
+        return bpy.app.timers.is_registered(function)
+    except (TypeError, ValueError):
+        return False
+
+
+def whole_job() -> Steps:
+    yield from install()
+    shot = bpy.context.scene.reangle
+    yield from screenshot("1_before")
+    yield from start_and_import()
+    look_from(CONFIG.get("view", (1.15, 0, 0.55)), CONFIG.get("distance", 2.2))
+    yield from screenshot("2_imported")
+    yield from add_cameras()
+    yield from mouse.to_top()
+    yield from screenshot("3_cameras", view3d()[1])
+    yield from measure()
+
+    yield from click("reangle.render", lambda: len(shot.jobs) == 2)
+    yield from screenshot("4_rendering")
+    yield from done(-1)
+    window, area, _ = view3d()
+    with bpy.context.temp_override(window=window, area=area, region=mouse.canvas()):
+        bpy.ops.reangle.look_through(camera="Orbit Left 14")
+    yield from compare()
+    yield from to_edit()
+    yield from click("reangle.results_to_backgrounds", lambda: len(cameras_with_background()) > 1)
+    yield from click(
+        "reangle.results_to_compositor", lambda: any(image.name.endswith(" depth") for image in bpy.data.images)
+    )
+    yield from screenshot("5_results")
+    report["backgrounds"] = cameras_with_background()
+    yield from frame_times()
     if CONFIG.get("learn", True):
         yield from learned_render()
-    yield from screenshots_of_results(scene)
+    yield from off_and_on()
 
 
 def learned_render() -> Steps:
@@ -270,8 +254,8 @@ def learned_render() -> Steps:
     known.engine = "reangle"
     chosen = known.learning
     chosen.use_own, chosen.caption, chosen.rate = True, "a box before a wall", 1e-3
-    chosen.shared_steps, chosen.path_steps, chosen.rank, chosen.alpha, chosen.sampling_steps = 4, 40, 4, 4, 2
-    for camera in importlib.import_module(f"{MODULE}.scene.cameras").artist_cameras(scene)[1:]:
+    chosen.shared_steps, chosen.path_steps, chosen.rank, chosen.alpha, chosen.sampling_steps = 4, 16, 4, 4, 2
+    for camera in module("scene.cameras").artist_cameras(scene)[1:]:
         camera.reangle.render = False
     before = len(known.jobs)
     yield from click("reangle.render", lambda: len(known.jobs) > before)
@@ -290,68 +274,5 @@ def learned_render() -> Steps:
     known.engine = "preview"
 
 
-def screenshots_of_results(scene: bpy.types.Scene) -> Steps:
-    """A screenshot of an editing layout: the new view, the compositor's nodes, the strips."""
-    window, area, _ = view3d()
-    timeline = next(item for item in window.screen.areas if item.type == "DOPESHEET_EDITOR")
-    window.scene, group = scene.reangle.edit, scene.reangle.result_nodes
-    scene = window.scene
-    # One window shows one scene, so for the picture the results' nodes are put into the edit, too.
-    if hasattr(scene, "compositing_node_group"):
-        scene.compositing_node_group = group
-    else:
-        scene.use_nodes = True
-        inner = scene.node_tree.nodes.new("CompositorNodeGroup")
-        inner.node_tree = group
-    scene.frame_set((scene.frame_start + scene.frame_end) // 2)
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.3)
-    lower = next(
-        item for item in window.screen.areas if item.type == "VIEW_3D" and item.y < view3d()[1].y
-    )  # the largest area is above it
-    timeline.type = lower.type = "SEQUENCE_EDITOR"
-    lower.spaces.active.view_type = "SEQUENCER"
-    _, area, _ = view3d()
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.screen.area_split(direction="VERTICAL", factor=0.5)
-    halves = [item for item in window.screen.areas if item.type == "VIEW_3D"]
-    halves[0].type = "SEQUENCE_EDITOR"
-    halves[0].spaces.active.view_type = "PREVIEW"
-    halves[1].ui_type = "CompositorNodeTree"
-    halves[1].spaces.active.show_region_ui = False
-    if not hasattr(scene, "compositing_node_group"):
-        yield 0.5
-        halves[1].spaces.active.path.append(group, node=inner)
-    timeline.type = "DOPESHEET_EDITOR"
-    yield 0.5
-    for item, operator in (
-        (halves[0], bpy.ops.sequencer.view_all_preview),
-        (halves[1], bpy.ops.node.view_all),
-        (lower, bpy.ops.sequencer.view_all),
-    ):
-        region = next(part for part in item.regions if part.type == ("PREVIEW" if item == halves[0] else "WINDOW"))
-        with bpy.context.temp_override(window=window, area=item, region=region):
-            operator()
-        yield 0.5
-    yield from screenshot("6_editing", *halves, lower)
-
-
-steps = whole_job()
-
-
-def pump() -> float | None:
-    try:
-        return next(steps)
-    except StopIteration:
-        code = 0
-    except BaseException:
-        report["error"] = traceback.format_exc()
-        traceback.print_exc()
-        code = 1
-    (OUT / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    sys.stdout.flush()
-    os._exit(code)
-
-
-bpy.context.preferences.view.show_splash = False  # before it opens
-bpy.app.timers.register(pump, first_interval=1.0)
+if __name__ == "__main__":
+    mouse.run(whole_job())

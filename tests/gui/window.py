@@ -41,11 +41,11 @@ def blender() -> list[str]:
     return [path]
 
 
-def drive(command: list[str], python: str, folder: Path, **config: Any) -> dict[str, Any]:
+def drive(command: list[str], python: str, folder: Path, script: str = "drive.py", **config: Any) -> dict[str, Any]:
     """The report of a run; it and the screenshots are in `folder/out`. Raises RuntimeError if the run fails.
 
     command: of Blender. python: with the backend's packages. folder: everything that Blender reads must be in it.
-    config: as in `drive.py`; what has to do with this machine is added.
+    script: what is run in the window. config: as in `drive.py`; what has to do with this machine is added.
     """
     data, out = folder / "data", folder / "out"
     data.mkdir()
@@ -63,7 +63,8 @@ def drive(command: list[str], python: str, folder: Path, **config: Any) -> dict[
         "out": str(out),
     }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    shutil.copy(Path(__file__).with_name("drive.py"), folder)
+    for name in ("mouse.py", "drive.py", script):
+        shutil.copy(Path(__file__).with_name(name), folder)
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "resources")}
     # The window connects to this backend; a sandboxed Blender could not start one.
     backend = backend_process.ensure(data)
@@ -71,8 +72,8 @@ def drive(command: list[str], python: str, folder: Path, **config: Any) -> dict[
         done = subprocess.run(
             [
                 *command,
-                *("--factory-startup", "--enable-event-simulate", "--window-geometry", "0", "0", "1600", "1000"),
-                *("--python", str(folder / "drive.py"), "--", str(folder / "config.json")),
+                *("--factory-startup", "--enable-event-simulate", "--window-geometry", "0", "0", "1920", "1080"),
+                *("--python", str(folder / script), "--", str(folder / "config.json")),
             ],
             cwd=folder,
             env=environment,
