@@ -3,8 +3,9 @@
 
 A triangle covers a pixel if the pixel's centre is inside it or on an edge. An edge is evaluated from the same end for
 both triangles that share it, so no centre falls between two of them. Both faces of a triangle are drawn. 1 / z is
-affine on the screen and interpolated there; the largest wins, so the order of drawing does not matter. Triangles that
-reach behind the camera are drawn in homogeneous coordinates, without being split.
+affine on the screen and interpolated there; the largest wins, so the order of drawing does not matter. What lies behind
+the values that the buffer already has is left out early. Triangles that reach behind the camera are drawn in
+homogeneous coordinates, without being split.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _NEAR = 1e-6
 _CLIPPED = np.int32(2**30)
 TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
 """Links around the corner where four pixels meet: between the upper two, the lower two, the left two, the right two."""
+EMPTY = 16
+"""None of the four pixels exists."""
 
 
 @numba.njit(**KERNEL)
@@ -49,23 +52,25 @@ def _project_row(i, depth, valid, A, b, xs, ys, ws):
 
 @numba.njit(**KERNEL)
 def draw_cells(depth, valid, cells, A, b, A64, b64, out):
-    """Draw all cells into `out`, which holds 1 / z afterwards, 0 where nothing is."""
+    """Draw all cells into `out`, which holds 1 / z, 0 where nothing is. What it holds already can only be hidden."""
     h, w = depth.shape
     height, width = out.shape
-    out[:] = _ZERO
     xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
     corners = np.empty((4, 3), np.float32)
-    bounds = np.empty((4, w), np.int32)
+    bounds, nearest = np.empty((4, w), np.int32), np.empty(w, np.float32)
     for r in range(h + 1):
         new, old = r & 1, (r + 1) & 1
         if r < h:
             _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
             if r > 0:
-                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds)
+                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds, nearest)
         for c in range(w + 1):
-            if cells[r, c] == ALL:
+            links = cells[r, c]
+            if links == ALL:
                 left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
                 if left <= right and top <= bottom:
+                    if _is_hidden(left, right, top, bottom, nearest[c], out):
+                        continue
                     _fill(
                         (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
                         (xs[old, c], ys[old, c], ws[old, c]),
@@ -80,13 +85,14 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
                 elif top == _CLIPPED:
                     _take_corners(depth, r, c, corners)
                     _draw_clipped(corners, A64, b64, out)
-            else:
-                _draw_pieces(depth, valid, cells[r, c], r, c, corners, A, b, A64, b64, out)
+            elif links != EMPTY:
+                _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out)
 
 
 @numba.njit(**KERNEL)
-def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
-    """First and last column and row of the pixel centres in the box around each cell. Free of branches.
+def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds, nearest):
+    """First and last column and row of the pixel centres in the box around each cell, and its largest 1 / z. Free of
+    branches.
 
     An empty box ends before it starts. A cell with a corner that cannot be drawn in screen coordinates starts at row
     _CLIPPED.
@@ -98,6 +104,7 @@ def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
         y_low = min(min(y0[c - 1], y0[c]), min(y1[c - 1], y1[c]))
         y_high = max(max(y0[c - 1], y0[c]), max(y1[c - 1], y1[c]))
         drawable = min(min(w0[c - 1], w0[c]), min(w1[c - 1], w1[c])) > _ZERO
+        nearest[c] = max(max(w0[c - 1], w0[c]), max(w1[c - 1], w1[c]))
         x_low, x_high = max(x_low, _HALF) if drawable else _ONE, min(x_high, right) if drawable else _ZERO
         y_low, y_high = max(y_low, _HALF) if drawable else _ONE, min(y_high, bottom) if drawable else _ZERO
         bounds[0, c] = np.int32(np.ceil(x_low - _HALF))
@@ -105,6 +112,16 @@ def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
         top = np.int32(np.ceil(y_low - _HALF))
         bounds[2, c] = top if drawable else _CLIPPED
         bounds[3, c] = np.int32(np.floor(y_high - _HALF))
+
+
+@numba.njit(inline="always")
+def _is_hidden(left, right, top, bottom, nearest, out):
+    """Whether nothing with 1 / z up to `nearest` would show in a box of pixels."""
+    hidden = True
+    for row in range(top, bottom + 1):
+        for column in range(left, right + 1):
+            hidden &= nearest <= out[row, column]
+    return hidden
 
 
 @numba.njit(**KERNEL)
@@ -210,7 +227,9 @@ def _draw_corners(corners, A, b, A64, b64, out):
     if left <= right and top <= bottom:
         first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
         first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
-        if first_column <= last_column and first_row <= last_row:
+        nearest = max(max(p0[2], p1[2]), max(p2[2], p3[2]))
+        empty = first_column > last_column or first_row > last_row
+        if not empty and not _is_hidden(first_column, last_column, first_row, last_row, nearest, out):
             _fill(p0, p1, p2, p3, first_column, last_column, first_row, last_row, out)
 
 

@@ -137,14 +137,14 @@ class Warper:
         forward = target_from_source(world_from_camera, source_camera)
         samples = mesh_depth(
             surface.depth,
-            surface.depth > 0,
+            surface.valid,
             self.K[frame],
             forward,
             K,
             width,
             height,
             scale=SAMPLES_PER_SIDE,
-            cut=surface.cut,
+            cells=surface.cells,
         )
         back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
         return look_up(rgb, surface, samples, *back)
