@@ -20,6 +20,7 @@ _ONE = np.float32(1)
 _ZERO = np.float32(0)
 _GUARD = np.float32(32768)
 _NEAR = 1e-6
+_SLACK = np.float32(0.01)
 _CLIPPED = np.int32(2**30)
 TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
 """Links around the corner where four pixels meet: between the upper two, the lower two, the left two, the right two."""
@@ -85,7 +86,7 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
                 elif top == _CLIPPED:
                     _take_corners(depth, r, c, corners)
                     _draw_clipped(corners, A64, b64, out)
-            elif links != EMPTY:
+            elif links != EMPTY and not _are_hidden(depth, valid, r, c, xs, ys, ws, A, out):
                 _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out)
 
 
@@ -122,6 +123,43 @@ def _is_hidden(left, right, top, bottom, nearest, out):
         for column in range(left, right + 1):
             hidden &= nearest <= out[row, column]
     return hidden
+
+
+@numba.njit(**KERNEL)
+def _are_hidden(depth, valid, r, c, xs, ys, ws, A, out):
+    """Whether certainly nothing of a cut cell would show. Its pieces reach at most half a pixel from a pixel's centre,
+    at that pixel's depth.
+    """
+    h, w = depth.shape
+    height, width = out.shape
+    reach_x = _HALF * (abs(A[0, 0]) + abs(A[0, 1]))
+    reach_y = _HALF * (abs(A[1, 0]) + abs(A[1, 1]))
+    reach_z = _HALF * (abs(A[2, 0]) + abs(A[2, 1]))
+    left, right, top, bottom = _GUARD, -_GUARD, _GUARD, -_GUARD
+    nearest = _ZERO
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
+            continue
+        x, y, inverse = xs[i & 1, j], ys[i & 1, j], ws[i & 1, j]
+        growth = depth[i, j] * inverse
+        # 1 / (1 - slope) is at most 1 + 2 * slope up to here.
+        slope = growth * reach_z
+        if not (inverse > _ZERO and slope < _HALF):
+            return False
+        factor = _ONE + (slope + slope)
+        around_x = (growth * reach_x + abs(x) * slope) * factor + _SLACK
+        around_y = (growth * reach_y + abs(y) * slope) * factor + _SLACK
+        left, right = min(left, x - around_x), max(right, x + around_x)
+        top, bottom = min(top, y - around_y), max(bottom, y + around_y)
+        nearest = max(nearest, inverse * factor)
+    left, right = max(left, _HALF), min(right, np.float32(width) - _HALF)
+    top, bottom = max(top, _HALF), min(bottom, np.float32(height) - _HALF)
+    if not (left <= right and top <= bottom):
+        return True
+    first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
+    first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
+    return _is_hidden(first_column, last_column, first_row, last_row, nearest, out)
 
 
 @numba.njit(**KERNEL)
