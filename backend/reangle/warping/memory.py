@@ -16,7 +16,8 @@ from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, rounded, source_point, white_of
 from reangle.warping.mesh import draw_nearer
-from reangle.warping.static_scene import Plate, Witnesses, make_plates, static_pixels
+from reangle.warping.plates import Plate, make_plates
+from reangle.warping.static_scene import Witnesses, static_pixels
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.types import View
 
@@ -109,7 +110,7 @@ class Memory:
             np.stack([view.world_from_camera for view in views]),
         )
         memory.plates = [
-            Plate(surface, view.K, view.world_from_camera) for surface, view in zip(surfaces, views, strict=True)
+            Plate.whole(surface, view.K, view.world_from_camera) for surface, view in zip(surfaces, views, strict=True)
         ]
         return memory
 
@@ -155,7 +156,7 @@ class Memory:
         for plate in self.plates:
             target_from_plate = target_from_source(world_from_camera, plate.world_from_camera)
             drawn, surface = nearest.copy(), plate.surface
-            draw_nearer(drawn, surface.depth, surface.valid, surface.cells, plate.K, target_from_plate, K)
+            draw_nearer(drawn, surface.depth, surface.valid, plate.cells, plate.K, target_from_plate, K)
             _keep_hidden(drawn, nearest, own_depth, *own_terms, recalled.depth)
         terms = [
             pixel_transform(K, target_from_source(self.world_from_camera[k], world_from_camera), self.K[k])
@@ -175,7 +176,7 @@ def _inverse(depth: np.ndarray) -> np.ndarray:
 
 @numba.njit(**KERNEL)
 def _keep_hidden(drawn, nearest, own, A, b, depth):
-    """Keep drawn points, in 1 / depth, that are nearer than the nearest so far and were hidden from the frame itself."""
+    """Keep drawn points, in 1 / depth, that are nearer than what is kept and were hidden from the frame itself."""
     height, width = nearest.shape
     for y in range(height):
         for x in range(width):

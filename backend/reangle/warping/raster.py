@@ -57,14 +57,19 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
     h, w = depth.shape
     height, width = out.shape
     xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
-    corners = np.empty((4, 3), np.float32)
+    corners, boxes = np.empty((4, 3), np.float32), np.empty((4, 5), np.float32)
     bounds, nearest = np.empty((4, w), np.int32), np.empty(w, np.float32)
+    filled = False
     for r in range(h + 1):
         new, old = r & 1, (r + 1) & 1
-        if r < h:
+        # A plate of the memory may have cells in few rows.
+        here, filled = (filled if r else _has_cells(cells[0])), r < h and _has_cells(cells[r + 1])
+        if r < h and (here or filled):
             _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
-            if r > 0:
+            if r > 0 and here:
                 _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds, nearest)
+        if not here:
+            continue
         for c in range(w + 1):
             links = cells[r, c]
             if links == ALL:
@@ -86,8 +91,17 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
                 elif top == _CLIPPED:
                     _take_corners(depth, r, c, corners)
                     _draw_clipped(corners, A64, b64, out)
-            elif links != EMPTY and not _are_hidden(depth, valid, r, c, xs, ys, ws, A, out):
-                _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out)
+            elif links != EMPTY:
+                _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes)
+                _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out)
+
+
+@numba.njit(**KERNEL)
+def _has_cells(row):
+    filled = False
+    for c in range(row.shape[0]):
+        filled |= row[c] != EMPTY
+    return filled
 
 
 @numba.njit(**KERNEL)
@@ -126,37 +140,48 @@ def _is_hidden(left, right, top, bottom, nearest, out):
 
 
 @numba.njit(**KERNEL)
-def _are_hidden(depth, valid, r, c, xs, ys, ws, A, out):
-    """Whether certainly nothing of a cut cell would show. Its pieces reach at most half a pixel from a pixel's centre,
-    at that pixel's depth.
+def _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes):
+    """Boxes that hold the pieces of the four pixels around a cut cell, on the screen: left, right, top, bottom and
+    largest 1 / z each; empty for pixels that do not exist, endless for those that cannot be drawn in screen
+    coordinates. A piece reaches at most half a pixel from its pixel's centre, at that pixel's depth.
     """
     h, w = depth.shape
-    height, width = out.shape
     reach_x = _HALF * (abs(A[0, 0]) + abs(A[0, 1]))
     reach_y = _HALF * (abs(A[1, 0]) + abs(A[1, 1]))
     reach_z = _HALF * (abs(A[2, 0]) + abs(A[2, 1]))
-    left, right, top, bottom = _GUARD, -_GUARD, _GUARD, -_GUARD
-    nearest = _ZERO
     for k in range(4):
         i, j = r - 1 + k // 2, c - 1 + k % 2
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4] = _GUARD, -_GUARD, _GUARD, -_GUARD, _ZERO
         if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
             continue
         x, y, inverse = xs[i & 1, j], ys[i & 1, j], ws[i & 1, j]
         growth = depth[i, j] * inverse
-        # 1 / (1 - slope) is at most 1 + 2 * slope up to here.
         slope = growth * reach_z
         if not (inverse > _ZERO and slope < _HALF):
-            return False
+            boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = -_GUARD, _GUARD, -_GUARD, _GUARD
+            boxes[k, 4] = np.float32(np.inf)
+            continue
+        # At least 1 / (1 - slope).
         factor = _ONE + (slope + slope)
         around_x = (growth * reach_x + abs(x) * slope) * factor + _SLACK
         around_y = (growth * reach_y + abs(y) * slope) * factor + _SLACK
-        left, right = min(left, x - around_x), max(right, x + around_x)
-        top, bottom = min(top, y - around_y), max(bottom, y + around_y)
-        nearest = max(nearest, inverse * factor)
-    left, right = max(left, _HALF), min(right, np.float32(width) - _HALF)
-    top, bottom = max(top, _HALF), min(bottom, np.float32(height) - _HALF)
+        boxes[k, 0], boxes[k, 1] = x - around_x, x + around_x
+        boxes[k, 2], boxes[k, 3] = y - around_y, y + around_y
+        boxes[k, 4] = inverse * factor
+
+
+@numba.njit(**KERNEL)
+def _is_piece_hidden(boxes, one, other, out):
+    """Whether certainly nothing of a piece between two pixels, or of one alone, would show."""
+    height, width = out.shape
+    left, right = max(min(boxes[one, 0], boxes[other, 0]), _HALF), max(boxes[one, 1], boxes[other, 1])
+    top, bottom = max(min(boxes[one, 2], boxes[other, 2]), _HALF), max(boxes[one, 3], boxes[other, 3])
+    right, bottom = min(right, np.float32(width) - _HALF), min(bottom, np.float32(height) - _HALF)
     if not (left <= right and top <= bottom):
         return True
+    nearest = max(boxes[one, 4], boxes[other, 4])
+    if nearest == np.float32(np.inf):
+        return False
     first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
     first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
     return _is_hidden(first_column, last_column, first_row, last_row, nearest, out)
@@ -209,14 +234,14 @@ def _set_corner(corners, k, u, v, d):
 
 
 @numba.njit(**KERNEL)
-def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
+def _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out):
     """Draw a cut cell: half a cell for each link, a quarter for each pixel without links here."""
     h, w = depth.shape
     middle_u, middle_v = np.float32(c), np.float32(r)
     left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
     if links & TOP or links & BOTTOM:
         for i in range(2):
-            if links & (BOTTOM if i else TOP):
+            if links & (BOTTOM if i else TOP) and not _is_piece_hidden(boxes, 2 * i, 2 * i + 1, out):
                 top, bottom = (middle_v, lower) if i else (upper, middle_v)
                 for k in range(4):
                     j = c - 1 + k % 2
@@ -224,7 +249,7 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
                 _draw_corners(corners, A, b, A64, b64, out)
     if links & LEFT or links & RIGHT:
         for j in range(2):
-            if links & (RIGHT if j else LEFT):
+            if links & (RIGHT if j else LEFT) and not _is_piece_hidden(boxes, j, j + 2, out):
                 start, end = (middle_u, right) if j else (left, middle_u)
                 for k in range(4):
                     i = r - 1 + k // 2
@@ -238,6 +263,8 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
         if not (d > _ZERO and d < np.float32(np.inf)):
             continue
         if links & (BOTTOM if k // 2 else TOP) or links & (RIGHT if k % 2 else LEFT):
+            continue
+        if _is_piece_hidden(boxes, k, k, out):
             continue
         start, end = (middle_u, right) if k % 2 else (left, middle_u)
         top, bottom = (middle_v, lower) if k // 2 else (upper, middle_v)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static scene of a clip: which pixels move, and its surface seen from a few cameras."""
+"""The static scene of a clip: which pixels move, and how far its pictures are apart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, source_point
-from reangle.warping.surface import Surface, make_surface
 
 WITNESSES = 9
 """Pictures, spread over the clip, that each picture's pixels are compared with to find what moves."""
@@ -20,23 +19,8 @@ WITNESSES = 9
 MOST_AGREEMENT = 8
 """A pixel moves if at least one in this many pictures that show its place sees through it."""
 
-MOST_PLATES = 6
-"""Static surfaces that are drawn into each target frame."""
-
-SAME_VIEW = 0.5
-"""Cameras whose pictures differ by fewer pixels than this share one plate."""
-
 EDGE_OF_MOVERS = 3
 """Pixels around a moving thing that are excluded too: its blur and its soft edge."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plate:
-    """A static surface seen from one camera: K 3 x 3 in pixels, world_from_camera 4 x 4."""
-
-    surface: Surface
-    K: np.ndarray
-    world_from_camera: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,39 +74,6 @@ def static_pixels(
     return (cv2.dilate(moving, grow) == 0) & (depth[index] > 0)
 
 
-def make_plates(
-    depth: np.ndarray, static: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, edge_filter: float
-) -> list[Plate]:
-    """One plate for each group of pictures that share a view, the most different ones first.
-
-    depth: M x H x W float32. static: M x H x W bool. K: M x 3 x 3. world_from_camera: M x 4 x 4. edge_filter: as in
-    `contract.PreviewSettings`.
-    """
-    height, width = depth.shape[1:]
-    typical = typical_depth(depth)
-    cameras = list(zip(K, world_from_camera, strict=True))
-    groups: list[list[int]] = []
-    for index in range(len(cameras)):
-        for group in groups:
-            if image_shift(cameras[group[0]], cameras[index], typical, width, height) < SAME_VIEW:
-                group.append(index)
-                break
-        else:
-            groups.append([index])
-    firsts = [cameras[group[0]] for group in groups]
-    chosen = [0]
-    distance = np.array([image_shift(firsts[0], first, typical, width, height) for first in firsts])
-    while len(chosen) < min(len(groups), MOST_PLATES):
-        chosen.append(int(np.argmax(distance)))
-        new = np.array([image_shift(firsts[chosen[-1]], first, typical, width, height) for first in firsts])
-        distance = np.minimum(distance, new)
-    plates = []
-    for choice in chosen:
-        median = _median_static(depth, static, np.array(groups[choice]))
-        plates.append(Plate(make_surface(median, median > 0, width, height, edge_filter), *firsts[choice]))
-    return plates
-
-
 def typical_depth(depth: np.ndarray) -> float:
     """Median depth of every fourth row and column, 1 if no pixel has depth. depth: ... x H x W, 0 where unknown."""
     known = depth[..., ::4, ::4]
@@ -172,23 +123,4 @@ def _seen_through(depths, nearest, index, numbers, others, A, b):
                 elif abs(depths[numbers[others[n]], j, i] - there) < SAME_SURFACE * there:
                     agree += 1
             out[y, x] = through > 0 and through * MOST_AGREEMENT >= agree + through
-    return out
-
-
-@numba.njit(**KERNEL)
-def _median_static(depths, static, group):
-    _, height, width = depths.shape
-    out = np.zeros((height, width), np.float32)
-    values = np.empty(group.shape[0], np.float32)
-    for y in range(height):
-        for x in range(width):
-            count = 0
-            for n in range(group.shape[0]):
-                if static[group[n], y, x]:
-                    values[count] = depths[group[n], y, x]
-                    count += 1
-            if count == 1:
-                out[y, x] = values[0]
-            elif count:
-                out[y, x] = np.partition(values[:count], count // 2)[count // 2]
     return out
