@@ -11,7 +11,7 @@ import numpy as np
 
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
-from reangle.warping.lookup import SAME_SURFACE, source_point
+from reangle.warping.lookup import SAME_SURFACE
 
 WITNESSES = 9
 """Pictures, spread over the clip, that each picture's pixels are compared with to find what moves."""
@@ -27,19 +27,21 @@ EDGE_OF_MOVERS = 3
 class Witnesses:
     """The pictures that each picture is compared with to find what moves.
 
-    numbers: N, of the pictures. nearest: N x H x W float32, the least depth of a pixel and its eight neighbours, 0 if
-    one of them is unknown.
+    numbers: N, of the pictures. depths: N x (H W) x 2 float32: the least depth of a pixel and its eight neighbours, 0
+    if one of them is unknown, and the pixel's own.
     """
 
     numbers: np.ndarray
-    nearest: np.ndarray
+    depths: np.ndarray
 
     @classmethod
     def of(cls, depth: np.ndarray) -> Witnesses:
         """depth: M x H x W float32, 0 where unknown."""
         count = len(depth)
         numbers = np.unique(np.linspace(0, count - 1, min(count, WITNESSES)).round().astype(int))
-        return cls(numbers, np.stack([cv2.erode(depth[number], np.ones((3, 3), np.uint8)) for number in numbers]))
+        around = np.ones((3, 3), np.uint8)
+        pairs = [np.dstack([cv2.erode(depth[number], around), depth[number]]) for number in numbers]
+        return cls(numbers, np.stack(pairs).reshape(len(numbers), -1, 2))
 
 
 def static_pixels(
@@ -64,8 +66,8 @@ def static_pixels(
             pixel_transform(K[index], target_from_source(world_from_camera[j], world_from_camera[index]), K[j])
             for j in witnesses.numbers[others]
         ]
-        A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
-        moving = _seen_through(depth, witnesses.nearest, index, witnesses.numbers, others, A, b)
+        A, b = (np.stack(each).astype(np.float32) for each in zip(*terms, strict=True))
+        moving = _seen_through(depth[index], witnesses.depths, others, A, b)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     if dynamic is not None:
         dynamic = cv2.resize(dynamic.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
@@ -97,30 +99,44 @@ def image_shift(
 
 
 @numba.njit(**KERNEL)
-def _seen_through(depths, nearest, index, numbers, others, A, b):
-    """H x W uint8: 1 where enough of the other pictures see through picture `index` to something farther.
+def _seen_through(depth, witnesses, others, A, b):
+    """H x W uint8: 1 where enough of the other pictures see through a picture to something farther.
 
-    nearest, numbers: see `Witnesses`. others: which of them are looked at.
+    depth: the picture's. witnesses: N x (H W) x 2 float32, `nearest` and depth. others: which of them are looked at.
+    A, b: float32. Loops over a row are free of branches.
     """
-    _, height, width = depths.shape
+    height, width = depth.shape
     out = np.zeros((height, width), np.uint8)
+    place, there = np.empty(width, np.int32), np.empty(width, np.float32)
+    agree, through = np.empty(width, np.int32), np.empty(width, np.int32)
+    half, one, zero, nowhere = np.float32(0.5), np.float32(1), np.float32(0), np.float32(np.inf)
+    right, bottom = np.float32(width - 1), np.float32(height - 1)
+    farther, same = np.float32(1 + SAME_SURFACE), np.float32(SAME_SURFACE)
     for y in range(height):
+        agree[:], through[:] = 0, 0
+        for n in range(others.shape[0]):
+            v_here = np.float32(y) + half
+            a_x, a_y, a_z = A[n, 0, 0], A[n, 1, 0], A[n, 2, 0]
+            row_x = A[n, 0, 1] * v_here + A[n, 0, 2]
+            row_y = A[n, 1, 1] * v_here + A[n, 1, 2]
+            row_z = A[n, 2, 1] * v_here + A[n, 2, 2]
+            b_x, b_y, b_z = b[n, 0], b[n, 1], b[n, 2]
+            for x in range(width):
+                u_here, z = np.float32(x) + half, depth[y, x]
+                q = z * (a_z * u_here + row_z) + b_z
+                inverse = one / q
+                u = (z * (a_x * u_here + row_x) + b_x) * inverse
+                v = (z * (a_y * u_here + row_y) + b_y) * inverse
+                inside = (z > zero) & (q > zero) & (u >= one) & (u < right) & (v >= one) & (v < bottom)
+                i, j = np.int32(u if inside else zero), np.int32(v if inside else zero)
+                place[x] = j * np.int32(width) + i
+                there[x] = q if inside else nowhere
+            witness = witnesses[others[n]]
+            for x in range(width):
+                around, shown, q = witness[place[x], 0], witness[place[x], 1], there[x]
+                is_through = around > q * farther
+                through[x] += is_through
+                agree[x] += (around > zero) & (not is_through) & (abs(shown - q) < same * q)
         for x in range(width):
-            z = depths[index, y, x]
-            if z <= 0:
-                continue
-            agree, through = 0, 0
-            for n in range(others.shape[0]):
-                u, v, there = source_point(x + 0.5, y + 0.5, z, A[n], b[n])
-                if there <= 0 or not (1 <= u < width - 1 and 1 <= v < height - 1):
-                    continue
-                i, j = int(u), int(v)
-                around = nearest[others[n], j, i]
-                if around <= 0:
-                    continue
-                if around > there * (1 + SAME_SURFACE):
-                    through += 1
-                elif abs(depths[numbers[others[n]], j, i] - there) < SAME_SURFACE * there:
-                    agree += 1
-            out[y, x] = through > 0 and through * MOST_AGREEMENT >= agree + through
+            out[y, x] = (through[x] > 0) & (through[x] * MOST_AGREEMENT >= agree[x] + through[x])
     return out
