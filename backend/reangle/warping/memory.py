@@ -211,7 +211,8 @@ def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_ne
                 if there <= 0 or not (0 <= u < source_width and 0 <= v < source_height):
                     continue
                 i, j = int(u), int(v)
-                if not static[k, j, i] or abs(depths[k, j, i] - there) > SAME_SURFACE * there:
+                # Depth first: it settles most cases, and each of the two arrays is a cache miss.
+                if abs(depths[k, j, i] - there) > SAME_SURFACE * there or not static[k, j, i]:
                     continue
                 this = 2 if rough[k, j, i] == 0 or rough[k, j, i] > 2 else 1
                 if this <= quality:

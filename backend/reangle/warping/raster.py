@@ -200,6 +200,7 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
     # A triangle without area divides by zero here; infinity and NaN then fail every test below.
     upper = _ONE / (abx * acy - aby * acx)
     lower = _ONE / (bdx * bcy - bdy * bcx)
+    alike = min(upper, lower) > _ZERO
     w_low, w_high = min(min(aw, bw), min(cw, dw)), max(max(aw, bw), max(cw, dw))
     for row in range(top, bottom + 1):
         y = np.float32(row) + _HALF
@@ -207,6 +208,17 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
         for column in range(left, right + 1):
             x = np.float32(column) + _HALF
             bc = bc_y - bcy * (x - bx)
+            if alike:
+                # Each triangle has its own side of the edge b c: only one of the two is looked at.
+                if bc * upper >= _ZERO:
+                    first, second = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
+                    value = aw + (bw - aw) * first + (cw - aw) * second
+                else:
+                    first, second = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
+                    value = dw + (bw - dw) * first + (cw - dw) * second
+                if (first >= _ZERO) & (second >= _ZERO):
+                    out[row, column] = max(out[row, column], min(max(value, w_low), w_high))
+                continue
             b_of_upper, c_of_upper = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
             b_of_lower, c_of_lower = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
             in_upper = (b_of_upper >= _ZERO) & (c_of_upper >= _ZERO) & (bc * upper >= _ZERO)
