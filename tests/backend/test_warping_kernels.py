@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from reangle.geometry.flying_pixels import flying_pixels
 from reangle.warping.cameras import camera_from_world, target_from_source
-from reangle.warping.mesh import PLAIN, mesh_depth
+from reangle.warping.mesh import PLAIN, draw_nearer, find_cells, mesh_depth
+from reangle.warping.plates import Plate, without_shown
+from reangle.warping.raster import EMPTY
+from reangle.warping.surface import make_surface
 from warping_scene import IDENTITY, intrinsics, noise_depth, rigid, room, unproject
 
 
@@ -197,3 +200,45 @@ def test_any_rigid_motion(depth, rotation, translation, target) -> None:
     if drawn.any():
         reach = np.linalg.norm(unproject(depth, K) * np.array([1.5, 1.5, 1]), axis=-1)[valid].max()
         assert drawn.max() <= reach + np.linalg.norm(translation) + np.hypot(1, 1) * reach
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_what_a_buffer_hides_is_left_out_and_nothing_else(scale: int) -> None:
+    """Also where cells reach behind the camera, and where pieces of cut cells are a single pixel."""
+    width, height = 64, 48
+    depth, valid = noise_depth(width, height)
+    depth[:, ::7] *= 3
+    K, pose = intrinsics(width, height, 50), rigid((4, 15, -6), (-0.4, 0.1, -1.2))
+    K_target = np.diag([scale, scale, 1.0]) @ K
+    cells = find_cells(depth, valid, PLAIN)
+    drawn = np.zeros((height * scale, width * scale), np.float32)
+    draw_nearer(drawn, depth, valid, cells, K, pose, K_target)
+    assert (drawn > 0).mean() > 0.2
+    shares = np.random.default_rng(0).choice([0, 0.5, 0.999, 1.001, 2], (height, width)).astype(np.float32)
+    before = drawn * np.kron(shares, np.ones((scale, scale), np.float32))
+    after = before.copy()
+    draw_nearer(after, depth, valid, cells, K, pose, K_target)
+    assert np.array_equal(after, np.maximum(before, drawn))
+
+
+def test_a_plate_keeps_what_no_earlier_plate_shows() -> None:
+    """A card hides some of the wall from each camera; the second plate is left with what the first does not show."""
+    K = intrinsics(80, 60, 70)
+    depth = np.full((60, 80), 4, np.float32)
+    depth[20:40, 30:50] = 2
+    seen = np.full((60, 80), 4, np.float32)
+    # 0.4 aside moves the card by 14 pixels and the wall by 7.
+    seen[20:40, 16:36] = 2
+    plates = [
+        Plate.whole(make_surface(each, each > 0, 80, 60), K, rigid((0, 0, 0), (x, 0, 0)))
+        for each, x in ((depth, 0.0), (seen, 0.4))
+    ]
+    kept = without_shown(plates[1], plates[:1]).cells != EMPTY
+    # Hidden in the first picture, and beyond its right border.
+    assert kept[22:38, 37:43].all()
+    assert kept[:, 74:80].all()
+    assert not kept[:, :15].any()
+    assert not kept[:17, :71].any()
+    assert kept.mean() < 0.2
+    finer = Plate.whole(make_surface(seen, seen > 0, 80, 60), intrinsics(80, 60, 700), plates[1].world_from_camera)
+    assert (without_shown(finer, plates[:1]).cells != EMPTY).all()

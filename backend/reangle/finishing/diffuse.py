@@ -29,9 +29,11 @@ def diffuse(values: np.ndarray, given: np.ndarray, open_: np.ndarray) -> np.ndar
 
 def fade(values: np.ndarray, given: np.ndarray, open_: np.ndarray, keep: float = 0.9) -> np.ndarray:
     """Like `diffuse`, but values shrink by `keep` (0 to 1) at each pixel away from given ones, where it is 0."""
-    result = np.where(given[..., None], values, 0).astype(np.float32)
+    result = np.zeros(values.shape, np.float32)
+    result[given] = values[given]
     _relax(result, given, open_ & ~given, FADE_STEPS, np.float32(keep), np.float32(1))
-    return np.where(given[..., None], 0, result)
+    result[given] = 0
+    return result
 
 
 def rim_of(known: np.ndarray) -> np.ndarray:
@@ -74,7 +76,8 @@ def mirrored(detail: np.ndarray, given: np.ndarray, hole: np.ndarray) -> np.ndar
 def _solve(values: np.ndarray, given: np.ndarray, open_: np.ndarray) -> np.ndarray:
     if not open_.any() or not given.any():
         return np.where(given[..., None], values, np.float32(0))
-    result = np.where(given[..., None], values, np.float32(0))
+    result = values.copy()
+    result[~given] = 0
     if min(values.shape[:2]) > COARSEST:
         coarse, coarse_given, coarse_open = _halve(result, given, open_)
         _prolong(_solve(coarse, coarse_given, coarse_open), open_, result)

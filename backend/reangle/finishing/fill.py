@@ -62,10 +62,14 @@ class Filler:
         same[same] = np.abs(shift[same]).max(-1) < MOST_SHIFT
         filled = colour + fade(shift, same, hole & recalled)
         rest = hole & ~recalled
+        # Of the hole alone: choosing over the whole picture is slow.
         if rest.any():
-            base = np.where(known[..., None], rgb, filled)
-            filled = np.where(rest[..., None], diffuse(base, known | recalled, rest), filled)
-        return np.where(known[..., None], rgb, np.rint(filled).clip(0, 255).astype(np.uint8))
+            base = rgb.astype(np.float32)
+            base[hole] = filled[hole]
+            filled[rest] = diffuse(base, known | recalled, rest)[rest]
+        finished = rgb.copy()
+        finished[hole] = np.rint(filled[hole]).clip(0, 255).astype(np.uint8)
+        return finished
 
 
 def complete(view: View, completed: Sequence[View], painter: Painter | None = None) -> View:

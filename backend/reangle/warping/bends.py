@@ -15,7 +15,6 @@ import numpy as np
 
 from reangle.warping.cameras import camera_from_world, pixel_transform
 from reangle.warping.kernels import KERNEL, writable
-from reangle.warping.mesh import find_cells
 from reangle.warping.raster import ALL, LEFT, TOP
 from reangle.warping.surface import Surface
 
@@ -63,10 +62,9 @@ def bends(
     A, b = pixel_transform(K_source, target_from_source, K_target)
     lens = np.float32(K_target[0, 0] / K_source[0, 0])
     near_edge = cv2.dilate(np.minimum(surface.rough, 1), np.ones((2 * EDGE_REACH + 1, 2 * EDGE_REACH + 1), np.uint8))
-    depth = writable(surface.depth, np.float32)
-    cells = find_cells(depth, depth > 0, surface.cut)
+    A, b = A.astype(np.float32), b.astype(np.float32)
     counts = np.zeros(3)
-    _count(rgb, depth, near_edge, cells, A.astype(np.float32), b.astype(np.float32), lens, width, height, counts)
+    _count(rgb, surface.depth, near_edge, surface.cells, A, b, lens, width, height, counts)
     return Bends(*(float(min(count / (width * height), 1)) for count in counts))
 
 

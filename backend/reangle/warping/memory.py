@@ -15,8 +15,9 @@ from reangle.media.parallel import thread_count
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, rounded, source_point, white_of
-from reangle.warping.mesh import mesh_depth
-from reangle.warping.static_scene import Plate, Witnesses, make_plates, static_pixels
+from reangle.warping.mesh import draw_nearer
+from reangle.warping.plates import Plate, make_plates
+from reangle.warping.static_scene import Witnesses, static_pixels
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.types import View
 
@@ -109,7 +110,7 @@ class Memory:
             np.stack([view.world_from_camera for view in views]),
         )
         memory.plates = [
-            Plate(surface, view.K, view.world_from_camera) for surface, view in zip(surfaces, views, strict=True)
+            Plate.whole(surface, view.K, view.world_from_camera) for surface, view in zip(surfaces, views, strict=True)
         ]
         return memory
 
@@ -139,9 +140,10 @@ class Memory:
             np.zeros((height, width), np.float32),
             np.zeros((height, width), np.bool_),
         )
-        outside = np.float32(0) if nearer_than is None else nearer_than
-        limit = np.where(mask, np.float32(np.inf), outside).astype(np.float32)
-        if not limit.any():
+        # In 1 / depth: what the recalled points must exceed.
+        outside = np.float32(np.inf) if nearer_than is None else _inverse(nearer_than)
+        nearest = np.where(mask, np.float32(0), outside)
+        if np.isinf(nearest).all():
             return recalled
         order = np.argsort(np.abs(self.numbers - frame), kind="stable")
         own_depth, own_terms = np.zeros((1, 1), np.float32), (np.eye(3), np.zeros(3))
@@ -153,9 +155,9 @@ class Memory:
             return recalled
         for plate in self.plates:
             target_from_plate = target_from_source(world_from_camera, plate.world_from_camera)
-            depth, cut = plate.surface.depth, plate.surface.cut
-            drawn = mesh_depth(depth, depth > 0, plate.K, target_from_plate, K, width, height, cut=cut)
-            _nearest_hidden(drawn, limit, own_depth, *own_terms, recalled.depth)
+            drawn, surface = nearest.copy(), plate.surface
+            draw_nearer(drawn, surface.depth, surface.valid, plate.cells, plate.K, target_from_plate, K)
+            _keep_hidden(drawn, nearest, own_depth, *own_terms, recalled.depth)
         terms = [
             pixel_transform(K, target_from_source(self.world_from_camera[k], world_from_camera), self.K[k])
             for k in order
@@ -167,20 +169,26 @@ class Memory:
         return recalled
 
 
+def _inverse(depth: np.ndarray) -> np.ndarray:
+    """1 / depth, float32; infinite where depth is 0."""
+    return np.divide(1, depth, out=np.full(depth.shape, np.inf, np.float32), where=depth > 0)
+
+
 @numba.njit(**KERNEL)
-def _nearest_hidden(drawn, limit, own, A, b, depth):
-    """Keep the nearest drawn point that was hidden from the frame itself, if it is nearer than the limit."""
-    height, width = limit.shape
+def _keep_hidden(drawn, nearest, own, A, b, depth):
+    """Keep drawn points, in 1 / depth, that are nearer than what is kept and were hidden from the frame itself."""
+    height, width = nearest.shape
     for y in range(height):
         for x in range(width):
-            z = drawn[y, x]
-            if z <= 0 or z >= limit[y, x] or 0 < depth[y, x] <= z:
+            if drawn[y, x] <= nearest[y, x]:
                 continue
+            z = np.float32(1) / drawn[y, x]
             u, v, there = source_point(x + 0.5, y + 0.5, z, A, b)
             if there > 0 and 0 <= u < own.shape[1] and 0 <= v < own.shape[0]:
                 seen = own[int(v), int(u)]
                 if seen > 0 and there < seen * (1 - SAME_SURFACE):
                     continue
+            nearest[y, x] = drawn[y, x]
             depth[y, x] = z
 
 
@@ -203,7 +211,8 @@ def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_ne
                 if there <= 0 or not (0 <= u < source_width and 0 <= v < source_height):
                     continue
                 i, j = int(u), int(v)
-                if not static[k, j, i] or abs(depths[k, j, i] - there) > SAME_SURFACE * there:
+                # Depth first: it settles most cases, and each of the two arrays is a cache miss.
+                if abs(depths[k, j, i] - there) > SAME_SURFACE * there or not static[k, j, i]:
                     continue
                 this = 2 if rough[k, j, i] == 0 or rough[k, j, i] > 2 else 1
                 if this <= quality:

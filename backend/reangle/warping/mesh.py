@@ -18,7 +18,7 @@ import numpy as np
 from reangle.geometry.flying_pixels import tolerance
 from reangle.warping.cameras import pixel_transform
 from reangle.warping.kernels import KERNEL, writable
-from reangle.warping.raster import BOTTOM, LEFT, RIGHT, TOP, draw_cells
+from reangle.warping.raster import BOTTOM, EMPTY, LEFT, RIGHT, TOP, draw_cells
 
 
 class Cut(NamedTuple):
@@ -57,20 +57,37 @@ def mesh_depth(
     *,
     scale: int = 1,
     cut: Cut = PLAIN,
+    cells: np.ndarray | None = None,
 ) -> np.ndarray:
     """Planar z in the target camera at scale x scale samples a pixel, 0 where nothing is.
 
     depth: h x w float32. valid: h x w bool. K_source, K_target: 3 x 3, for h x w and height x width pixels.
-    target_from_source: 4 x 4, rigid. Returns (height * scale) x (width * scale) float32. Runs on the calling thread
-    and releases the interpreter lock.
+    target_from_source: 4 x 4, rigid. cells: `find_cells` of the rest, if they are at hand. Returns
+    (height * scale) x (width * scale) float32. Runs on the calling thread and releases the interpreter lock.
     """
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
-    out = np.empty((height * scale, width * scale), np.float32)
-    A, b = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
-    cells = find_cells(depth, valid, cut)
-    draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, out)
+    out = np.zeros((height * scale, width * scale), np.float32)
+    cells = find_cells(depth, valid, cut) if cells is None else cells
+    draw_nearer(out, depth, valid, cells, K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
     _invert(out)
     return out
+
+
+def draw_nearer(
+    nearest: np.ndarray,
+    depth: np.ndarray,
+    valid: np.ndarray,
+    cells: np.ndarray,
+    K_source: np.ndarray,
+    target_from_source: np.ndarray,
+    K_target: np.ndarray,
+) -> None:
+    """Replace, in the target's `nearest` (1 / z, float32, 0 where nothing is), what the mesh hides.
+
+    depth, valid: writable, with their `find_cells`. K_source, K_target, target_from_source: as in `mesh_depth`.
+    """
+    A, b = pixel_transform(K_source, target_from_source, K_target)
+    draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, nearest)
 
 
 def find_cells(depth: np.ndarray, valid: np.ndarray, cut: Cut) -> np.ndarray:
@@ -101,8 +118,11 @@ def _find_cells(depth, valid, jump, grazing, roughness):
             down[j - 1] = _linked(before[j], here[j], below[j], after[j], jump, grazing, roughness)
         # Both ends of `across` and `down` lead out of the picture.
         for c in range(w + 1):
-            cells[i, c] |= across[c] * np.uint8(BOTTOM)
+            empty = max(max(before[c + 1], before[c + 2]), max(here[c + 1], here[c + 2])) <= _ZERO
+            cells[i, c] |= across[c] * np.uint8(BOTTOM) | empty * np.uint8(EMPTY)
             cells[i + 1, c] = (across[c] * np.uint8(TOP)) | (down[c] * np.uint8(LEFT)) | (down[c + 1] * np.uint8(RIGHT))
+            if i == h - 1:
+                cells[h, c] |= (max(here[c + 1], here[c + 2]) <= _ZERO) * np.uint8(EMPTY)
     return cells
 
 

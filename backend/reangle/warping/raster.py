@@ -3,8 +3,9 @@
 
 A triangle covers a pixel if the pixel's centre is inside it or on an edge. An edge is evaluated from the same end for
 both triangles that share it, so no centre falls between two of them. Both faces of a triangle are drawn. 1 / z is
-affine on the screen and interpolated there; the largest wins, so the order of drawing does not matter. Triangles that
-reach behind the camera are drawn in homogeneous coordinates, without being split.
+affine on the screen and interpolated there; the largest wins, so the order of drawing does not matter. What lies behind
+the values that the buffer already has is left out early. Triangles that reach behind the camera are drawn in
+homogeneous coordinates, without being split.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ _ONE = np.float32(1)
 _ZERO = np.float32(0)
 _GUARD = np.float32(32768)
 _NEAR = 1e-6
+_SLACK = np.float32(0.01)
 _CLIPPED = np.int32(2**30)
 TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
 """Links around the corner where four pixels meet: between the upper two, the lower two, the left two, the right two."""
+EMPTY = 16
+"""None of the four pixels exists."""
 
 
 @numba.njit(**KERNEL)
@@ -49,23 +53,30 @@ def _project_row(i, depth, valid, A, b, xs, ys, ws):
 
 @numba.njit(**KERNEL)
 def draw_cells(depth, valid, cells, A, b, A64, b64, out):
-    """Draw all cells into `out`, which holds 1 / z afterwards, 0 where nothing is."""
+    """Draw all cells into `out`, which holds 1 / z, 0 where nothing is. What it holds already can only be hidden."""
     h, w = depth.shape
     height, width = out.shape
-    out[:] = _ZERO
     xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
-    corners = np.empty((4, 3), np.float32)
-    bounds = np.empty((4, w), np.int32)
+    corners, boxes = np.empty((4, 3), np.float32), np.empty((4, 5), np.float32)
+    bounds, nearest = np.empty((4, w), np.int32), np.empty(w, np.float32)
+    filled = False
     for r in range(h + 1):
         new, old = r & 1, (r + 1) & 1
-        if r < h:
+        # A plate of the memory may have cells in few rows.
+        here, filled = (filled if r else _has_cells(cells[0])), r < h and _has_cells(cells[r + 1])
+        if r < h and (here or filled):
             _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
-            if r > 0:
-                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds)
+            if r > 0 and here:
+                _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds, nearest)
+        if not here:
+            continue
         for c in range(w + 1):
-            if cells[r, c] == ALL:
+            links = cells[r, c]
+            if links == ALL:
                 left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
                 if left <= right and top <= bottom:
+                    if _is_hidden(left, right, top, bottom, nearest[c], out):
+                        continue
                     _fill(
                         (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
                         (xs[old, c], ys[old, c], ws[old, c]),
@@ -80,13 +91,23 @@ def draw_cells(depth, valid, cells, A, b, A64, b64, out):
                 elif top == _CLIPPED:
                     _take_corners(depth, r, c, corners)
                     _draw_clipped(corners, A64, b64, out)
-            else:
-                _draw_pieces(depth, valid, cells[r, c], r, c, corners, A, b, A64, b64, out)
+            elif links != EMPTY:
+                _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes)
+                _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out)
 
 
 @numba.njit(**KERNEL)
-def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
-    """First and last column and row of the pixel centres in the box around each cell. Free of branches.
+def _has_cells(row):
+    filled = False
+    for c in range(row.shape[0]):
+        filled |= row[c] != EMPTY
+    return filled
+
+
+@numba.njit(**KERNEL)
+def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds, nearest):
+    """First and last column and row of the pixel centres in the box around each cell, and its largest 1 / z. Free of
+    branches.
 
     An empty box ends before it starts. A cell with a corner that cannot be drawn in screen coordinates starts at row
     _CLIPPED.
@@ -98,6 +119,7 @@ def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
         y_low = min(min(y0[c - 1], y0[c]), min(y1[c - 1], y1[c]))
         y_high = max(max(y0[c - 1], y0[c]), max(y1[c - 1], y1[c]))
         drawable = min(min(w0[c - 1], w0[c]), min(w1[c - 1], w1[c])) > _ZERO
+        nearest[c] = max(max(w0[c - 1], w0[c]), max(w1[c - 1], w1[c]))
         x_low, x_high = max(x_low, _HALF) if drawable else _ONE, min(x_high, right) if drawable else _ZERO
         y_low, y_high = max(y_low, _HALF) if drawable else _ONE, min(y_high, bottom) if drawable else _ZERO
         bounds[0, c] = np.int32(np.ceil(x_low - _HALF))
@@ -105,6 +127,64 @@ def _bound_row(x0, x1, y0, y1, w0, w1, width, height, bounds):
         top = np.int32(np.ceil(y_low - _HALF))
         bounds[2, c] = top if drawable else _CLIPPED
         bounds[3, c] = np.int32(np.floor(y_high - _HALF))
+
+
+@numba.njit(inline="always")
+def _is_hidden(left, right, top, bottom, nearest, out):
+    """Whether nothing with 1 / z up to `nearest` would show in a box of pixels."""
+    hidden = True
+    for row in range(top, bottom + 1):
+        for column in range(left, right + 1):
+            hidden &= nearest <= out[row, column]
+    return hidden
+
+
+@numba.njit(**KERNEL)
+def _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes):
+    """Boxes that hold the pieces of the four pixels around a cut cell, on the screen: left, right, top, bottom and
+    largest 1 / z each; empty for pixels that do not exist, endless for those that cannot be drawn in screen
+    coordinates. A piece reaches at most half a pixel from its pixel's centre, at that pixel's depth.
+    """
+    h, w = depth.shape
+    reach_x = _HALF * (abs(A[0, 0]) + abs(A[0, 1]))
+    reach_y = _HALF * (abs(A[1, 0]) + abs(A[1, 1]))
+    reach_z = _HALF * (abs(A[2, 0]) + abs(A[2, 1]))
+    for k in range(4):
+        i, j = r - 1 + k // 2, c - 1 + k % 2
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3], boxes[k, 4] = _GUARD, -_GUARD, _GUARD, -_GUARD, _ZERO
+        if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
+            continue
+        x, y, inverse = xs[i & 1, j], ys[i & 1, j], ws[i & 1, j]
+        growth = depth[i, j] * inverse
+        slope = growth * reach_z
+        if not (inverse > _ZERO and slope < _HALF):
+            boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = -_GUARD, _GUARD, -_GUARD, _GUARD
+            boxes[k, 4] = np.float32(np.inf)
+            continue
+        # At least 1 / (1 - slope).
+        factor = _ONE + (slope + slope)
+        around_x = (growth * reach_x + abs(x) * slope) * factor + _SLACK
+        around_y = (growth * reach_y + abs(y) * slope) * factor + _SLACK
+        boxes[k, 0], boxes[k, 1] = x - around_x, x + around_x
+        boxes[k, 2], boxes[k, 3] = y - around_y, y + around_y
+        boxes[k, 4] = inverse * factor
+
+
+@numba.njit(**KERNEL)
+def _is_piece_hidden(boxes, one, other, out):
+    """Whether certainly nothing of a piece between two pixels, or of one alone, would show."""
+    height, width = out.shape
+    left, right = max(min(boxes[one, 0], boxes[other, 0]), _HALF), max(boxes[one, 1], boxes[other, 1])
+    top, bottom = max(min(boxes[one, 2], boxes[other, 2]), _HALF), max(boxes[one, 3], boxes[other, 3])
+    right, bottom = min(right, np.float32(width) - _HALF), min(bottom, np.float32(height) - _HALF)
+    if not (left <= right and top <= bottom):
+        return True
+    nearest = max(boxes[one, 4], boxes[other, 4])
+    if nearest == np.float32(np.inf):
+        return False
+    first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
+    first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
+    return _is_hidden(first_column, last_column, first_row, last_row, nearest, out)
 
 
 @numba.njit(**KERNEL)
@@ -120,6 +200,7 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
     # A triangle without area divides by zero here; infinity and NaN then fail every test below.
     upper = _ONE / (abx * acy - aby * acx)
     lower = _ONE / (bdx * bcy - bdy * bcx)
+    alike = min(upper, lower) > _ZERO
     w_low, w_high = min(min(aw, bw), min(cw, dw)), max(max(aw, bw), max(cw, dw))
     for row in range(top, bottom + 1):
         y = np.float32(row) + _HALF
@@ -127,6 +208,17 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
         for column in range(left, right + 1):
             x = np.float32(column) + _HALF
             bc = bc_y - bcy * (x - bx)
+            if alike:
+                # Each triangle has its own side of the edge b c: only one of the two is looked at.
+                if bc * upper >= _ZERO:
+                    first, second = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
+                    value = aw + (bw - aw) * first + (cw - aw) * second
+                else:
+                    first, second = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
+                    value = dw + (bw - dw) * first + (cw - dw) * second
+                if (first >= _ZERO) & (second >= _ZERO):
+                    out[row, column] = max(out[row, column], min(max(value, w_low), w_high))
+                continue
             b_of_upper, c_of_upper = (acy * (x - ax) - ac_y) * upper, (ab_y - aby * (x - ax)) * upper
             b_of_lower, c_of_lower = (cdy * (x - cx) - cd_y) * lower, (bd_y - bdy * (x - bx)) * lower
             in_upper = (b_of_upper >= _ZERO) & (c_of_upper >= _ZERO) & (bc * upper >= _ZERO)
@@ -154,14 +246,14 @@ def _set_corner(corners, k, u, v, d):
 
 
 @numba.njit(**KERNEL)
-def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
+def _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out):
     """Draw a cut cell: half a cell for each link, a quarter for each pixel without links here."""
     h, w = depth.shape
     middle_u, middle_v = np.float32(c), np.float32(r)
     left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
     if links & TOP or links & BOTTOM:
         for i in range(2):
-            if links & (BOTTOM if i else TOP):
+            if links & (BOTTOM if i else TOP) and not _is_piece_hidden(boxes, 2 * i, 2 * i + 1, out):
                 top, bottom = (middle_v, lower) if i else (upper, middle_v)
                 for k in range(4):
                     j = c - 1 + k % 2
@@ -169,7 +261,7 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
                 _draw_corners(corners, A, b, A64, b64, out)
     if links & LEFT or links & RIGHT:
         for j in range(2):
-            if links & (RIGHT if j else LEFT):
+            if links & (RIGHT if j else LEFT) and not _is_piece_hidden(boxes, j, j + 2, out):
                 start, end = (middle_u, right) if j else (left, middle_u)
                 for k in range(4):
                     i = r - 1 + k // 2
@@ -183,6 +275,8 @@ def _draw_pieces(depth, valid, links, r, c, corners, A, b, A64, b64, out):
         if not (d > _ZERO and d < np.float32(np.inf)):
             continue
         if links & (BOTTOM if k // 2 else TOP) or links & (RIGHT if k % 2 else LEFT):
+            continue
+        if _is_piece_hidden(boxes, k, k, out):
             continue
         start, end = (middle_u, right) if k % 2 else (left, middle_u)
         top, bottom = (middle_v, lower) if k // 2 else (upper, middle_v)
@@ -210,7 +304,9 @@ def _draw_corners(corners, A, b, A64, b64, out):
     if left <= right and top <= bottom:
         first_column, last_column = np.int32(np.ceil(left - _HALF)), np.int32(np.floor(right - _HALF))
         first_row, last_row = np.int32(np.ceil(top - _HALF)), np.int32(np.floor(bottom - _HALF))
-        if first_column <= last_column and first_row <= last_row:
+        nearest = max(max(p0[2], p1[2]), max(p2[2], p3[2]))
+        empty = first_column > last_column or first_row > last_row
+        if not empty and not _is_hidden(first_column, last_column, first_row, last_row, nearest, out):
             _fill(p0, p1, p2, p3, first_column, last_column, first_row, last_row, out)
 
 

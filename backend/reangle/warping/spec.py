@@ -20,7 +20,7 @@ class WarpParams:
 
 WARP = StageSpec(
     kind="warp",
-    version=4,
+    version=5,
     params=WarpParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=WarpFolder,
@@ -30,7 +30,7 @@ WarpContext = StageContext[WarpParams, WarpFolder]
 
 WARP_16 = StageSpec(
     kind="warp-16",
-    version=1,
+    version=2,
     params=WarpParams,
     reads={"decode-16": PreciseClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=PreciseWarp,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The static scene of a clip: which pixels move, and its surface seen from a few cameras."""
+"""The static scene of a clip: which pixels move, and how far its pictures are apart."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
-from reangle.warping.lookup import SAME_SURFACE, source_point
-from reangle.warping.surface import Surface, make_surface
+from reangle.warping.lookup import SAME_SURFACE
 
 WITNESSES = 9
 """Pictures, spread over the clip, that each picture's pixels are compared with to find what moves."""
@@ -20,42 +19,29 @@ WITNESSES = 9
 MOST_AGREEMENT = 8
 """A pixel moves if at least one in this many pictures that show its place sees through it."""
 
-MOST_PLATES = 6
-"""Static surfaces that are drawn into each target frame."""
-
-SAME_VIEW = 0.5
-"""Cameras whose pictures differ by fewer pixels than this share one plate."""
-
 EDGE_OF_MOVERS = 3
 """Pixels around a moving thing that are excluded too: its blur and its soft edge."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plate:
-    """A static surface seen from one camera: K 3 x 3 in pixels, world_from_camera 4 x 4."""
-
-    surface: Surface
-    K: np.ndarray
-    world_from_camera: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Witnesses:
     """The pictures that each picture is compared with to find what moves.
 
-    numbers: N, of the pictures. nearest: N x H x W float32, the least depth of a pixel and its eight neighbours, 0 if
-    one of them is unknown.
+    numbers: N, of the pictures. depths: N x (H W) x 2 float32: the least depth of a pixel and its eight neighbours, 0
+    if one of them is unknown, and the pixel's own.
     """
 
     numbers: np.ndarray
-    nearest: np.ndarray
+    depths: np.ndarray
 
     @classmethod
     def of(cls, depth: np.ndarray) -> Witnesses:
         """depth: M x H x W float32, 0 where unknown."""
         count = len(depth)
         numbers = np.unique(np.linspace(0, count - 1, min(count, WITNESSES)).round().astype(int))
-        return cls(numbers, np.stack([cv2.erode(depth[number], np.ones((3, 3), np.uint8)) for number in numbers]))
+        around = np.ones((3, 3), np.uint8)
+        pairs = [np.dstack([cv2.erode(depth[number], around), depth[number]]) for number in numbers]
+        return cls(numbers, np.stack(pairs).reshape(len(numbers), -1, 2))
 
 
 def static_pixels(
@@ -80,47 +66,14 @@ def static_pixels(
             pixel_transform(K[index], target_from_source(world_from_camera[j], world_from_camera[index]), K[j])
             for j in witnesses.numbers[others]
         ]
-        A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
-        moving = _seen_through(depth, witnesses.nearest, index, witnesses.numbers, others, A, b)
+        A, b = (np.stack(each).astype(np.float32) for each in zip(*terms, strict=True))
+        moving = _seen_through(depth[index], witnesses.depths, others, A, b)
         moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     if dynamic is not None:
         dynamic = cv2.resize(dynamic.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
         moving = np.maximum(moving, dynamic)
     grow = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * EDGE_OF_MOVERS + 1,) * 2)
     return (cv2.dilate(moving, grow) == 0) & (depth[index] > 0)
-
-
-def make_plates(
-    depth: np.ndarray, static: np.ndarray, K: np.ndarray, world_from_camera: np.ndarray, edge_filter: float
-) -> list[Plate]:
-    """One plate for each group of pictures that share a view, the most different ones first.
-
-    depth: M x H x W float32. static: M x H x W bool. K: M x 3 x 3. world_from_camera: M x 4 x 4. edge_filter: as in
-    `contract.PreviewSettings`.
-    """
-    height, width = depth.shape[1:]
-    typical = typical_depth(depth)
-    cameras = list(zip(K, world_from_camera, strict=True))
-    groups: list[list[int]] = []
-    for index in range(len(cameras)):
-        for group in groups:
-            if image_shift(cameras[group[0]], cameras[index], typical, width, height) < SAME_VIEW:
-                group.append(index)
-                break
-        else:
-            groups.append([index])
-    firsts = [cameras[group[0]] for group in groups]
-    chosen = [0]
-    distance = np.array([image_shift(firsts[0], first, typical, width, height) for first in firsts])
-    while len(chosen) < min(len(groups), MOST_PLATES):
-        chosen.append(int(np.argmax(distance)))
-        new = np.array([image_shift(firsts[chosen[-1]], first, typical, width, height) for first in firsts])
-        distance = np.minimum(distance, new)
-    plates = []
-    for choice in chosen:
-        median = _median_static(depth, static, np.array(groups[choice]))
-        plates.append(Plate(make_surface(median, median > 0, width, height, edge_filter), *firsts[choice]))
-    return plates
 
 
 def typical_depth(depth: np.ndarray) -> float:
@@ -146,49 +99,44 @@ def image_shift(
 
 
 @numba.njit(**KERNEL)
-def _seen_through(depths, nearest, index, numbers, others, A, b):
-    """H x W uint8: 1 where enough of the other pictures see through picture `index` to something farther.
+def _seen_through(depth, witnesses, others, A, b):
+    """H x W uint8: 1 where enough of the other pictures see through a picture to something farther.
 
-    nearest, numbers: see `Witnesses`. others: which of them are looked at.
+    depth: the picture's. witnesses: N x (H W) x 2 float32, `nearest` and depth. others: which of them are looked at.
+    A, b: float32. Loops over a row are free of branches.
     """
-    _, height, width = depths.shape
+    height, width = depth.shape
     out = np.zeros((height, width), np.uint8)
+    place, there = np.empty(width, np.int32), np.empty(width, np.float32)
+    agree, through = np.empty(width, np.int32), np.empty(width, np.int32)
+    half, one, zero, nowhere = np.float32(0.5), np.float32(1), np.float32(0), np.float32(np.inf)
+    right, bottom = np.float32(width - 1), np.float32(height - 1)
+    farther, same = np.float32(1 + SAME_SURFACE), np.float32(SAME_SURFACE)
     for y in range(height):
+        agree[:], through[:] = 0, 0
+        for n in range(others.shape[0]):
+            v_here = np.float32(y) + half
+            a_x, a_y, a_z = A[n, 0, 0], A[n, 1, 0], A[n, 2, 0]
+            row_x = A[n, 0, 1] * v_here + A[n, 0, 2]
+            row_y = A[n, 1, 1] * v_here + A[n, 1, 2]
+            row_z = A[n, 2, 1] * v_here + A[n, 2, 2]
+            b_x, b_y, b_z = b[n, 0], b[n, 1], b[n, 2]
+            for x in range(width):
+                u_here, z = np.float32(x) + half, depth[y, x]
+                q = z * (a_z * u_here + row_z) + b_z
+                inverse = one / q
+                u = (z * (a_x * u_here + row_x) + b_x) * inverse
+                v = (z * (a_y * u_here + row_y) + b_y) * inverse
+                inside = (z > zero) & (q > zero) & (u >= one) & (u < right) & (v >= one) & (v < bottom)
+                i, j = np.int32(u if inside else zero), np.int32(v if inside else zero)
+                place[x] = j * np.int32(width) + i
+                there[x] = q if inside else nowhere
+            witness = witnesses[others[n]]
+            for x in range(width):
+                around, shown, q = witness[place[x], 0], witness[place[x], 1], there[x]
+                is_through = around > q * farther
+                through[x] += is_through
+                agree[x] += (around > zero) & (not is_through) & (abs(shown - q) < same * q)
         for x in range(width):
-            z = depths[index, y, x]
-            if z <= 0:
-                continue
-            agree, through = 0, 0
-            for n in range(others.shape[0]):
-                u, v, there = source_point(x + 0.5, y + 0.5, z, A[n], b[n])
-                if there <= 0 or not (1 <= u < width - 1 and 1 <= v < height - 1):
-                    continue
-                i, j = int(u), int(v)
-                around = nearest[others[n], j, i]
-                if around <= 0:
-                    continue
-                if around > there * (1 + SAME_SURFACE):
-                    through += 1
-                elif abs(depths[numbers[others[n]], j, i] - there) < SAME_SURFACE * there:
-                    agree += 1
-            out[y, x] = through > 0 and through * MOST_AGREEMENT >= agree + through
-    return out
-
-
-@numba.njit(**KERNEL)
-def _median_static(depths, static, group):
-    _, height, width = depths.shape
-    out = np.zeros((height, width), np.float32)
-    values = np.empty(group.shape[0], np.float32)
-    for y in range(height):
-        for x in range(width):
-            count = 0
-            for n in range(group.shape[0]):
-                if static[group[n], y, x]:
-                    values[count] = depths[group[n], y, x]
-                    count += 1
-            if count == 1:
-                out[y, x] = values[0]
-            elif count:
-                out[y, x] = np.partition(values[:count], count // 2)[count // 2]
+            out[y, x] = (through[x] > 0) & (through[x] * MOST_AGREEMENT >= agree[x] + through[x])
     return out

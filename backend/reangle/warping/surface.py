@@ -7,6 +7,7 @@ Edges are found in inverse depth: it is affine in pixel coordinates over a plane
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from reangle.contract import PreviewSettings
 from reangle.geometry.noise import roughness_of
 from reangle.warping.kernels import KERNEL, writable
-from reangle.warping.mesh import Cut
+from reangle.warping.mesh import Cut, find_cells
 
 EDGE_TOLERANCE = 0.015
 """Neighbours are linked if the slope on one side predicts the other's inverse depth within this share of it."""
@@ -40,6 +41,16 @@ class Surface:
     rough: np.ndarray
     near: np.ndarray
     cut: Cut
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """H x W bool: where there is a point."""
+        return self.depth > 0
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """`find_cells` of the surface."""
+        return find_cells(self.depth, self.valid, self.cut)
 
 
 def make_surface(

@@ -19,7 +19,7 @@ from reangle.warping.filters import left_out
 from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
 from reangle.warping.memory import Memory
 from reangle.warping.mesh import mesh_depth
-from reangle.warping.static_scene import Plate
+from reangle.warping.plates import Plate
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.trouble import largest_hole
 from reangle.warping.types import WarpedFrame
@@ -86,7 +86,7 @@ class Warper:
         visible = share >= SEEN
         remembered = np.zeros_like(visible)
         if self.memory is not None:
-            own = Plate(surface, self.K[frame], self.geometry.world_from_camera[frame])
+            own = Plate.whole(surface, self.K[frame], self.geometry.world_from_camera[frame])
             in_front = depth * np.float32(1 - IN_FRONT)
             recalled, recalled_depth, _ = self.memory.recall(frame, K, world_from_camera, share < 1, own, in_front)
             known = recalled_depth > 0
@@ -137,14 +137,14 @@ class Warper:
         forward = target_from_source(world_from_camera, source_camera)
         samples = mesh_depth(
             surface.depth,
-            surface.depth > 0,
+            surface.valid,
             self.K[frame],
             forward,
             K,
             width,
             height,
             scale=SAMPLES_PER_SIDE,
-            cut=surface.cut,
+            cells=surface.cells,
         )
         back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
         return look_up(rgb, surface, samples, *back)
