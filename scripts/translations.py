@@ -76,9 +76,9 @@ def has_words(message: str, *, is_word: bool) -> bool:
 
 def in_classes(messages: Messages) -> None:
     """What Blender translates by itself: names and descriptions of classes, of properties and of their choices."""
-    import bpy
-
     import reangle_blender
+
+    bpy = importlib.import_module("bpy")  # not there where the types of scripts are checked
 
     kinds = (
         bpy.types.Operator,
