@@ -105,11 +105,11 @@ def _open(place: Path) -> None:
 
 
 class REANGLE_OT_tell(Operator):
-    """Blender shows the reports of an operator that ends in an event, and drops those of one that a script calls. So
-    this one waits for the next event, whichever it is, and lets that pass."""
-
+    # Blender shows the reports of an operator that ends in an event, and drops those of one that a script calls. So
+    # this one waits for the next event, whichever it is, and lets that pass.
     bl_idname = "reangle.tell"
     bl_label = "Report of Reangle"
+    bl_description = "Report the end of a job"
     bl_options = {"INTERNAL"}
 
     text: StringProperty(options={"HIDDEN", "SKIP_SAVE"})

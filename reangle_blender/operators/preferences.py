@@ -17,12 +17,22 @@ from ._report import reports_errors
 ADDON = (__package__ or "").rpartition(".")[0]
 
 
+def _check_window() -> None:
+    if bpy.app.background:
+        raise UserError(
+            "Without a window there are no preferences to show.",
+            advice="Set them on bpy.context.preferences.addons[...].preferences.",
+        )
+
+
 class REANGLE_OT_open_preferences(Operator):
     bl_idname = "reangle.open_preferences"
     bl_label = "Open Preferences"
     bl_description = "Show Reangle's preferences: install, update and start the backend, download weights"
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
+        _check_window()
         bpy.ops.preferences.addon_show(module=ADDON)
         return {"FINISHED"}
 
@@ -32,7 +42,9 @@ class REANGLE_OT_open_system_preferences(Operator):
     bl_label = "Open System Preferences"
     bl_description = "Show where Blender keeps Allow Online Access: in its preferences, System, Network"
 
+    @reports_errors
     def execute(self, context: Context) -> set[str]:
+        _check_window()
         if context.area is not None and context.area.type == "PREFERENCES":
             context.preferences.active_section = "SYSTEM"
         else:

@@ -45,10 +45,29 @@ class REANGLE_OT_clean_storage(Operator):
     bl_label = "Clean Up"
     bl_description = "Choose what to remove from the backend's data folder; what a queued or running job needs stays"
 
-    artifacts: BoolProperty(name="Finished Stages", default=True, options={"SKIP_SAVE"})
-    blobs: BoolProperty(name="Uploaded Clips", options={"SKIP_SAVE"})
-    unfinished: BoolProperty(name="Unfinished Stages", options={"SKIP_SAVE"})
-    logs: BoolProperty(name="Old Logs", default=True, options={"SKIP_SAVE"})
+    artifacts: BoolProperty(
+        name="Finished Stages",
+        description="Remove the output of stages that no unfinished job and no unfetched result needs; it is made again "
+        "when it is needed",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+    blobs: BoolProperty(
+        name="Uploaded Clips",
+        description="Remove clips and depth that were sent for jobs which have ended; they are sent again when needed",
+        options={"SKIP_SAVE"},
+    )
+    unfinished: BoolProperty(
+        name="Unfinished Stages",
+        description="Remove what interrupted stages would continue from",
+        options={"SKIP_SAVE"},
+    )
+    logs: BoolProperty(
+        name="Old Logs",
+        description="Remove logs that were last written to before these days",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
     days: IntProperty(
         name="Days of Logs to Keep",
         description="Logs that were written to since stay",

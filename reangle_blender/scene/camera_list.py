@@ -18,22 +18,27 @@ from . import camera_status, cameras
 
 
 def color_of(scene: Scene, camera: Object) -> palette.Color:
-    """The camera's colour, sRGB. One that has none yet is given one by `give_colors`; those of libraries by name."""
+    """The camera's colour, sRGB; grey until `give_colors` gives it one. Those of libraries have one by name."""
     if camera == state.of(scene).source:
         return palette.SOURCE
-    if camera.reangle.has_color:
+    if camera.reangle.has_color or not is_from_library(camera):
         red, green, blue = camera.reangle.color
         return red, green, blue
     return palette.COLORS[zlib.crc32(camera.name.encode()) % len(palette.COLORS)]
 
 
 def give_colors(scene: Scene) -> None:
-    """Give each camera that has no colour the next one of the palette."""
+    """Give each camera that has no colour the next one of the palette.
+
+    The artist's own cameras stay as they are until they are ticked for rendering, or added to the clip's origin.
+    """
     if state.of(scene).is_newer or scene.library is not None:
         return
     every = cameras.artist_cameras(scene)
     taken = [color_of(scene, camera) for camera in every if camera.reangle.has_color]
-    for camera in every:
+    origin = state.of(scene).origin
+    meant = (camera for camera in every if camera.reangle.render or (origin is not None and camera.parent == origin))
+    for camera in meant:
         if not camera.reangle.has_color and not is_from_library(camera):
             camera.reangle.color = color = palette.next_color(taken)
             camera.reangle.has_color = True

@@ -78,6 +78,14 @@ def _set_camera_index(shot: ReangleScene, index: int) -> None:
     camera_list.make_active_at(shot.id_data, index)
 
 
+def _angle(shot: ReangleScene) -> float:
+    return math.radians(shot.move_degrees)
+
+
+def _set_angle(shot: ReangleScene, radians: float) -> None:
+    shot.move_degrees = round(math.degrees(radians), 4)
+
+
 class ReangleTick(PropertyGroup):
     """A camera of a library that is to be rendered."""
 
@@ -113,8 +121,8 @@ class ReangleScene(PropertyGroup):
         subtype="ANGLE",
         min=0,
         max=math.pi,
-        get=lambda shot: math.radians(shot.move_degrees),
-        set=lambda shot, angle: setattr(shot, "move_degrees", round(math.degrees(angle), 4)),
+        get=_angle,
+        set=_set_angle,
     )
     move_fraction: FloatProperty(
         name="Distance",

@@ -94,6 +94,6 @@ def test_icons_exist(reangle: Reangle, path: Any) -> None:
     icons = bpy.types.UILayout.bl_rna.functions["prop"].parameters["icon"].enum_items
     text = path.read_text(encoding="utf-8")
     used = set(re.findall(r"icon(?:_name)?\s*[:=]\s*(?:str = )?\"(\w+)\"", text))
-    for chosen in re.findall(r"icon(?:_name)?\s*=\s*([^\n]*)", text):
+    for chosen in re.findall(r"icon(?:_name)?\s*=\s*([^\n)]*)", text):
         used |= set(ICON.findall(chosen))
     assert used - set(icons.keys()) == set()

@@ -15,15 +15,15 @@ from conftest import choose_clip
 from test_panels import drawn_by
 
 
-def is_grey(desk: SimpleNamespace, operator: str, panel: str, words: str) -> None:
-    """Poll, script and panel say the same."""
+def is_grey(desk: SimpleNamespace, operator: str, panel: str, words: str, part: str = "") -> None:
+    """Poll, script and panel say the same. part: of the panel's module, if it is another panel than the first."""
     call = getattr(bpy.ops.reangle, operator)
     assert not call.poll()
     with pytest.raises(RuntimeError) as raised:
         call()
     said = str(raised.value)
     assert words in said
-    drawn = "".join(drawn_by(getattr(desk.reangle(f"panels.{panel}"), f"REANGLE_PT_{panel}")))
+    drawn = "".join(drawn_by(getattr(desk.reangle(f"panels.{panel}"), f"REANGLE_PT_{part or panel}")))
     reason = said.partition("poll() ")[2].partition("\n")[0]
     # The panel wraps it.
     assert "".join(drawn.split()).count("".join(reason.split())) == 1
@@ -63,12 +63,12 @@ def test_import_says_what_it_needs(desk: SimpleNamespace, clip: Path, tmp_path: 
     choose_clip(desk, clip)
     assert bpy.ops.reangle.import_clip.poll()
     assert bpy.ops.reangle.import_clip() == {"FINISHED"}
-    is_grey(desk, "import_clip", "clip", "An import is running.")
+    is_grey(desk, "import_clip", "clip", "An import is running.", part="import")
     is_grey(desk, "render", "render", "The clip's depth is not ready yet.")
     desk.connection.now.state, desk.connection.now.backend = "starting", None
-    is_grey(desk, "import_clip", "clip", "The backend is starting.")
+    is_grey(desk, "import_clip", "clip", "The backend is starting.", part="import")
     desk.connection.reset()
-    is_grey(desk, "import_clip", "clip", "The backend is not running.")
+    is_grey(desk, "import_clip", "clip", "The backend is not running.", part="import")
     is_grey(desk, "render", "render", "The backend is not running.")
 
 

@@ -296,13 +296,14 @@ def test_a_newer_background_takes_the_place_of_the_older(rendered: SimpleNamespa
     assert rendered.state.of(scene).plane.hide_get()
     drawing, shot = rendered.reangle("scene.cloud_drawing"), rendered.state.of(scene)
     space, view = SimpleNamespace(use_local_camera=False), SimpleNamespace(view_perspective="CAMERA")
-    for camera, hidden in ((scene.objects["Left"], True), (shot.source, False), (None, False)):
+    shot.cloud_over_result = 0.25
+    for camera, opacity in ((scene.objects["Left"], 0.25), (shot.source, 1.0), (None, 1.0)):
         scene.camera = camera
-        assert drawing._shows_result(scene, view, space) == hidden
+        assert drawing._opacity(scene, view, space) == opacity
     scene.camera = scene.objects["Left"]
-    assert not drawing._shows_result(scene, SimpleNamespace(view_perspective="PERSP"), space)
+    assert drawing._opacity(scene, SimpleNamespace(view_perspective="PERSP"), space) == 1.0
     lens.show_background_images = False
-    assert not drawing._shows_result(scene, view, space)
+    assert drawing._opacity(scene, view, space) == 1.0
 
 
 def test_undo_and_libraries(rendered: SimpleNamespace, tmp_path: Path) -> None:

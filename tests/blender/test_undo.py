@@ -41,6 +41,11 @@ def own_start() -> None:
 EXPORTED = "path.json"
 
 
+def one_active() -> None:
+    active_camera()
+    bpy.context.scene.cursor.location = (0.1, 1.5, 0.2)
+
+
 def exported() -> None:
     active_camera()
     bpy.ops.reangle.export_path(filepath=str(Path(bpy.app.tempdir) / EXPORTED))
@@ -69,14 +74,25 @@ ACTIONS: dict[str, tuple[Callable[[], None], Action]] = {
     "results_to_compositor": (nothing, operator("results_to_compositor")),
     "add_depth_mesh": (nothing, operator("add_depth_mesh")),
     "remove_depth_mesh": (with_mesh, operator("remove_depth_mesh")),
+    "add_angles": (nothing, operator("add_angles", angles="THREE")),
+    "follow_clip_camera": (active_camera, operator("follow_clip_camera")),
+    "set_focus": (one_active, operator("set_focus", at="CURSOR")),
+    "track_focus": (active_camera, operator("track_focus")),
+    "delete_camera": (active_camera, operator("delete_camera", camera="Left")),
+    "tick_cameras": (nothing, operator("tick_cameras", which="NONE")),
+    "new_clip": (nothing, operator("new_clip")),
 }
 UNDONE_ELSEWHERE = {
     # Starting images, which need a render of minutes: test_starts.py.
     *("redo_start", "paint_start", "take_start", "replace_start", "edit_start", "anchor_start", "revert_start"),
     # It goes to a frame.
     "show_warning",
-    # Its result comes from a job: below.
-    "import_clip",
+    # It goes to a frame, or to a scene.
+    *("least_seen", "show_clip"),
+    # Its result comes from a job: below, by the code that all of these share.
+    *("import_clip", "import_footage", "import_strip", "import_movie_clip"),
+    # They are modal, or of the view layer: test_floor.py, test_camera_list.py.
+    *("set_floor", "pick_focus", "hide_camera"),
 }
 
 
