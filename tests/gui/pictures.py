@@ -114,7 +114,7 @@ def film() -> Steps:
     camera = orbiting()
     yield from through_camera(camera)
     yield 2.0
-    yield from mouse.filmed("Green: the clip shows it. Red: no frame does", 1.5)
+    yield from mouse.filmed("Before rendering: red is what no frame of the clip shows", 1.5)
     shot.lookahead.show_view = "NONE"
     yield from click("reangle.render", lambda: len(shot.jobs) == 2, film="Render")
     yield from drive.done(-1, film="The backend renders; Blender stays free")
