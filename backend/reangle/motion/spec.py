@@ -29,7 +29,7 @@ class LearnParams:
 
 LEARN = StageSpec(
     kind="learn",
-    version=4,
+    version=5,
     params=LearnParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     may_read={"learn": LoraFolder, "fill": FilledFolder, "start": StartFolder},

@@ -10,6 +10,7 @@ import cv2
 import numba
 import numpy as np
 
+from reangle.media.parallel import in_order
 from reangle.warping.cameras import pixel_transform, target_from_source
 from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, source_point
@@ -71,11 +72,13 @@ def make_plates(
         chosen.append(int(np.argmax(distance)))
         new = np.array([image_shift(firsts[chosen[-1]], first, typical, width, height) for first in firsts])
         distance = np.minimum(distance, new)
-    plates = []
-    for choice in chosen:
+
+    def whole(choice: int) -> Plate:
         median = _median_static(depth, static, np.array(groups[choice]))
-        plates.append(Plate.whole(make_surface(median, median > 0, width, height, edge_filter), *firsts[choice]))
-    return [without_shown(plate, plates[:number]) for number, plate in enumerate(plates)]
+        return Plate.whole(make_surface(median, median > 0, width, height, edge_filter), *firsts[choice])
+
+    plates = list(in_order(whole, chosen))
+    return list(in_order(lambda number: without_shown(plates[number], plates[:number]), range(len(plates))))
 
 
 def without_shown(plate: Plate, earlier: Sequence[Plate]) -> Plate:
