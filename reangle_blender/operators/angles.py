@@ -35,6 +35,7 @@ class REANGLE_OT_add_angles(Operator):
 
     angles: EnumProperty(
         name="Angles",
+        description="How many cameras, and where they are",
         items=(
             ("THREE", "Three", "From the left, from the right, and closer", 0),
             ("FIVE", "Five", "Also from above and from below", 1),

@@ -76,6 +76,7 @@ class REANGLE_OT_tick_cameras(Operator):
 
     which: bpy.props.EnumProperty(
         name="Which",
+        description="Which cameras are ticked",
         items=(
             ("ALL", "Tick All", "Render every camera", "CHECKBOX_HLT", 0),
             ("NONE", "Tick None", "Render no camera", "CHECKBOX_DEHLT", 1),

@@ -28,6 +28,7 @@ class REANGLE_OT_set_focus(Operator):
 
     at: EnumProperty(
         name="At",
+        description="What the focus is set to",
         translation_context=CONTEXT,
         items=(
             ("ACTIVE", "Active Object", "The active object, also when it is moved later", "OBJECT_ORIGIN", 0),

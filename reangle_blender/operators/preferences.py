@@ -20,7 +20,7 @@ ADDON = (__package__ or "").rpartition(".")[0]
 def _check_window() -> None:
     if bpy.app.background:
         raise UserError(
-            "Without a window there are no preferences to show.",
+            "There is no window to show the preferences in.",
             advice="Set them on bpy.context.preferences.addons[...].preferences.",
         )
 

@@ -47,8 +47,8 @@ class REANGLE_OT_clean_storage(Operator):
 
     artifacts: BoolProperty(
         name="Finished Stages",
-        description="Remove the output of stages that no unfinished job and no unfetched result needs; it is made again "
-        "when it is needed",
+        description="Remove the output of stages that no unfinished job and no unfetched result needs; it is made "
+        "again when it is needed",
         default=True,
         options={"SKIP_SAVE"},
     )

@@ -50,7 +50,7 @@ def routes(backend: Backend, job: str) -> list[tuple[str, str]]:
         for place, value in values.items():
             path = path.replace(place, value)
         known += [(method.upper(), path) for method in methods]
-    assert len(known) == 25
+    assert len(known) == 32
     return known
 
 

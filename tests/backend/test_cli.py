@@ -358,7 +358,7 @@ def test_doctor_reports_what_is_missing_without_failing(tmp_path: Path) -> None:
     assert "Traceback" not in broken.stderr
     assert "av MISSING" in broken.stdout
     assert "torch MISSING" in broken.stdout
-    assert "install_backend.py" in broken.stdout
+    assert "Install the backend again" in broken.stdout
 
 
 def test_models_list_shows_licences_and_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -184,7 +184,7 @@ def test_capabilities_list_parts_settings_and_licences(desk: Desk) -> None:
 
 def test_another_client_adopts_the_backend_and_a_crash_is_recovered(desk: Desk) -> None:
     other = backend_process.ensure(desk.data)
-    assert (other.pid, other.process) == (desk.backend.pid, None)
+    assert (other.pid, other.process) == (desk.backend.pid, desk.backend.process)
     assert desk.backend.process is not None
     desk.backend.process.kill()
     desk.backend.process.wait()

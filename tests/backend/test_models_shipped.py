@@ -102,7 +102,7 @@ def test_changed_weights_are_refused_before_any_work(name: str, mini: Path, tmp_
         plan_job(request(), tmp_path)
     assert str(mini / name) in caught.value.message
     assert "has changed" in caught.value.message
-    assert "install_backend.py" in caught.value.advice
+    assert "install the backend again" in caught.value.advice
     row = status_of(depth_named("mini"), tmp_path)
     assert (row["available"], name in row["message"]) == (False, True)
 
@@ -120,7 +120,7 @@ def test_an_incomplete_suite_is_refused(what: str, mini: Path, tmp_path: Path, c
     place.unlink() if place.is_file() else shutil.rmtree(place)
     with pytest.raises(UserError, match="is missing") as caught:
         plan_job(request(), tmp_path)
-    assert "install_backend.py" in caught.value.advice
+    assert "install the backend again" in caught.value.advice
     # The default geometry of the command line, so a new user may meet this error first.
     (tmp_path / "clip.mp4").write_bytes(b"never read")
     given = ["run", "--clip", str(tmp_path / "clip.mp4"), "--move", "orbit-left:8"]
@@ -162,7 +162,7 @@ def test_verify_reads_files_even_if_their_time_is_unchanged(mini: Path, tmp_path
         "BAD mini-video/transformer/diffusion_pytorch_model.safetensors"
     ]
     assert "has changed" in printed.err
-    assert "install_backend.py" in printed.err
+    assert "install the backend again" in printed.err
     assert main(["models", "verify", "mini/geometry", "--data", str(tmp_path)]) == 0
     # The new hash replaces the one that this process remembered.
     with pytest.raises(UserError, match="has changed"):

@@ -255,6 +255,8 @@ def test_openapi_describes_the_contract(backend: Backend) -> None:
         "POST /v1/jobs",
         "GET /v1/jobs",
         "GET /v1/queue",
+        "POST /v1/jobs/{job_id}/coverage",
+        "POST /v1/jobs/{job_id}/picture",
         "GET /v1/jobs/{job_id}/request",
         "POST /v1/jobs/{job_id}/retry",
         "DELETE /v1/jobs/{job_id}",

@@ -71,7 +71,7 @@ def test_blenders_without_their_python_are_left_out_unless_they_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs_as("3.11.9", monkeypatch)
-    monkeypatch.setattr(environments, "_find_python", lambda minor: None)
+    monkeypatch.setattr(environments, "find_python", lambda minor: None)
     assert all_checks.available() == ["bpy", "bpy-4.2", "bpy-5.0"]
     lines = capsys.readouterr().out.splitlines()
     assert [line[: line.index(" as a module")] for line in lines] == [

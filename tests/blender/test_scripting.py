@@ -15,7 +15,7 @@ import pytest
 import tiny
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scripting.md"
-NEEDS_WINDOW = {"copy_traceback"}
+NEEDS_WINDOW = {"copy_traceback", "open_preferences", "open_system_preferences"}
 
 
 @pytest.mark.slow

@@ -33,6 +33,10 @@ def with_mesh() -> None:
     bpy.ops.reangle.add_depth_mesh()
 
 
+def with_nodes() -> None:
+    bpy.ops.reangle.results_to_compositor()
+
+
 def own_start() -> None:
     start = bpy.context.scene.objects["Left"].reangle.start
     start.edit_source = start.edit_target = "a red box"
@@ -81,6 +85,7 @@ ACTIONS: dict[str, tuple[Callable[[], None], Action]] = {
     "delete_camera": (active_camera, operator("delete_camera", camera="Left")),
     "tick_cameras": (nothing, operator("tick_cameras", which="NONE")),
     "new_clip": (nothing, operator("new_clip")),
+    "use_in_compositing": (with_nodes, operator("use_in_compositing")),
 }
 UNDONE_ELSEWHERE = {
     # Starting images, which need a render of minutes: test_starts.py.
