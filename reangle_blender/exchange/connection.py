@@ -6,6 +6,7 @@ The backend is this computer's, which is started here, or another one's, which r
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +24,9 @@ from . import main_thread
 from .main_thread import Failure
 
 T = TypeVar("T")
+
+END_S = 60.0
+"""How long a start waits for the end of the backend that was stopped before."""
 Described = tuple[Backend, Capabilities]
 
 
@@ -117,7 +121,7 @@ def start() -> None:
         return
     data = _data_folder()
     now.state = "starting"
-    _in_thread(lambda: describe(backend_process.ensure(data)), None, _failed)
+    _in_thread(lambda: describe(_ensure(data)), None, _failed)
 
 
 def find() -> None:
@@ -177,7 +181,25 @@ def stop() -> None:
         starting = "It is starting: stop it when it runs." if now.state == "starting" else "There is nothing to stop."
         raise UserError("The backend is not running.", advice=starting)
     reset()
-    main_thread.in_thread(lambda: backend_process.stop(backend), done=lambda _: None, failed=_failed)
+    _none_ends.clear()
+    main_thread.in_thread(lambda: _end(backend), done=lambda _: None, failed=_failed)
+
+
+_none_ends = threading.Event()
+"""Not set while a backend is being stopped: one that is started meanwhile must not be found in its place."""
+_none_ends.set()
+
+
+def _end(backend: Backend) -> None:
+    try:
+        backend_process.stop(backend)
+    finally:
+        _none_ends.set()
+
+
+def _ensure(data: Path) -> Backend:
+    _none_ends.wait(END_S)
+    return backend_process.ensure(data)
 
 
 def moved() -> None:

@@ -33,10 +33,6 @@ def with_mesh() -> None:
     bpy.ops.reangle.add_depth_mesh()
 
 
-def with_nodes() -> None:
-    bpy.ops.reangle.results_to_compositor()
-
-
 def own_start() -> None:
     start = bpy.context.scene.objects["Left"].reangle.start
     start.edit_source = start.edit_target = "a red box"
@@ -84,8 +80,7 @@ ACTIONS: dict[str, tuple[Callable[[], None], Action]] = {
     "track_focus": (active_camera, operator("track_focus")),
     "delete_camera": (active_camera, operator("delete_camera", camera="Left")),
     "tick_cameras": (nothing, operator("tick_cameras", which="NONE")),
-    "new_clip": (nothing, operator("new_clip")),
-    "use_in_compositing": (with_nodes, operator("use_in_compositing")),
+    "new_clip": (nothing, operator("new_clip")),  # last, since it goes to another scene
 }
 UNDONE_ELSEWHERE = {
     # Starting images, which need a render of minutes: test_starts.py.
@@ -96,6 +91,8 @@ UNDONE_ELSEWHERE = {
     *("least_seen", "show_clip"),
     # Its result comes from a job: below, by the code that all of these share.
     *("import_clip", "import_footage", "import_strip", "import_movie_clip"),
+    # It shows images, whose format Blender forgets in undo until it reads them again.
+    "use_in_compositing",
     # They are modal, or of the view layer: test_floor.py, test_camera_list.py.
     *("set_floor", "pick_focus", "hide_camera"),
 }
