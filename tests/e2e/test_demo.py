@@ -42,7 +42,9 @@ scene = bpy.context.scene
 with_strips = [other for other in bpy.data.scenes if other.sequence_editor and other.sequence_editor.strips]
 assert scene not in with_strips and not scene.node_tree, "it renders its cameras"
 (edit,) = with_strips
-strips = [[s.name, s.channel, s.frame_final_duration, s.elements[0].filename] for s in edit.sequence_editor.strips]
+shown = [s for s in edit.sequence_editor.strips if s.type != "MULTICAM"]
+selectors = [s.name for s in edit.sequence_editor.strips if s.type == "MULTICAM"]
+strips = [[s.name, s.channel, s.frame_final_duration, s.elements[0].filename] for s in shown]
 groups = [tree for tree in bpy.data.node_groups if tree.bl_idname == "CompositorNodeTree"]
 nodes = [node.image.name for tree in groups for node in tree.nodes if node.bl_idname == "CompositorNodeImage"]
 keys = {}
@@ -55,7 +57,8 @@ for item in bpy.data.objects:
         keys[item.name] = [len(lenses), len(item.data.background_images), item.parent.name]
 meshes = [len(item.data.vertices) for item in bpy.data.objects if item.type == "MESH"]
 size = [scene.frame_start, scene.frame_end, scene.render.resolution_x, scene.render.resolution_y]
-print("SCENE", json.dumps({"strips": strips, "nodes": nodes, "cameras": keys, "points": meshes, "size": size}))
+found = {"strips": strips, "selectors": selectors, "nodes": nodes, "cameras": keys, "points": meshes, "size": size}
+print("SCENE", json.dumps(found))
 """
 
 
@@ -135,9 +138,10 @@ def test_the_demo_renders_a_clip_from_two_new_cameras(small_sample: Path, tmp_pa
     assert scene["size"] == [1, len(PICKS), WIDTH, HEIGHT]
     strips = {name: rest for name, *rest in scene["strips"]}
     assert sorted(strips) == ["Clip", "Orbit Left", "Push In"]
+    assert scene["selectors"] == ["Cameras"]
     assert len({channel for channel, _, _ in strips.values()}) == 3
     assert {(duration, first) for _, duration, first in strips.values()} == {(len(PICKS), "000001.png")}
-    assert sum(name.startswith("Push In ") for name in scene["nodes"]) == 3
+    assert sum(name.startswith("Push In ") for name in scene["nodes"]) == 5
     assert scene["cameras"]["Push In"][0] > 2, "the hand-keyed lens does not change"
     assert scene["cameras"]["Orbit Left"][0] == 1
     assert {camera[1] for camera in scene["cameras"].values()} == {1}
@@ -229,7 +233,7 @@ def test_a_broken_suite_ends_the_demo_at_once(checkout: Path, small_sample: Path
     done = run("demo.py", "--sample", small_sample, "--out", tmp_path / "demo", checkout=broken)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr + done.stdout
-    for part in ("config.json is missing", "install_backend.py"):
+    for part in ("config.json is missing", "install the backend again"):
         assert part in done.stderr
     assert not (tmp_path / "demo" / "report.json").exists()
 
