@@ -280,6 +280,7 @@ def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
             break
         time.sleep(POLL_S)
     backend.client.close()
+    _child(0)  # asks for the end of others that have ended by themselves
 
 
 def _answers(client: Client) -> bool:

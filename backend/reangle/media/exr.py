@@ -136,19 +136,18 @@ def write_exr_colour(path: Path, colour: np.ndarray) -> None:
     _write_whole(path, {"RGB": np.ascontiguousarray(colour, np.float16)})
 
 
-def write_exr_depth(path: Path, depth: np.ndarray, exact: bool = True) -> None:
-    """Write H x W float32 as a one-part EXR; never leaves an incomplete file. exact: False rounds to 24 bits (PXR24),
-    within 2e-5 of each value, for half the time and a quarter of the bytes.
+def write_exr_depth(path: Path, depth: np.ndarray) -> None:
+    """Write H x W float32 as a one-part EXR; never leaves an incomplete file.
 
     The channel is "Z". Blender shows a single Z as black, so "V", Blender's name for a grey image, repeats the
     values; compression makes the copy nearly free.
     """
     pixels = np.ascontiguousarray(depth, np.float32)
-    _write_whole(path, {"Z": pixels, "V": pixels}, OpenEXR.ZIP_COMPRESSION if exact else OpenEXR.PXR24_COMPRESSION)
+    _write_whole(path, {"Z": pixels, "V": pixels})
 
 
-def _write_whole(path: Path, channels: Mapping[str, np.ndarray], compression: Any = OpenEXR.ZIP_COMPRESSION) -> None:
-    header: Mapping[str, Any] = {"compression": compression, "type": OpenEXR.scanlineimage}
+def _write_whole(path: Path, channels: Mapping[str, np.ndarray]) -> None:
+    header: Mapping[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with OpenEXR.File(dict(header), dict(channels), num_threads=0) as file:

@@ -41,12 +41,10 @@ class ImageWriter:
     H x W x 3 linear RGB) on a pool.
 
     Use it in a `with`: leaving it waits for all writes and raises their errors. Makes the folder if needed.
-    exact_depth: as in `write_exr_depth`.
     """
 
-    def __init__(self, folder: Path, exact_depth: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._exact_depth = exact_depth
         self._pool = ThreadPoolExecutor(THREADS)
         self._waiting: list[Future[None]] = []
         self._count = 0
@@ -58,10 +56,7 @@ class ImageWriter:
         while len(self._waiting) >= 2 * THREADS:
             self._waiting.pop(0).result()
         stem = self._folder / f"{self._count:06d}"
-        if self._exact_depth or image.dtype != np.float32:
-            self._waiting.append(self._pool.submit(write_image, stem, image))
-        else:
-            self._waiting.append(self._pool.submit(write_exr_depth, stem.with_suffix(".exr"), image, False))
+        self._waiting.append(self._pool.submit(write_image, stem, image))
 
     def __enter__(self) -> ImageWriter:
         return self

@@ -37,7 +37,7 @@ def warp(context: WarpContext) -> None:
     coverage: list[Coverage] = []
     trouble: list[FrameTrouble] = []
     with ExitStack() as stack:
-        writers = [stack.enter_context(ImageWriter(folder, exact_depth=False)) for folder in out.images]
+        writers = [stack.enter_context(ImageWriter(folder)) for folder in out.images]
         for warped, measured in measured_frames(warper, path):
             masks = [np.where(mask, np.uint8(255), np.uint8(0)) for mask in (warped.visible, warped.remembered)]
             for writer, image in zip(writers, (warped.rgb, *masks, warped.depth), strict=True):
