@@ -39,6 +39,7 @@ from reangle.runtime.artifact import (
 )
 from reangle.runtime.data_folder import disk_errors, sync_file, sync_folder
 from reangle.runtime.folder_format import check_format, keep_format
+from reangle.runtime.folders import Which, make_folder, remove_folder, which
 from reangle.runtime.private_folder import make_private
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -48,36 +49,6 @@ _EMPTY = hashlib.sha256().hexdigest()
 
 UNFINISHED_S = 14 * 86400
 """Unfinished work is removed after this time without a change."""
-REMOVALS = 20
-"""How often a folder is removed that is written into again; then it is left for `sweep`."""
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder into which threads of an interrupted stage may write for a moment yet."""
-    for _ in range(REMOVALS):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.05)
-
-
-def _make(folder: Path) -> None:
-    """Make a folder of the store, and the one that it is in, should someone have cleared that away; no more, since a
-    data folder that is gone must not come back."""
-    folder.parent.mkdir(exist_ok=True)
-    folder.mkdir(exist_ok=True)
-
-
-_Which = tuple[int, int]
-
-
-def _which(path: Path) -> _Which | None:
-    """Which file or folder is there now, as its number on the disk and its time of change; None if there is none."""
-    try:
-        about = path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return about.st_ino, about.st_mtime_ns
 
 
 def published_folder(root: Path, key: str) -> Path | None:
@@ -121,7 +92,7 @@ class Store:
     def has_sound_blob(self, sha256: str) -> bool:
         """Like `has_blob`, but its bytes are read; a damaged blob is removed, so that it can be sent again."""
         path = self.blob_path(sha256)
-        while (found := _which(path)) is not None:
+        while (found := which(path)) is not None:
             if hash_or_nothing(path) == sha256:
                 return True
             if self._remove(path, found):
@@ -216,7 +187,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             with disk_errors(target):
-                _make(target.parent)
+                make_folder(target.parent)
                 temporary.replace(target)
                 sync_folder(target.parent)
         finally:
@@ -262,7 +233,7 @@ class Store:
         """Remove an artifact within `cleaning`. False if it stays, or is not there."""
         place = self._place(self._artifacts, key)
         with self._holding:
-            found = None if self._used is None or key in self._used else _which(place)
+            found = None if self._used is None or key in self._used else which(place)
             try:
                 return found is not None and self._remove(place, found) and not place.exists()
             except OSError:  # another program has a file of it open
@@ -303,7 +274,7 @@ class Store:
     def sound_artifact(self, key: str) -> Artifact | None:
         """Like `artifact`, but every file is hashed; a damaged artifact is removed, so that it is made again."""
         folder = self._place(self._artifacts, key)
-        while (found := _which(folder)) is not None:
+        while (found := which(folder)) is not None:
             artifact = self.artifact(key)
             if artifact is None or artifact.damaged_file() is None:
                 return artifact
@@ -311,9 +282,9 @@ class Store:
                 return None
         return None
 
-    def _remove(self, place: Path, damaged: _Which) -> bool:
+    def _remove(self, place: Path, damaged: Which) -> bool:
         """Remove what was found damaged; False if something else was published there meanwhile, which stays."""
-        if _which(place) != damaged:
+        if which(place) != damaged:
             return False
         aside = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         self._scratch.mkdir(exist_ok=True)
@@ -347,7 +318,7 @@ class Store:
     def clear_aside(self, aside: Path) -> int:
         """Delete what was set aside; returns its bytes."""
         size = sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
-        _remove(aside)
+        remove_folder(aside)
         return size
 
     def publish(self, key: str, folder: Path, about: Mapping[str, Any]) -> Artifact:
@@ -361,8 +332,8 @@ class Store:
                 list(pool.map(sync_file, [folder / file.path for file in files] + [folder / ARTIFACT_FILE]))
             for inner in {path.parent for path in folder.rglob("*")}:
                 sync_folder(inner)
-            _make(target.parent)
-            found = _which(target)
+            make_folder(target.parent)
+            found = which(target)
             existing = self.artifact(key)
             if existing is None:
                 if found is not None:
@@ -381,11 +352,11 @@ class Store:
         """A new empty folder on the store's disk; removed at the end."""
         folder = self._scratch / f"{os.getpid()}-{uuid.uuid4().hex}"
         with disk_errors(folder):
-            _make(folder)
+            make_folder(folder)
         try:
             yield folder
         finally:
-            _remove(folder)
+            remove_folder(folder)
 
     def unfinished(self, key: str) -> Path:
         """Folder in which a long stage keeps its checkpoint; `finished` removes it."""
