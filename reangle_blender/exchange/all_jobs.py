@@ -2,7 +2,7 @@
 """All jobs of the backend, of this file and of others: followed while they are shown or run. Main thread; a thread
 waits for the backend.
 
-The list has a timer of its own. What comes through `main_thread` redraws the views, and the status bar alone is enough.
+The list has a timer of its own. What comes through `main_thread` redraws the panels; the status bar alone is enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .. import state
 from ..core.client import Client, RefusedError, UnreachableError
 from ..core.contract import JobStatus
 from ..core.errors import UserError
-from . import connection, ledger
+from . import connection, ledger, main_thread
 
 WAIT_S = 5.0
 """For so long the backend may keep an answer back while nothing changes."""
@@ -192,16 +192,7 @@ def redraw() -> None:
     # Its header listens to this property alone of those that can be published, and no view does.
     bpy.msgbus.publish_rna(key=(bpy.types.ViewLayer, "name"))
     if is_shown():
-        redraw_sidebars()
-
-
-def redraw_sidebars() -> None:
-    """Draw the sidebars again, and nothing else of the views."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            for region in area.regions if area.type == "VIEW_3D" else ():
-                if region.type == "UI":
-                    region.tag_redraw()
+        main_thread.redraw_panels()
 
 
 def _tick() -> float:

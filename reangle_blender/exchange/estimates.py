@@ -24,7 +24,7 @@ from ..core.errors import UserError
 from ..core.files import hash_file
 from ..scene import cameras
 from ..state import engines
-from . import all_jobs, connection, sending, transfer
+from . import all_jobs, connection, main_thread, sending, transfer
 
 QUIET_S = 0.4
 """For so long nothing may have changed before the backend is asked."""
@@ -186,7 +186,7 @@ def tick() -> None:
     backend = connection.now.backend
     came = [question.tick(backend.client) for question in (_import, _render)] if backend is not None else []
     if True in came:
-        all_jobs.redraw_sidebars()
+        main_thread.redraw_panels()
 
 
 def register() -> None:
