@@ -180,14 +180,34 @@ def stop() -> None:
     if backend is None:
         starting = "It is starting: stop it when it runs." if now.state == "starting" else "There is nothing to stop."
         raise UserError("The backend is not running.", advice=starting)
-    reset()
-    _none_ends.clear()
-    main_thread.in_thread(lambda: _end(backend), done=lambda _: None, failed=_failed)
+    _stop(backend, then=lambda: None)
+
+
+def restart() -> None:
+    """Stop this computer's backend and start it again; its jobs resume. Raises UserError while there is none."""
+    client()
+    if is_remote():
+        raise UserError("The backend runs on another computer.", advice="Restart it there.")
+    backend = now.backend
+    assert backend is not None  # otherwise `client` raises
+
+    def start_again() -> None:
+        reset()
+        start()
+
+    _stop(backend, then=start_again)
+    now.state = "starting"
 
 
 _none_ends = threading.Event()
 """Not set while a backend is being stopped: one that is started meanwhile must not be found in its place."""
 _none_ends.set()
+
+
+def _stop(backend: Backend, *, then: Callable[[], None]) -> None:
+    reset()
+    _none_ends.clear()
+    main_thread.in_thread(lambda: _end(backend), done=lambda _: then(), failed=_failed)
 
 
 def _end(backend: Backend) -> None:

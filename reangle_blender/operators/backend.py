@@ -10,7 +10,7 @@ from bpy.types import Context, Operator, Scene
 from .. import readiness
 from ..core import backend_process, installer
 from ..core.errors import UserError
-from ..exchange import connection, installing, main_thread
+from ..exchange import connection, installing
 from ._report import is_ready, reports_errors
 
 LOGS = {"BACKEND": backend_process.log_file, "INSTALLATION": installer.log_file}
@@ -56,22 +56,7 @@ class REANGLE_OT_restart_backend(Operator):
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:
-        connection.client()
-        if connection.is_remote():
-            raise UserError("The backend runs on another computer.", advice="Restart it there.")
-        backend = connection.now.backend
-        connection.reset()
-        connection.now.state = "starting"
-
-        def stopped(_: object) -> None:
-            connection.reset()
-            connection.start()
-
-        def failed(failure: main_thread.Failure) -> None:
-            connection.reset()
-            connection.now.state, connection.now.failure = "failed", failure
-
-        main_thread.in_thread(lambda: backend_process.stop(backend), done=stopped, failed=failed)
+        connection.restart()
         return {"FINISHED"}
 
 
