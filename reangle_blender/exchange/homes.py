@@ -101,7 +101,7 @@ def after_save(target: Path) -> None:
         return
     starts.saved()
     ledger.saved_as(save.before, bpy.data.filepath)
-    _moved.update(save.linked)
+    _remember(save.linked)
     ledger.follow(save.linked)
     left = dict(save.linked)
     for old, (new, blend) in list(_copied.items()):
@@ -151,7 +151,7 @@ def _brought(old: Path, new: Path, blend: str, _: None) -> None:
     _copying.discard(old)
     if bpy.data.filepath != blend:  # another file has been opened; the old place is still whole
         return
-    _moved[old] = new
+    _remember({old: new})
     _copied[old] = (new, blend)
     _follow({old: new})
     _say(new, "Its files lie beside the .blend now.", "Save the file to use them from there.")
@@ -228,10 +228,9 @@ def find_all(done: main_thread.Callback) -> None:
         for folder, jobs in places.job_folders().items():
             for scene, job in jobs:
                 set_missing(scene, job, job.loaded and folder in folders and folders[folder] is None)
-        moves = _moved | moves
-        if moves:
-            _follow(moves)
-            _moved.update(moves)
+        _remember(moves)
+        if _moved:
+            _follow(_moved)
         bring_home()
         return done()
 
