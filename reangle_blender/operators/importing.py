@@ -158,7 +158,9 @@ class REANGLE_OT_import_footage(_ImportOptions, Operator, ImportHelper):
 
     def _title(self) -> str:
         paths = self._paths()
-        return f"Import {paths[0].name}" + (f" and {len(paths) - 1} more" if len(paths) > 1 else "") if paths else ""
+        if len(paths) > 1:
+            return tr("Import {name} and {others} more", name=paths[0].name, others=len(paths) - 1)
+        return tr("Import {name}", name=paths[0].name) if paths else ""
 
 
 class REANGLE_OT_import_strip(_ImportOptions, Operator):

@@ -69,14 +69,14 @@ class REANGLE_OT_delete_job(_JobOperator):
 
     def invoke(self, context: Context, event: Event) -> set[str]:
         job = next((one for one in all_jobs.jobs if one.id == self.job), None)
-        title = job.title if job is not None else "this job"
         is_running = job is not None and not job.is_final
-        message = "It has not ended, and is canceled first. " if is_running else ""
+        message = tr("It has not ended, and is canceled first.") + " " if is_running else ""
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Delete {title}?",
-            message=f"{message}Its files in the backend go, except those that other jobs need. This cannot be undone.",
+            title=tr("Delete {job}?", job=job.title) if job is not None else tr("Delete this job?"),
+            message=message
+            + tr("Its files in the backend go, except those that other jobs need. This cannot be undone."),
             confirm_text="Delete",
         )
 

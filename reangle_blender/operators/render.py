@@ -114,7 +114,8 @@ class REANGLE_OT_remove_job(Operator):
         job = state.of(context.scene).jobs.get(self.job)
         if job is None or not job.loaded:
             return self.execute(context)
-        return context.window_manager.invoke_props_dialog(self, title=f"Remove {job.title}", confirm_text="Remove")
+        title = tr("Remove {job}", job=job.title)
+        return context.window_manager.invoke_props_dialog(self, title=title, confirm_text="Remove")
 
     @reports_errors
     def execute(self, context: Context) -> set[str]:

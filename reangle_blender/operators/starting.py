@@ -264,7 +264,7 @@ class REANGLE_OT_edit_start(_StartOperator):
         self.source, self.target = start.edit_source or caption, start.edit_target or caption
         self.strength = start.edit_strength
         return context.window_manager.invoke_props_dialog(
-            self, width=420, title=f"Edit the Start of {camera.name}", confirm_text="Edit"
+            self, width=420, title=tr("Edit the Start of {camera}", camera=camera.name), confirm_text="Edit"
         )
 
     @reports_errors
