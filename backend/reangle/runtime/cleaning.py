@@ -17,12 +17,12 @@ from pathlib import Path
 
 from reangle.contract import CleanKind, JobRequest, Storage, StoragePart
 from reangle.errors import UserError
-from reangle.runtime.execute import Weights, inputs_of, stage_key
+from reangle.runtime.execute import Weights
+from reangle.runtime.expected import known_stages
 from reangle.runtime.job_reader import JobReader
 from reangle.runtime.job_run import Planner
 from reangle.runtime.logs import FOLDER as LOGS
-from reangle.runtime.stage import StageId
-from reangle.runtime.store import Artifact, Store
+from reangle.runtime.store import Store
 
 UNFETCHED_S = 30 * 86400
 """Results that no client has fetched are kept this long."""
@@ -72,19 +72,7 @@ class Cleaner:
 
     def _keys(self, request: JobRequest) -> set[str]:
         """The keys of the job's stages, made or to be made, as far as they can be told before it runs."""
-        keys: set[str] = set()
-        done: dict[StageId, Artifact] = {}
-        for stage in self._planner(request, self._store.root):
-            checkpoint_hash = self._weights.known_hash(stage.checkpoint)
-            # Without the hash, nothing has been made with these weights.
-            if checkpoint_hash is None or any(earlier not in done for earlier in stage.inputs.values()):
-                continue
-            key = stage_key(stage, inputs_of(stage, done), checkpoint_hash)
-            keys.add(key)
-            artifact = self._store.artifact(key)
-            if artifact is not None:
-                done[stage.id] = artifact
-        return keys
+        return known_stages(self._planner(request, self._store.root), self._store, self._weights)[0]
 
     def storage(self, days: int) -> Storage:
         """Measure all parts. days: as in CleanRequest."""

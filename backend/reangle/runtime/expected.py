@@ -11,8 +11,12 @@ from reangle.runtime.stage import PlannedStage, StageId
 from reangle.runtime.store import Artifact, Store
 
 
-def cached_stages(stages: Sequence[PlannedStage], store: Store, weights: Weights) -> dict[StageId, Artifact]:
-    """The stages whose output is there now. One behind weights that were never hashed counts as not there."""
+def known_stages(
+    stages: Sequence[PlannedStage], store: Store, weights: Weights
+) -> tuple[set[str], dict[StageId, Artifact]]:
+    """The keys that can be told now, and the stages whose output is there. Nothing has been made with weights that were
+    never hashed."""
+    keys: set[str] = set()
     done: dict[StageId, Artifact] = {}
     for stage in stages:
         if any(earlier not in done for earlier in stage.inputs.values()):
@@ -20,10 +24,17 @@ def cached_stages(stages: Sequence[PlannedStage], store: Store, weights: Weights
         checkpoint_hash = weights.known_hash(stage.checkpoint)
         if checkpoint_hash is None:
             continue
-        artifact = store.artifact(stage_key(stage, inputs_of(stage, done), checkpoint_hash))
+        key = stage_key(stage, inputs_of(stage, done), checkpoint_hash)
+        keys.add(key)
+        artifact = store.artifact(key)
         if artifact is not None:
             done[stage.id] = artifact
-    return done
+    return keys, done
+
+
+def cached_stages(stages: Sequence[PlannedStage], store: Store, weights: Weights) -> dict[StageId, Artifact]:
+    """The stages whose output is there now. One behind weights that were never hashed counts as not there."""
+    return known_stages(stages, store, weights)[1]
 
 
 def estimate(stages: Sequence[PlannedStage], store: Store, weights: Weights) -> Estimate:
