@@ -27,6 +27,7 @@ HEALTH_TIMEOUT_S = 3.0
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_S = 0.05
+RESTART_S = 1.0
 MAX_LOG_BYTES = 4 << 20
 EXIT_TAKEN = 3
 """The backend's exit status when another one serves this data folder."""
@@ -214,14 +215,18 @@ def ensure(
     if stale is not None and (running := _adopt(data, stale)):
         return running
     launch = read_launch(data)
-    with disk_errors(data, writing=True):
-        process, log_start = _spawn(launch, data, os.getpid() if parent is None else parent)
-    try:
-        return _wait(process, data, stale, log_start, timeout_s, cancel)
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with disk_errors(data, writing=True):
+            process, log_start = _spawn(launch, data, os.getpid() if parent is None else parent)
+        try:
+            running = _wait(process, data, stale, log_start, deadline, cancel)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if running is not None:
+            return running
 
 
 def _wait(
@@ -229,10 +234,11 @@ def _wait(
     data: Path,
     stale: ServerFile | None,
     log_start: int,
-    timeout_s: float,
+    deadline: float,
     cancel: threading.Event | None,
-) -> Backend:
-    deadline = time.monotonic() + timeout_s
+) -> Backend | None:
+    """The backend that answers; None if it must be started again, since one that is ending still held the folder."""
+    began, taken = time.monotonic(), 0.0
     while True:
         about = read_server_file(data)
         if about is not None and about != stale and (running := _adopt(data, about)):
@@ -240,8 +246,12 @@ def _wait(
             return running if process.poll() is not None else replace(running, process=process)
         status = process.poll()
         if status == EXIT_TAKEN:
+            taken = taken or time.monotonic()
             # The file was not stale: its backend was only too busy to answer.
             stale = None
+            # A backend that starts writes its file soon, and one that ends has removed it.
+            if read_server_file(data) is None and time.monotonic() - taken > RESTART_S:
+                return None
         elif status is not None:
             last = _last_line(log_file(data), log_start) or f"it ended with status {status}"
             raise StartError(
@@ -250,7 +260,7 @@ def _wait(
         if time.monotonic() > deadline:
             last = _last_line(log_file(data), log_start)
             raise StartError(
-                f"The backend did not answer within {timeout_s:.0f} s. {last}".strip(),
+                f"The backend did not answer within {deadline - began:.0f} s. {last}".strip(),
                 advice=f"See {log_file(data)}, then try again.",
             )
         check_cancel(cancel)
@@ -258,8 +268,8 @@ def _wait(
 
 
 def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
-    """End a backend and wait until it is gone; its jobs resume at the next start. One on another machine goes on, and
-    is only left.
+    """End a backend and wait until it answers no more, and for its process if we started it; its jobs resume at the
+    next start. One on another machine goes on, and is only left.
 
     Raises UnreachableError if a backend that we did not start still answers; one that we started is killed then.
     """

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = "bl_ext.user_default.reangle"
 STATUS = pytest.StashKey[int]()
+PROCESS_ENDS_S = 30
 
 # Blender reads this once, when bpy is imported.
 _home = tempfile.TemporaryDirectory(prefix="reangle-blender-", ignore_cleanup_errors=True)
@@ -98,9 +100,31 @@ def backend_folder(data: Path, environment: Mapping[str, str] | None = None) -> 
     try:
         yield data
     finally:
-        running = backend_process.find(data)
-        if running is not None:
-            backend_process.stop(running)
+        end_backend(data)
+
+
+def end_backend(data: Path) -> None:
+    """End the backend of this folder, if one runs, as another program would, and wait for its process.
+
+    The extension started it, so its process is not known here; the extension asks for its end when it next connects.
+    """
+    running = backend_process.find(data)
+    if running is None:
+        return
+    backend_process.stop(running)
+    deadline = time.monotonic() + PROCESS_ENDS_S
+    while sys.platform == "linux" and runs(running.pid):
+        assert time.monotonic() < deadline, f"process {running.pid} does not end"
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this id has not ended; on Linux alone."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +135,7 @@ def backend_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> Iterator[SimpleNamespace]:
+def desk(reangle: Callable[[str], ModuleType], backend_data: Path) -> SimpleNamespace:
     """The extension connected to a running backend."""
     connection, main_thread = reangle("exchange.connection"), reangle("exchange.main_thread")
     bpy.context.preferences.addons[MODULE].preferences.data_folder = str(backend_data)

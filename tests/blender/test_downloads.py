@@ -13,10 +13,9 @@ from typing import Any
 
 import bpy
 import pytest
-from conftest import MODULE, backend_folder
+from conftest import MODULE, backend_folder, end_backend
 from test_panels import RecordingLayout, drawn_by
 
-from reangle_blender.core import backend_process
 from tests.backend.hub_server import Hub, hub_server
 
 Reangle = Callable[[str], ModuleType]
@@ -166,7 +165,7 @@ def test_a_failed_download_says_what_to_do_and_offers_the_next_try(desk: SimpleN
     assert "is gated" in text
     assert "HF_TOKEN" in text
     assert DOWNLOAD in drawn
-    backend_process.stop(backend_process.find(desk.data))
+    end_backend(desk.data)
     bpy.ops.reangle.download_weights(weights=SMALL)
     wait(desk, lambda: status(desk) is None or status(desk).is_final)
     wait(desk, lambda: desk.connection.now.backend is None)

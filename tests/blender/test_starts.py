@@ -18,11 +18,10 @@ import bpy
 import numpy as np
 import pytest
 import tiny
-from conftest import MODULE, REPOSITORY, wait_for_jobs
+from conftest import MODULE, REPOSITORY, end_backend, wait_for_jobs
 from saving import all_there, save, settle
 from test_panels import RecordingLayout
 
-from reangle_blender.core import backend_process
 from reangle_blender.core.contract import JobRequest, StartSettings, read_request
 
 Reangle = Callable[[str], ModuleType]
@@ -268,7 +267,7 @@ def test_painted_pixels_are_sent_and_survive_a_restart(waiting: SimpleNamespace,
     assert start_of("Left").image.path.startswith("//")
     job = job_of(waiting).name
     data = Path(bpy.context.preferences.addons[MODULE].preferences.data_folder)
-    backend_process.stop(backend_process.find(data))
+    end_backend(data)
     said = in_new_blender(blend, data)
     assert said["waits"] == {"Left": False, "In": True}
     assert said["jobs"] == [job]
@@ -476,7 +475,7 @@ def test_buttons_of_starting_images_say_why_they_are_grey(waiting: SimpleNamespa
 
 def test_a_backend_that_is_gone_lets_the_render_wait_on(waiting: SimpleNamespace) -> None:
     job, data = job_of(waiting).name, Path(bpy.context.preferences.addons[MODULE].preferences.data_folder)
-    backend_process.stop(backend_process.find(data))
+    end_backend(data)
     bpy.ops.reangle.accept_starts()
     settle(waiting.reangle)
     assert (job_of(waiting).name, job_of(waiting).waits, accepted(waiting)) == (job, True, {"Left", "In"})

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,23 @@ def test_busy_backend_is_adopted_later(data: Path, monkeypatch: pytest.MonkeyPat
     (data / "busy").touch()
     assert ensure(data, timeout_s=10).pid == running.pid
     stop(running)
+
+
+def test_a_start_waits_for_the_end_of_the_backend_that_another_program_stopped(data: Path) -> None:
+    dying = (
+        BACKEND.replace("CONTRACT", str(CONTRACT_VERSION))
+        + """
+server.server_close()
+time.sleep(1.5)
+Path(data, "lock").unlink()
+"""
+    )
+    install(data, LOCK + dying)
+    first = ensure(data)
+    stop(replace(first, process=None))
+    second = ensure(data, timeout_s=20)
+    assert second.pid != first.pid
+    stop(second)
 
 
 def test_two_simultaneous_starts_give_one_backend(data: Path) -> None:
