@@ -16,10 +16,14 @@ import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image
 from reangle.errors import UserError
 from reangle.media.decode import decode_frames, select
 from reangle.media.exr import read_exr_depth, read_exr_header, write_exr_depth
+from reangle.media.png import decode_png, encode_png
 from reangle.media.probe import exact_fps, probe_clip
 from reangle.media.write import ImageWriter, read_images, write_images, write_mp4
 
@@ -123,6 +127,48 @@ def test_image_folders_read_back_bit_for_bit(tmp_path: Path) -> None:
         assert np.array_equal(back, sequence)
     assert np.array_equal(read_images(tmp_path / "colour", start=3, count=4), colour[3:7])
     assert sorted(file.name for file in (tmp_path / "depth").iterdir())[0] == "000001.exr"
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.uint16]),
+        st.one_of(
+            st.tuples(st.integers(1, 20), st.integers(1, 20)),
+            st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)),
+        ),
+    ),
+    st.booleans(),
+)
+def test_png_files_are_right_for_other_programs_and_for_us(image: np.ndarray, is_even: bool) -> None:
+    """Rows differ less from the one above in the even images, and pixels from the one before in the others."""
+    image = np.repeat(image[:1], len(image), 0) if is_even else image
+    packed = encode_png(image)
+    read = cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert read is not None
+    assert read.dtype == image.dtype
+    assert np.array_equal(read if image.ndim == 2 else read[..., ::-1], image)
+    unpacked = decode_png(packed)
+    assert unpacked is not None
+    assert unpacked.dtype == image.dtype
+    assert np.array_equal(unpacked, image)
+
+
+def test_damaged_png_files_are_told_and_those_of_others_are_read(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    write_images(tmp_path, [image])
+    path = tmp_path / "000001.png"
+    packed = path.read_bytes()
+    for damaged in (packed[:-1], packed[: len(packed) // 2], packed[:20], b"", packed.replace(b"IDAT", b"IDAX")):
+        assert decode_png(damaged) is None
+    for at in range(0, len(packed), 97):
+        assert decode_png(packed[:at] + bytes([packed[at] ^ 1]) + packed[at + 1 :]) is None
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(UserError, match=r"000001\.png is damaged"):
+        read_images(tmp_path)
+    Image.fromarray(image).save(path)
+    assert decode_png(path.read_bytes()) is None
+    assert np.array_equal(read_images(tmp_path)[0], image)
 
 
 def test_a_failed_write_raises(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from reangle.folders import (
     WarpFolder,
 )
 from reangle.media.parallel import in_order
-from reangle.media.write import ImageWriter, read_images, write_mp4
+from reangle.media.write import ImageWriter, images_in_order, read_images, write_mp4
 from reangle.starting.scene import with_painting
 from reangle.warping.stage import load_views
 
@@ -140,13 +140,8 @@ def deliver(context: DeliverContext) -> None:
         )
         frame_format = replace(frame_format, of_clip=share)
     context.report(0.2, "")
-    images = (
-        image
-        for start in range(0, count, CHUNK)
-        for image in read_images(frames.frames, start, min(CHUNK, count - start))
-    )
     clip = context.read("decode", DecodedClip).metadata()
-    write_mp4(out.movie, images, path.fps, _variable_times(clip, path))
+    write_mp4(out.movie, images_in_order(frames.frames, count), path.fps, _variable_times(clip, path))
     context.report(0.8, "")
     out.write_manifest(make_manifest(context, frame_format))
     context.report(1.0, "")
