@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+from reangle.kernels import KERNEL, writable
 from reangle.warping.cameras import pixel_transform
-from reangle.warping.kernels import KERNEL, writable
 
 MARGIN = np.float32(1 / 64)
 BLUR = np.float32(1 / 128)

@@ -7,7 +7,7 @@ import cv2
 import numba
 import numpy as np
 
-from reangle.warping.kernels import KERNEL
+from reangle.kernels import KERNEL
 
 SWEEPS = 12
 COARSEST = 4

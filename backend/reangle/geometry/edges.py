@@ -17,8 +17,7 @@ import numba
 import numpy as np
 
 from reangle.geometry.noise import noise_of
-
-_KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
+from reangle.kernels import KERNEL
 
 REACH = 3
 """Half the length of a ramp in pixels of the provider's depth: its blur."""
@@ -109,7 +108,7 @@ def _climbs(before, start, end, after, contrast, least):
     return size > np.float32(2) * outside
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _find_ramps(inverse, contrast, least):
     """h x w uint8: 1 at pixels within REACH, along a row or column, of the middle of a ramp."""
     h, w = inverse.shape
@@ -133,7 +132,7 @@ def _find_ramps(inverse, contrast, least):
     return ramp
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _continue_surfaces(inverse, ramp):
     """1 / depth of the nearer and the farther surface at each pixel, h x w float32 each: equal away from ramps.
 
@@ -200,7 +199,7 @@ def _continue_surfaces(inverse, ramp):
     return near, far
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _keep_seen(inverse, near, far, small, unseen):
     """`near` and `far`, made equal on ramps of less than `unseen` whose two sides have the same colours.
 
@@ -239,7 +238,7 @@ def _keep_seen(inverse, near, far, small, unseen):
     return kept_near, kept_far
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _corners(small, large):
     """For each of `large` pixels: the first of its two neighbours among `small` ones, and the second one's weight."""
     first, weight = np.empty(large, np.int32), np.empty(large, np.float32)
@@ -251,7 +250,7 @@ def _corners(small, large):
     return first, weight
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _starts(first, weight, small):
     """First of the large pixels that are nearest to each small one; small + 1 values."""
     starts = np.full(small + 1, len(first), np.int32)
@@ -280,7 +279,7 @@ def _mix(values, i, j, fy, fx):
     return (wa * a + wb * b + wc * c + wd * d) / (wa + wb + wc + wd)
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _score(inverse, near, far, image, small):
     """H x W float32: log odds that a pixel shows the nearer of two surfaces; 0 away from ramps."""
     h, w = inverse.shape
@@ -329,7 +328,7 @@ def _score(inverse, near, far, image, small):
     return score
 
 
-@numba.njit(**_KERNEL, fastmath={"reassoc", "contract"})
+@numba.njit(**KERNEL, fastmath={"reassoc", "contract"})
 def _alike(red, green, blue, samples, count):
     """Sum of the weights of `count` samples, each by how alike its colour is. samples: red, green, blue, weight."""
     total, one = np.float32(0), np.float32(1)
@@ -341,7 +340,7 @@ def _alike(red, green, blue, samples, count):
     return total
 
 
-@numba.njit(**_KERNEL)
+@numba.njit(**KERNEL)
 def _compose(inverse, near, far, confidence, score, height, width):
     """Depth, valid and confidence at height x width: each pixel from the layer that its score tells."""
     h, w = inverse.shape

@@ -8,6 +8,8 @@ import math
 import numba
 import numpy as np
 
+from reangle.kernels import KERNEL
+
 JUMP = 0.02
 """Least relative step between neighbours in a ramp."""
 LONGEST = 6
@@ -40,7 +42,7 @@ def flying_pixels(depth: np.ndarray, valid: np.ndarray, jump: float = JUMP) -> n
     return columns.T
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(**KERNEL)
 def _mark_ramps(depth, valid, jump, flying):
     height, width = depth.shape
     calm = np.float32(0.5)

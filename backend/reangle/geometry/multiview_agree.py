@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from reangle.geometry.multiview_search import Search
-from reangle.geometry.steady import KERNEL, lookup, maps_to, near_frames, project_row
+from reangle.geometry.steady import CONTRACTED, lookup, maps_to, near_frames, project_row
 
 TOLERANCE = 1.0
 """Most difference in 1 / depth at which two frames agree, in steps of the search."""
@@ -47,7 +47,7 @@ def _specks(planes: np.ndarray, sure: np.ndarray) -> np.ndarray:
     return (labels > 0) & (kept == 0)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**CONTRACTED)
 def _agreeing_frames(inverse, i, others, turns, shifts, tolerance, merged, agreeing, looking):
     """For each pixel of frame i: the median of 1 / depth of those that agree, itself included, how many of `others`
     agree, and how many see the point or see through it; a frame in which something nearer hides it counts half.

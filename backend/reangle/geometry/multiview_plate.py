@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from reangle.geometry.robust import solve_differences
-from reangle.geometry.steady import KERNEL, pixel_maps, pixels_hit, project_row
+from reangle.geometry.steady import CONTRACTED, pixel_maps, pixels_hit, project_row
 
 MOST_FRAMES, REACH = 16, 64
 """Most frames that a plate is drawn from, spread over so many frames around its own: far ones show other places."""
@@ -100,7 +100,7 @@ def evenly_exposed(inverse: np.ndarray, colour: np.ndarray, K: np.ndarray, world
     )
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**CONTRACTED)
 def _draw(inverse, colour, turn, shift, nearest, seen):
     """Each pixel of one frame where another sees it; the nearest wins."""
     height, width = inverse.shape
@@ -117,7 +117,7 @@ def _draw(inverse, colour, turn, shift, nearest, seen):
                     seen[i, j, channel] = colour[row, column, channel]
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**CONTRACTED)
 def _agree(nearest, seen, tolerance, inverse, colour):
     """The nearest surface on which enough layers agree, and its median colour."""
     count, height, width = nearest.shape

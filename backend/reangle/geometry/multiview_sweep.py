@@ -11,6 +11,8 @@ import math
 import numba
 import numpy as np
 
+from reangle.kernels import KERNEL
+
 RADIUS = 2
 """Windows have 2 * RADIUS + 1 pixels a side."""
 UNSEEN = np.float32(0.6)
@@ -29,7 +31,7 @@ FARTHEST_PRIOR = np.float32(4)
 """The prior's cost ends to rise at the square root of this many standard deviations."""
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@numba.njit(**KERNEL, fastmath=True, inline="always")
 def _warp_row(image, usable, t, s, inverse, offset, y, warped, seen):
     """Row y of a neighbour's image as the frame would see it at 1 / depth inverse + offset; seen: 1 where it does.
 
@@ -58,7 +60,7 @@ def _warp_row(image, usable, t, s, inverse, offset, y, warped, seen):
         seen[x] = np.float32(1) if inside and usable[row, column] else np.float32(0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def window_means(image):
     """Mean and variance (h x w each) of the window around each pixel, cut at the borders, and its area."""
     height, width = image.shape
@@ -77,7 +79,7 @@ def window_means(image):
     return mean, variance, area
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def sweep(image, images, usable, others, turns, shifts, inverse, offsets, expected, sigma, volume):
     """Fill volume (h x w x D) with costs, 0 (agrees) to about 0.6, of 1 / depth inverse + offsets (h x w and D).
 
@@ -149,7 +151,7 @@ def sweep(image, images, usable, others, turns, shifts, inverse, offsets, expect
                 volume[y, x, d] = prior + (best if count < 3 else half * (best + second))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def aggregate(volume, guide, small, large, total):
     """Semi-global matching (Hirschmueller 2008) along rows and columns, both ways: total (h x w x D) is filled.
 
@@ -182,7 +184,7 @@ def aggregate(volume, guide, small, large, total):
                     _relax(volume[y, x], before, now, total[y, x], abs(guide[y, x] - guide[y - sign, x]), small, large)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@numba.njit(**KERNEL, fastmath=True, inline="always")
 def _relax(cost, before, now, total, contrast, small, large):
     labels = len(cost)
     jump = max(large / (np.float32(1) + contrast * np.float32(0.1)), np.float32(1.5) * small)
@@ -197,7 +199,7 @@ def _relax(cost, before, now, total, contrast, small, large):
         total[d] += value
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
+@numba.njit(**KERNEL, fastmath=True, inline="always")
 def _lowest_label(costs):
     """The label of the lowest cost, and the part of a label by which a parabola's lowest point is beside it."""
     labels = len(costs)
@@ -214,7 +216,7 @@ def _lowest_label(costs):
     return best, part
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def best_labels(total, volume, label, cost, margin):
     """The best label of each pixel with a part of a label, its cost in the volume, and by how much labels more than two
     away are worse, all h x w."""
@@ -232,7 +234,7 @@ def best_labels(total, volume, label, cost, margin):
             margin[y, x] = (second - total[y, x, best]) * np.float32(0.25)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def lowest(volume, shift):
     """Fill shift (h x w) with where, from -n to n, the cost of volume (h x w x (2 n + 1)) is lowest; with 0 if that is
     at an end."""
@@ -244,7 +246,7 @@ def lowest(volume, shift):
             shift[y, x] = np.float32(best - labels // 2) + part if inside else np.float32(0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
+@numba.njit(**KERNEL, fastmath=True)
 def spread_values(values, weights, across, down, reach):
     """Values (h x w) smoothed along surfaces, weighted; changed in place, like the weights: divide one by the other.
 

@@ -51,7 +51,7 @@ def roughness_of(inverse: np.ndarray) -> np.float32:
 def _bends(inverse: np.ndarray, reach: int) -> np.ndarray:
     """Second differences along some rows and columns, without sign."""
     bends = []
-    for values in (inverse[::_EVERY], inverse[:, ::_EVERY].T):
+    for values in (inverse[::_EVERY], np.ascontiguousarray(inverse[:, ::_EVERY].T)):
         before, here, after = values[:, : -2 * reach], values[:, reach:-reach], values[:, 2 * reach :]
         known = (before > 0) & (here > 0) & (after > 0)
         bends.append(np.abs(before - 2 * here + after)[known])

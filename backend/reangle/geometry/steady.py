@@ -12,6 +12,7 @@ import numpy as np
 from reangle.geometry.alignment import TYPICAL_DEPTH
 from reangle.geometry.depth.disparity import Match, apply, default_range, steady_scale_shift
 from reangle.geometry.robust import solve_differences
+from reangle.kernels import KERNEL
 
 MATCH_OFFSETS = (1, 2, 4, 8, 16, 32)
 """Distances in frames between frames whose scale is compared."""
@@ -133,10 +134,11 @@ def steady_static(
     return result, disagreement
 
 
-KERNEL = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+# A product and a sum may be one step, which keeps NaN and infinity.
+CONTRACTED = {**KERNEL, "fastmath": {"contract"}}
 
 
-@numba.njit(**KERNEL, parallel=True)
+@numba.njit(**CONTRACTED, parallel=True)
 def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
     """See `steady_static`. inverse: T x h x w, 1 / depth, 0 where not usable. turns, shifts: see `pixel_maps`.
 
@@ -174,7 +176,7 @@ def _median_of_frames(inverse, i, others, turns, shifts, result, disagreement):
                 disagreement[row, column] = math.log(ratios[high, column] / ratios[low, column]) / np.float32(1.35)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**CONTRACTED)
 def project_row(inverse, row, turn, shift, there, u, v):
     """Where another frame sees the row's pixels, and their depth there, 0 if it cannot. inverse: w, 1 / depth."""
     half, zero, one, least = np.float32(0.5), np.float32(0), np.float32(1), np.float32(1e-6)
@@ -193,7 +195,7 @@ def project_row(inverse, row, turn, shift, there, u, v):
         there[column] = z / k if ahead else zero
 
 
-@numba.njit(**KERNEL)
+@numba.njit(**CONTRACTED)
 def _exchange(first, second):
     """Put the smaller values first."""
     for column in range(len(first)):
@@ -201,7 +203,7 @@ def _exchange(first, second):
         first[column], second[column] = (a, b) if a < b else (b, a)
 
 
-@numba.njit(**KERNEL, inline="always")
+@numba.njit(**CONTRACTED, inline="always")
 def lookup(inverse, u, v):
     """1 / depth of a frame (h x w) at a position: bilinear on a surface, nearest at an edge; 0 where not usable."""
     height, width = inverse.shape

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-KERNEL = {"cache": True, "nogil": True, "error_model": "numpy"}
+from reangle.kernels import KERNEL
 
 
 @numba.njit(**KERNEL)
