@@ -54,11 +54,13 @@ class DepthGrid:
 @dataclass(frozen=True, eq=False)
 class Topology:
     """Flat int32. corners: the four vertices of each cell, as the camera sees them counterclockwise. edges: the two
-    vertices of each edge, those along rows first. after: the edge after each of `corners`."""
+    vertices of each edge, those along rows first. after: the edge after each of `corners`. starts: the first of the
+    `corners` of each cell."""
 
     corners: np.ndarray
     edges: np.ndarray
     after: np.ndarray
+    starts: np.ndarray
 
 
 def fill_gaps(depth: np.ndarray) -> np.ndarray:
@@ -106,9 +108,9 @@ def _cut(inverse: np.ndarray, tolerance: float) -> np.ndarray:
     return error > tolerance * np.maximum(inverse[:, 1:], inverse[:, :-1])
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def topology(columns: int, rows: int) -> Topology:
-    """How the vertices of a grid are linked. All frames have the same, so the last is kept."""
+    """How the vertices of a grid are linked. The clip's frames have the same, and so do a result's: both are kept."""
     first = np.arange(rows - 1, dtype=np.int32)[:, None] * columns + np.arange(columns - 1, dtype=np.int32)
     corners = np.stack([first, first + columns, first + columns + 1, first + 1], -1)
     vertices = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
@@ -117,7 +119,8 @@ def topology(columns: int, rows: int) -> Topology:
     upper = np.arange(rows * (columns - 1), dtype=np.int32).reshape(rows, columns - 1)
     left = len(along) + np.arange((rows - 1) * columns, dtype=np.int32).reshape(rows - 1, columns)
     after = np.stack([left[:, :-1], upper[1:], left[:, 1:], upper[:-1]], -1)
-    return Topology(corners.ravel(), np.concatenate([along, down]).ravel(), after.ravel())
+    starts = np.arange(0, corners.size, 4, dtype=np.int32)
+    return Topology(corners.ravel(), np.concatenate([along, down]).ravel(), after.ravel(), starts)
 
 
 def make_grid(

@@ -132,7 +132,7 @@ def _build(mesh: Mesh, grid: DepthGrid) -> None:
         (".corner_edge", links.after),
     ):
         mesh.attributes[name].data.foreach_set("value", values)
-    mesh.polygons.foreach_set("loop_start", np.arange(0, len(links.corners), 4, dtype=np.int32))
+    mesh.polygons.foreach_set("loop_start", links.starts)
     for name, kind, domain in ((COLOR, "FLOAT_COLOR", "POINT"), ("material_index", "INT", "FACE")):
         if name not in mesh.attributes:
             mesh.attributes.new(name, kind, domain)

@@ -202,20 +202,25 @@ def test_any_rigid_motion(depth, rotation, translation, target) -> None:
         assert drawn.max() <= reach + np.linalg.norm(translation) + np.hypot(1, 1) * reach
 
 
+@pytest.mark.parametrize("grain", [1, 24], ids=["cells", "tiles"])
 @pytest.mark.parametrize("scale", [1, 3])
-def test_what_a_buffer_hides_is_left_out_and_nothing_else(scale: int) -> None:
+def test_what_a_buffer_hides_is_left_out_and_nothing_else(scale: int, grain: int) -> None:
     """Also where cells reach behind the camera, and where pieces of cut cells are a single pixel."""
-    width, height = 64, 48
+    width, height = 192, 144
     depth, valid = noise_depth(width, height)
-    depth[:, ::7] *= 3
-    K, pose = intrinsics(width, height, 50), rigid((4, 15, -6), (-0.4, 0.1, -1.2))
+    K, pose = intrinsics(width, height, 150), rigid((4, 15, -6), (-0.4, 0.1, -1.2))
+    if grain == 1:
+        depth[:, ::7] *= 3
+    else:
+        # So flat that the nearest point of a tile is as near as all of it, and without holes.
+        valid[:], depth, pose = True, 2 + depth / 1000, rigid((0.1, 0.2, -3), (-0.1, 0.02, -0.3))
     K_target = np.diag([scale, scale, 1.0]) @ K
     cells = find_cells(depth, valid, PLAIN)
     drawn = np.zeros((height * scale, width * scale), np.float32)
     draw_nearer(drawn, depth, valid, cells, K, pose, K_target)
     assert (drawn > 0).mean() > 0.2
-    shares = np.random.default_rng(0).choice([0, 0.5, 0.999, 1.001, 2], (height, width)).astype(np.float32)
-    before = drawn * np.kron(shares, np.ones((scale, scale), np.float32))
+    shares = np.random.default_rng(0).choice([0, 0.5, 0.999, 1.001, 2], (height // grain, width // grain))
+    before = drawn * np.kron(shares, np.ones((scale * grain, scale * grain))).astype(np.float32)
     after = before.copy()
     draw_nearer(after, depth, valid, cells, K, pose, K_target)
     assert np.array_equal(after, np.maximum(before, drawn))

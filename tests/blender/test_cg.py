@@ -185,6 +185,19 @@ def test_the_mesh_follows_frame_and_camera(lit: SimpleNamespace) -> None:
     assert not mesh.vertices
 
 
+def test_a_mesh_of_a_new_size_is_whole(reangle: Callable[[str], ModuleType]) -> None:
+    meshes, grids = reangle("scene.depth_mesh"), reangle("core.depth_grid")
+    item = bpy.data.objects.new("Depth", bpy.data.meshes.new("Depth"))
+    for width, height in ((40, 30), (7, 90), (64, 48)):
+        depth = np.full((height, width), 3, np.float32)
+        grid = grids.make_grid(depth, tiny.K(), np.eye(4), None, 0)
+        assert meshes.fill(item, grid, is_own=True)
+        assert not item.data.validate()  # which returns whether it had to mend anything
+        first = np.arange(grid.columns * grid.rows).reshape(grid.rows, grid.columns)[:-1, :-1].ravel()
+        expected = [[at, at + grid.columns, at + grid.columns + 1, at + 1] for at in first.tolist()]
+        assert [list(face.vertices) for face in item.data.polygons] == expected
+
+
 def test_a_result_of_another_import_is_not_used(lit: SimpleNamespace) -> None:
     scene = bpy.context.scene
     shot, source = lit.state.of(scene), lit.reangle("scene.depth_source")

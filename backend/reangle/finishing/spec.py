@@ -62,7 +62,7 @@ class DeliverParams:
 
 FILL = StageSpec(
     kind="fill",
-    version=1,
+    version=2,
     params=FillParams,
     reads={"warp": WarpFolder},
     writes=FilledFolder,
@@ -84,7 +84,7 @@ FinishContext = StageContext[FinishParams, FinishedFolder]
 
 DELIVER = StageSpec(
     kind="deliver",
-    version=6,
+    version=7,
     params=DeliverParams,
     reads={"decode": DecodedClip, "geometry": GeometryFolder, "warp": WarpFolder},
     may_read={"fill": FilledFolder, "finish": FinishedFolder, "start": StartFolder, "warp-16": PreciseWarp},

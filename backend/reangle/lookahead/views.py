@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera would see of an imported clip: single frames exactly as stage `warp` makes them, and coverage."""
+"""What a camera would see of an imported clip: single frames as stage `warp` makes them, and coverage."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from reangle.errors import UserError
 from reangle.folders import CameraFolder, DecodedClip, GeometryFolder
 from reangle.geometry.video_geometry import VideoGeometry
 from reangle.media.write import read_images
+from reangle.warping.drawing import drawing_here
 from reangle.warping.memory import MOST_FRAMES
 from reangle.warping.video import Warper, warp_frames
 
@@ -67,7 +68,8 @@ class ClipViews:
         return Coverages(visible, remembered)
 
     def picture(self, request: LookRequest) -> np.ndarray:
-        """The one frame that is asked for, before holes are filled, exactly as stage `warp` makes it.
+        """The one frame that is asked for, before holes are filled, exactly as stage `warp` makes it; a graphics card
+        may round another way.
 
         height x width x 4 uint8: colour, and VISIBLE, REMEMBERED or UNKNOWN. Raises UserError.
         """
@@ -88,7 +90,7 @@ class ClipViews:
         if factor < 1:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))
             frames = np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames])
-        return Warper.of_clip(frames, self._geometry, preview)
+        return Warper.of_clip(frames, self._geometry, preview, drawing_here(at_once=not side))
 
 
 def _check_length(request: LookRequest) -> None:

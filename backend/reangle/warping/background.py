@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from reangle.contract import CameraPath
+from reangle.media.parallel import in_order
 from reangle.warping.memory import Memory
 from reangle.warping.static_scene import image_shift, typical_depth
 from reangle.warping.types import View
@@ -44,7 +45,9 @@ def background_views(warper: Warper, path: CameraPath, unknown: Sequence[float])
         if not left:
             break
         keys.append(max(left, key=lambda n: unknown[n]))
-    return [_view(warper, path.frames[key], K[key], cameras[key], path.width, path.height) for key in keys]
+    return list(
+        in_order(lambda key: _view(warper, path.frames[key], K[key], cameras[key], path.width, path.height), keys)
+    )
 
 
 def _view(warper: Warper, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int) -> View:

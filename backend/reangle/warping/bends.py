@@ -13,8 +13,8 @@ import cv2
 import numba
 import numpy as np
 
+from reangle.kernels import KERNEL, writable
 from reangle.warping.cameras import camera_from_world, pixel_transform
-from reangle.warping.kernels import KERNEL, writable
 from reangle.warping.raster import ALL, LEFT, TOP
 from reangle.warping.surface import Surface
 

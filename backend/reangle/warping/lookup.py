@@ -6,7 +6,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from reangle.warping.kernels import KERNEL
+from reangle.kernels import KERNEL
 from reangle.warping.surface import Surface
 
 SAMPLES_PER_SIDE = 3
@@ -65,12 +65,20 @@ def rounded(value, white):
 @numba.njit(inline="always")
 def _cubic(t):
     """Weights of the taps at -1, 0, 1, 2 for a point t beyond tap 0."""
-    a = SHARPNESS
-    s, r = 1 + t, 1 - t
-    w0 = ((a * s - 5 * a) * s + 8 * a) * s - 4 * a
-    w1 = ((a + 2) * t - (a + 3)) * t * t + 1
-    w2 = ((a + 2) * r - (a + 3)) * r * r + 1
-    return w0, w1, w2, 1 - w0 - w1 - w2
+    a, one = np.float32(SHARPNESS), np.float32(1)
+    two, three = a + np.float32(2), a + np.float32(3)
+    r = one - t
+    w0 = a * t * r * r
+    w1 = (two * t - three) * t * t + one
+    w2 = (two * r - three) * r * r + one
+    return w0, w1, w2, one - w0 - w1 - w2
+
+
+@numba.njit(inline="always")
+def _gaussian(t):
+    """exp(-2 d^2) of the distances d from a point t beyond tap 0 to the taps at -1, 0, 1, 2."""
+    here, step = np.exp(-2.0 * t * t), np.exp(4.0 * t)
+    return here / step * np.exp(-2.0), here, here * step * np.exp(-2.0), here * step * step * np.exp(-8.0)
 
 
 @numba.njit(inline="always")
@@ -79,17 +87,34 @@ def cubic_colour(rgb, u, v, out):
     height, width = rgb.shape[:2]
     fx, fy = min(max(u - 0.5, -2.0), width + 1.0), min(max(v - 0.5, -2.0), height + 1.0)
     x0, y0 = int(np.floor(fx)), int(np.floor(fy))
-    wx, wy = _cubic(fx - x0), _cubic(fy - y0)
-    red = green = blue = 0.0
+    wx, wy = _cubic(np.float32(fx - x0)), _cubic(np.float32(fy - y0))
+    inside = x0 >= 1 and y0 >= 1 and x0 + 2 < width and y0 + 2 < height
+    for c in range(3):
+        out[c] = _mixed_inside(rgb, y0 - 1, x0 - 1, c, wx, wy) if inside else _mixed(rgb, y0 - 1, x0 - 1, c, wx, wy)
+
+
+@numba.njit(inline="always")
+def _mixed_inside(rgb, y, x, c, wx, wy):
+    """Weighted mean of 4 x 4 pixels of one channel. Unsigned, so that no index counts from the end."""
+    total = np.float32(0)
     for j in range(4):
-        y = min(max(y0 + j - 1, 0), height - 1)
+        row = np.uint64(y + j)
+        total += wy[j] * (
+            (wx[0] * rgb[row, np.uint64(x), c] + wx[1] * rgb[row, np.uint64(x + 1), c])
+            + (wx[2] * rgb[row, np.uint64(x + 2), c] + wx[3] * rgb[row, np.uint64(x + 3), c])
+        )
+    return total
+
+
+@numba.njit(inline="always")
+def _mixed(rgb, y, x, c, wx, wy):
+    """As `_mixed_inside`, where some of the pixels lie beyond the border."""
+    height, width = rgb.shape[:2]
+    total = np.float32(0)
+    for j in range(4):
         for i in range(4):
-            x = min(max(x0 + i - 1, 0), width - 1)
-            weight = wx[i] * wy[j]
-            red += weight * rgb[y, x, 0]
-            green += weight * rgb[y, x, 1]
-            blue += weight * rgb[y, x, 2]
-    out[0], out[1], out[2] = red, green, blue
+            total += wy[j] * wx[i] * rgb[min(max(y + j, 0), height - 1), min(max(x + i, 0), width - 1), c]
+    return total
 
 
 @numba.njit(inline="always")
@@ -99,10 +124,11 @@ def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
     fx, fy = min(max(u - 0.5, -2.0), width + 1.0), min(max(v - 0.5, -2.0), height + 1.0)
     x0, y0 = int(np.floor(fx)), int(np.floor(fy))
     red = green = blue = total = 0.0
+    wx, wy = _gaussian(fx - x0), _gaussian(fy - y0)
     for y in range(max(y0 - 1, 0), min(y0 + 3, height)):
         for x in range(max(x0 - 1, 0), min(x0 + 3, width)):
             if abs(depth[y, x] - z) < SAME_SURFACE * z:
-                weight = np.exp(-2.0 * ((fx - x) * (fx - x) + (fy - y) * (fy - y)))
+                weight = wx[x - x0 + 1] * wy[y - y0 + 1]
                 if rough[y, x] == 1 and not near[y, x]:
                     weight *= MIXED
                 red += weight * rgb[y, x, 0]
@@ -117,50 +143,101 @@ def own_surface_colour(rgb, depth, rough, near, u, v, z, out):
 
 @numba.njit(**KERNEL)
 def _look_up(rgb, depth, rough, near, samples, A, b, out, white):
-    height, width = samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE
+    side = SAMPLES_PER_SIDE
+    height, width = samples.shape[0] // side, samples.shape[1] // side
     share = np.zeros((height, width), np.float32)
     out_depth = np.zeros((height, width), np.float32)
     colour, behind = np.zeros(3), np.zeros(3)
+    least, most = np.empty(width * side, np.float32), np.empty(width * side, np.float32)
+    # Where the pixels of a row, of the one above and of the one below come from; row y is at y % 3.
+    us, vs = np.full((3, width), np.inf), np.full((3, width), np.inf)
     for y in range(height):
+        _bound_samples(samples, y * side, least, most)
+        for row in range(y if y == 0 else y + 1, min(y + 2, height)):
+            _source_row(samples[row * side + side // 2], row, A, b, us[row % 3], vs[row % 3])
         for x in range(width):
-            covered, nearest, farthest = 0, np.float32(1e30), np.float32(0)
-            for j in range(y * SAMPLES_PER_SIDE, (y + 1) * SAMPLES_PER_SIDE):
-                for i in range(x * SAMPLES_PER_SIDE, (x + 1) * SAMPLES_PER_SIDE):
-                    z = samples[j, i]
-                    if z > 0:
-                        covered += 1
-                        nearest = min(nearest, z)
-                        farthest = max(farthest, z)
-            if covered == 0:
+            low = min(min(least[x * side], least[x * side + 1]), least[x * side + 2])
+            high = max(max(most[x * side], most[x * side + 1]), most[x * side + 2])
+            if high <= 0:
                 continue
-            share[y, x] = covered / (SAMPLES_PER_SIDE * SAMPLES_PER_SIDE)
-            limit = nearest * (1 + SAME_SURFACE) if farthest > nearest * (1 + 2 * SAME_SURFACE) else farthest
-            un, vn, zn, near_count = _middle(samples, y, x, 0, limit, A, b)
-            uf, vf, zf, far_count = un, vn, zn, 0
-            if near_count < covered:
-                uf, vf, zf, far_count = _middle(samples, y, x, limit, farthest, A, b)
-            centre = samples[y * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2, x * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
-            out_depth[y, x] = centre if centre > 0 else (nearest if near_count >= far_count else farthest)
-            i, j = int(np.floor(un)), int(np.floor(vn))
-            smooth = 0 <= i < rough.shape[1] and 0 <= j < rough.shape[0] and (rough[j, i] == 0 or rough[j, i] > 2)
-            # Where both sides of an edge are still neighbours, the source's own mixed colours are right.
-            whole = abs(uf - un) < TOGETHER and abs(vf - vn) < TOGETHER
-            if whole and (smooth or not _torn(samples, y, x, un, vn, A, b)):
-                if centre > 0:
-                    un, vn, zn = source_point(x + 0.5, y + 0.5, centre, A, b)
-                cubic_colour(rgb, un, vn, colour)
+            centre = samples[y * side + side // 2, x * side + side // 2]
+            is_whole = low > 0 and high <= low * (1 + 2 * SAME_SURFACE)
+            u, v = us[y % 3, x], vs[y % 3, x]
+            if is_whole and (_is_smooth(rough, u, v) or not _is_torn(us, vs, y, x, height, u, v)):
+                share[y, x], out_depth[y, x] = 1, centre
+                cubic_colour(rgb, u, v, colour)
             else:
-                if not own_surface_colour(rgb, depth, rough, near, un, vn, zn, colour):
-                    cubic_colour(rgb, un, vn, colour)
-                if far_count:
-                    if not own_surface_colour(rgb, depth, rough, near, uf, vf, zf, behind):
-                        cubic_colour(rgb, uf, vf, behind)
-                    far_share = far_count / covered
-                    for c in range(3):
-                        colour[c] += far_share * (behind[c] - colour[c])
+                mixed = _mixed_colour(rgb, depth, rough, near, samples, us, vs, y, x, A, b, behind, colour)
+                share[y, x], out_depth[y, x] = mixed
             for c in range(3):
                 out[y, x, c] = rounded(colour[c], white)
     return share, out_depth
+
+
+@numba.njit(inline="always")
+def _bound_samples(samples, top, least, most):
+    """Least and largest of SAMPLES_PER_SIDE rows of samples, for each column. Free of branches."""
+    for i in range(least.shape[0]):
+        first, second, third = samples[top, i], samples[top + 1, i], samples[top + 2, i]
+        least[i] = min(min(first, second), third)
+        most[i] = max(max(first, second), third)
+
+
+@numba.njit(inline="always")
+def _source_row(row, y, A, b, us, vs):
+    """Source coordinates of a row of target pixels, not a number where nothing is. row: samples, of which each pixel's
+    middle one is its depth."""
+    for x in range(us.shape[0]):
+        z = row[x * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
+        u, v, _ = source_point(x + 0.5, y + 0.5, z, A, b)
+        us[x], vs[x] = u if z > 0 else np.nan, v if z > 0 else np.nan
+
+
+@numba.njit(inline="always")
+def _is_smooth(rough, u, v):
+    """Whether (u, v) is on the picture and away from depth edges."""
+    if not (0 <= u < rough.shape[1] and 0 <= v < rough.shape[0]):
+        return False
+    edge = rough[int(v), int(u)]
+    return edge == 0 or edge > 2
+
+
+@numba.njit(**KERNEL)
+def _mixed_colour(rgb, depth, rough, near, samples, us, vs, y, x, A, b, behind, colour):
+    """Set the colour of a pixel that may show two surfaces. Returns the share of it that is shown, and its depth."""
+    covered, nearest, farthest = 0, np.float32(1e30), np.float32(0)
+    for j in range(y * SAMPLES_PER_SIDE, (y + 1) * SAMPLES_PER_SIDE):
+        for i in range(x * SAMPLES_PER_SIDE, (x + 1) * SAMPLES_PER_SIDE):
+            z = samples[j, i]
+            if z > 0:
+                covered += 1
+                nearest = min(nearest, z)
+                farthest = max(farthest, z)
+    limit = nearest * (1 + SAME_SURFACE) if farthest > nearest * (1 + 2 * SAME_SURFACE) else farthest
+    un, vn, zn, near_count = _middle(samples, y, x, 0, limit, A, b)
+    uf, vf, zf, far_count = un, vn, zn, 0
+    if near_count < covered:
+        uf, vf, zf, far_count = _middle(samples, y, x, limit, farthest, A, b)
+    centre = samples[y * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2, x * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
+    z = centre if centre > 0 else (nearest if near_count >= far_count else farthest)
+    # Where both sides of an edge are still neighbours, the source's own mixed colours are right.
+    whole = abs(uf - un) < TOGETHER and abs(vf - vn) < TOGETHER
+    if whole and (
+        _is_smooth(rough, un, vn) or not _is_torn(us, vs, y, x, samples.shape[0] // SAMPLES_PER_SIDE, un, vn)
+    ):
+        if centre > 0:
+            un, vn, zn = source_point(x + 0.5, y + 0.5, centre, A, b)
+        cubic_colour(rgb, un, vn, colour)
+    else:
+        if not own_surface_colour(rgb, depth, rough, near, un, vn, zn, colour):
+            cubic_colour(rgb, un, vn, colour)
+        if far_count:
+            if not own_surface_colour(rgb, depth, rough, near, uf, vf, zf, behind):
+                cubic_colour(rgb, uf, vf, behind)
+            far_share = far_count / covered
+            for c in range(3):
+                colour[c] += far_share * (behind[c] - colour[c])
+    return covered / (SAMPLES_PER_SIDE * SAMPLES_PER_SIDE), z
 
 
 @numba.njit(inline="always")
@@ -183,15 +260,14 @@ def _middle(samples, y, x, above, upto, A, b):
 
 
 @numba.njit(inline="always")
-def _torn(samples, y, x, u, v, A, b):
-    """Whether a neighbour of the target pixel is unknown or far away in the source."""
-    height, width = samples.shape[0] // SAMPLES_PER_SIDE, samples.shape[1] // SAMPLES_PER_SIDE
+def _is_torn(us, vs, y, x, height, u, v):
+    """Whether the target pixel, which shows (u, v), or a neighbour is unknown or far from there in the source.
+
+    us, vs: rings of three rows.
+    """
     for j in range(max(y - 1, 0), min(y + 2, height)):
-        for i in range(max(x - 1, 0), min(x + 2, width)):
-            z = samples[j * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2, i * SAMPLES_PER_SIDE + SAMPLES_PER_SIDE // 2]
-            if z <= 0:
-                return True
-            nu, nv, _ = source_point(i + 0.5, j + 0.5, z, A, b)
-            if abs(nu - u) > TORN or abs(nv - v) > TORN:
+        for i in range(max(x - 1, 0), min(x + 2, us.shape[1])):
+            # The place of an unknown pixel is not a number, which is not within either.
+            if not (abs(us[j % 3, i] - u) <= TORN and abs(vs[j % 3, i] - v) <= TORN):
                 return True
     return False

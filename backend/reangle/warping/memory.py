@@ -11,11 +11,11 @@ import numba
 import numpy as np
 
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.kernels import KERNEL
 from reangle.media.parallel import thread_count
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.kernels import KERNEL
+from reangle.warping.drawing import PROCESSOR, Drawing
 from reangle.warping.lookup import SAME_SURFACE, cubic_colour, own_surface_colour, rounded, source_point, white_of
-from reangle.warping.mesh import draw_nearer
 from reangle.warping.plates import Plate, make_plates
 from reangle.warping.static_scene import Witnesses, static_pixels
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
@@ -51,8 +51,10 @@ class Memory:
         surfaces: Sequence[Surface],
         K: np.ndarray,
         world_from_camera: np.ndarray,
+        drawing: Drawing = PROCESSOR,
     ) -> None:
         self.numbers = numbers
+        self.drawing = drawing
         self.colours = colours
         self.surfaces = surfaces
         self.K = K
@@ -61,6 +63,7 @@ class Memory:
         self.rough = np.stack([surface.rough for surface in surfaces])
         self.near = np.stack([surface.near for surface in surfaces])
         self.static = self.depth > 0
+        self.worth = _worth_of(self.rough, self.static)
         self.plates: list[Plate] = []
 
     @classmethod
@@ -70,6 +73,7 @@ class Memory:
         geometry: VideoGeometry,
         only: Sequence[int] | None = None,
         edge_filter: float = DEFAULT_EDGE_FILTER,
+        drawing: Drawing = PROCESSOR,
     ) -> Memory:
         """The static pixels of a clip.
 
@@ -91,9 +95,10 @@ class Memory:
         with ThreadPoolExecutor(thread_count()) as pool:
             surfaces = list(pool.map(surface, numbers))
             colours = frames if len(numbers) == count else np.ascontiguousarray(frames[numbers])
-            memory = cls(numbers, colours, surfaces, K, world_from_camera)
+            memory = cls(numbers, colours, surfaces, K, world_from_camera, drawing)
             witnesses = Witnesses.of(memory.depth)
             memory.static = np.stack(list(pool.map(static, range(len(numbers)))))
+        memory.worth = _worth_of(memory.rough, memory.static)
         memory.plates = make_plates(memory.depth, memory.static, K, world_from_camera, edge_filter)
         return memory
 
@@ -156,22 +161,33 @@ class Memory:
         for plate in self.plates:
             target_from_plate = target_from_source(world_from_camera, plate.world_from_camera)
             drawn, surface = nearest.copy(), plate.surface
-            draw_nearer(drawn, surface.depth, surface.valid, plate.cells, plate.K, target_from_plate, K)
+            self.drawing.draw_nearer(drawn, surface.depth, surface.valid, plate.cells, plate.K, target_from_plate, K)
             _keep_hidden(drawn, nearest, own_depth, *own_terms, recalled.depth)
         terms = [
             pixel_transform(K, target_from_source(self.world_from_camera[k], world_from_camera), self.K[k])
             for k in order
         ]
         A, b = np.stack([A for A, _ in terms]), np.stack([b for _, b in terms])
-        _gather(
-            self.colours, self.depth, self.rough, self.near, self.static, order, A, b, *recalled, white_of(self.colours)
-        )
+        pictures = self.colours, self.depth, self.rough, self.near, self.worth
+        _gather(*pictures, order, A, b, *recalled, white_of(self.colours))
         return recalled
 
 
 def _inverse(depth: np.ndarray) -> np.ndarray:
     """1 / depth, float32; infinite where depth is 0."""
     return np.divide(1, depth, out=np.full(depth.shape, np.inf, np.float32), where=depth > 0)
+
+
+@numba.njit(**KERNEL)
+def _worth_of(rough, static):
+    """What a pixel is worth to one that is looked up: 2 away from depth edges, 1 beside one, 0 if it may not be
+    recalled. M x H x W uint8."""
+    worth = np.empty(rough.shape, np.uint8)
+    flat, edges, still = worth.reshape(-1), rough.reshape(-1), static.reshape(-1)
+    for n in range(flat.shape[0]):
+        smooth = (edges[n] == 0) | (edges[n] > 2)
+        flat[n] = (np.uint8(1) + smooth) * still[n]
+    return worth
 
 
 @numba.njit(**KERNEL)
@@ -193,7 +209,7 @@ def _keep_hidden(drawn, nearest, own, A, b, depth):
 
 
 @numba.njit(**KERNEL)
-def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_near, white):
+def _gather(colours, depths, rough, near, worth, order, A, b, out, depth, is_near, white):
     """Colour each pixel from the first picture that shows its point away from depth edges, else from the first that
     shows it beside one. Where no picture agrees on the depth, the depth is cleared."""
     height, width = depth.shape
@@ -211,11 +227,9 @@ def _gather(colours, depths, rough, near, static, order, A, b, out, depth, is_ne
                 if there <= 0 or not (0 <= u < source_width and 0 <= v < source_height):
                     continue
                 i, j = int(u), int(v)
-                # Depth first: it settles most cases, and each of the two arrays is a cache miss.
-                if abs(depths[k, j, i] - there) > SAME_SURFACE * there or not static[k, j, i]:
-                    continue
-                this = 2 if rough[k, j, i] == 0 or rough[k, j, i] > 2 else 1
-                if this <= quality:
+                # Worth first: more of it fits into the caches.
+                this = worth[k, j, i]
+                if this <= quality or abs(depths[k, j, i] - there) > SAME_SURFACE * there:
                     continue
                 if this == 2:
                     cubic_colour(colours[k], u, v, colour)

@@ -16,8 +16,9 @@ import numba
 import numpy as np
 
 from reangle.geometry.flying_pixels import tolerance
+from reangle.kernels import KERNEL, writable
 from reangle.warping.cameras import pixel_transform
-from reangle.warping.kernels import KERNEL, writable
+from reangle.warping.hidden import BLOCK, block_floors
 from reangle.warping.raster import BOTTOM, EMPTY, LEFT, RIGHT, TOP, draw_cells
 
 
@@ -68,7 +69,9 @@ def mesh_depth(
     depth, valid = writable(depth, np.float32), writable(valid, np.bool_)
     out = np.zeros((height * scale, width * scale), np.float32)
     cells = find_cells(depth, valid, cut) if cells is None else cells
-    draw_nearer(out, depth, valid, cells, K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
+    A, b = pixel_transform(K_source, target_from_source, np.diag([scale, scale, 1.0]) @ K_target)
+    floors = np.zeros((height * scale // BLOCK + 1, width * scale // BLOCK + 1), np.float32)
+    draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, floors, out)
     _invert(out)
     return out
 
@@ -87,7 +90,8 @@ def draw_nearer(
     depth, valid: writable, with their `find_cells`. K_source, K_target, target_from_source: as in `mesh_depth`.
     """
     A, b = pixel_transform(K_source, target_from_source, K_target)
-    draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, nearest)
+    floors = block_floors(nearest)
+    draw_cells(depth, valid, cells, A.astype(np.float32), b.astype(np.float32), A, b, floors, nearest)
 
 
 def find_cells(depth: np.ndarray, valid: np.ndarray, cut: Cut) -> np.ndarray:

@@ -10,9 +10,9 @@ import cv2
 import numba
 import numpy as np
 
+from reangle.kernels import KERNEL
 from reangle.media.parallel import in_order
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE, source_point
 from reangle.warping.raster import EMPTY
 from reangle.warping.static_scene import image_shift, typical_depth
@@ -129,6 +129,7 @@ def _beside(depth, y, x, j, i):
 
 @numba.njit(**KERNEL)
 def _median_static(depths, static, group):
+    """Median depth of each pixel's static ones, the upper of the two middle ones; 0 where there is none."""
     _, height, width = depths.shape
     out = np.zeros((height, width), np.float32)
     values = np.empty(group.shape[0], np.float32)
@@ -137,10 +138,13 @@ def _median_static(depths, static, group):
             count = 0
             for n in range(group.shape[0]):
                 if static[group[n], y, x]:
-                    values[count] = depths[group[n], y, x]
+                    # Sorted as they come. There are few, and a partition by the library copies them first.
+                    z, at = depths[group[n], y, x], count
+                    while at > 0 and values[at - 1] > z:
+                        values[at] = values[at - 1]
+                        at -= 1
+                    values[at] = z
                     count += 1
-            if count == 1:
-                out[y, x] = values[0]
-            elif count:
-                out[y, x] = np.partition(values[:count], count // 2)[count // 2]
+            if count:
+                out[y, x] = values[count // 2]
     return out

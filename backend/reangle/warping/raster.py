@@ -13,13 +13,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from reangle.warping.kernels import KERNEL
+from reangle.kernels import KERNEL
+from reangle.warping.hidden import NEAR, TILE_COLUMNS, TILE_ROWS, find_tiles
 
 _HALF = np.float32(0.5)
 _ONE = np.float32(1)
 _ZERO = np.float32(0)
 _GUARD = np.float32(32768)
-_NEAR = 1e-6
 _SLACK = np.float32(0.01)
 _CLIPPED = np.int32(2**30)
 TOP, BOTTOM, LEFT, RIGHT, ALL = 1, 2, 4, 8, 15
@@ -37,7 +37,7 @@ def _project_row(i, depth, valid, A, b, xs, ys, ws):
     row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
     a_x, a_y, a_z = A[0, 0], A[1, 0], A[2, 0]
     b_x, b_y, b_z = b[0], b[1], b[2]
-    near = np.float32(_NEAR)
+    near = np.float32(NEAR)
     for j in range(xs.shape[0]):
         u = np.float32(j) + _HALF
         d = depth[i, j]
@@ -52,48 +52,64 @@ def _project_row(i, depth, valid, A, b, xs, ys, ws):
 
 
 @numba.njit(**KERNEL)
-def draw_cells(depth, valid, cells, A, b, A64, b64, out):
-    """Draw all cells into `out`, which holds 1 / z, 0 where nothing is. What it holds already can only be hidden."""
+def draw_cells(depth, valid, cells, A, b, A64, b64, floors, out):
+    """Draw all cells into `out`, which holds 1 / z, 0 where nothing is. What it holds already can only be hidden.
+
+    floors: `block_floors(out)`, or zeros of that shape.
+    """
     h, w = depth.shape
     height, width = out.shape
     xs, ys, ws = np.empty((2, w), np.float32), np.empty((2, w), np.float32), np.empty((2, w), np.float32)
-    corners, boxes = np.empty((4, 3), np.float32), np.empty((4, 5), np.float32)
+    boxes = np.empty((4, 5), np.float32)
+    terms = A[0, 0], A[0, 1], A[0, 2], A[1, 0], A[1, 1], A[1, 2], A[2, 0], A[2, 1], A[2, 2], b[0], b[1], b[2]
     bounds, nearest = np.empty((4, w), np.int32), np.empty(w, np.float32)
-    filled = False
+    shows = np.zeros(w // TILE_COLUMNS + 1, np.bool_)
+    filled, any_shows = False, False
     for r in range(h + 1):
         new, old = r & 1, (r + 1) & 1
-        # A plate of the memory may have cells in few rows.
-        here, filled = (filled if r else _has_cells(cells[0])), r < h and _has_cells(cells[r + 1])
+        if r % TILE_ROWS == 0:
+            any_shows = find_tiles(depth, valid, cells, r, A64, b64, floors, height, width, shows)
+            here = any_shows and _has_cells(cells[r])
+        else:
+            here = filled
+        # A plate of the memory may have cells in few rows. The next strip of tiles is not known yet.
+        at_end = (r + 1) % TILE_ROWS == 0
+        filled = r < h and (any_shows or at_end) and _has_cells(cells[r + 1])
         if r < h and (here or filled):
             _project_row(r, depth, valid, A, b, xs[new], ys[new], ws[new])
             if r > 0 and here:
                 _bound_row(xs[old], xs[new], ys[old], ys[new], ws[old], ws[new], width, height, bounds, nearest)
         if not here:
             continue
-        for c in range(w + 1):
-            links = cells[r, c]
-            if links == ALL:
-                left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
-                if left <= right and top <= bottom:
-                    if _is_hidden(left, right, top, bottom, nearest[c], out):
-                        continue
-                    _fill(
-                        (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
-                        (xs[old, c], ys[old, c], ws[old, c]),
-                        (xs[new, c - 1], ys[new, c - 1], ws[new, c - 1]),
-                        (xs[new, c], ys[new, c], ws[new, c]),
-                        left,
-                        right,
-                        top,
-                        bottom,
-                        out,
-                    )
-                elif top == _CLIPPED:
-                    _take_corners(depth, r, c, corners)
-                    _draw_clipped(corners, A64, b64, out)
-            elif links != EMPTY:
-                _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes)
-                _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out)
+        for tile in range(shows.shape[0]):
+            if not shows[tile]:
+                continue
+            for c in range(tile * TILE_COLUMNS, min((tile + 1) * TILE_COLUMNS, w + 1)):
+                links = cells[r, c]
+                if links == ALL:
+                    left, right, top, bottom = bounds[0, c], bounds[1, c], bounds[2, c], bounds[3, c]
+                    if left <= right and top <= bottom:
+                        if _is_hidden(left, right, top, bottom, nearest[c], out):
+                            continue
+                        _fill(
+                            (xs[old, c - 1], ys[old, c - 1], ws[old, c - 1]),
+                            (xs[old, c], ys[old, c], ws[old, c]),
+                            (xs[new, c - 1], ys[new, c - 1], ws[new, c - 1]),
+                            (xs[new, c], ys[new, c], ws[new, c]),
+                            left,
+                            right,
+                            top,
+                            bottom,
+                            out,
+                        )
+                    elif top == _CLIPPED:
+                        u, v = np.float32(c), np.float32(r)
+                        sides = u - _HALF, u + _HALF, v - _HALF, v + _HALF
+                        depths = depth[r - 1, c - 1], depth[r - 1, c], depth[r, c - 1], depth[r, c]
+                        _draw_clipped(sides, depths, A64, b64, out)
+                elif links != EMPTY:
+                    _box_pieces(depth, valid, r, c, xs, ys, ws, A, boxes)
+                    _draw_pieces(depth, valid, links, r, c, boxes, terms, A64, b64, out)
 
 
 @numba.njit(**KERNEL)
@@ -187,7 +203,7 @@ def _is_piece_hidden(boxes, one, other, out):
     return _is_hidden(first_column, last_column, first_row, last_row, nearest, out)
 
 
-@numba.njit(**KERNEL)
+@numba.njit(inline="always")
 def _fill(a, b, c, d, left, right, top, bottom, out):
     """Two triangles, a b c and b d c, within a box of pixels; a and b are the upper corners, c and d the lower ones."""
     ax, ay, aw = a
@@ -232,41 +248,23 @@ def _fill(a, b, c, d, left, right, top, bottom, out):
 
 
 @numba.njit(**KERNEL)
-def _take_corners(depth, r, c, corners):
-    for k in range(4):
-        i, j = r - 1 + k // 2, c - 1 + k % 2
-        _set_corner(corners, k, np.float32(j) + _HALF, np.float32(i) + _HALF, depth[i, j])
-
-
-@numba.njit(**KERNEL)
-def _set_corner(corners, k, u, v, d):
-    corners[k, 0] = u
-    corners[k, 1] = v
-    corners[k, 2] = d
-
-
-@numba.njit(**KERNEL)
-def _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out):
+def _draw_pieces(depth, valid, links, r, c, boxes, terms, A64, b64, out):
     """Draw a cut cell: half a cell for each link, a quarter for each pixel without links here."""
     h, w = depth.shape
     middle_u, middle_v = np.float32(c), np.float32(r)
     left, right, upper, lower = middle_u - _HALF, middle_u + _HALF, middle_v - _HALF, middle_v + _HALF
-    if links & TOP or links & BOTTOM:
-        for i in range(2):
-            if links & (BOTTOM if i else TOP) and not _is_piece_hidden(boxes, 2 * i, 2 * i + 1, out):
-                top, bottom = (middle_v, lower) if i else (upper, middle_v)
-                for k in range(4):
-                    j = c - 1 + k % 2
-                    _set_corner(corners, k, np.float32(j) + _HALF, bottom if k // 2 else top, depth[r - 1 + i, j])
-                _draw_corners(corners, A, b, A64, b64, out)
-    if links & LEFT or links & RIGHT:
-        for j in range(2):
-            if links & (RIGHT if j else LEFT) and not _is_piece_hidden(boxes, j, j + 2, out):
-                start, end = (middle_u, right) if j else (left, middle_u)
-                for k in range(4):
-                    i = r - 1 + k // 2
-                    _set_corner(corners, k, end if k % 2 else start, np.float32(i) + _HALF, depth[i, c - 1 + j])
-                _draw_corners(corners, A, b, A64, b64, out)
+    if links & TOP and not _is_piece_hidden(boxes, 0, 1, out):
+        d, e = depth[r - 1, c - 1], depth[r - 1, c]
+        _draw_piece((left, right, upper, middle_v), (d, e, d, e), terms, A64, b64, out)
+    if links & BOTTOM and not _is_piece_hidden(boxes, 2, 3, out):
+        d, e = depth[r, c - 1], depth[r, c]
+        _draw_piece((left, right, middle_v, lower), (d, e, d, e), terms, A64, b64, out)
+    if links & LEFT and not _is_piece_hidden(boxes, 0, 2, out):
+        d, e = depth[r - 1, c - 1], depth[r, c - 1]
+        _draw_piece((left, middle_u, upper, lower), (d, d, e, e), terms, A64, b64, out)
+    if links & RIGHT and not _is_piece_hidden(boxes, 1, 3, out):
+        d, e = depth[r - 1, c], depth[r, c]
+        _draw_piece((middle_u, right, upper, lower), (d, d, e, e), terms, A64, b64, out)
     for k in range(4):
         i, j = r - 1 + k // 2, c - 1 + k % 2
         if i < 0 or j < 0 or i >= h or j >= w or not valid[i, j]:
@@ -280,22 +278,22 @@ def _draw_pieces(depth, valid, links, r, c, boxes, corners, A, b, A64, b64, out)
             continue
         start, end = (middle_u, right) if k % 2 else (left, middle_u)
         top, bottom = (middle_v, lower) if k // 2 else (upper, middle_v)
-        _set_corner(corners, 0, start, top, d)
-        _set_corner(corners, 1, end, top, d)
-        _set_corner(corners, 2, start, bottom, d)
-        _set_corner(corners, 3, end, bottom, d)
-        _draw_corners(corners, A, b, A64, b64, out)
+        _draw_piece((start, end, top, bottom), (d, d, d, d), terms, A64, b64, out)
 
 
 @numba.njit(**KERNEL)
-def _draw_corners(corners, A, b, A64, b64, out):
-    """Draw four corners (u, v, depth), projected with the same operations as `_project_row`, so that pieces meet whole
-    cells exactly.
+def _draw_piece(sides, depths, terms, A64, b64, out):
+    """Draw what lies between four corners, projected with the same operations as in `_project_row`, so that pieces meet
+    whole cells exactly.
+
+    sides: left, right, top and bottom on the source picture. depths: of the upper left corner, the upper right, the
+    lower left and the lower right. terms: A and b, flat; a tuple, since handing an array on costs as much as drawing.
     """
-    p0, p1 = _project_corner(corners, 0, A, b), _project_corner(corners, 1, A, b)
-    p2, p3 = _project_corner(corners, 2, A, b), _project_corner(corners, 3, A, b)
+    left_u, right_u, top_v, bottom_v = sides
+    p0, p1 = _project(left_u, top_v, depths[0], terms), _project(right_u, top_v, depths[1], terms)
+    p2, p3 = _project(left_u, bottom_v, depths[2], terms), _project(right_u, bottom_v, depths[3], terms)
     if not min(min(p0[2], p1[2]), min(p2[2], p3[2])) > _ZERO:
-        _draw_clipped(corners, A64, b64, out)
+        _draw_clipped(sides, depths, A64, b64, out)
         return
     height, width = out.shape
     left, right = max(min(min(p0[0], p1[0]), min(p2[0], p3[0])), _HALF), max(max(p0[0], p1[0]), max(p2[0], p3[0]))
@@ -310,21 +308,21 @@ def _draw_corners(corners, A, b, A64, b64, out):
             _fill(p0, p1, p2, p3, first_column, last_column, first_row, last_row, out)
 
 
-@numba.njit(**KERNEL)
-def _project_corner(corners, k, A, b):
-    u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
-    row_x, row_y, row_z = A[0, 1] * v + A[0, 2], A[1, 1] * v + A[1, 2], A[2, 1] * v + A[2, 2]
-    z = d * (A[2, 0] * u + row_z) + b[2]
+@numba.njit(inline="always")
+def _project(u, v, d, terms):
+    row_x, row_y, row_z = terms[1] * v + terms[2], terms[4] * v + terms[5], terms[7] * v + terms[8]
+    z = d * (terms[6] * u + row_z) + terms[11]
     inverse = _ONE / z
-    x = (d * (A[0, 0] * u + row_x) + b[0]) * inverse
-    y = (d * (A[1, 0] * u + row_y) + b[1]) * inverse
-    drawable = (z > np.float32(_NEAR)) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
+    x = (d * (terms[0] * u + row_x) + terms[9]) * inverse
+    y = (d * (terms[3] * u + row_y) + terms[10]) * inverse
+    drawable = (z > np.float32(NEAR)) & (abs(x) < _GUARD) & (abs(y) < _GUARD)
     return x, y, inverse if drawable else _ZERO
 
 
 @numba.njit(**KERNEL)
-def _draw_clipped(corners, A, b, out):
-    """Draw a cell that reaches behind the camera or far outside the picture, in homogeneous coordinates and float64.
+def _draw_clipped(sides, depths, A, b, out):
+    """Draw a piece, as in `_draw_piece`, that reaches behind the camera or far outside the picture: in homogeneous
+    coordinates and float64.
 
     With p the corners in the target camera, K applied, the weights s of the point at pixel (x, y) solve P s =
     (x, y, 1). The point is inside and in front of the camera if no weight is negative; 1 / z is the sum of weights.
@@ -332,20 +330,20 @@ def _draw_clipped(corners, A, b, out):
     height, width = out.shape
     p = np.empty((4, 3))
     for k in range(4):
-        u, v, d = corners[k, 0], corners[k, 1], corners[k, 2]
+        u, v, d = sides[k % 2], sides[2 + k // 2], depths[k]
         for axis in range(3):
             p[k, axis] = d * (A[axis, 0] * u + A[axis, 1] * v + A[axis, 2]) + b[axis]
     for first in range(2):
         x_low, x_high, y_low, y_high = np.inf, -np.inf, np.inf, -np.inf
         for side in range(3):
             start, end = p[first + side], p[first + (side + 1) % 3]
-            if start[2] > _NEAR:
+            if start[2] > NEAR:
                 x_low, x_high = min(x_low, start[0] / start[2]), max(x_high, start[0] / start[2])
                 y_low, y_high = min(y_low, start[1] / start[2]), max(y_high, start[1] / start[2])
-            if (start[2] > _NEAR) != (end[2] > _NEAR):
-                t = (_NEAR - start[2]) / (end[2] - start[2])
-                x = (start[0] + t * (end[0] - start[0])) / _NEAR
-                y = (start[1] + t * (end[1] - start[1])) / _NEAR
+            if (start[2] > NEAR) != (end[2] > NEAR):
+                t = (NEAR - start[2]) / (end[2] - start[2])
+                x = (start[0] + t * (end[0] - start[0])) / NEAR
+                y = (start[1] + t * (end[1] - start[1])) / NEAR
                 x_low, x_high, y_low, y_high = min(x_low, x), max(x_high, x), min(y_low, y), max(y_high, y)
         if not (x_low <= width and x_high >= 0 and y_low <= height and y_high >= 0):
             continue
@@ -365,5 +363,14 @@ def _draw_clipped(corners, A, b, out):
                 s2 = (n2[0] * x + n2[1] * y + n2[2]) / volume
                 total = s0 + s1 + s2
                 slack = -1e-9 * total
-                if s0 >= slack and s1 >= slack and s2 >= slack and 0 < total <= 1 / _NEAR:
+                if s0 >= slack and s1 >= slack and s2 >= slack and 0 < total <= 1 / NEAR:
                     out[row, column] = max(out[row, column], np.float32(total))
+
+
+@numba.njit(**KERNEL)
+def draw_clipped_pieces(sides, depths, A, b, out):
+    """Draw pieces as in `_draw_clipped`, N x 4 float32 each, into `out`, which holds 1 / z."""
+    for n in range(sides.shape[0]):
+        edges = sides[n, 0], sides[n, 1], sides[n, 2], sides[n, 3]
+        corners = depths[n, 0], depths[n, 1], depths[n, 2], depths[n, 3]
+        _draw_clipped(edges, corners, A, b, out)

@@ -20,7 +20,7 @@ class WarpParams:
 
 WARP = StageSpec(
     kind="warp",
-    version=5,
+    version=6,
     params=WarpParams,
     reads={"decode": DecodedClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=WarpFolder,
@@ -30,7 +30,7 @@ WarpContext = StageContext[WarpParams, WarpFolder]
 
 WARP_16 = StageSpec(
     kind="warp-16",
-    version=2,
+    version=3,
     params=WarpParams,
     reads={"decode-16": PreciseClip, "camera": CameraFolder, "geometry": GeometryFolder},
     writes=PreciseWarp,

@@ -9,8 +9,8 @@ import cv2
 import numba
 import numpy as np
 
+from reangle.kernels import KERNEL
 from reangle.warping.cameras import pixel_transform, target_from_source
-from reangle.warping.kernels import KERNEL
 from reangle.warping.lookup import SAME_SURFACE
 
 WITNESSES = 9

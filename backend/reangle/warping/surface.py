@@ -14,7 +14,7 @@ import numpy as np
 
 from reangle.contract import PreviewSettings
 from reangle.geometry.noise import roughness_of
-from reangle.warping.kernels import KERNEL, writable
+from reangle.kernels import KERNEL, writable
 from reangle.warping.mesh import Cut, find_cells
 
 EDGE_TOLERANCE = 0.015

@@ -6,19 +6,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import cv2
+import numba
 import numpy as np
 
 from reangle.contract import CameraPath, PreviewSettings
 from reangle.errors import UserError
 from reangle.folders import FrameTrouble
 from reangle.geometry.video_geometry import VideoGeometry
+from reangle.kernels import KERNEL
 from reangle.media.parallel import in_order
 from reangle.warping.bends import bends, doubts
-from reangle.warping.cameras import pixel_transform, target_from_source
+from reangle.warping.cameras import target_from_source
+from reangle.warping.drawing import PROCESSOR, Drawing, drawing_here
 from reangle.warping.filters import left_out
-from reangle.warping.lookup import SAME_SURFACE, SAMPLES_PER_SIDE, look_up
+from reangle.warping.lookup import SAME_SURFACE
 from reangle.warping.memory import Memory
-from reangle.warping.mesh import mesh_depth
 from reangle.warping.plates import Plate
 from reangle.warping.surface import DEFAULT_EDGE_FILTER, Surface, make_surface
 from reangle.warping.trouble import largest_hole
@@ -39,7 +41,7 @@ class Warper:
 
     frames: T x H x W x 3 uint8 or uint16. geometry: of the same T frames; its maps may be of another size.
     memory: the clip's, or None to warp each frame without the others. edge_filter: as in `contract.PreviewSettings`;
-    the memory has its own.
+    the memory has its own, and its own drawing.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Warper:
         geometry: VideoGeometry,
         memory: Memory | None,
         edge_filter: float = DEFAULT_EDGE_FILTER,
+        drawing: Drawing = PROCESSOR,
     ) -> None:
         self.frames = frames
+        self.drawing = drawing
         self.geometry = geometry
         self.memory = memory
         self.edge_filter = edge_filter
@@ -57,10 +61,13 @@ class Warper:
         self.K = geometry.K_at(self.width, self.height)
 
     @classmethod
-    def of_clip(cls, frames: np.ndarray, geometry: VideoGeometry, settings: PreviewSettings) -> Warper:
-        """What warps a clip as the artist has set it; arrays as above.
+    def of_clip(
+        cls, frames: np.ndarray, geometry: VideoGeometry, settings: PreviewSettings, drawing: Drawing | None = None
+    ) -> Warper:
+        """What warps a clip as the artist has set it; arrays as above. drawing: None is `drawing_here()`.
 
-        Raises UserError if the geometry has another number of frames, or if the filters leave nothing of it.
+        Raises UserError if the geometry has another number of frames, if the filters leave nothing of it, or as
+        `drawing_here`.
         """
         check_clip(frames, geometry)
         kept = left_out(geometry, settings.edge_filter, settings.confidence_filter)
@@ -68,8 +75,11 @@ class Warper:
             raise UserError(
                 "The filters leave out all of the clip's depth.", advice="Lower the confidence or the edge filter."
             )
-        memory = Memory.of_clip(frames, kept, edge_filter=settings.edge_filter) if settings.memory else None
-        return cls(frames, kept, memory, settings.edge_filter)
+        drawing = drawing or drawing_here()
+        memory = None
+        if settings.memory:
+            memory = Memory.of_clip(frames, kept, edge_filter=settings.edge_filter, drawing=drawing)
+        return cls(frames, kept, memory, settings.edge_filter, drawing)
 
     def warp(
         self,
@@ -82,7 +92,9 @@ class Warper:
     ) -> WarpedFrame:
         """Frame `frame` of the clip from a camera of width x height pixels. surface: of the frame, if it is at hand."""
         surface = surface or self.surface(frame)
-        rgb, share, depth = self._look_up(frame, surface, K, world_from_camera, width, height)
+        forward = target_from_source(world_from_camera, self.geometry.world_from_camera[frame])
+        seen_by = self.K[frame], forward, K, width, height
+        rgb, share, depth = self.drawing.look(self.frames[frame], surface, *seen_by)
         visible = share >= SEEN
         remembered = np.zeros_like(visible)
         if self.memory is not None:
@@ -94,13 +106,10 @@ class Warper:
             visible &= ~(known & (recalled_depth < in_front))
             neighbours = cv2.boxFilter((known | visible).astype(np.float32), -1, (3, 3), normalize=False)
             remembered = known & ~visible & (neighbours >= LEAST_NEIGHBOURS)
-            # A pixel that is visible in part shows the memory in the rest.
-            part = np.where(known & visible, share, np.where(remembered, 0, 1)).astype(np.float32)[..., None]
-            rgb = np.rint(rgb * part + recalled * (1 - part)).astype(rgb.dtype)
-            depth = np.where(remembered, recalled_depth, depth)
-        unknown = ~(visible | remembered)
-        rgb[unknown] = 0
-        return WarpedFrame(rgb, visible, remembered, np.where(unknown, np.float32(0), depth))
+            _mix(rgb, share, depth, visible, remembered, recalled, recalled_depth)
+        else:
+            rgb[~visible], depth[~visible] = 0, 0
+        return WarpedFrame(rgb, visible, remembered, depth)
 
     def warp_and_measure(
         self, frame: int, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
@@ -128,26 +137,27 @@ class Warper:
         maps = self.geometry.depth[frame], self.geometry.valid[frame]
         return make_surface(*maps, self.width, self.height, self.edge_filter)
 
-    def _look_up(
-        self, frame: int, surface: Surface, K: np.ndarray, world_from_camera: np.ndarray, width: int, height: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Colour (of the frames' type), share of the pixel that the frame shows (0 to 1) and depth."""
-        rgb = self.frames[frame]
-        source_camera = self.geometry.world_from_camera[frame]
-        forward = target_from_source(world_from_camera, source_camera)
-        samples = mesh_depth(
-            surface.depth,
-            surface.valid,
-            self.K[frame],
-            forward,
-            K,
-            width,
-            height,
-            scale=SAMPLES_PER_SIDE,
-            cells=surface.cells,
-        )
-        back = pixel_transform(K, target_from_source(source_camera, world_from_camera), self.K[frame])
-        return look_up(rgb, surface, samples, *back)
+
+@numba.njit(**KERNEL)
+def _mix(rgb, share, depth, visible, remembered, recalled, recalled_depth):
+    """Put the memory into the remembered pixels, and into what a visible pixel shows only in part; clear the unknown
+    ones."""
+    height, width = depth.shape
+    one = np.float32(1)
+    for y in range(height):
+        for x in range(width):
+            if remembered[y, x]:
+                depth[y, x] = recalled_depth[y, x]
+                for c in range(3):
+                    rgb[y, x, c] = recalled[y, x, c]
+            elif not visible[y, x]:
+                depth[y, x] = 0
+                for c in range(3):
+                    rgb[y, x, c] = 0
+            elif share[y, x] < one and recalled_depth[y, x] > 0:
+                part = share[y, x]
+                for c in range(3):
+                    rgb[y, x, c] = np.rint(rgb[y, x, c] * part + recalled[y, x, c] * (one - part))
 
 
 def warp_frames(warper: Warper, path: CameraPath) -> Iterator[WarpedFrame]:
