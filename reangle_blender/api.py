@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 from bpy.types import Object
@@ -183,16 +183,23 @@ def add_move(
     hold: bool = False,
     follow: bool = True,
     seed: int = 0,
+    focus: Object | Literal["SCENE", "CLOUD", "CURSOR"] = "SCENE",
+    track: bool = False,
 ) -> Object:
     """A new camera that starts at the clip's camera and makes a move, ticked to be rendered.
 
     move: such as "orbit-left", "dolly-in". amount: degrees, or percent of the distance to the focus; None is the move's
     own. hold: stay at the end of the move. follow: add it to the motion of the clip's camera. seed: for "handheld".
+    focus: what the move goes around, an object or "SCENE" (as the panel says), "CLOUD" (its middle) or "CURSOR" (the 3D
+    cursor). track: keep looking at it by a constraint.
     """
-    given: dict[str, Any] = {"move": move, "name": name, "hold": hold, "follow": follow, "seed": seed}
+    given: dict[str, Any] = {"move": move, "name": name, "hold": hold, "follow": follow, "seed": seed, "track": track}
     given |= {} if amount is None else {"amount": amount}
     given |= {} if easing is None else {"easing": easing}
-    return _made(lambda: _operate("apply_move", **given))
+    if isinstance(focus, str):
+        return _made(lambda: _operate("apply_move", **given, focus=focus))
+    with bpy.context.temp_override(active_object=focus):
+        return _made(lambda: _operate("apply_move", **given, focus="ACTIVE"))
 
 
 def read_path(

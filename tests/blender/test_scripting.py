@@ -70,6 +70,13 @@ def test_calls_return_what_was_made_and_errors_say_why(desk: SimpleNamespace, cl
     refused("orbit-back", api.add_move, "orbit-back")
     refused("No results", api.results)
     camera = api.add_move("orbit-left", 5, name="Left")
+    thing = bpy.data.objects.new("Thing", None)
+    shot.camera.users_collection[0].objects.link(thing)
+    thing.location = (0.5, 3, 0.25)
+    around = api.add_move("orbit-left", 5, name="Around", focus=thing, track=True)
+    assert [one.target for one in around.constraints] == [thing]
+    refused("No object is active", api.add_move, "orbit-left", focus=camera)
+    bpy.data.objects.remove(around)
     api.write_path(tmp_path / "left.json", camera)
     copy, notes = api.read_path(tmp_path / "left.json", name="Copy")
     assert notes == []

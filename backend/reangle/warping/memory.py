@@ -41,7 +41,7 @@ class Memory:
     """Pictures of one static scene from M cameras.
 
     numbers: M rising frame numbers of the clip. colours: M x H x W x 3 uint8 or uint16. static: M x H x W bool, pixels
-    that may be recalled. plates: the surfaces that are drawn into the target.
+    that may be recalled. worth: `_worth_of` them. plates: the surfaces that are drawn into the target.
     """
 
     def __init__(
