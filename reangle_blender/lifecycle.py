@@ -9,6 +9,7 @@ import bpy
 from bpy.types import Depsgraph, Scene
 
 from . import compat, state
+from .core import backend_process
 from .exchange import (
     auto_start,
     clouds,
@@ -166,3 +167,4 @@ def unregister() -> None:
     ways_in.forget()
     installing.forget()
     connection.reset()
+    backend_process.let_go()

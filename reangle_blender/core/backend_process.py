@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -195,6 +196,16 @@ def _child(pid: int) -> subprocess.Popen[bytes] | None:
     return next((child for child in _children if child.pid == pid), None)
 
 
+def let_go() -> None:
+    """Give up the processes that were started here; those that run go on.
+
+    Without this, a version of the add-on that an update replaces keeps them, and nobody asks for their end. For those
+    that are given up, `subprocess` asks whenever it starts another, and `stop` does.
+    """
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        _children.clear()
+
+
 def _same_folder(first: Path, second: Path) -> bool:
     try:
         return first.samefile(second)
@@ -279,7 +290,7 @@ def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
     with contextlib.suppress(UnreachableError, UnauthorizedError):
         backend.client.shutdown()
     deadline = time.monotonic() + timeout_s
-    while _answers(backend.client) or (backend.process is not None and backend.process.poll() is None):
+    while _answers(backend.client) or _runs(backend):
         if time.monotonic() > deadline:
             if backend.process is None:
                 raise UnreachableError(
@@ -291,6 +302,18 @@ def stop(backend: Backend, timeout_s: float = STOP_TIMEOUT_S) -> None:
         time.sleep(POLL_S)
     backend.client.close()
     _child(0)  # asks for the end of others that have ended by themselves
+
+
+def _runs(backend: Backend) -> bool:
+    """Whether the process has not ended, if it was started here. Asks for its end, also if it was given up since."""
+    if backend.process is not None:
+        return backend.process.poll() is None
+    if sys.platform == "win32":
+        return False
+    try:
+        return os.waitpid(backend.pid, os.WNOHANG) == (0, 0)
+    except ChildProcessError:
+        return False
 
 
 def _answers(client: Client) -> bool:

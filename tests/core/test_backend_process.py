@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +192,34 @@ Path(data, "lock").unlink()
     second = ensure(data, timeout_s=20)
     assert second.pid != first.pid
     stop(second)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no entry of a process that has ended")
+def test_the_end_of_a_process_that_was_given_up_is_asked_for(data: Path) -> None:
+    """As when an update replaces the add-on: the backend goes on, and its entry goes with it."""
+    pid = ensure(data).pid
+    backend_process.let_go()
+    adopted = find(data)
+    assert adopted is not None
+    assert adopted.process is None
+    stop(adopted)
+    assert not has_entry(pid)
+    pid = ensure(data).pid
+    backend_process.let_go()
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while has_entry(pid):
+        assert time.monotonic() < deadline
+        subprocess.run([sys.executable, "-c", ""], check=True)
+
+
+def has_entry(pid: int) -> bool:
+    """Whether the system knows this process, ended or not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_two_simultaneous_starts_give_one_backend(data: Path) -> None:
